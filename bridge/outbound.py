@@ -1,7 +1,7 @@
 """Requests to addresses that people name, such as an app's own: never to private networks.
 
 Whoever may name an address could otherwise have the bridge ask what only its own machine or network
-reaches, such as a cloud's metadata service (platforms/facts.md, "Server-side request forgery"). So
+reaches, such as a cloud's metadata service (OWASP, "Server-side request forgery"). So
 the addresses that a name resolves to are checked where the connection is made, and no name is
 resolved twice.
 """

@@ -17,7 +17,7 @@ from bridge.settings import Settings
 _LOOK_SECONDS = 0.05
 
 SOLO = "solo"
-"""On SQLite only one process works, so it continues its predecessor's work (durability.md)."""
+"""On SQLite only one process works, so it continues its predecessor's work."""
 
 
 def new_owner(settings: Settings) -> str:

@@ -1,8 +1,8 @@
 """Find why a deployment failed: reduce the end of its log to one line, and the lines worth showing.
 
 Dokploy gives a reason only in the log, whose last line is always the same sentence; it adds its own
-lines around the output of Git and Docker (facts.md, "Logs"). The embedded backend writes the same
-frame. Pure.
+lines around the output of Git and Docker (docs/dokploy.md, "Logs"). The embedded backend writes the
+same frame. Pure.
 """
 
 import re
@@ -105,7 +105,10 @@ _BY_ITSELF = any_of(r"^fatal: \S", r"^Error: ❌ ", r"^❌ (?:\[ERROR\]|[\w -]{1
 
 
 def failed_by_itself(log: str) -> bool:
-    """Return whether a log shows a failure other than an interruption (facts.md, "killBuild")."""
+    """Return whether a log shows a failure other than an interruption.
+
+    Source: docs/dokploy.md, "Cancelling" (`killBuild`).
+    """
     return any(_BY_ITSELF.match(line.strip()) for line in log.splitlines())
 
 
@@ -168,7 +171,7 @@ def _without_closing(lines: list[str]) -> tuple[list[str], bool]:
     """Return the lines without the closing sentence, and whether an error of Dokploy's ends them.
 
     An empty line separates the output of a command from the closing sentence; the backend's own
-    error is directly above it (facts.md).
+    error is directly above it (docs/dokploy.md).
     """
     kept = _stripped(lines)
     if not kept or (closing := _CLOSING.search(kept[-1])) is None:

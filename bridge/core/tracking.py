@@ -1,6 +1,6 @@
 """Find the backend's record of a deployment that we requested.
 
-The backend returns no id from "deploy" (facts.md), so we send a token in the title and the
+The backend returns no id from "deploy" (docs/dokploy.md), so we send a token in the title and the
 description. It can be read while the job waits or runs. At its end, a Git deploy overwrites both
 with the commit: such a record may be ours, or that of a person who deployed the same app.
 Pure: records in, verdict out.
@@ -302,7 +302,7 @@ class EndInLog:
 
 
 def end_in(tail: str, failure: Failure) -> EndInLog:
-    """Read the end of a log (facts.md).
+    """Read the end of a log (docs/dokploy.md).
 
     Args:
         tail: "" if the backend does not return logs.

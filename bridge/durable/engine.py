@@ -3,8 +3,8 @@
 There is one queue, partitioned by flow and key: flows of one key run one at a time, in the order of
 their ids. It has no other limit: however many flows are waiting for something that is away, the
 next one begins at once (docs/notes/0031). The dispatcher is woken whenever this process has changed
-the queue: a flow was enqueued, has ended, was dropped or was requeued. The sharp edges mentioned
-here are those of durability.md, which measured them.
+the queue: a flow was enqueued, has ended, was dropped or was requeued. Its sharp edges: docs/notes,
+0008, 0017, 0029 and 0031.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ JobKind = Literal["deploy", "redeploy"]
 Status = Literal["running", "done", "error", "cancelled"]
 
 RETENTION = 10
-"""The number of deployments to keep for each application, as in Dokploy (facts.md).
+"""The number of deployments to keep for each application, as in Dokploy (docs/dokploy.md).
 
 Beyond them, those that can be served again are kept.
 """
@@ -115,7 +115,7 @@ class History:
     async def begin(
         self, job: Job, deployment: Deployment, kept: Sequence[str] = ()
     ) -> list[str] | None:
-        """Start a job, which gets its deployment record only now (facts.md).
+        """Start a job, which gets its deployment record only now (docs/dokploy.md).
 
         Args:
             kept: the deployments whose records stay, however old: they can be served again.

@@ -253,7 +253,7 @@ class PreviewApps:
         """Return whether an app is built, by the queue and by its records.
 
         Of a build that ended without its log, or while its database was away, Dokploy's record says
-        for ever that it runs (facts.md). So without a job it counts only for a while.
+        for ever that it runs (docs/dokploy.md). So without a job it counts only for a while.
         """
         queue = await backend.queue()
         is_active = any(job.active and job.app == app.id for job in queue or ())

@@ -27,7 +27,7 @@ class BackendDeployment:
 
     Attributes:
         title, description: ours while it runs; a Git deploy overwrites them at its end with
-            the commit message and `Commit: <sha>` (facts.md).
+            the commit message and `Commit: <sha>` (docs/dokploy.md).
         created_at, started_at, finished_at: seconds since 1970.
         commit: the deployed commit, read from the description, once the backend reports it.
         restores: names the point that `RollsBack.roll_back` restores; None if it kept none.

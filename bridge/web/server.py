@@ -249,7 +249,7 @@ def routes(
     note: Note = note_nothing,
     pages: Iterable[web.RouteDef] = (),
 ) -> web.Application:
-    """Return the public surface; see product.md.
+    """Return the public surface; see docs/operating.md.
 
     Args:
         senders: all Git hosts.

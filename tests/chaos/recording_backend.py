@@ -1,8 +1,8 @@
 """A small Dokploy that keeps a ledger of every requested deployment.
 
-Speaks as much of Dokploy's API as the bridge needs and behaves as in facts.md: no id in the answer,
-titles overwritten after the end, a queue that a restart forgets, the branch's head and not the
-pushed commit. It can fail, go away, lose its database, list late, and be used by people as well.
+Speaks as much of Dokploy's API as the bridge needs and behaves as in docs/dokploy.md: no id in the
+answer, titles overwritten after the end, a queue that a restart forgets, the branch's head and not
+the pushed commit. It can fail, go away, lose its database, list late, and be used by people too.
 Its parts are in `dokploy/`.
 """
 

@@ -1,7 +1,7 @@
 """A Dokploy that lists its apps over HTTP, and counts its requests.
 
-Behaves as in facts.md: no list contains Git fields, a save of a source sets the status to "idle",
-and several queries may come in one request at `/api/trpc` (docs/notes/0025).
+Behaves as in docs/dokploy.md: no list contains Git fields, a save of a source sets the status to
+"idle", and several queries may come in one request at `/api/trpc` (docs/notes/0025).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A Dokploy on loopback that can be set up wrongly: its key, its role, its version, its clock.
 
-Answers are as facts.md and `recorded.jsonl` have them. A key with a rate limit is refused like a
-wrong one once it is used up, which no header announces.
+Answers are as docs/dokploy.md and `recorded.jsonl` have them. A key with a rate limit is refused
+like a wrong one once it is used up, which no header announces.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """Shared fakes for all tests: time, a backend, flows, and crashes.
 
-`FakeBackend` behaves as in facts.md: a waiting job has no record, titles are ours until a Git
-deploy ends, the commit comes a little later. It does not run in the contract suite, which drives
-real servers over HTTP and clones with real git; instead, `tests/unit/test_fakes.py` checks its form
-against the port, and its behaviour against the same facts.
+`FakeBackend` behaves as in docs/dokploy.md: a waiting job has no record, titles are ours until a
+Git deploy ends, the commit comes a little later. It does not run in the contract suite, which
+drives real servers over HTTP and clones with real git; instead, `tests/unit/test_fakes.py` checks
+its form against the port, and its behaviour against the same facts.
 """
 
 import asyncio

@@ -197,7 +197,7 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
 async def test_a_build_that_had_failed_before_it_was_interrupted_has_failed(
     staged: Callable[..., Stage],
 ) -> None:
-    """A killed build has no line that says that Docker's build failed (facts.md)."""
+    """A killed build has no line that says that Docker's build failed (docs/dokploy.md)."""
     stage = staged(cancels=False)
     new = await asked_for(stage)
     await followed(stage, new, State.RUNNING)

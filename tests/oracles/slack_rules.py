@@ -1,6 +1,6 @@
 """Slack's rules for what it is sent, which neither its SDK nor its types hold all of.
 
-Read from https://docs.slack.dev/reference/block-kit and facts.md; a text's length counts as
+Read from https://docs.slack.dev/reference/block-kit and docs/dokploy.md; a text's length counts as
 UTF-16 at worst. A fake Slack refuses what breaks them.
 """
 

@@ -39,7 +39,7 @@ SETTLES_WITHIN = 180.0
 QUIET, QUIET_AFTER_HARM = 2.0, 15.0
 """Seconds without any change after which a scenario is over.
 
-Dokploy may carry out an unanswered call more than 10 s later (facts.md)."""
+Dokploy may carry out an unanswered call more than 10 s later (docs/dokploy.md)."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,22 @@ def test_the_docs_name_only_buttons_of_cards_that_there_are() -> None:
     assert {"Cancel", "Configure"} <= set(said) <= buttons
 
 
+SECTION = re.compile(r'docs/([\w-]+\.md),\s+"([^"]+)"')
+ELSEWHERE = re.compile(r"(?<![\w/.-])(?:facts|durability|product|peers|style)\.md\b")
+
+
+def test_docstrings_refer_to_what_is_here() -> None:
+    missing = []
+    for file in sorted((ROOT / "bridge").rglob("*.py")):
+        text = file.read_text()
+        missing += [(file.name, page) for page in ELSEWHERE.findall(text)]
+        for page, section in SECTION.findall(text):
+            titles = re.findall(r"^#+ (.+)$", (ROOT / "docs" / page).read_text(), re.MULTILINE)
+            missing += [] if " ".join(section.split()) in titles else [(file.name, section)]
+
+    assert missing == []
+
+
 def test_no_page_opens_bold_italics_that_it_does_not_close() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 

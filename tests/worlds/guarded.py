@@ -1,6 +1,6 @@
 """The key check of a Dokploy, and its answers while its database is away.
 
-Source: facts.md, "401: what it says and what it does not" and "PostgreSQL away".
+Source: docs/dokploy.md, "401" and "PostgreSQL away".
 """
 
 from dataclasses import dataclass, field

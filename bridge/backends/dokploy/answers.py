@@ -8,8 +8,7 @@
     doubtful   two possible causes, a bad key or a database that is away; `key_check` decides
 
 The first row that fits counts. A contract test replays every recorded answer of a real
-server and names its row. Source: facts.md, "Errors", "401" and
-"PostgreSQL away".
+server and names its row. Source: docs/dokploy.md, "Errors", "401" and "The database away".
 """
 
 import json

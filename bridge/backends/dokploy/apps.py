@@ -63,7 +63,7 @@ class Apps:
 
         A second one is needed for a new environment, or if `overview.services` is refused.
 
-        Source: facts.md, "Cheaper reads" (`overview.services`, from v0.30.0; `project.all`).
+        Source: docs/dokploy.md, "Cheaper reads" (`overview.services`, from v0.30.0; `project.all`).
         """
         found = await self._places()
         origin = self._http.origin if self._http.has_dashboard else None

@@ -1,7 +1,7 @@
 """The columns of the bridge's own applications: what one has, and what it should have. Pure.
 
 Only what is named here is taken over from a model. Limits are texts, of bytes and of billionths of
-a core; numbers are refused (facts.md, "Environments and applications").
+a core; numbers are refused (docs/dokploy.md, "Environments and applications").
 """
 
 from collections.abc import Iterable, Mapping, Sequence

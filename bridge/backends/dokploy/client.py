@@ -50,7 +50,7 @@ class Dokploy(Making):
             `DatabaseAway` and `KeyRefused` name the cause.
         Unanswered: a change was sent, and whether it was done is unknown.
 
-    Sources: application-api.txt (the document), facts.md (how v0.30.2 really behaves).
+    Sources: /api-reference/applications of Dokploy's documentation, and docs/dokploy.md.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class Dokploy(Making):
             title: a Git deploy replaces it by the commit's message; "" means the server's
                 default.
             description: a Git deploy replaces it by `Commit: <sha>`.
-        Source: application-api.txt, "Deploy Application"; for compose openapi-subset.json.
+        Source: /api-reference/applications/deploy, "Deploy Application".
         """
         texts = {"title": title, "description": description}
         await self._http.change(f"{app.kind.value}.deploy", id_of(app) | texts)
@@ -174,7 +174,7 @@ class Dokploy(Making):
     async def redeploy(self, app: App, *, title: str, description: str) -> None:
         """Request a rebuild of the existing checkout; nothing is fetched, and the title stays.
 
-        Source: application-api.txt, "Redeploy Application".
+        Source: /api-reference/applications/deploy, "Redeploy Application".
         """
         texts = {"title": title, "description": description}
         await self._http.change(f"{app.kind.value}.redeploy", id_of(app) | texts)
@@ -182,7 +182,7 @@ class Dokploy(Making):
     async def drop_waiting(self, app: App) -> None:
         """Drop the app's waiting jobs, which leave no record; a running one continues.
 
-        Source: facts.md, "Cancel on self-hosted" (`cleanQueues`).
+        Source: docs/dokploy.md, "Cancelling" (`cleanQueues`).
         """
         await self._http.change(f"{app.kind.value}.cleanQueues", id_of(app))
 
@@ -191,7 +191,7 @@ class Dokploy(Making):
 
         A self-hosted server always refuses.
 
-        Source: application-api.txt, "Cancel Deployment".
+        Source: docs/dokploy.md, "Cancelling".
         """
         said = await self._http.change(f"{app.kind.value}.cancelDeployment", id_of(app))
         return said or "Deployment cancellation requested"
@@ -199,7 +199,7 @@ class Dokploy(Making):
     async def kill_build(self, app: App) -> None:
         """Interrupt **every** Docker build on the app's host, including those of other apps.
 
-        Source: facts.md, "Cancel on self-hosted": only behind an explicit opt-in.
+        Source: docs/dokploy.md, "Cancelling": only behind an explicit opt-in.
         """
         await self._http.change(f"{app.kind.value}.killBuild", id_of(app))
 
@@ -210,7 +210,7 @@ class Dokploy(Making):
 
         An app that does not exist has none.
 
-        Source: facts.md, "Following a deployment".
+        Source: docs/dokploy.md, "Following a deployment".
         """
         path = "all" if app.kind is AppKind.APPLICATION else "allByCompose"
         records = await self._http.read(f"deployment.{path}", models.DEPLOYMENTS, id_of(app))
@@ -239,7 +239,7 @@ class Dokploy(Making):
     async def mask(self, app: App) -> Mask:
         """Return what hides the values of an app's variables, shared ones included.
 
-        Source: facts.md, "Inputs" (`saveEnvironment`); recorded.jsonl (`application.one`).
+        Source: docs/dokploy.md, "Inputs" (`saveEnvironment`).
         """
         found = await self._http.read(f"{app.kind.value}.one", VARIABLES, id_of(app))
         return await asyncio.to_thread(found.mask)
@@ -254,7 +254,7 @@ class Dokploy(Making):
     async def healthy(self) -> bool:
         """Return whether it answers one request without the key; never raise.
 
-        Source: facts.md, "Probes" (`/api/health`).
+        Source: docs/dokploy.md, "Versions" (`/api/health`).
         """
         try:
             return (await self._http.probe("health", models.HEALTH)).ok
@@ -267,7 +267,7 @@ class Dokploy(Making):
     async def whose(self) -> models.Whose:
         """Return whose the key is, and in which role; raise NotDokploy if no member's.
 
-        Source: facts.md, "Cheaper reads" (`user.get`).
+        Source: docs/dokploy.md, "Cheaper reads" (`user.get`).
         """
         return await self._http.read("user.get", models.WHOSE)
 
@@ -285,7 +285,7 @@ class Dokploy(Making):
     async def native_previews(self, app: App) -> list[NativePreview]:
         """See `ports.backends.MakesPreviews`; none if the server is too old to have any.
 
-        Source: facts.md, "Previews" (`previewDeployment.all`).
+        Source: docs/dokploy.md, "Previews" (`previewDeployment.all`).
         """
         path = "previewDeployment.all"
         found = await self._read_if_there(path, models.PREVIEWS, id_of(app))
@@ -294,7 +294,7 @@ class Dokploy(Making):
     async def keeps(self, app: App) -> bool | None:
         """Return whether an application's builds are kept, to go back to; None if untold.
 
-        Source: facts.md, "Rollbacks".
+        Source: docs/dokploy.md, "Rollbacks".
         """
         named = await self._http.read("application.one", models.NAMED_APP, id_of(app))
         if named.rollback_active is None:
@@ -310,7 +310,7 @@ class Dokploy(Making):
         Args:
             point: `BackendDeployment.restores`.
 
-        Source: facts.md, "Rollbacks" (`rollback.rollback`).
+        Source: docs/dokploy.md, "Rollbacks" (`rollback.rollback`).
         """
         if app.kind is not AppKind.APPLICATION:
             raise Refused(self.name, "only applications can be rolled back, not compose stacks")
@@ -328,7 +328,7 @@ class Dokploy(Making):
     async def saved(self, app: App) -> Saved:
         """Return the app's settings in the forms that the saves take; secrets stay sealed.
 
-        Source: facts.md, "read application.one, merge, write, read again".
+        Source: docs/dokploy.md, "Inputs".
         """
         settings = await self._http.read(f"{app.kind.value}.one", models.SETTINGS, id_of(app))
         return saved_in(app, settings)
@@ -339,7 +339,7 @@ class Dokploy(Making):
         A compose stack is set by `compose.update` and refuses images and build paths.
         The server sets the app's status to idle, even during a build.
 
-        Source: application-api.txt, "Configure Git Providers"; facts.md, "Inputs".
+        Source: docs/dokploy.md, "Inputs".
         """
         await self._http.change(*provider_call(app, settings))
 
@@ -348,42 +348,42 @@ class Dokploy(Making):
 
         Unlike the saves this does not check branches and keeps the app's status.
 
-        Source: facts.md, "Environments and applications" (`application.update`).
+        Source: docs/dokploy.md, "Environments and applications" (`application.update`).
         """
         await self._http.change(*source_call(app, fields))
 
     async def set_auto_deploy(self, app: App, *, on: bool) -> None:
         """Switch its own deploys of an app's pushes, and nothing else.
 
-        Source: facts.md, "Environments and applications" (`application.update`).
+        Source: docs/dokploy.md, "Environments and applications" (`application.update`).
         """
         await self._http.change(f"{app.kind.value}.update", id_of(app) | {"autoDeploy": on})
 
     async def disconnect_provider(self, app: App) -> None:
         """Remove the app's source, watch paths and trigger.
 
-        Source: application-api.txt, "Disconnect Git Provider".
+        Source: docs/dokploy.md, "Inputs" (`disconnectGitProvider`).
         """
         await self._http.change(f"{app.kind.value}.disconnectGitProvider", id_of(app))
 
     async def save_build_type(self, app: App, settings: BuildType) -> None:
         """Set how an application is built; a compose stack refuses it.
 
-        Source: application-api.txt, "Save Build Type"; facts.md, "Where … differ", 6.
+        Source: docs/dokploy.md, "Inputs" (`saveBuildType`).
         """
         await self._http.change(*build_call(app, settings))
 
     async def save_environment(self, app: App, settings: Environment) -> None:
         """Set its environment, build arguments and build secrets (a stack has only the first).
 
-        Source: application-api.txt, "Save Environment Variables".
+        Source: docs/dokploy.md, "Inputs" (`saveEnvironment`).
         """
         await self._http.change(*environment_call(app, settings))
 
     async def clear_deployments(self, app: App) -> None:
         """Delete the app's log folder, with the log of a running build; records stay.
 
-        Source: application-api.txt, "Clear Deployments"; facts.md, "clear, cleanQueues, …".
+        Source: docs/dokploy.md, "Logs" (`clearDeployments`).
         """
         await self._http.change(f"{app.kind.value}.clearDeployments", id_of(app))
 

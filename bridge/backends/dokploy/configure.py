@@ -2,7 +2,7 @@
 
 A save resets the fields that it does not name, so every field is sent each time. An update
 changes only the fields that it names.
-Field tables: facts.md, "Inputs"; openapi-subset.json.
+Fields: docs/dokploy.md, "Inputs".
 """
 
 import re
@@ -50,7 +50,7 @@ def provider_call(app: App, settings: ProviderSettings) -> tuple[str, dict[str, 
 
 
 def _only_updated(branch: str) -> bool:
-    """Return whether a branch can be built, and only updates take it (facts.md)."""
+    """Return whether a branch can be built, and only updates take it (docs/dokploy.md)."""
     return re.fullmatch(BRANCH, branch) is not None and not _OF_SAVES(branch)
 
 

@@ -48,7 +48,7 @@ class Running:
     async def output(self, app: App, lines: int) -> str:
         """Return the last lines that an application's container printed; "" if it has none.
 
-        Source: recorded-2.jsonl, 264-application.readLogs-no-container.
+        Source: 264-application.readLogs-no-container in tests/fixtures/dokploy.
         """
         if app.kind is not AppKind.APPLICATION:
             return ""
@@ -83,8 +83,7 @@ class Running:
     async def fingerprints(self, apps: Sequence[App]) -> dict[str, str]:
         """See `ports.backends.ShowsImages`; none without the right `docker: read`.
 
-        Source: facts.md, "Domains, containers" (`docker.getContainers`, which leaves out names with
-        "dokploy" in them; nothing where Docker does not answer).
+        Source: docs/dokploy.md, "Domains, containers" (`docker.getContainers`).
         """
         known = {one.service: one.id for one in apps if one.kind is AppKind.APPLICATION}
         found: dict[str, list[str]] = {}
@@ -105,8 +104,8 @@ class Running:
         *Stop* sets a service to "idle"; so does a save of its source, but then it runs on, or is
         started again where it has crashed. The embedded backend can't stop an app.
 
-        Source: facts.md, "Environments and applications" (`stop`); recorded-2.jsonl,
-        264-docker.getServiceContainersByAppName (none of one that is stopped).
+        Source: docs/dokploy.md, "Environments and applications" (`stop`), and
+        `docker.getServiceContainersByAppName` in tests/fixtures/dokploy (none of a stopped one).
         """
         if not self._http.has_dashboard:
             return False
@@ -141,7 +140,7 @@ class Running:
     async def _listed(self, service: str, server: str | None) -> list[models.Running] | None:
         """Return a service's containers; None if the key may not see them.
 
-        Source: facts.md, "Domains, containers": the server matches names by prefix.
+        Source: docs/dokploy.md, "Domains, containers": the server matches names by prefix.
         """
         path = "docker.getContainersByAppNameMatch"
         try:
@@ -201,7 +200,7 @@ class Running:
 
         The answer has the container's variables, which are dropped while it is parsed.
 
-        Source: facts.md, "Domains, containers" (`docker.getConfig`; nothing for an unknown id).
+        Source: docs/dokploy.md, "Domains, containers" (`docker.getConfig`).
         """
         query: Query = {"containerId": container} | ({"serverId": server} if server else {})
         try:

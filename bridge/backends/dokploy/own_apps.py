@@ -5,7 +5,7 @@ looks first whether it is done: an answer that was lost is found by the next cal
 by a marker is never changed and never removed.
 
 `application.search` is not used: it only finds what is in the list of services of the key's user,
-which even an owner's may lack (facts.md; recorded.jsonl, 99-owner-search-no-accessedServices).
+which even an owner's may lack (99-owner-search-no-accessedServices in tests/fixtures/dokploy).
 """
 
 import asyncio
@@ -55,7 +55,7 @@ RIGHTS = {
 }
 """The rights that a member's key needs for each change, as Dokploy's page of users names them."""
 
-# Some procedures answer a missing right with a 400 (facts.md, "401").
+# Some procedures answer a missing right with a 400 (docs/dokploy.md, "401").
 _FORBIDDEN = re.compile(r"unauthorized to access resource|You don't have access to")
 
 
@@ -76,7 +76,7 @@ class Making(Running):
     def builds_commits(self) -> bool:
         """See `ports.backends.MakesApps`; Dokploy clones branches, only the embedded backend can.
 
-        Source: facts.md, "Environments and applications" (`git clone --branch`).
+        Source: docs/dokploy.md, "Environments and applications" (`git clone --branch`).
         """
         return not self._http.has_dashboard
 
@@ -200,7 +200,7 @@ class Making(Running):
         Raises:
             Refused: also if something is stored otherwise; the words name the column.
 
-        Source: facts.md, "Environments and applications" (`application.update` coerces values).
+        Source: docs/dokploy.md, "Environments and applications" (`application.update`).
         """
         model, own = await asyncio.gather(self._model(build.model), self._own(app))
         wanted = columns_for(build, model)
@@ -214,7 +214,7 @@ class Making(Running):
     async def set_addresses(self, app: App, addresses: Sequence[Address]) -> None:
         """See `ports.backends.MakesApps`.
 
-        Source: facts.md, "Domains, containers": the same host twice is accepted.
+        Source: docs/dokploy.md, "Domains, containers": the same host twice is accepted.
         """
         with self._naming_rights("domain.byApplicationId"):
             stored = await self._http.read("domain.byApplicationId", models.OWN_DOMAINS, id_of(app))
@@ -234,7 +234,7 @@ class Making(Running):
         None if Dokploy does not know its own address, and for the embedded backend's sites behind
         a public address.
 
-        Source: facts.md, "Domains, containers" (`domain.generateDomain`).
+        Source: docs/dokploy.md, "Domains, containers" (`domain.generateDomain`).
         """
         service, server = await self._service(app)
         body = {"appName": service} | ({"serverId": server} if server else {})
@@ -255,7 +255,7 @@ class Making(Running):
     async def remove(self, app: App) -> None:
         """See `ports.backends.MakesApps`; another's app is never removed.
 
-        Source: facts.md, "Environments and applications" (`application.delete`).
+        Source: docs/dokploy.md, "Environments and applications" (`application.delete`).
         """
         try:
             await self._own(app)

@@ -37,7 +37,7 @@ class Place:
 
     Attributes:
         path: of its page in the dashboard; None if the server does not tell enough.
-        status: e.g. "done"; a save of the source sets it to "idle" (facts.md, "Inputs").
+        status: e.g. "done"; a save of the source sets it to "idle" (docs/dokploy.md, "Inputs").
         marker: as of an `App`; only `project.one` tells it.
         service, made_at: as of an `App`; `project.all` does not tell them.
         deployed_at: as of a `Listed`; only `overview.services` tells it.
@@ -180,7 +180,9 @@ def marker_of(description: str | None) -> str:
 def service_of(app_name: str | None, server_id: str | None) -> str:
     """Return what `App.service` holds: the Swarm service's name, and its server unless Dokploy's.
 
-    Neither can ever change, and no name has an @ (facts.md, "Environments and applications").
+    Neither can ever change, and no name has an @.
+
+    Source: docs/dokploy.md, "Environments and applications".
     """
     if not app_name:
         return ""
@@ -190,8 +192,7 @@ def service_of(app_name: str | None, server_id: str | None) -> str:
 def trigger_of(service: Service) -> Trigger:
     """Return the trigger of an app: a stored one counts for GitHub only.
 
-    Dokploy reads `triggerType` in GitHub's webhook and nowhere else (recorded.jsonl,
-    65-rt-git-triggerType-tag-still-branch-push).
+    Dokploy reads `triggerType` in GitHub's webhook and nowhere else (docs/dokploy.md, "Inputs").
     """
     tag = service.source_type == SourceType.GITHUB and service.trigger_type == Trigger.TAG
     return Trigger.TAG if tag else Trigger.PUSH
@@ -200,7 +201,7 @@ def trigger_of(service: Service) -> Trigger:
 def makes_previews(service: Service) -> bool:
     """Return whether Dokploy makes previews of an app's pull requests by itself.
 
-    Only its GitHub webhook does (facts.md, "Previews").
+    Only its GitHub webhook does (docs/dokploy.md, "Previews").
     """
     return service.is_preview_deployments_active and service.source_type == SourceType.GITHUB
 

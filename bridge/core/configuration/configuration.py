@@ -1,7 +1,7 @@
 """The configuration of an app: its source, its build and its environment.
 
 Field names are ours; adapters translate them. The rules are the server's own, checked
-before anything is sent (facts.md, "Inputs"; application-api.txt).
+before anything is sent (docs/dokploy.md, "Inputs").
 """
 
 from collections.abc import Mapping
@@ -140,7 +140,7 @@ class Saved:
         build: None for a compose stack.
         watch_paths, submodules: the backend's; it stores one of each for all kinds of source.
         trigger: what deploys it. A stored trigger counts only for GitHub, since the backend reads
-            it for nothing else (facts.md, "Dokploy's own webhooks").
+            it for nothing else (docs/dokploy.md, "Dokploy's own webhooks").
         row: all stored fields of the source; None in records of an earlier release.
     """
 
@@ -168,7 +168,7 @@ FORGETS: Mapping[str, Any] = {
 }
 """The columns that `disconnectGitProvider` writes; image, credentials and Bitbucket's slug stay.
 
-A compose stack has no build paths. Source: facts.md and recorded-2.jsonl, group 254.
+A compose stack has no build paths. Source: docs/dokploy.md, "Inputs".
 """
 
 

@@ -4,7 +4,7 @@ The command line's options, a chat's inputs, the stored row and Dokploy's payloa
 name, type and texts from here. `merge` checks the rest. Nothing here imports pydantic, so the
 command line starts quickly.
 
-Columns: facts.md, "Inputs".
+Columns: docs/dokploy.md, "Inputs".
 """
 
 from collections.abc import Mapping

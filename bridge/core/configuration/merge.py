@@ -1,9 +1,9 @@
 """Merge a requested change into an app's present configuration.
 
-A save at the backend replaces or resets every field that it does not name (facts.md, "Inputs"),
-so a change of one field saves everything, with that field changed. Fields that the backend still
-stores for a formerly used kind of source (its build path, its credentials) are reused with it; what
-names a repository or an image is not.
+A save at the backend replaces or resets every field that it does not name (docs/dokploy.md,
+"Inputs"), so a change of one field saves everything, with that field changed. Fields that the
+backend still stores for a formerly used kind of source (its build path, its credentials) are reused
+with it; what names a repository or an image is not.
 Fields that the backend lacks go to the bridge's own rules.
 """
 

@@ -2,7 +2,7 @@
 
 A backend stores the fields of each kind of source side by side, and uses one kind. A change of the
 source may touch fields of the others, so a difference compares the whole row, and an undo writes
-the row back field by field (facts.md, "Environments and applications").
+the row back field by field (docs/dokploy.md, "Environments and applications").
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Judge a deployment by its containers, as `docker ps` describes them.
 
-Docker gives no times here, only words such as "Up 2 minutes" (facts.md, "Domains, containers"). A
-container that has been up for longer than the deployment took is an older one: that is how a
-rollback of Swarm shows, which Dokploy does not report.
+Docker gives no times here, only words such as "Up 2 minutes" (docs/dokploy.md, "Domains,
+containers"). A container that has been up for longer than the deployment took is an older one: that
+is how a rollback of Swarm shows, which Dokploy does not report.
 """
 
 import re

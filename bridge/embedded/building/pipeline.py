@@ -268,7 +268,7 @@ def read_variables(application: Record) -> Variables:
 
 
 def _told(ending: Ending, head: Head | None) -> Ending:
-    """After a clone the record names the commit, whatever the build's outcome (facts.md)."""
+    """After a clone the record names the commit, whatever the build's outcome (docs/dokploy.md)."""
     if head is None:
         return ending
     return replace(ending, title=head.message or head.sha, description=f"Commit: {head.sha}")

@@ -267,7 +267,7 @@ def _json_answer(answer: object, status: int = 200) -> web.Response:
 
 
 def invalid_response(error: InvalidInput, path: str) -> web.Response:
-    """Return a 400 with every fault (facts.md, "Errors")."""
+    """Return a 400 with every fault (docs/dokploy.md, "Errors")."""
     failure = Failure("BAD_REQUEST", "Input validation failed")
     body = _error_body(failure, path, zod_error(error.issues)) | {"issues": error.issues}
     return _json_answer(body, 400)

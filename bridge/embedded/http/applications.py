@@ -264,7 +264,7 @@ async def save_environment(parts: Parts, input_: inputs.EnvironmentVariables) ->
 
 
 async def _save_source(parts: Parts, id_: str, kind: str, changes: Record) -> bool:
-    # Saving a source resets the status, even in the middle of a build (facts.md).
+    # Saving a source resets the status, even in the middle of a build (docs/dokploy.md).
     await change(parts, id_, changes | {"sourceType": kind, "applicationStatus": "idle"})
     return True
 
@@ -312,7 +312,7 @@ async def cancel(parts: Parts, input_: inputs.ApplicationId) -> Record:
 async def clean_queues(parts: Parts, input_: inputs.ApplicationId) -> Empty:
     """`application.cleanQueues`: drop the waiting jobs; a running one continues.
 
-    An unknown application is not an error (recorded-2.jsonl, group 217).
+    An unknown application is not an error (tests/fixtures/dokploy/recorded-2.jsonl, group 217).
     """
     await parts.engine.drop_waiting(input_.application_id)
     return EMPTY
@@ -334,7 +334,7 @@ async def kill_process(parts: Parts, input_: inputs.DeploymentId) -> bool:
 
 
 async def clear_deployments(parts: Parts, input_: inputs.ApplicationId) -> bool:
-    """`application.clearDeployments`: delete the logs; the records stay (facts.md)."""
+    """`application.clearDeployments`: delete the logs; the records stay (docs/dokploy.md)."""
     await known(parts, input_.application_id)
     deployments = await parts.history.of(input_.application_id)
     kept = {one.log_path for one in deployments if one.status == "running"}

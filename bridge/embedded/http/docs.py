@@ -52,7 +52,7 @@ _LIKE_THE_ORIGINAL = {
     "application.move": "One of both is unknown",
     "application.update": "No value to set was sent",
 }
-"""Procedures that refuse with a 500, as in Dokploy (recorded-2.jsonl)."""
+"""Procedures that refuse with a 500, as in Dokploy (tests/fixtures/dokploy/recorded-2.jsonl)."""
 
 _MUTATION_FAILURES = {"413": "The body is too large", "415": "The body is not sent as JSON"}
 

@@ -19,7 +19,7 @@ async def create(parts: Parts, input_: inputs.DomainCreate) -> Record:
     try:
         return await parts.domains.add(domain)
     except sqlite3.IntegrityError as error:
-        # Dokploy answers with the failed SQL, also in a 400 (recorded-2.jsonl, group 220).
+        # Dokploy answers with the failed SQL, also in a 400 (docs/dokploy.md, "Errors").
         raise Failure("BAD_REQUEST", 'Failed query: insert into "domain"') from error
 
 

@@ -60,7 +60,7 @@ class Parts:
 
 
 class Empty:
-    """An answer without any bytes, which Dokploy gives to a deploy (facts.md)."""
+    """An answer without any bytes, which Dokploy gives to a deploy (docs/dokploy.md)."""
 
 
 EMPTY = Empty()
@@ -107,7 +107,7 @@ class Failure(Exception):
 
 
 def not_found(what: str) -> Failure:
-    """Return e.g. "Application not found", in Dokploy's words (facts.md, "Errors")."""
+    """Return e.g. "Application not found", in Dokploy's words (docs/dokploy.md, "Errors")."""
     return Failure("NOT_FOUND", f"{what} not found")
 
 

@@ -189,7 +189,7 @@ async def github_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
 
 
 async def github_one(parts: Parts, input_: inputs.GithubId) -> Record:
-    """`github.one`: with secrets, as the real server answers (facts.md)."""
+    """`github.one`: with secrets, as the real server answers (docs/dokploy.md)."""
     provider = await parts.catalog.provider("github", input_.github_id)
     if provider is None:
         raise not_found("Github Provider")
@@ -209,7 +209,7 @@ async def gitea_all(_parts: Parts, _input: inputs.Nothing) -> list[Record]:
 
 
 async def gitlab_one(parts: Parts, input_: inputs.GitlabId) -> Record:
-    """`gitlab.one`: with secrets, as the real server answers (facts.md)."""
+    """`gitlab.one`: with secrets, as the real server answers (docs/dokploy.md)."""
     provider = await parts.catalog.provider("gitlab", input_.gitlab_id)
     if provider is None:
         raise not_found("Gitlab Provider")

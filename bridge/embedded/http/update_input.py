@@ -24,7 +24,7 @@ def _truth(value: Any) -> bool:
 
 
 Flag = Annotated[bool, BeforeValidator(_truth), WithJsonSchema({})]
-"""Coerced as in Dokploy, where `"false"` becomes true (facts.md)."""
+"""Coerced as in Dokploy, where `"false"` becomes true (docs/dokploy.md)."""
 
 _UPDATE_NULLABLE_TEXT = words(
     "description env previewEnv previewBuildArgs previewBuildSecrets previewWildcard"

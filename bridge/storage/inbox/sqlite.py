@@ -1,7 +1,6 @@
 """The inbox on SQLite: every delivery is on disk before it is answered.
 
-The inbox has a file of its own, so no other part's writes can delay a response
-(durability.md has the measurements).
+The inbox has a file of its own, so no other part's writes can delay a response (docs/notes/0008).
 """
 
 import asyncio

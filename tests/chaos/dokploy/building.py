@@ -1,9 +1,9 @@
 """The small Dokploy's queue, builds, restarts and database outages.
 
-As in facts.md ("Following a deployment", "Second wave"): one queue for all applications, first
-come, first served, with a limited number of builds at a time. A build clones the branch's head when
-it starts, and overwrites title and description with the commit a moment after its end. A build goes
-on though its application is deleted.
+As in docs/dokploy.md ("Following a deployment", "The database away"): one queue for all
+applications, first come, first served, with a limited number of builds at a time. A build clones
+the branch's head when it starts, and overwrites title and description with the commit a moment
+after its end. A build goes on though its application is deleted.
 """
 
 import asyncio

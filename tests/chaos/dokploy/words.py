@@ -1,4 +1,4 @@
-"""The small Dokploy's texts about its jobs, in the real one's words (facts.md)."""
+"""The small Dokploy's texts about its jobs, in the real one's words (docs/dokploy.md)."""
 
 from datetime import UTC, datetime
 from typing import Any
