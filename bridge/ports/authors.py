@@ -29,7 +29,13 @@ class Authored:
 
 @runtime_checkable
 class TellsAccounts(Protocol):
-    """A Git host that tells which account has a login; errors are those of `HostApi`."""
+    """A Git host that tells which account has a login; errors are those of `HostApi`.
+
+    Attributes:
+        hides_accounts: an account may be there though it tells of none.
+    """
+
+    hides_accounts: bool
 
     async def number_of(self, repository: str, login: str) -> str | None:
         """Return an account's number; None if no account has this login (any more).

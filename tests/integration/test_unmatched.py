@@ -51,6 +51,7 @@ NOTHING_THERE = {
     "shop/api-*": (0, "warning", "no app matches 'shop/api-*'"),
     "shpo/*": (1, "error", "no app matches 'shpo/*'; did you mean shop/*?"),
     "'shop/{web,dosc}'": (1, "error", "no app is called 'shop/dosc'; did you mean shop/docs?"),
+    "'shop/{wbe,{docs,web}}'": (1, "error", "no app is called 'shop/wbe'; did you mean shop/web?"),
     "'{shop,blog}/{web,docs}'": (0, "warning", "no app matches 'blog/{web,docs}'"),
 }
 """Patterns; the exit code, and what is said: a glob may be for apps to come, unless its folder is

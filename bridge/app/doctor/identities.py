@@ -3,8 +3,8 @@
 Whoever renames their account is no longer known by its old login, and somebody else can take that.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from asyncio import gather
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bridge.core.errors import BridgeError
@@ -42,19 +42,41 @@ async def of_identities(
     named = list(_named(server.name, entries))
     if not named or (api := server.provider.api(server.name, server.given)) is None:
         return
-    found: dict[_Named, str | None] = {}
     try:
-        for start in range(0, len(named), AT_ONCE):
-            some = named[start : start + AT_ONCE]
-            if isinstance(api, TellsAccounts):
-                asked = (api.number_of(repository, one.login) for one in some)
-                found |= zip(some, await asyncio.gather(*asked), strict=True)
-    except BridgeError:
-        return  # the host's own checks say so
+        if not isinstance(api, TellsAccounts):
+            return
+        found, error = await _numbers(api, repository, named)
     finally:
         await api.close()
-    for finding in _findings(server.name, found):
+    for finding in _findings(server.name, found, hides=api.hides_accounts):
         yield finding
+    if error is not None:
+        left = len(named) - len(found)
+        logins = "1 login" if left == 1 else f"{left} logins"
+        says = f"{logins} that `identities` names could not be looked up: {error}"
+        remedy = "let the credential read accounts, or look these logins up by hand"
+        yield Finding(Level.WARNING, CHECK, server.name, says, remedy)
+
+
+async def _numbers(
+    api: TellsAccounts, repository: str, named: Sequence[_Named]
+) -> tuple[dict[_Named, str | None], BridgeError | None]:
+    """Return the numbers of logins, None for who is not there; and why some were not looked up."""
+    found: dict[_Named, str | None] = {}
+    for start in range(0, len(named), AT_ONCE):
+        some = named[start : start + AT_ONCE]
+        asked = (api.number_of(repository, one.login) for one in some)
+        failure = None
+        for one, told in zip(some, await gather(*asked, return_exceptions=True), strict=True):
+            if isinstance(told, BridgeError):
+                failure = told
+            elif isinstance(told, BaseException):
+                raise told
+            else:
+                found[one] = told
+        if failure is not None:
+            return found, failure
+    return found, None
 
 
 def _named(host: str, entries: Mapping[str, Marks]) -> Iterator[_Named]:
@@ -65,7 +87,7 @@ def _named(host: str, entries: Mapping[str, Marks]) -> Iterator[_Named]:
         yield from (_Named(setting, one, numbers) for one in there if one not in numbers)
 
 
-def _findings(host: str, found: Mapping[_Named, str | None]) -> Iterator[Finding]:
+def _findings(host: str, found: Mapping[_Named, str | None], *, hides: bool) -> Iterator[Finding]:
     there, lacking = 0, list[str]()
     theirs = {(one.setting, f"#{number}") for one, number in found.items()}
     for one, number in found.items():
@@ -73,8 +95,9 @@ def _findings(host: str, found: Mapping[_Named, str | None]) -> Iterator[Finding
         mark, beside = f"`{host}:{one.login}`", f"`{host}:#{number}`"
         if number is None:
             says = f"{one.setting}: {host} knows no account {one.login}: it was renamed or removed"
+            says += ", or its profile is private" if hides else ""
             remedy = f"write its present login in place of {mark}, and its number, `{host}:#NUMBER`"
-            yield Finding(Level.ERROR, CHECK, host, says, remedy)
+            yield Finding(Level.WARNING if hides else Level.ERROR, CHECK, host, says, remedy)
         elif left and f"#{number}" not in one.numbers:
             others = " or ".join(left)
             says = (

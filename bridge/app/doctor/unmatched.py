@@ -8,8 +8,8 @@ import asyncio
 import difflib
 import logging
 import math
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from bridge.app.doctor.itself import repositories_of
 from bridge.backends import EMBEDDED
@@ -36,7 +36,6 @@ EVERY = 60.0
 """Seconds between two looks of a running bridge."""
 
 _GLOB = frozenset("*?[{")
-_ALTERNATIVES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _LIKE = 0.75
 
 
@@ -87,12 +86,28 @@ def _covers(pattern: str, name: str) -> bool:
 
 def _with_each_alternative(pattern: str) -> Iterator[str]:
     """Yield a pattern with each of its alternatives alone: shop/{web,api} is for both."""
-    found = list(_ALTERNATIVES.finditer(pattern))
-    for one in found:
-        for alternative in one[1].split(","):
-            yield pattern[: one.start()] + alternative + pattern[one.end() :]
+    found = list(_alternatives(pattern))
+    for start, end, those in found:
+        for one in those:
+            for text in _with_each_alternative(one):
+                yield pattern[:start] + text + pattern[end:]
     if not found:
         yield pattern
+
+
+def _alternatives(pattern: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield where outermost braces begin and end, and what stands between their commas."""
+    depth, cuts = 0, list[int]()
+    for at, char in enumerate(pattern):
+        if char == "{":
+            depth += 1
+            cuts = [at] if depth == 1 else cuts
+        elif char == "," and depth == 1:
+            cuts.append(at)
+        elif char == "}" and depth:
+            depth -= 1
+            if not depth and len(cuts) > 1:
+                yield cuts[0], at + 1, [pattern[a + 1 : b] for a, b in pairwise((*cuts, at))]
 
 
 def _is_glob(text: str) -> bool:

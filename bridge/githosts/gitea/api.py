@@ -235,6 +235,8 @@ class Gitea(GiteaListsPulls, GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranch
     async def authors(self, repository: str, base: str | None, head: str) -> Authored:
         return await authors(self._access, self.name, repository, base, head)
 
+    hides_accounts = True  # whoever has a private profile
+
     async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token serves all
         return await number_of(self._access, self.name, login)
 

@@ -261,6 +261,8 @@ class GithubApi(GithubListsPulls):
     async def authors(self, repository: str, base: str | None, head: str) -> Authored:
         return await authors(self._access, repository, base, head)
 
+    hides_accounts = False
+
     async def number_of(self, repository: str, login: str) -> str | None:
         return await number_of(self._access, repository, login)
 

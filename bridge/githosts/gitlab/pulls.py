@@ -92,6 +92,8 @@ class GitlabListsPulls:
         member = read(_MEMBER, path, answer, SERVICE, reads=True)
         return member.id == account and member.state == "active" and member.level >= DEVELOPER
 
+    hides_accounts = False
+
     async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token serves all
         """See `TellsAccounts`."""
         found = await self._account(login)
