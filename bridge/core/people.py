@@ -17,6 +17,9 @@ CHOSEN_BY_THEMSELVES = frozenset({"cli", "console"})
 
 _CO_AUTHOR = re.compile(r"(?im)^co-authored-by:[^<\n]*<([^<>\s]{1,320})>[ \t\r]*$")
 
+MOST_PEOPLE = 1000
+"""The most who may have written what a deployment brings: a message names as many as it likes."""
+
 MOST_NAMED = 3
 """Commits of unknown authors that a reason names."""
 
@@ -153,20 +156,21 @@ def brought(
     sure = frozenset[str]().union(*(identities.of(one.sure_marks(at)) for at, one in writers))
     known = frozenset[str]().union(*(one for one in people if host in services_of(one & sure)))
     # Somebody without any mark is in no set, so never known.
-    those = [one.commit for at, one in writers if one.commit and not one.marks(at) & known]
-    unknown = unlisted or _unknown(list(dict.fromkeys(those)), host)
+    lacking = [one for at, one in writers if one.commit and not one.marks(at) & known]
+    unknown = unlisted or _unknown(lacking, host)
     return Brought(frozenset[str]().union(*people), unknown, (host,))
 
 
-def _unknown(commits: Sequence[str], host: str) -> str:
-    if not commits:
+def _unknown(writers: Sequence[Writer], host: str) -> str:
+    if not writers:
         return ""
+    commits = sorted({one.commit for one in writers})
     named = ", ".join(one[:7] for one in commits[:MOST_NAMED])
     more = f" and {len(commits) - MOST_NAMED} more" if len(commits) > MOST_NAMED else ""
-    return (
-        f"who wrote {named}{more} has no known account on {host}: name their address in"
-        f" `identities`, {example('ADDRESS', [host])}"
-    )
+    who = f"who wrote {named}{more} has no known account on {host}"
+    if not all(address(one.email) for one in writers):
+        return f"{who}, and no address that `identities` could name: only an override lets it pass"
+    return f"{who}: name their address in `identities`, {example('ADDRESS', [host])}"
 
 
 def example(account: str, services: Iterable[str]) -> str:

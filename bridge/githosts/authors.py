@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
-from bridge.core.people import Writer, co_authors, unlisted_in
-from bridge.githosts.webhook import ListedCommit, Model, address, id_of
+from bridge.core.people import MOST_PEOPLE, Writer, co_authors, unlisted_in
+from bridge.githosts.webhook import Author, ListedCommit, Model, address, id_of
 from bridge.ports.authors import Authored
 
 Private = re.Pattern[str]
@@ -18,9 +18,6 @@ MOST_COMMITS = 1000
 """The most commits whose authors are listed."""
 
 TOO_MANY = f"there are more than {MOST_COMMITS}"
-
-MOST_PEOPLE = 1000
-"""The most who may have written some commits: a message can name as many as it likes."""
 
 LONGEST_LOGIN = 255
 """Characters of a login; a longer one is nobody's."""
@@ -97,11 +94,12 @@ def named_in(private: Private, message: str) -> Iterator[Writer]:
 def writer(
     private: Private, email: str, login: str = "", number: str = "", commit: str = ""
 ) -> Writer:
-    """Return a writer; a private address names an account if the host does not."""
+    """Return a writer; a private address tells of an account what the host does not."""
     login = _login(login)
-    if not login and (found := private.fullmatch(email)):
-        return Writer(found[2], found[1] or "", email.lower(), commit, linked=False)
-    return Writer(login, number, email.lower(), commit)
+    if (found := private.fullmatch(email)) is None:
+        return Writer(login, number, email.lower(), commit)
+    linked, number = bool(login), number or found[1] or ""
+    return Writer(login or found[2], number, email.lower(), commit, linked=linked)
 
 
 def authors_of(
@@ -125,9 +123,15 @@ def _login(text: str) -> str:
 
 
 def _listed(private: Private, commit: ListedCommit) -> Iterator[Writer]:
-    login = (commit.author and commit.author.username) or ""
-    yield writer(private, commit.author_email, login, commit=commit.id)
+    yield _told(private, commit.id, commit.author)
+    if (by := commit.committer) is not None and not _THE_HOST(by.email or ""):
+        yield _told(private, commit.id, by)
     yield from named_in(private, commit.message or "")
+
+
+def _told(private: Private, commit: str, by: Author | None) -> Writer:
+    by = by or Author()
+    return writer(private, address(by.email), by.username or "", commit=commit)
 
 
 def authored(

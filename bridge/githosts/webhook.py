@@ -283,6 +283,7 @@ class ListedCommit(Model):
     message: str | None = None
     url: str | None = None
     author: Author | None = None
+    committer: Author | None = None
     added: Paths | None = None
     removed: Paths | None = None
     modified: Paths | None = None

@@ -7,13 +7,14 @@ change. The kept webhooks tell who pushed them.
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bridge.core.changes import Pushes
 from bridge.core.errors import NotFound
 from bridge.core.people import (
+    MOST_PEOPLE,
     NO_IDENTITIES,
     Brought,
     Identities,
@@ -33,7 +34,15 @@ MOST_SERVED = 10
 """Versions of an app that a head is looked for to be built on."""
 
 UNLINKED_HOLDS = 60.0
-"""Seconds for which an author has no account: they may add their address to one."""
+"""Seconds for which an author has no account, or a comparison fails: both may be mended."""
+
+MOST_BEGINS = 10
+"""Commits at which pushes began from which the host is asked for the head's history."""
+
+MOST_LINKED = 100
+"""Commits of which the host is asked who wrote them, as webhooks tell no number of an account."""
+
+TOO_MANY = f"more than {MOST_PEOPLE} people wrote or pushed it"
 
 Pair = tuple[str, str, str | None, str]
 """A host, a repository as its API names it, what was live (None: the head alone), and the head."""
@@ -105,20 +114,40 @@ class AuthorsOfRanges:
         Raises:
             BridgeError: the Git host does not tell now.
         """
-        by = {seq: await self.pushed(seq) for seq in {*pushes.seqs, *deployed}}
-        by_pushes = [one for each in by.values() for one in each]
+        by_pushes, untold = await self._by_pushes({*pushes.seqs, *deployed})
         api: object = self.apis.get(head.host)
         if not isinstance(api, TellsAuthors):
             return self._brought(head, by_pushes, unlisted=f"{head.host} tells no authors")
         told, why = await self._since(api, head, base, pushes)
         if told is None:
             told, why = await self._by_webhooks(api, head, by_pushes)
-            if not why and not all(by[one] for one in pushes.seqs):
+            if not why and not untold.isdisjoint(pushes.seqs):
                 why = "no kept webhook tells of one of the pushes"
         else:  # the host has told of all their commits, with the accounts of today
-            by_pushes = [(at, one.of_nothing()) for at, one in by_pushes]
-        writers = [*by_pushes, *((head.host, one) for one in told)]
+            by_pushes = {(at, one.of_nothing()) for at, one in by_pushes}
+        writers = by_pushes | {(head.host, one) for one in told}
         return self._brought(head, writers, unlisted=why or missing)
+
+    async def _by_pushes(self, seqs: Iterable[int]) -> tuple[set[tuple[str, Writer]], set[int]]:
+        """Return who wrote and pushed what deliveries tell of, and those that tell nothing.
+
+        Each writer is there with one of their commits. Once they are too many to be told apart, the
+        rest is not read.
+        """
+        found: dict[tuple[str, Writer], tuple[str, Writer]] = {}
+        untold = set[int]()
+        for seq in seqs:
+            told = await self.pushed(seq)
+            for at, one in told:
+                key = at, one.of_nothing()
+                if one.commit or key not in found:
+                    found[key] = at, one
+            if not told:
+                untold.add(seq)
+            if len(found) > MOST_PEOPLE:
+                break
+            await asyncio.sleep(0)  # one webhook can name a thousand
+        return set(found.values()), untold
 
     async def close(self) -> None:
         """Stop asking."""
@@ -128,8 +157,10 @@ class AuthorsOfRanges:
         await asyncio.gather(*asking, return_exceptions=True)
 
     def _brought(
-        self, head: CommitAt, writers: list[tuple[str, Writer]], *, unlisted: str = ""
+        self, head: CommitAt, writers: set[tuple[str, Writer]], *, unlisted: str = ""
     ) -> Brought:
+        if len(writers) > MOST_PEOPLE:
+            writers, unlisted = set(), TOO_MANY
         return brought(head.host, writers, self.identities, unlisted=unlisted)
 
     async def _since(
@@ -142,11 +173,13 @@ class AuthorsOfRanges:
         """
         alone: Pair = (head.host, head.repository, None, head.commit)
         if base is None:
-            pairs = [alone, *((*alone[:2], one, head.commit) for one in sorted(pushes.begins))]
+            begins = sorted(pushes.begins)
+            if not 0 < len(begins) <= MOST_BEGINS:
+                return None, ""
+            pairs = [alone, *((*alone[:2], one, head.commit) for one in begins)]
             listed = [(await self._asked(api, one)).writers for one in pairs]
             all_ = [one for one in listed if one is not None]
-            whole = pushes.begins and len(all_) == len(pairs)
-            return (frozenset[Writer]().union(*all_) if whole else None), ""
+            return (frozenset[Writer]().union(*all_) if len(all_) == len(pairs) else None), ""
         found = await self._asked(
             api, (*alone[:2], None if base == head.commit else base, alone[3])
         )
@@ -157,17 +190,18 @@ class AuthorsOfRanges:
         return found.writers, "" if found.onward else aside
 
     async def _by_webhooks(
-        self, api: TellsAuthors, head: CommitAt, by_pushes: Sequence[tuple[str, Writer]]
+        self, api: TellsAuthors, head: CommitAt, by_pushes: Collection[tuple[str, Writer]]
     ) -> tuple[frozenset[Writer], str]:
         """Return who else wrote the head, or commits of pushes, and why these may not be all."""
         found = await self._asked(api, (head.host, head.repository, None, head.commit))
         told = found.writers or frozenset()
         if found.writers is None:
             return told, f"not all authors of {head.commit[:7]} are known: {found.note}"
-        told |= await self._linked(api, head, by_pushes, told)
+        linked, why = await self._linked(api, head, by_pushes, told)
         cut = sorted(one.commit for _, one in by_pushes if one == unlisted_in(one.commit))
-        why = f"the webhook of the push to {cut[0][:7]} does not list all commits" if cut else ""
-        return told, why
+        if cut:
+            why = f"the webhook of the push to {cut[0][:7]} does not list all commits"
+        return told | linked, why
 
     async def _linked(
         self,
@@ -175,16 +209,28 @@ class AuthorsOfRanges:
         head: CommitAt,
         by_pushes: Iterable[tuple[str, Writer]],
         known: frozenset[Writer],
-    ) -> frozenset[Writer]:
-        """Return who wrote commits of which a webhook tells addresses alone, as GitLab's do."""
-        found = frozenset[Writer]()
-        for at, one in by_pushes:
-            told = one.login or one.email in {other.email for other in known | found}
-            if one.commit and at == head.host and not told:
-                with suppress(NotFound):  # a forced push has taken it back
-                    pair = (head.host, head.repository, None, one.commit)
-                    found |= (await self._asked(api, pair)).writers or frozenset()
-        return found
+    ) -> tuple[frozenset[Writer], str]:
+        """Return who wrote commits of which a webhook does not tell the account's number.
+
+        Logins change hands, and GitLab's webhooks tell addresses alone. Also return why these may
+        not be all.
+        """
+        found, emails = set[Writer](), {one.email for one in known if one.email}
+        lacking = [one for at, one in by_pushes if at == head.host and one.commit]
+        lacking = [one for one in lacking if not one.number and one != unlisted_in(one.commit)]
+        asked = 0
+        for one in lacking:
+            if one.email in emails:
+                continue
+            if asked == MOST_LINKED:
+                return frozenset(found), f"more than {MOST_LINKED} people wrote it"
+            asked += 1
+            with suppress(NotFound):  # a forced push has taken it back
+                pair = (head.host, head.repository, None, one.commit)
+                told = (await self._asked(api, pair)).writers or frozenset()
+                found |= told
+                emails |= {other.email for other in told if other.email}
+        return frozenset(found), ""
 
     async def _asked(self, api: TellsAuthors, pair: Pair) -> Authored:
         """Return the host's answer; who asks meanwhile shares it."""
@@ -204,8 +250,8 @@ class AuthorsOfRanges:
         if done.cancelled() or done.exception() is not None:
             return
         found = done.result()
-        to_link = (one for one in found.writers or () if one.commit)
-        lasts = all(one.login and one.linked for one in to_link)
+        to_link = [one for one in found.writers or () if one.commit]
+        lasts = found.writers is not None and all(one.login and one.linked for one in to_link)
         self._known[pair] = (math.inf if lasts else self.clock() + UNLINKED_HOLDS), found
         self._known.move_to_end(pair)
         if len(self._known) > MOST_KEPT:

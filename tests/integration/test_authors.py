@@ -1,21 +1,25 @@
 """Whose commits and pushes a deployment brings, where webhooks or the journal do not tell all."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from time import process_time
 
 import pytest
 
 from bridge.core.apps import Rules
-from bridge.core.changes import ANYWHERE
+from bridge.core.changes import ANYWHERE, Pushes
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Writer, unlisted_in
+from bridge.pipeline.authors import UNLINKED_HOLDS, AuthorsOfRanges
 from bridge.pipeline.dispatch import Starting
 from bridge.ports.authors import Authored
+from bridge.ports.gates import CommitAt
 from bridge.ports.outcomes import Outcome, PushSeen
 from tests.fakes.journey import deployment
 from tests.integration.test_gates_by_content import APPROVED, ONE, THREE, TWO, served, watching
-from tests.worlds.gates import GRACE, REPOSITORY, GateWorld
+from tests.worlds.gates import ADA, GRACE, REPOSITORY, GateWorld
 from tests.worlds.journal import outcome, record
 
 NOTHING, MAIN = "0" * 40, "github 4711 refs/heads/main"
@@ -120,6 +124,68 @@ async def test_a_first_push_is_approved_if_its_authors_are_all_told(
             await world.approve(GRACE, new)
     else:
         assert await world.approve(GRACE, new)
+
+
+async def test_a_first_push_is_not_approved_by_an_author_whose_login_has_changed(
+    world: GateWorld,
+) -> None:
+    """A webhook tells of the login alone, so the host is asked whose it is."""
+
+    async def by_webhook(_seq: int) -> frozenset[tuple[str, Writer]]:
+        return frozenset({("github", Writer("ada", "", "ada@example.com", THREE)), ("github", BOB)})
+
+    async def authors(repository: str, base: str | None, head: str) -> Authored:
+        del repository
+        if base is not None:
+            return Authored(None, "it is gone")
+        now = Writer("ada-2", "1", "ada@example.com", THREE)
+        return Authored(frozenset({now if head == THREE else BOB}))
+
+    world.judges.authors.pushed = by_webhook
+    world.host.authors = authors  # type: ignore[method-assign]
+    await world.add(watching(rules=APPROVED))
+    new = await pushed(world, NOTHING, TWO)
+    renamed = replace(GRACE, person="github:ada-2", email="", accounts=("github:#1",))
+
+    with pytest.raises(Rejected, match="is your own commit"):
+        await world.approve(renamed, new)
+
+
+async def test_what_a_host_can_not_list_it_is_asked_for_again(world: GateWorld) -> None:
+    await world.add(watching(rules=APPROVED))
+    await served(world, 1, ONE, "app-web")
+    world.seq = 1
+    lists(world)
+    new = await world.push(TWO)
+    await world.settle()
+    with pytest.raises(Rejected, match="not all commits since 1111111 are known: it is gone"):
+        await world.approve(ADA, new)
+    await world.settle()
+
+    lists(world, ONE)
+    world.clock.now += UNLINKED_HOLDS
+    with pytest.raises(Rejected, match="not all commits since 1111111 are known"):
+        await world.approve(ADA, new)  # which has it looked at again
+    await world.settle()
+
+    assert await world.approve(ADA, new)
+
+
+async def test_many_pushes_that_name_many_people_keep_nobody_waiting(world: GateWorld) -> None:
+    head = CommitAt("github", REPOSITORY, TWO, "main")
+
+    async def by_webhook(seq: int) -> frozenset[tuple[str, Writer]]:
+        return frozenset(
+            ("github", Writer(email=f"{seq}-{number}@example.com")) for number in range(990)
+        )
+
+    of = AuthorsOfRanges({"github": world.host}, world.clock, pushed=by_webhook)
+    began = process_time()
+    found = await of.of(head, ONE, Pushes(tuple(range(500))), ())
+
+    assert process_time() - began < 1
+    assert found.unknown == "more than 1000 people wrote or pushed it"
+    assert not found.authors
 
 
 @pytest.mark.parametrize("live", [True, False])
