@@ -10,7 +10,7 @@ from bridge.app.providers import check_backends, host_apis
 from bridge.app.sealing import seal_of
 from bridge.app.stored_settings import opened
 from bridge.core.errors import NotFound, Rejected
-from bridge.pipeline.audit import record
+from bridge.pipeline.audit import done
 from bridge.settings import (
     BY_SETUP,
     KeyPath,
@@ -23,6 +23,7 @@ from bridge.settings import (
 
 if TYPE_CHECKING:
     from bridge.ports.journal import Journal
+    from bridge.ports.outcomes import Audited
 
 STORABLE = frozenset({"public_url"})
 """The settings above the sections that may be stored; the others say where and how."""
@@ -81,8 +82,7 @@ class SettingUp:
         settings = await self.check(values)
         seal = seal_of(self.where)
         sealed = {".".join(path): seal.close(value) for path, value in values.items()}
-        await self.journal.store_settings(sealed)
-        await self._record("config set", sealed)
+        await self.journal.store_settings(sealed, self._note("config set", sealed))
         return settings
 
     async def remove(self, names: Sequence[str]) -> None:
@@ -96,12 +96,12 @@ class SettingUp:
             if name not in there:
                 kept = ", ".join(there) or "none"
                 raise NotFound(f"no setting {name} is stored; there are: {kept}")
-        await self.journal.store_settings(dict.fromkeys(names))
-        await self._record("config unset", names)
+        note = self._note("config unset", names)
+        await self.journal.store_settings(dict.fromkeys(names), note)
 
-    async def _record(self, what: str, names: Iterable[str]) -> None:
-        """Write into the audit log which settings were changed, without their values."""
-        await record(self.journal, self.by, what, ", ".join(sorted(names)))
+    def _note(self, what: str, names: Iterable[str]) -> "Audited":
+        """Return what the audit log is to say: which settings were changed, not their values."""
+        return done(self.by, what, ", ".join(sorted(names)))
 
 
 def path_of(name: str) -> KeyPath:

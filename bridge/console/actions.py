@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge.console.records import GONE, HERE, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
-from bridge.core.access import Right, missing
+from bridge.core.access import Right
 from bridge.core.chat.gate_replies import (
     ApprovalGiven,
     Lifted,
@@ -17,13 +17,21 @@ from bridge.core.chat.gate_replies import (
     MoreHolds,
 )
 from bridge.core.chat.grammar import Command, Verb
-from bridge.core.chat.replies import Accepted, Denied, Reply, Sorry, WayBackFound
+from bridge.core.chat.replies import (
+    Accepted,
+    Denied,
+    NotAllowed,
+    Reply,
+    Sorry,
+    WayBackFound,
+    denial,
+)
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
 from bridge.core.gates.holds import warnings_in
 from bridge.core.previews.preview import Preview
-from bridge.pipeline.audit import actor, record
+from bridge.pipeline.audit import actor, named, record
 from bridge.ports.inbox import NewDelivery
 
 LONGEST_REASON = 500
@@ -109,7 +117,7 @@ async def adopt(records: Records, visitor: Visitor, parts: Parts, _form: Form) -
     """Switch off Auto Deploy of an app at its backend, if its pushes reach the bridge."""
     app = await records.app(visitor, parts["id"])
     if Right.CONFIGURE not in records.rights(visitor, app):
-        raise Rejected(missing(records.access, visitor.person, Right.CONFIGURE, app.label))
+        raise NotAllowed(denial(records.access, visitor.person, Right.CONFIGURE, app.label, app))
     adopter = await records.adopter()
     plan = await adopter.plan([app])
     then = f"/console/apps/{app.id}"
@@ -122,7 +130,7 @@ async def adopt(records: Records, visitor: Visitor, parts: Parts, _form: Form) -
         )
     if not plan.those:
         return Done(then, f"Auto Deploy of {app.label} is off already.")
-    await adopter.switch(plan.those[0], off=True, by=actor(CONSOLE_HOST, visitor.person))
+    await adopter.switch(plan.those[0], off=True, by=named(CONSOLE_HOST, visitor.person))
     return Done(then, f"Auto Deploy of {app.label} is switched off.")
 
 
@@ -132,7 +140,7 @@ async def show_again(records: Records, visitor: Visitor, _parts: Parts, form: Fo
         raise NotFound("What could not be shown elsewhere is for those who may view every app.")
     count = await records.journal.retry_feedback(id_ := form.get("id") or None)
     if count:
-        by = actor(CONSOLE_HOST, visitor.person)
+        by = named(CONSOLE_HOST, visitor.person)
         await record(records.journal, by, "feedback retry", id_ or "all that fail")
     what = "1 place is" if count == 1 else f"{count} places are"
     return Done("/console/audit", f"{what} tried again.")
@@ -234,13 +242,14 @@ async def replay(records: Records, visitor: Visitor, parts: Parts, form: Form) -
     seq = await _replayable(records, visitor, parts["seq"])
     for app in records.apps():
         if Right.DEPLOY not in records.rights(visitor, app):
-            raise Rejected(missing(records.access, visitor.person, Right.DEPLOY, app.label))
+            raise NotAllowed(denial(records.access, visitor.person, Right.DEPLOY, app.label, app))
     person = visitor.person
     asked = Asked(
         Wish.REPLAY,
         str(seq),
         actor(CONSOLE_HOST, person),
         person=person.key(CONSOLE_HOST),
+        accounts=" ".join(person.accounts(CONSOLE_HOST)),
     )
     id_ = _once(visitor, Wish.REPLAY, str(seq), form)
     new = NewDelivery(CONSOLE_HOST, id_, Wish.REPLAY, {}, write_command(asked), records.clock())
@@ -262,7 +271,7 @@ async def replay_as_it_was(records: Records, visitor: Visitor, parts: Parts, for
         raise Rejected(f"{', '.join(gone)} is gone: replay it with today's rules instead.")
     for one in then:
         if Right.DEPLOY not in records.access.rights(visitor.person, one.app, None):
-            raise Rejected(missing(records.access, visitor.person, Right.DEPLOY, one.app))
+            raise NotAllowed(denial(records.access, visitor.person, Right.DEPLOY, one.app))
     found = [(app := apps[one.app_id], await records.replays.plan(app, one)) for one in then]
     for app, again in found:
         about = {"deployment": again.to.id, "way": again.way, "served": again.served}
@@ -313,8 +322,8 @@ def _done(reply: Reply, then: str) -> Done:
 def _refusal(reply: Reply) -> Rejected:
     """Return the refusal for people."""
     match reply:
-        case Denied(why=why, lines=lines):
-            return Rejected(f"{why}\n\nTo grant it, add to bridge.yaml:\n{lines}")
+        case Denied():
+            return NotAllowed(reply)
         case Sorry(why=why):
             return Rejected(why)
         case LockBusy(lock=lock):
@@ -342,3 +351,16 @@ ACTIONS: Mapping[str, Action] = {
     "/console/deliveries/{seq}/again": replay_as_it_was,
 }
 """Each action by its path."""
+
+_AUDITED: Mapping[Action, str] = {
+    lift: "override",
+    approve_preview: "preview approve",
+    extend_preview: "preview extend",
+    stop_preview: "preview stop",
+    replay_as_it_was: "replay",
+}
+
+
+def audited_as(action: Action) -> str:
+    """Return what the audit log calls an action."""
+    return _AUDITED.get(action, action.__name__)

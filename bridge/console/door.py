@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from aiohttp import web
 
 from bridge.console import render, visitors
-from bridge.console.actions import ACTIONS, Action, Done
+from bridge.console.actions import ACTIONS, Action, Done, audited_as
 from bridge.console.live import Live
 from bridge.console.pages import PAGES, View
 from bridge.console.pages.request import Asked
@@ -23,6 +23,7 @@ from bridge.console.render import Page, draw, guard
 from bridge.console.shared_parts import Part
 from bridge.console.sign_in import BEGUN, SignIn
 from bridge.console.visitors import PATH, Visitor
+from bridge.core.chat.replies import NotAllowed
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
 from bridge.listening.log import RateLimitedLog
 from bridge.web.answers import status_of
@@ -223,7 +224,12 @@ class Console:
     ) -> Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request, visitor: Visitor) -> web.StreamResponse:
             form = await form_of(request)
-            done = await action(self._records, visitor, dict(request.match_info), form)
+            try:
+                done = await action(self._records, visitor, dict(request.match_info), form)
+            except NotAllowed as error:
+                what = audited_as(action)
+                await self._records.commands.note(visitor.person, what, error.denied)
+                raise
             if isinstance(done, Done):
                 said = quote(sealed(done.says, visitors.COOKIE.in_(request) or ""))
                 return sent_to(f"{done.then}{'&' if '?' in done.then else '?'}said={said}")

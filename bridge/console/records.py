@@ -14,7 +14,7 @@ from bridge.core.events import CONSOLE_HOST
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.preview import as_preview, model_id
 from bridge.pipeline.adopt import Adopter
-from bridge.pipeline.audit import actor
+from bridge.pipeline.audit import named
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.gate_commands import Actor
 from bridge.pipeline.interpret import Reading
@@ -79,7 +79,7 @@ class Records:
     def asker(self, visitor: Visitor) -> Asker:
         """Return somebody who asks something of previews, with their rights."""
         person = visitor.person
-        by = Actor(person.key(CONSOLE_HOST), person.called, actor(CONSOLE_HOST, person))
+        by = Actor(person.key(CONSOLE_HOST), person.called, named(CONSOLE_HOST, person))
         return Asker(by, person, self.access)
 
     # ── who may see what ─────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from bridge.core.apps import App
 from bridge.core.decision import one_line
+from bridge.core.people import service_of
 from bridge.core.rules import label_matches
 
 _PLAIN = re.compile(r"[\w:/.-]+").fullmatch
@@ -61,6 +62,11 @@ class Person:
             here: the key of what they use.
         """
         return self.id if ":" in self.id else f"{self.chat or here}:{self.id}"
+
+    def accounts(self, here: str) -> tuple[str, ...]:
+        """Return what else their service calls them, sorted, e.g. "github:#583231"."""
+        number = f"{service_of(self.key(here))}:#"
+        return tuple(sorted(one for one in self.groups if one.startswith(number)))
 
     @property
     def called(self) -> str:

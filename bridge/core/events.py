@@ -266,6 +266,7 @@ class Asked:
         view: the dialog in which it was requested; "" if none.
         draft: the confirmed draft, to configure an app; the number of the change, to undo one.
         not_before: the time for which a deploy is asked, in seconds since 1970; "" for at once.
+        accounts: what else their service calls them, with spaces between, e.g. "github:#583231".
     """
 
     action: Action
@@ -283,6 +284,7 @@ class Asked:
     commit: str = ""
     image: str = ""
     back_from: str = ""
+    accounts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +315,8 @@ ASKING_HOSTS = frozenset({COMMAND_HOST, CONSOLE_HOST, PREVIEW_HOST})
 """The hosts whose deliveries are requests, without a chat."""
 
 _FROM_A_CHAT = (
-    *("person", "channel", "thread", "app", "deployment", "view", "draft", "not_before"),
-    *("way", "commit", "image", "back_from"),
+    *("person", "accounts", "channel", "thread", "app", "deployment", "view", "draft"),
+    *("not_before", "way", "commit", "image", "back_from"),
 )
 
 

@@ -121,6 +121,7 @@ class Deployment:
         cancel: the progress of a person's cancel; None if nobody has cancelled it.
         behind: the id of the deployment of a newer tag; this one is needed only if that fails.
         person: who asked for it, e.g. "slack:U012AB3CD"; "" for a push.
+        accounts: what else their service calls them, e.g. "github:#583231".
         head: the commit that would be built, as last read; None if it was not read.
         not_before: the time for which somebody asked; None for at once.
         holds: what holds it; empty unless it is held.
@@ -177,6 +178,7 @@ class Deployment:
     log_tail: str | None = None
     behind: str | None = None
     person: str = ""
+    accounts: tuple[str, ...] = ()
     head: str | None = None
     not_before: float | None = None
     holds: tuple[Hold, ...] = ()
@@ -215,6 +217,11 @@ class Deployment:
     def pushed(self) -> bool:
         """Whether a push or a tag has brought it, also one that was replayed."""
         return self.trigger.partition(",")[0] in ("push", "tag")
+
+    @property
+    def asked_by(self) -> tuple[str, ...]:
+        """The marks of who asked for it, their account first; () for a push."""
+        return (self.person, *self.accounts) if self.person else ()
 
     @property
     def served(self) -> bool:

@@ -30,7 +30,7 @@ class ChatAudit:
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
         """Record in the audit log that somebody was refused something, unless it just was."""
-        by = f"{actor(self._chat, person)} ({person.id})"
+        by = named(self._chat, person)
         if isinstance(reply, Denied) and self._is_new(person, what, reply):
             app_id, label = (reply.app.id, reply.app.label) if reply.app else ("", reply.target)
             outcome = f"refused: no right to {reply.right}"
@@ -52,7 +52,12 @@ class ChatAudit:
 async def record(
     journal: Audit, by: str, what: str, about: str, *, app_id: str = "", at: float | None = None
 ) -> None:
-    """Write what somebody has done.
+    """Write what somebody has done; see `done`."""
+    await journal.audit(done(by, what, about, app_id=app_id, at=at))
+
+
+def done(by: str, what: str, about: str, *, app_id: str = "", at: float | None = None) -> Audited:
+    """Return what the audit log says of what somebody has done.
 
     Args:
         by: e.g. "cli: ada".
@@ -60,7 +65,12 @@ async def record(
         at: seconds; None: now.
     """
     moment = time.time() if at is None else at
-    await journal.audit(Audited(moment, by, what, app_id, about, (), DONE))
+    return Audited(moment, by, what, app_id, about, (), DONE)
+
+
+def named(chat: str, person: Person) -> str:
+    """Return how the audit log names a person: with their id, as many choose their own name."""
+    return f"{actor(chat, person)} ({person.id})"
 
 
 def actor(chat: str, person: Person) -> str:

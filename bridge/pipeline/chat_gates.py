@@ -33,7 +33,7 @@ from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.holds import Gate, Hold
 from bridge.core.gates.locks import Lock, Scope, covered, scope_named, scopes_of
 from bridge.core.lifecycle import OURS, Deployment, State
-from bridge.core.people import service_of
+from bridge.pipeline.audit import named
 from bridge.pipeline.gate_commands import Actor, GateCommands, proposed
 from bridge.pipeline.lookup import Finding
 from bridge.ports.chats import Place
@@ -317,11 +317,9 @@ class ChatGates:
         return Lifted(lifted, held.holds, " ".join(reason.split()))
 
     def _actor(self, person: Person) -> Actor:
-        shown = f"{self._chat}: {person.called} ({person.id})"
+        shown = named(self._chat, person)
         key, email = person.key(self._chat), person.email or ""
-        number = f"{service_of(key)}:#"
-        numbers = tuple(sorted(one for one in person.groups if one.startswith(number)))
-        return Actor(key, person.called, shown, email, numbers)
+        return Actor(key, person.called, shown, email, person.accounts(self._chat))
 
 
 def right_to_lift(holds: Sequence[Hold]) -> Right:

@@ -6,13 +6,22 @@ person may not view.
 
 from collections.abc import Callable, Sequence
 
-from bridge.core.access import Access, Person, granting, missing
+from bridge.core.access import Access, Person
 from bridge.core.apps import App
 from bridge.core.chat.grammar import Command, Verb, written
-from bridge.core.chat.replies import Denied, PreviewDone, PreviewList, PreviewShown, Reply, Sorry
+from bridge.core.chat.replies import (
+    Denied,
+    PreviewDone,
+    PreviewList,
+    PreviewShown,
+    Reply,
+    Sorry,
+    denial,
+)
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.core.previews.acts import NEEDS, Act, awaits_approval
 from bridge.core.previews.preview import Preview
+from bridge.pipeline.audit import named
 from bridge.pipeline.gate_commands import Actor
 from bridge.pipeline.preview_commands import Asker, PreviewCommands, offered, without_native
 from bridge.ports.chats import Place
@@ -106,11 +115,10 @@ class ChatPreviews:
         right, person = NEEDS[act], asker.person
         if person is None or asker.may(right, preview.app):
             return None
-        why = missing(self._access, person, right, preview.app)
-        return Denied(right, why, granting(person, right, preview.app), target=preview.app)
+        return denial(self._access, person, right, preview.app)
 
     def _asker(self, person: Person, place: Place) -> Asker:
-        shown = f"{self._chat}: {person.called} ({person.id})"
+        shown = named(self._chat, person)
         actor = Actor(person.key(self._chat), person.called, shown, person.email or "")
         return Asker(actor, person, self._access, place.channel)
 

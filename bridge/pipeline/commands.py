@@ -375,6 +375,7 @@ class ChatCommands:
             app.id,
             actor(self._chat, person),
             person=person.key(self._chat) if person.chat else person.id,
+            accounts=" ".join(person.accounts(self._chat)),
             channel=place.channel,
             thread=place.thread,
             app=app.label,

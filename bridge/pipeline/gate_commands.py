@@ -29,6 +29,7 @@ from bridge.core.gates.locks import (
     Lock,
     PullName,
     Scope,
+    app_in,
     covered,
     next_reminder,
     scopes_of,
@@ -146,30 +147,37 @@ class GateCommands:
             scope.key, scope.label, actor.person, actor.name, said, now, until, merge, channel
         )
         new = replace(new, remind_at=next_reminder(new, now))
-        taken = await self.journal.take_lock(new, self._ids(scope), steal=steal)
+        ends = "" if merge is None else f" (until {merge} is merged)"
+
+        def audit(taken: Taken) -> Audited | None:
+            own = taken.before is None or taken.before.owner == actor.person
+            what = "lock" if own else "steal"
+            return self._note(actor, what, scope, new.reason + ends) if taken.taken else None
+
+        taken = await self.journal.take_lock(new, self._ids(scope), steal=steal, audit=audit)
         if not taken.taken:
             return Locked(taken)
-        what = "lock" if taken.before is None or taken.before.owner == actor.person else "steal"
         self.wake()
-        ends = "" if merge is None else f" (until {merge} is merged)"
-        await self._audit(actor, what, scope, new.reason + ends)
         return Locked(taken, await self._going(scope))
 
     async def unlock(self, actor: Actor, scope: Scope) -> Lock | None:
         """Remove a lock; return it, or None if there was none."""
-        released = await self.journal.release_lock(scope.key, self._ids(scope))
+
+        def audit(released: Lock | None) -> Audited | None:
+            was = "" if released is None else f"was locked by {released.name}"
+            return self._note(actor, "unlock", scope, was) if was else None
+
+        released = await self.journal.release_lock(scope.key, self._ids(scope), audit)
         if released is not None:
             self.wake()
-            await self._audit(actor, "unlock", scope, f"was locked by {released.name}")
         return released
 
     async def keep(self, actor: Actor, lock: Lock) -> Lock | None:
         """Remind the owner of a lock less soon; return the lock, or None if it is gone."""
         again_at = next_reminder(lock, self.clock() + KEPT - DAY)
-        if not await self.journal.keep_lock(lock, again_at):
-            return None
-        await self._audit(actor, "keep lock", Scope(lock.scope, lock.label), lock.reason)
-        return replace(lock, remind_at=again_at)
+        note = self._note(actor, "keep lock", Scope(lock.scope, lock.label), lock.reason)
+        kept = await self.journal.keep_lock(lock, again_at, lambda kept: note if kept else None)
+        return replace(lock, remind_at=again_at) if kept else None
 
     async def covering(self, scope: Scope) -> list[Lock]:
         """Return the locks that hold apps of a scope, its own and those of others."""
@@ -209,17 +217,21 @@ class GateCommands:
             scope=scope.key,
             label=scope.label,
         )
-        await self.journal.freeze(new, self._ids(scope))
+        note = self._note(actor, "freeze", scope, new.reason)
+        await self.journal.freeze(new, self._ids(scope), lambda _: note)
         self.wake()
-        await self._audit(actor, "freeze", scope, new.reason)
         return new
 
     async def unfreeze(self, actor: Actor, scope: Scope) -> list[Freeze]:
         """End the freezes by command of a scope; return them."""
-        ended = await self.journal.unfreeze(scope, self._ids(scope))
+
+        def audit(ended: list[Freeze]) -> Audited | None:
+            reasons = "; ".join(one.reason for one in ended)
+            return self._note(actor, "unfreeze", scope, reasons) if ended else None
+
+        ended = await self.journal.unfreeze(scope, self._ids(scope), audit)
         if ended:
             self.wake()
-            await self._audit(actor, "unfreeze", scope, "; ".join(one.reason for one in ended))
         return ended
 
     # ── one held deployment ───────────────────────────────────────────────
@@ -273,7 +285,7 @@ class GateCommands:
             self.clock(),
             actor.accounts,
         )
-        if (why := objection(new, held.person, proposal, self.identities)) is not None:
+        if (why := objection(new, held.asked_by, proposal, self.identities)) is not None:
             if proposal.unknown:  # the host may know the authors by now
                 await self._look_again(held)
             raise Rejected(_refused(why, new, held, proposal, self.identities))
@@ -281,10 +293,10 @@ class GateCommands:
         given = await self.counting(held)
         if any(not own.isdisjoint(self.identities.of(one.marks)) for one in given):
             return False
-        recorded = await self.journal.approve(new)
+        note = self._note(actor, "approve", _only(held), f"commit {proposal.commit[:7]}")
+        recorded = await self.journal.approve(new, lambda new: note if new else None)
         if recorded:
             self.wake()
-            await self._audit_one(actor, "approve", held, f"commit {proposal.commit[:7]}")
         return recorded
 
     async def _look_again(self, held: Deployment) -> None:
@@ -312,7 +324,7 @@ class GateCommands:
     async def counting(self, held: Deployment) -> list[Approval]:
         """Return the approvals that count for what a held deployment would build."""
         given = await self.journal.approvals(held.app_id)
-        return counting(given, held.person, proposed(held), self.identities)
+        return counting(given, held.asked_by, proposed(held), self.identities)
 
     async def lift(self, actor: Actor, held: Deployment, reason: str) -> Deployment:
         """Let a held deployment pass everything that holds it now.
@@ -322,12 +334,12 @@ class GateCommands:
         """
         now, said = self.clock(), _said(reason)
         new = lift_of(held.holds, actor.name, actor.person, said, now)
-        lifted = await self.journal.lift(held.id, new)
+        gates = ", ".join(dict.fromkeys(str(one.gate) for one in held.holds))
+        note = self._note(actor, "override", _only(held), f"{gates}: {said}")
+        lifted = await self.journal.lift(held.id, new, lambda lifted: note if lifted else None)
         if lifted is None:
             raise Rejected(f"{held.app} is not held any more")
         self.wake()
-        gates = ", ".join(dict.fromkeys(str(one.gate) for one in held.holds))
-        await self._audit_one(actor, "override", held, f"{gates}: {said}")
         return lifted
 
     # ── helpers ───────────────────────────────────────────────────────────
@@ -346,13 +358,14 @@ class GateCommands:
             if one.app_id in ids and (one.state is not State.WAITING or one.intent_at is not None)
         )
 
-    async def _audit(self, actor: Actor, what: str, scope: Scope, outcome: str) -> None:
-        at = self.clock()
-        await self.journal.audit(Audited(at, actor.shown, what, "", scope.label, (), outcome))
+    def _note(self, actor: Actor, what: str, scope: Scope, outcome: str) -> Audited:
+        """Return what the audit log is to say, in the transaction in which it is done."""
+        at, app_id = self.clock(), app_in(scope.key) or ""
+        return Audited(at, actor.shown, what, app_id, scope.label, (), outcome)
 
-    async def _audit_one(self, actor: Actor, what: str, held: Deployment, outcome: str) -> None:
-        at = self.clock()
-        await self.journal.audit(Audited(at, actor.shown, what, held.app_id, held.app, (), outcome))
+
+def _only(held: Deployment) -> Scope:
+    return Scope(f"app/{held.app_id}", held.app)
 
 
 def proposed(held: Deployment) -> Proposal:
@@ -381,7 +394,7 @@ def _refused(
     if why is Objection.WROTE:
         return f"{of.commit[:7]} is your own commit: somebody else has to approve it"
     recognise = why in RECOGNISING
-    said = remedy(why, approval, held.person, of, identities) if recognise else of.unknown
+    said = remedy(why, approval, held.asked_by, of, identities) if recognise else of.unknown
     return f"your approval would not count: {said}"
 
 

@@ -181,6 +181,7 @@ def requested(
         note="waits for its turn",
         token=token_for(salt, id_),
         person=asker_of(delivery.host, asked),
+        accounts=tuple(asked.accounts.split()) if asked else (),
         target=(asked.deployment or None) if asked and asked.way else None,
         way=(asked.way or None) if asked else None,
         image=(asked.image if asked else "") or (app.source.image if app.source else None),

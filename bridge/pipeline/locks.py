@@ -13,7 +13,16 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff, asked_to_wait
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.events import Repository
-from bridge.core.gates.locks import DAY, Lock, PullName, PullRef, Scope, covered, next_reminder
+from bridge.core.gates.locks import (
+    DAY,
+    Lock,
+    PullName,
+    PullRef,
+    Scope,
+    app_in,
+    covered,
+    next_reminder,
+)
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import home_of, normalise_url
 from bridge.pipeline.reconcile import Homes, place_of
@@ -247,7 +256,8 @@ class LockKeeper:
     async def _release(self, lock: Lock, why: str) -> None:
         assert lock.merge is not None
         outcome = f"{why}; was locked by {lock.name}"
-        note = Audited(self._clock(), lock.merge.host, "unlock", "", lock.label, (), outcome)
+        app_id = app_in(lock.scope) or ""
+        note = Audited(self._clock(), lock.merge.host, "unlock", app_id, lock.label, (), outcome)
         labels = self._labels(lock)
 
         def tell(kept: Audited) -> Sequence[Subscription]:

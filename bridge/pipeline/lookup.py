@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import MOST_NAMED, App, apps_like, fitting
 from bridge.core.chat.grammar import ABOUT_SCOPE, OPENS_PICKER, Command, Verb
-from bridge.core.chat.replies import Denied, Pick, Reply, Sorry, command_for
+from bridge.core.chat.replies import Denied, Pick, Reply, Sorry, command_for, denial
 from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed
 from bridge.core.gates.locks import Scope, covered
@@ -102,8 +102,7 @@ class Finding:
         """Return why somebody may not do it with an app; None if they may."""
         if self._access.may(person, right, app, place.channel):
             return None
-        why = missing(self._access, person, right, app.label)
-        return Denied(right, why, granting(person, right, app.label), app)
+        return denial(self._access, person, right, app.label, app)
 
     def scope_denied(self, person: Person, place: Place, scope: Scope) -> Denied | None:
         """Return why somebody may not lock a scope; None if they may lock every app in it."""
@@ -147,8 +146,8 @@ class Finding:
         return found
 
 
-MOST_AUTHORS_KEPT = 2048
-"""Pushes whose authors are remembered: what is held is judged often, and a push never changes."""
+MOST_AUTHORS_KEPT = 50_000
+"""Authors of pushes to remember: what is held is judged often, and a push never changes."""
 
 
 class Authors:
@@ -158,6 +157,7 @@ class Authors:
         self._inbox = inbox
         self._reading = reading
         self._known: dict[int, frozenset[tuple[str, Writer]]] = {}
+        self._kept = 0
 
     async def email_of(self, deployment: Deployment) -> str:
         """Return the author's address; "" if the push has none, or a person requested it."""
@@ -174,10 +174,17 @@ class Authors:
         if event is None:
             return frozenset()
         host = event.repository.host
-        found = self._known[seq] = frozenset((host, one) for one in event.authors)
-        if len(self._known) > MOST_AUTHORS_KEPT:
-            self._known.pop(next(iter(self._known)))
+        found = frozenset((host, one) for one in event.authors)
+        self._keep(seq, found)
         return found
+
+    def _keep(self, seq: int, found: frozenset[tuple[str, Writer]]) -> None:
+        """Remember the authors of a push, each as one, and the push itself as another."""
+        if seq not in self._known:
+            self._kept += len(found) + 1
+        self._known[seq] = found
+        while self._kept > MOST_AUTHORS_KEPT:
+            self._kept -= len(self._known.pop(next(iter(self._known)))) + 1
 
     async def _push(self, seq: int) -> RefPushed | None:
         delivery = await self._inbox.get(seq)

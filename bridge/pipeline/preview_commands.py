@@ -9,7 +9,8 @@ Those that a backend makes by itself are listed, and nothing else.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.core.access import Access, Person, Right, missing
+from bridge.core.access import Access, Person, Right
+from bridge.core.chat.replies import NotAllowed, denial
 from bridge.core.errors import Rejected
 from bridge.core.previews.acts import NEEDS, STARTED_AGAIN, Act, possible
 from bridge.core.previews.naming import find_preview
@@ -50,10 +51,10 @@ class Asker:
         return right in self.access.rights(self.person, label, self.channel)
 
     def check(self, right: Right, label: str) -> None:
-        """Raise Rejected if they don't have a right to an app."""
+        """Raise NotAllowed if they don't have a right to an app."""
         if not self.may(right, label):
             assert self.person is not None
-            raise Rejected(missing(self.access or Access(), self.person, right, label))
+            raise NotAllowed(denial(self.access or Access(), self.person, right, label))
 
 
 class PreviewCommands:
@@ -114,9 +115,7 @@ class PreviewCommands:
             raise Rejected(f"{preview.label} was stopped before; a push starts it again")
         if preview.ends:
             raise Rejected(f"there is nothing to stop: {_why_none(preview)}")
-        after = await self._ask(preview, stopped=True)
-        await self._audit(asker, "stop", preview, "")
-        return after
+        return await self._ask(asker, Act.STOP, preview, "", stopped=True)
 
     async def extend(self, asker: Asker, preview: Preview) -> Preview:
         """Keep a preview as if it had been pushed to now; start one that was stopped again.
@@ -129,9 +128,8 @@ class PreviewCommands:
         if ends and preview.reason not in STARTED_AGAIN:
             raise Rejected(f"there is nothing to extend: {_why_none(preview)}")
         outcome = "starts again" if ends or preview.stopped else ""
-        after = await self._ask(preview, active_at=self._clock(), stopped=False)
-        await self._audit(asker, "extend", preview, outcome)
-        return after
+        facts = {"active_at": self._clock(), "stopped": False}
+        return await self._ask(asker, Act.EXTEND, preview, outcome, **facts)
 
     async def approve(self, asker: Asker, preview: Preview, commit: str) -> Preview:
         """Let a pull request of a fork be built at one commit.
@@ -145,8 +143,8 @@ class PreviewCommands:
         asker.check(Right.APPROVE, preview.app)
         self._check_waits(preview, commit)
         head = preview.pull.head_sha
-        after = await self._ask(preview, approved=head, approver=asker.actor.name)
-        await self._audit(asker, "approve", preview, f"commit {head[:12]}")
+        facts = {"approved": head, "approver": asker.actor.name}
+        after = await self._ask(asker, Act.APPROVE, preview, f"commit {head[:12]}", **facts)
         if after.pull.head_sha != head:
             raise _moved(after)
         return after
@@ -170,18 +168,19 @@ class PreviewCommands:
             by = preview.approver or "somebody"
             raise Rejected(f"{by} has approved {pull.head_sha[:12]} of {preview.label} already")
 
-    async def _ask(self, preview: Preview, **facts: object) -> Preview:
-        after = await self._journal.ask_previews(preview.id, **facts)
+    async def _ask(
+        self, asker: Asker, act: Act, preview: Preview, outcome: str, **facts: object
+    ) -> Preview:
+        """Change what people ask for, with its entry in the audit log."""
+        said = f"{preview.label}: {outcome}" if outcome else preview.label
+        at, by, app_id = self._clock(), asker.actor.shown, preview.app_id
+        note = Audited(at, by, f"preview {act}", app_id, preview.app, (), said)
+        after = await self._journal.ask_previews(
+            preview.id, lambda after: note if after else None, **facts
+        )
         if after is None:
             raise Rejected(f"the record of {preview.label} is gone")
         return after
-
-    async def _audit(self, asker: Asker, what: str, preview: Preview, outcome: str) -> None:
-        said = f"{preview.label}: {outcome}" if outcome else preview.label
-        at, by = self._clock(), asker.actor.shown
-        await self._journal.audit(
-            Audited(at, by, f"preview {what}", preview.app_id, preview.app, (), said)
-        )
 
 
 def without_native(ours: Sequence[Preview], native: Sequence[NativePreview]) -> list[Preview]:

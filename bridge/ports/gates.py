@@ -16,7 +16,7 @@ from bridge.core.gates.locks import Lock, Scope
 from bridge.core.gates.order import Earlier
 from bridge.core.lifecycle import Deployment
 from bridge.core.people import NO_IDENTITIES, Identities
-from bridge.ports.outcomes import Audited, Subscription
+from bridge.ports.outcomes import Audited, Audits, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,9 @@ class LockUpkeep(Protocol):
         Return whether they were added.
         """
 
-    async def keep_lock(self, lock: Lock, again_at: float | None) -> bool:
+    async def keep_lock(
+        self, lock: Lock, again_at: float | None, audit: Audits[bool] | None = None
+    ) -> bool:
         """Set when a lock's owner is reminded next; return whether the lock is still there."""
 
     async def look_later(self, lock: Lock, at: float) -> None:
@@ -202,7 +204,7 @@ class Holding(Protocol):
     """Held deployments, and the facts that hold them.
 
     Every change of a fact marks the held deployments that it concerns, in the same transaction, so
-    `due_holds` returns them.
+    `due_holds` returns them. What `audit` returns of it is written in the same transaction, too.
     """
 
     async def judge(self, id_: str, by: Judging, *, seen: float | None = None) -> Deployment | None:
@@ -235,32 +237,53 @@ class Holding(Protocol):
     async def look_again(self, app_ids: Sequence[str] | None) -> None:
         """Mark the held deployments of these apps, or of all: the head or the app has changed."""
 
-    async def lift(self, id_: str, lift: Lift) -> Deployment | None:
+    async def lift(
+        self, id_: str, lift: Lift, audit: Audits[Deployment | None] | None = None
+    ) -> Deployment | None:
         """Let a held deployment pass these holds; None if it is not held (any more)."""
 
-    async def take_lock(self, lock: Lock, concerns: Sequence[str] | None, *, steal: bool) -> Taken:
+    async def take_lock(
+        self,
+        lock: Lock,
+        concerns: Sequence[str] | None,
+        *,
+        steal: bool,
+        audit: Audits[Taken] | None = None,
+    ) -> Taken:
         """Take a lock, renew one's own, or steal it.
 
         Args:
             concerns: the ids of the apps that its scope covers; None for all.
         """
 
-    async def release_lock(self, scope: str, concerns: Sequence[str] | None) -> Lock | None:
+    async def release_lock(
+        self,
+        scope: str,
+        concerns: Sequence[str] | None,
+        audit: Audits[Lock | None] | None = None,
+    ) -> Lock | None:
         """Remove a lock; return it, or None if there was none."""
 
     async def locks(self) -> list[Lock]:
         """Return the locks that have not expired, by scope."""
 
-    async def freeze(self, freeze: Freeze, concerns: Sequence[str] | None) -> None:
+    async def freeze(
+        self, freeze: Freeze, concerns: Sequence[str] | None, audit: Audits[None] | None = None
+    ) -> None:
         """Declare a freeze."""
 
-    async def unfreeze(self, scope: Scope, concerns: Sequence[str] | None) -> list[Freeze]:
+    async def unfreeze(
+        self,
+        scope: Scope,
+        concerns: Sequence[str] | None,
+        audit: Audits[list[Freeze]] | None = None,
+    ) -> list[Freeze]:
         """End the freezes by command of this scope; return them."""
 
     async def freezes(self) -> list[Freeze]:
         """Return the freezes by command that have not ended."""
 
-    async def approve(self, approval: Approval) -> bool:
+    async def approve(self, approval: Approval, audit: Audits[bool] | None = None) -> bool:
         """Record an approval, in place of an older one; return whether it is new."""
 
     async def approvals(self, app_id: str, commit: str | None = None) -> list[Approval]:

@@ -258,8 +258,12 @@ class StoredSettings(Protocol):
     async def stored_settings(self) -> dict[str, str]:
         """Return all of them."""
 
-    async def store_settings(self, sealed: Mapping[str, str | None]) -> None:
-        """Replace some of them, all or none; None removes one."""
+    async def store_settings(self, sealed: Mapping[str, str | None], note: Audited) -> None:
+        """Replace some of them, all or none; None removes one.
+
+        Args:
+            note: is written into the audit log in the same transaction.
+        """
 
 
 class Sessions(Protocol):

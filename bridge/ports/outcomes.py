@@ -1,9 +1,9 @@
 """The outcomes of deliveries, and the places that show them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision
@@ -293,3 +293,8 @@ class Audited:
         if self.seq is not None and not self.undoing:
             return False
         return not self.over or self.outcome.partition(": ")[0] in UNSURE | PARTLY
+
+
+T = TypeVar("T")
+Audits = Callable[[T], Audited | None]
+"""Returns what the audit log is to say of an outcome, in the same transaction; None for nothing."""

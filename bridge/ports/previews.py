@@ -8,6 +8,7 @@ from bridge.core.events import Repository
 from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview
 from bridge.core.pulls import PullRequest
+from bridge.ports.outcomes import Audits
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,13 @@ class Previews(NativePreviews, Protocol):
         once, whatever the facts say.
         """
 
-    async def ask_previews(self, id_: str, **facts: Any) -> Preview | None:
-        """Change what people ask for: to approve, stop or extend it; look at it at once."""
+    async def ask_previews(
+        self, id_: str, audit: Audits[Preview | None] | None = None, **facts: Any
+    ) -> Preview | None:
+        """Change what people ask for: to approve, stop or extend it; look at it at once.
+
+        What `audit` returns of it is written in the same transaction.
+        """
 
     async def forget_previews(self, before: float, limit: int) -> int:
         """Delete some records of which nothing is left, without activity since; return how many."""

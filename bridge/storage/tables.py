@@ -91,6 +91,7 @@ deployments = sa.Table(
     sa.Column("log_tail", sa.Text),
     sa.Column("behind", sa.Text),
     sa.Column("person", sa.Text, nullable=False, server_default=""),
+    sa.Column("accounts", sa.Text, nullable=False, server_default="[]"),
     sa.Column("head", sa.Text),
     sa.Column("not_before", sa.Float(53)),
     sa.Column("holds", sa.Text, nullable=False, server_default="[]"),

@@ -77,6 +77,18 @@ async def test_the_author_does_not_approve_what_somebody_else_deploys_by_hand(
     await office.both.card_says("is live")
 
 
+async def test_whoever_asked_does_not_approve_under_another_name(tmp_path: Path) -> None:
+    async with office_in(tmp_path, {}) as office:
+        await office.begin()
+        office.commit("second", BOB)  # its webhook never comes
+        await office.deploy_in_console("ada", 101)
+        await office.held("has 0")
+
+        assert "asked for" in await office.approve_in_console("ada", 101)
+        assert "asked for" in await office.approve_in_console("ada-renamed", 101)
+        assert "Approved" in await office.approve_in_console("grace", 103)
+
+
 # ── one person is one person ─────────────────────────────────────────────────
 
 

@@ -408,7 +408,11 @@ async def test_auto_deploy_is_switched_off(tmp_path: Path) -> None:
             assert answer.status_code == 303, answer.text
             assert dokploy.written["app_web"]["autoDeploy"] is False
             (note,) = await console.world.stores.journal.audited(limit=5)
-            assert (note.by, note.what, note.outcome) == ("console: owner", "adopt", "done")
+            assert (note.by, note.what, note.outcome) == (
+                "console: owner (console:owner)",
+                "adopt",
+                "done",
+            )
 
 
 async def test_a_comment_a_status_and_a_card_lead_to_the_console(tmp_path: Path) -> None:

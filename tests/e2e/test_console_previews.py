@@ -86,6 +86,7 @@ async def test_the_commit_on_the_page_is_approved_and_no_other(console: ConsoleW
     now = await now_of(console, waits)
     assert (now.approved, now.approver) == (MOVED, "Grace")
     assert await audited(console) == [("preview approve", f"shop/web #12: commit {MOVED[:12]}")]
+    assert [one.by for one in await journal.audited(limit=9)] == ["console: Grace (U0APPROVE)"]
 
 
 async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(
@@ -123,7 +124,13 @@ async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(
     assert found == wanted
     now = await now_of(console, waits)
     assert (now.approved, now.stopped, now.active_at) == (None, False, waits.active_at)
-    assert await audited(console) == []
+    assert await audited(console) == [
+        ("preview stop", "refused: no right to deploy"),
+        ("preview approve", "refused: no right to approve"),
+        ("preview approve", "refused: no right to approve"),
+        ("preview extend", "refused: no right to deploy"),
+        ("preview stop", "refused: no right to deploy"),
+    ]
 
 
 async def test_the_page_of_another_site_can_do_nothing(console: ConsoleWorld) -> None:

@@ -10,7 +10,7 @@ from bridge.core.apps import App, Rules
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action, Commit
 from bridge.core.gates.checks import CheckPolicy, CheckState, Need, Otherwise, Required
-from bridge.core.gates.locks import EVERYTHING, scope_named
+from bridge.core.gates.locks import EVERYTHING, Scope, scope_named
 from tests.worlds.gates import ADA, GRACE, MONO, ChecksHost, GateWorld, gated
 
 ONE, TWO = "1" * 40, "2" * 40
@@ -54,6 +54,18 @@ async def test_a_lock_holds_until_it_is_released(world: GateWorld) -> None:
         ("unlock", "all apps", "cli: ada"),
         ("lock", "all apps", "cli: ada"),
     ]
+
+
+async def test_what_is_done_to_one_app_is_in_its_audit(world: GateWorld) -> None:
+    web = Scope("app/app-web", "shop/web")
+    await world.commands.lock(ADA, web, "a migration")
+    await world.commands.freeze(ADA, web, "an incident")
+    await world.commands.lock(ADA, EVERYTHING, "a migration")
+    await world.commands.unfreeze(ADA, web)
+    await world.commands.unlock(ADA, web)
+
+    found = await world.journal.audited(limit=9, app_id="app-web")
+    assert [one.what for one in found] == ["unlock", "unfreeze", "freeze", "lock"]
 
 
 async def test_a_held_deployment_survives_a_restart(world: GateWorld) -> None:

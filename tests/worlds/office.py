@@ -81,14 +81,22 @@ class Office:
 
     async def approve_in_console(self, login: str, number: int) -> str:
         """Have somebody who signed in with the host press *Approve*; return what the page says."""
-        console, journal = ConsoleWorld(self.both.world), self.both.world.stores.journal
+        journal = self.both.world.stores.journal
         (held,) = await until(lambda: journal.deployments(limit=1, state=State.HELD), bool)
+        return await self._press(login, number, f"/console/deployments/{held.id}", "Approve")
+
+    async def deploy_in_console(self, login: str, number: int) -> str:
+        """Have somebody who signed in with the host press *Deploy* on the app's page."""
+        (done,) = await self.both.world.stores.journal.deployments(limit=1)
+        return await self._press(login, number, f"/console/apps/{done.app_id}", "Deploy")
+
+    async def _press(self, login: str, number: int, path: str, button: str) -> str:
+        console = ConsoleWorld(self.both.world)
         host, email = self.origin.host, f"{login}@office.example"
         groups = frozenset({f"{host}:#{number}"})
         secret = await console.session(f"{host}:{login}", groups=groups, email=email)
         async with console.browsing(secret) as web:
-            page = await web.get(f"/console/deployments/{held.id}")
-            answer = await sent(web, page, "Approve")
+            answer = await sent(web, await web.get(path), button)
             if answer.status_code == 303:
                 answer = await web.get(answer.headers["Location"])
             return html.unescape(answer.text)

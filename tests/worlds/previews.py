@@ -120,7 +120,7 @@ class PreviewWorld:
     async def approve(self, pull: FakePull, commit: str | None = None) -> None:
         """Approve a commit of a pull request, by default its head."""
         (one,) = (await self.previews(pull)).values()
-        facts = {"approved": commit or pull.head_sha, "approver": "grace"}
+        facts: dict[str, Any] = {"approved": commit or pull.head_sha, "approver": "grace"}
         await self.world.stores.journal.ask_previews(one.id, **facts)
 
     async def closed(self, pull: FakePull) -> None:

@@ -19,9 +19,9 @@ from bridge.chats.slack.commands import later
 from bridge.chats.slack.config_views import change_note, outcome_view, told
 from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.workspace import CHAT, Parts, one_time, place_of
-from bridge.core.access import Person, Right, granting, missing
+from bridge.core.access import Person, Right
 from bridge.core.apps import App
-from bridge.core.chat.replies import Denied
+from bridge.core.chat.replies import Denied, denial
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.events import CONFIGURING, Action, Asked, write_command
 from bridge.ports.chats import Place
@@ -42,8 +42,7 @@ def denied(parts: Parts, person: Person, place: Place, app: App | None) -> Denie
     if app is None or app.id not in {one.id for one in seen}:
         why = "That app is gone, or you may not configure it."
         return Denied(Right.CONFIGURE, why, "")
-    why = missing(parts.access, person, Right.CONFIGURE, app.label)
-    return Denied(Right.CONFIGURE, why, granting(person, Right.CONFIGURE, app.label), app)
+    return denial(parts.access, person, Right.CONFIGURE, app.label, app)
 
 
 def refused(parts: Parts, person: Person, place: Place, app: App | None) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bridge.core.access import Person, Right
+from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
 from bridge.core.chat.gate_replies import GateReply
 from bridge.core.chat.grammar import Command, Verb, parse_chat, written
+from bridge.core.errors import Rejected
 from bridge.core.events import Action
 from bridge.core.health.promotion import Promotion
 from bridge.core.health.serving import Serving
@@ -85,6 +86,30 @@ class Denied:
     lines: str
     app: App | None = None
     target: str = ""
+
+
+class NotAllowed(Rejected):
+    """Somebody lacks a right.
+
+    Attributes:
+        denied: the refusal; the message says how to grant it, too.
+    """
+
+    def __init__(self, denied: Denied) -> None:
+        super().__init__(f"{denied.why}\n\nTo grant it, add to bridge.yaml:\n{denied.lines}")
+        self.denied = denied
+
+
+def denial(
+    access: Access, person: Person, right: Right, label: str, app: App | None = None
+) -> Denied:
+    """Return the refusal for somebody who lacks a right to an app that they may view.
+
+    Args:
+        app: None if only its label is known.
+    """
+    why = missing(access, person, right, label)
+    return Denied(right, why, granting(person, right, label), app, target="" if app else label)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from enum import StrEnum
 from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.people import Identities, Marks, address, comparable, example, services_of
 
+Asker = tuple[str, ...]
+"""The marks of who has asked for a deployment, their account first; () for a push."""
+
 MOST_APPROVED = 3
 """Approved commits, newest first, that are compared with the one that would be built."""
 
@@ -68,18 +71,15 @@ RECOGNISING = frozenset({Objection.UNRECOGNISED, Objection.ASKER})
 
 
 def objection(
-    approval: Approval, asker: str, of: Proposal, identities: Identities
+    approval: Approval, asker: Asker, of: Proposal, identities: Identities
 ) -> Objection | None:
     """Return why an approval can't count, whatever it is for; None if it can.
 
     Whoever was shown another commit that is the same for the app has not written that one: what
     they have pushed since are other files.
-
-    Args:
-        asker: who has asked for the deployment; "" for a push.
     """
     marks = identities.of(approval.marks)
-    asking = identities.of({asker} if asker else ())
+    asking = identities.of(asker)
     shown = approval.commit == of.commit
     if not marks.isdisjoint(asking):
         return Objection.ASKED
@@ -97,7 +97,7 @@ def objection(
 
 
 def not_counted(
-    approvals: Sequence[Approval], asker: str, of: Proposal, identities: Identities
+    approvals: Sequence[Approval], asker: Asker, of: Proposal, identities: Identities
 ) -> str:
     """Return which approvals don't count for whose they are, and what would make them count."""
     why = {one: objection(one, asker, of, identities) for one in approvals}
@@ -115,11 +115,11 @@ def not_counted(
 
 
 def remedy(
-    why: Objection, approval: Approval, asker: str, of: Proposal, identities: Identities
+    why: Objection, approval: Approval, asker: Asker, of: Proposal, identities: Identities
 ) -> str:
     """Return what would make it certain that somebody is not whoever asked, or an author."""
-    account = asker if why is Objection.ASKER else approval.person
-    marks = identities.of({asker} if why is Objection.ASKER else approval.marks)
+    account = asker[0] if why is Objection.ASKER else approval.person
+    marks = identities.of(asker if why is Objection.ASKER else approval.marks)
     lacking = [one for one in of.by if one not in services_of(marks)]
     return (
         f"{account} is not recognised, since no account on {' and '.join(lacking)} of theirs is"
@@ -128,13 +128,9 @@ def remedy(
 
 
 def counting(
-    approvals: Iterable[Approval], asker: str, of: Proposal, identities: Identities
+    approvals: Iterable[Approval], asker: Asker, of: Proposal, identities: Identities
 ) -> list[Approval]:
-    """Return the approvals that count, one for each person.
-
-    Args:
-        asker: who has asked for the deployment; "" for a push.
-    """
+    """Return the approvals that count, one for each person."""
     people: list[tuple[Marks, Approval]] = []
     for one in approvals:
         if not counts(one, asker, of, identities):
@@ -146,7 +142,7 @@ def counting(
     return [one for _, one in people]
 
 
-def counts(approval: Approval, asker: str, of: Proposal, identities: Identities) -> bool:
+def counts(approval: Approval, asker: Asker, of: Proposal, identities: Identities) -> bool:
     """Return whether an approval counts: of the same for the app, and by somebody else.
 
     An approval is for what comes next. Once something else is live, it does not let the app go back

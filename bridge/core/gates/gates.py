@@ -226,12 +226,12 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
     }
     same = tuple(one for one, content in others.items() if content.same)
     proposal = replace(facts.proposal or Proposal(commit), same=same)
-    counted = counting(facts.approvals, wanted.person, proposal, facts.identities)
+    counted = counting(facts.approvals, wanted.asked_by, proposal, facts.identities)
     if len(counted) < needed:
         names = ", ".join(sorted(one.name for one in counted))
         had = f"; approved by {names}" if names else ""
         of_it = [one for one in facts.approvals if one.commit in (commit, *same)]
-        had += not_counted(of_it, wanted.person, proposal, facts.identities)
+        had += not_counted(of_it, wanted.asked_by, proposal, facts.identities)
         people = "1 approval" if needed == 1 else f"{needed} approvals"
         early = [one for one in of_it if proposal.since and one.at < proposal.since]
         had += "; approvals from before what is live now don't count" if early else ""

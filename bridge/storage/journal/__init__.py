@@ -6,7 +6,8 @@ port, `ports.journal`, documents the methods.
 
 import asyncio
 
-from bridge.storage.journal.apps import Apps, Audit, Drafts
+from bridge.storage.journal.apps import Apps, Drafts
+from bridge.storage.journal.audit import Audit
 from bridge.storage.journal.ci import CiFacts
 from bridge.storage.journal.decisions import Decisions
 from bridge.storage.journal.deployments import Deployments

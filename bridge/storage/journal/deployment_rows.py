@@ -30,6 +30,7 @@ def read_deployment(row: Mapping[str, Any] | sa.RowMapping) -> Deployment:
             "action": Action(row["action"]),
             "state": State(row["state"]),
             "known_before": tuple(json.loads(row["known_before"])),
+            "accounts": tuple(json.loads(row["accounts"])),
             "images": None if row["images"] is None else tuple(json.loads(row["images"])),
             "cancel": row["cancel"] and Cancel(row["cancel"]),
             "verdict": row["verdict"] and Verdict(row["verdict"]),

@@ -10,7 +10,9 @@ from bridge.core.gates.locks import Lock
 from bridge.core.gates.order import Earlier
 from bridge.core.lifecycle import FINAL, SERVED, Brief, Cancel, Change, Deployment, Evidence, State
 from bridge.ports.gates import Judging
+from bridge.ports.outcomes import Audits
 from bridge.storage import tables
+from bridge.storage.journal.audit import audited
 from bridge.storage.journal.deployment_rows import all_of, change, ids_text, locked, read
 from bridge.storage.journal.due import changing
 from bridge.storage.journal.gates import keep_lock
@@ -159,9 +161,11 @@ class Deployments(Transactions):
         at = self._clock()
         return await self._change(lambda db: judge(db, id_, by, at, seen=seen))
 
-    async def lift(self, id_: str, lift_: Lift) -> Deployment | None:
+    async def lift(
+        self, id_: str, lift_: Lift, audit: Audits[Deployment | None] | None = None
+    ) -> Deployment | None:
         at = self._clock()
-        return await self._change(lambda db: lift(db, id_, lift_, at))
+        return await self._change(lambda db: audited(db, lift(db, id_, lift_, at), audit))
 
     async def intend(
         self, id_: str, known_before: Sequence[str], by: Judging, **facts: Any

@@ -14,7 +14,9 @@ from bridge.core.gates.gates import Facts
 from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope, scopes_of
 from bridge.ports.gates import Judging, Taken
+from bridge.ports.outcomes import Audits
 from bridge.storage import tables
+from bridge.storage.journal.audit import audited
 from bridge.storage.journal.ci import read_ci
 from bridge.storage.journal.due import changing, mark_apps_due
 from bridge.storage.journal.locks import drop_lock, locks_where, put_lock
@@ -122,26 +124,51 @@ class Gates(Transactions):
         at = self._clock()
         await self._write(lambda db: mark_apps_due(db, app_ids, at))
 
-    async def take_lock(self, lock: Lock, concerns: Sequence[str] | None, *, steal: bool) -> Taken:
-        return await self._change(lambda db: take_lock(db, lock, concerns, steal=steal))
+    async def take_lock(
+        self,
+        lock: Lock,
+        concerns: Sequence[str] | None,
+        *,
+        steal: bool,
+        audit: Audits[Taken] | None = None,
+    ) -> Taken:
+        def take(db: sa.Connection) -> Taken:
+            return audited(db, take_lock(db, lock, concerns, steal=steal), audit)
 
-    async def release_lock(self, scope: str, concerns: Sequence[str] | None) -> Lock | None:
+        return await self._change(take)
+
+    async def release_lock(
+        self,
+        scope: str,
+        concerns: Sequence[str] | None,
+        audit: Audits[Lock | None] | None = None,
+    ) -> Lock | None:
         at = self._clock()
-        return await self._change(lambda db: _release_lock(db, scope, concerns, at))
+        return await self._change(
+            lambda db: audited(db, _release_lock(db, scope, concerns, at), audit)
+        )
 
     async def locks(self) -> list[Lock]:
         at = self._clock()
         return await self._read(lambda db: locks_where(db, _holds_at(tables.locks, at)))
 
-    async def freeze(self, freeze: Freeze, concerns: Sequence[str] | None) -> None:
+    async def freeze(
+        self, freeze: Freeze, concerns: Sequence[str] | None, audit: Audits[None] | None = None
+    ) -> None:
         def declare(db: sa.Connection) -> None:
             changing(db)
             db.execute(sa.insert(tables.freezes), [_freeze_row(freeze)])
             mark_apps_due(db, concerns, freeze.at)
+            audited(db, None, audit)
 
         await self._change(declare)
 
-    async def unfreeze(self, scope: Scope, concerns: Sequence[str] | None) -> list[Freeze]:
+    async def unfreeze(
+        self,
+        scope: Scope,
+        concerns: Sequence[str] | None,
+        audit: Audits[list[Freeze]] | None = None,
+    ) -> list[Freeze]:
         at = self._clock()
 
         def end(db: sa.Connection) -> list[Freeze]:
@@ -150,7 +177,7 @@ class Gates(Transactions):
             ended = _freezes(db, (t.c.scope == scope.key) & _holds_at(t, at))
             db.execute(sa.delete(t).where(t.c.scope == scope.key))
             mark_apps_due(db, concerns, at)
-            return ended
+            return audited(db, ended, audit)
 
         return await self._change(end)
 
@@ -158,7 +185,7 @@ class Gates(Transactions):
         at = self._clock()
         return await self._read(lambda db: _freezes(db, _holds_at(tables.freezes, at)))
 
-    async def approve(self, approval: Approval) -> bool:
+    async def approve(self, approval: Approval, audit: Audits[bool] | None = None) -> bool:
         def record(db: sa.Connection) -> bool:
             changing(db)
             t = tables.approvals
@@ -173,7 +200,7 @@ class Gates(Transactions):
             mark_apps_due(db, [approval.app_id], approval.at)
             return True
 
-        return await self._change(record)
+        return await self._change(lambda db: audited(db, record(db), audit))
 
     async def approvals(self, app_id: str, commit: str | None = None) -> list[Approval]:
         return await self._read(lambda db: _approvals(db, app_id, commit))

@@ -12,10 +12,10 @@ from bridge.core.gates.holds import Gate
 from bridge.core.gates.locks import Lock, PullRef
 from bridge.core.lifecycle import State
 from bridge.ports.gates import DueLock, TellsRelease
-from bridge.ports.outcomes import Audited, Subscription, about_lock
+from bridge.ports.outcomes import Audited, Audits, Subscription, about_lock
 from bridge.storage import tables
 from bridge.storage.journal import outbox
-from bridge.storage.journal.apps import add_audit
+from bridge.storage.journal.audit import add_audit, audited
 from bridge.storage.journal.due import changing, mark_apps_due
 from bridge.storage.journal.maintenance import forget_feedback
 from bridge.storage.journal.shown import mark_locked
@@ -104,9 +104,11 @@ class Locks(Transactions):
         at = self._clock()
         return await self._change(lambda db: _remind(db, lock, again_at, those, at))
 
-    async def keep_lock(self, lock: Lock, again_at: float | None) -> bool:
+    async def keep_lock(
+        self, lock: Lock, again_at: float | None, audit: Audits[bool] | None = None
+    ) -> bool:
         query = sa.update(_T).where(_same(lock)).values(remind_at=again_at)
-        return await self._write(lambda db: bool(db.execute(query).rowcount))
+        return await self._change(lambda db: audited(db, bool(db.execute(query).rowcount), audit))
 
     async def look_later(self, lock: Lock, at: float) -> None:
         query = sa.update(_T).where(_same(lock)).values(look_at=at, looks=_T.c.looks + 1)

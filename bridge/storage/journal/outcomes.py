@@ -17,7 +17,7 @@ from bridge.ports.outcomes import Outcome, PushSeen, Recorded, about_deployment
 from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal import outbox, rows, transitions
-from bridge.storage.journal.apps import add_audit
+from bridge.storage.journal.audit import add_audit
 from bridge.storage.journal.pushes import Pushes, Row
 from bridge.storage.journal.rows import add_new, batched
 from bridge.storage.journal.subjects import key_of

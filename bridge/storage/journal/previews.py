@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from bridge.core.events import Repository
 from bridge.core.previews.preview import OVER, Preview, PreviewState, preview_id, pull_id
 from bridge.core.pulls import PullRequest
-from bridge.ports.outcomes import about_pull
+from bridge.ports.outcomes import Audits, about_pull
 from bridge.ports.previews import Lane, Previewed, Reported
 from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
+from bridge.storage.journal.audit import audited
 from bridge.storage.journal.maintenance import forget_feedback
 from bridge.storage.journal.transactions import Transactions
 
@@ -100,9 +101,11 @@ class Previews(Transactions):
             facts["look_at"] = sa.case((same, facts["look_at"]), else_=_T.c.look_at)
         return await self._changed(seen.id, facts)
 
-    async def ask_previews(self, id_: str, **facts: Any) -> Preview | None:
+    async def ask_previews(
+        self, id_: str, audit: Audits[Preview | None] | None = None, **facts: Any
+    ) -> Preview | None:
         more = {"version": _T.c.version + 1, "look_at": self._clock(), "failures": 0}
-        asked = await self._changed(id_, facts | more)
+        asked = await self._changed(id_, facts | more, audit)
         self.preview_asked()
         return asked
 
@@ -122,14 +125,16 @@ class Previews(Transactions):
 
         return await self._write(forget)
 
-    async def _changed(self, id_: str, facts: Mapping[str, Any]) -> Preview | None:
+    async def _changed(
+        self, id_: str, facts: Mapping[str, Any], audit: Audits[Preview | None] | None = None
+    ) -> Preview | None:
         at = self._clock()
 
         def change(db: sa.Connection) -> Preview | None:
             db.execute(sa.update(_T).where(_T.c.id == id_).values(**facts))
             outbox.changed(db, [about_pull(id_.rpartition(":")[0])], at)
             row = db.execute(sa.select(_T).where(_T.c.id == id_)).mappings().one_or_none()
-            return None if row is None else read_preview(dict(row))
+            return audited(db, None if row is None else read_preview(dict(row)), audit)
 
         return await self._change(change)
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from bridge.ports.outcomes import Audited
 from bridge.storage import tables
 from bridge.storage.engines import now
+from bridge.storage.journal.audit import add_audit
 from bridge.storage.journal.rows import add_new
 from bridge.storage.journal.transactions import Transactions
 
@@ -18,9 +20,14 @@ class StoredSettings(Transactions):
         rows = await self._all(sa.select(t.c.path, t.c.sealed).order_by(t.c.path))
         return {row["path"]: row["sealed"] for row in rows}
 
-    async def store_settings(self, sealed: Mapping[str, str | None]) -> None:
+    async def store_settings(self, sealed: Mapping[str, str | None], note: Audited) -> None:
         at = self._clock()
-        await self._write(lambda db: _store(db, sealed, at))
+
+        def store(db: sa.Connection) -> None:
+            _store(db, sealed, at)
+            add_audit(db, note, note.at)
+
+        await self._change(store)
 
 
 def _store(db: sa.Connection, sealed: Mapping[str, str | None], at: float) -> None:

@@ -90,6 +90,7 @@ def deployment_row(deployment: Deployment) -> dict[str, Any]:
     row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
     return row | {
         "known_before": ids_text(deployment.known_before),
+        "accounts": ids_text(deployment.accounts),
         "images": None if deployment.images is None else ids_text(deployment.images),
         "holds": holds_text(deployment.holds),
         "lifts": lifts_text(deployment.lifts),

@@ -37,49 +37,52 @@ def of(*writers: Writer, identities: Identities = KNOWN, **facts: Any) -> Brough
 
 BY_ADA = "github:ada"
 RECOGNISED: dict[str, Any] = {
-    "an account of the Git host": ({}, [ADA], "", None),
-    "the author's account": ({"person": BY_ADA}, [ADA], "", Objection.WROTE),
+    "an account of the Git host": ({}, [ADA], (), None),
+    "the author's account": ({"person": BY_ADA}, [ADA], (), Objection.WROTE),
     "the author's account of another name": (
-        {"person": "github:ada-2", "accounts": ("github:#1",)}, [ADA], "", Objection.WROTE,
+        {"person": "github:ada-2", "accounts": ("github:#1",)}, [ADA], (), Objection.WROTE,
     ),
     "the author of an earlier commit": (
-        {"person": BY_ADA}, [BOB, replace(ADA, commit=OLDER)], "", Objection.WROTE,
+        {"person": BY_ADA}, [BOB, replace(ADA, commit=OLDER)], (), Objection.WROTE,
     ),
     "the address of a co-author": (
-        GRACE, [ADA, Writer(email="grace@example.org")], "", Objection.WROTE,
+        GRACE, [ADA, Writer(email="grace@example.org")], (), Objection.WROTE,
     ),
-    "a chat, joined by the settings": (GRACE, [ADA], "", None),
+    "a chat, joined by the settings": (GRACE, [ADA], (), None),
     "a chat, joined to nothing": (
-        GRACE | {"person": "slack:U9"}, [ADA], "", Objection.UNRECOGNISED,
+        GRACE | {"person": "slack:U9"}, [ADA], (), Objection.UNRECOGNISED,
     ),
-    "the command line": ({"person": "cli:grace"}, [ADA], "", Objection.UNRECOGNISED),
-    "who asked": ({}, [ADA], "github:grace", Objection.ASKED),
-    "who asked, by another door": (GRACE, [ADA], "github:grace", Objection.ASKED),
-    "somebody else asked": ({}, [ADA], "github:bob", None),
-    "somebody asked by a door that tells nothing": ({}, [ADA], "cli:eve", Objection.ASKER),
-    "another of the same chat asked": (GRACE, [ADA], "slack:U9", None),
+    "the command line": ({"person": "cli:grace"}, [ADA], (), Objection.UNRECOGNISED),
+    "who asked": ({}, [ADA], ("github:grace",), Objection.ASKED),
+    "who asked, by another door": (GRACE, [ADA], ("github:grace",), Objection.ASKED),
+    "who asked, by an earlier name": (
+        {"accounts": ("github:#9",)}, [ADA], ("github:grace-1", "github:#9"), Objection.ASKED,
+    ),
+    "somebody else asked": ({}, [ADA], ("github:bob",), None),
+    "somebody asked by a door that tells nothing": ({}, [ADA], ("cli:eve",), Objection.ASKER),
+    "another of the same chat asked": (GRACE, [ADA], ("slack:U9",), None),
     "another of the command line asked": (
-        GRACE | {"person": "cli:grace"}, [ADA], "cli:eve", Objection.UNRECOGNISED,
+        GRACE | {"person": "cli:grace"}, [ADA], ("cli:eve",), Objection.UNRECOGNISED,
     ),
-    "an author whose alias leads to no account": ({}, [BOB, ALIAS], "", Objection.AUTHORS),
+    "an author whose alias leads to no account": ({}, [BOB, ALIAS], (), Objection.AUTHORS),
     "an author by an address like a private one, that the host links to nobody": (
-        {}, [Writer("x", "", "x@users.noreply.evil", HEAD, linked=False)], "", Objection.AUTHORS,
+        {}, [Writer("x", "", "x@users.noreply.evil", HEAD, linked=False)], (), Objection.AUTHORS,
     ),
     "an account by a private address": (
-        {"person": BY_ADA}, [replace(ADA, linked=False)], "", Objection.WROTE,
+        {"person": BY_ADA}, [replace(ADA, linked=False)], (), Objection.WROTE,
     ),
     "an author by an address like an account": (
-        {}, [Writer(email="github:nobody", commit=HEAD)], "", Objection.AUTHORS,
+        {}, [Writer(email="github:nobody", commit=HEAD)], (), Objection.AUTHORS,
     ),
     "a commit of which a webhook tells the address and the host the account": (
-        {}, [Writer(email=ADA.email, commit=OLDER), ADA], "", None,
+        {}, [Writer(email=ADA.email, commit=OLDER), ADA], (), None,
     ),
     "an author by an address alone, that another's is not": (
-        GRACE | {"person": "gitlab:grace"}, [Writer(email=ADA.email, commit=HEAD)], "",
+        GRACE | {"person": "gitlab:grace"}, [Writer(email=ADA.email, commit=HEAD)], (),
         Objection.AUTHORS,
     ),
-    "a pusher by an account alone": ({}, [ADA, Writer("bob", "2")], "", None),
-    "an author of whom nothing is told": ({}, [Writer(commit=HEAD)], "", Objection.AUTHORS),
+    "a pusher by an account alone": ({}, [ADA, Writer("bob", "2")], (), None),
+    "an author of whom nothing is told": ({}, [Writer(commit=HEAD)], (), Objection.AUTHORS),
 }  # fmt: skip
 
 
@@ -116,16 +119,16 @@ def test_two_accounts_that_a_third_shows_to_be_one_person_count_once() -> None:
         approval(person="github:grace-3", email="g@example.org", accounts=("github:grace",)),
     ]
 
-    assert len(counting(given_[:2], "", proposal(of(ADA)), KNOWN)) == 2
-    assert len(counting(given_, "", proposal(of(ADA)), KNOWN)) == 1
+    assert len(counting(given_[:2], (), proposal(of(ADA)), KNOWN)) == 2
+    assert len(counting(given_, (), proposal(of(ADA)), KNOWN)) == 1
 
 
 def test_what_was_approved_before_people_were_told_apart_counts_for_that_very_commit() -> None:
     same = proposal(of(BOB), same=(OLDER,))
     for judged in (True, False):
         older, shown = (approval(commit=one, judged=judged) for one in (OLDER, HEAD))
-        assert bool(counting([older], "", same, KNOWN)) is judged
-        assert counting([shown], "", same, KNOWN) == [shown]
+        assert bool(counting([older], (), same, KNOWN)) is judged
+        assert counting([shown], (), same, KNOWN) == [shown]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +204,7 @@ def test_n_approvals_are_n_people_none_of_whom_wrote_pushed_or_asked(
     identities = Identities(
         {str(who): frozenset(marks(who)[at] for at in some) for who, some in whole.items()}
     )
-    asker = given_by(asked).person if asked else ""
+    asker = (given_by(asked).person,) if asked else ()
     who = of(*map(written, wrote), identities=identities)
 
     counted = counting(map(given_by, approved), asker, proposal(who), identities)

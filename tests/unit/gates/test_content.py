@@ -188,9 +188,9 @@ def test_an_approval_is_for_what_comes_after_it(
 ) -> None:
     proposal = Proposal(HEAD, same=(OLD,), since=since, changed=changed, by=("github",))
 
-    assert counts(approval(), "", proposal, NO_IDENTITIES) is counted
+    assert counts(approval(), (), proposal, NO_IDENTITIES) is counted
     by_name = counted or since is None
-    assert counts(approval(HEAD), "", proposal, NO_IDENTITIES) is by_name, (
+    assert counts(approval(HEAD), (), proposal, NO_IDENTITIES) is by_name, (
         "also one that names the very commit"
     )
 

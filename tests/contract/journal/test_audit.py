@@ -1,0 +1,81 @@
+"""The `Journal` port: what people do, and its entry in the audit log, are one transaction."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from bridge.core.gates.approvals import Approval
+from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.holds import Lift
+from bridge.core.gates.locks import Scope
+from bridge.ports.outcomes import Audited
+from tests.contract.journal.test_due import ID, held, lock
+from tests.contract.journal.test_previews import WEB, WEB_12, reported
+from tests.fakes.journey import HEAD, ManualClock
+
+SHOP = Scope("project/shop", "project shop")
+FREEZE = Freeze("f1", (), "an incident", by="Ada", at=1.0, scope=SHOP.key, label=SHOP.label)
+APPROVAL = Approval("app-web", HEAD, "github:grace", "Grace", "", 1.0)
+
+Do = Callable[[Any, ManualClock, Any], Awaitable[Any]]
+ACTS: dict[str, tuple[Do, Callable[[Any], Awaitable[Any]]]] = {
+    "lock": (
+        lambda journal, clock, audit: journal.take_lock(
+            lock(clock, scope="all"), None, steal=False, audit=audit
+        ),
+        lambda journal: journal.locks(),
+    ),
+    "unlock": (
+        lambda journal, _, audit: journal.release_lock("app/app-web", None, audit),
+        lambda journal: journal.locks(),
+    ),
+    "keep lock": (
+        lambda journal, clock, audit: journal.keep_lock(lock(clock), clock.now + 9, audit),
+        lambda journal: journal.locks(),
+    ),
+    "freeze": (
+        lambda journal, _, audit: journal.freeze(FREEZE, None, audit),
+        lambda journal: journal.freezes(),
+    ),
+    "unfreeze": (
+        lambda journal, _, audit: journal.unfreeze(Scope("all", "all apps"), None, audit),
+        lambda journal: journal.freezes(),
+    ),
+    "approve": (
+        lambda journal, _, audit: journal.approve(APPROVAL, audit),
+        lambda journal: journal.approvals("app-web"),
+    ),
+    "override": (
+        lambda journal, _, audit: journal.lift(ID, Lift((), "Ada", "cli:ada", "x", 1.0), audit),
+        lambda journal: journal.deployment(ID),
+    ),
+    "preview stop": (
+        lambda journal, _, audit: journal.ask_previews(WEB_12, audit, stopped=True),
+        lambda journal: journal.preview(WEB_12),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ACTS)
+async def test_nothing_is_done_without_its_entry(
+    journal: Any, clock: ManualClock, what: str
+) -> None:
+    do, state = ACTS[what]
+    await held(journal, clock)
+    await journal.freeze(Freeze("f0", (), "x", by="Ada", at=1.0, scope="all", label="all"), None)
+    await journal.report_previews(reported(), [WEB])
+    before = await state(journal)
+
+    def fails(_done: Any) -> Audited:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await do(journal, clock, fails)
+    assert await state(journal) == before
+
+    entry = Audited(clock.now, "cli: ada", what, "app-web", "shop/web", (), "done")
+    await do(journal, clock, lambda _done: entry)
+    assert await state(journal) != before
+    (kept,) = await journal.audited(limit=9)
+    assert (kept.what, kept.by) == (what, "cli: ada")
