@@ -35,7 +35,7 @@ class Blocking:
 
 
 def pool_of(made: list[Blocking], **bounds: float) -> Pool[Blocking]:
-    quick = {"size": 2, "deadline": 0.02, "wait": 0.02, "hanging": 2}
+    quick = {"size": 2, "deadline": 5, "wait": 0.02, "hanging": 2}
     return Pool("github", lambda: Blocking(made), Bounds(**{**quick, **bounds}))  # type: ignore[arg-type]
 
 
@@ -66,7 +66,7 @@ async def test_no_more_calls_run_at_a_time_than_there_are_places() -> None:
 
 async def test_one_that_hangs_frees_its_place_and_its_client_is_closed_at_its_end() -> None:
     made: list[Blocking] = []
-    pool = pool_of(made, size=1)
+    pool = pool_of(made, size=1, deadline=0.3)
 
     with pytest.raises(TooLong):
         await pool.run(Blocking.hang)
@@ -80,7 +80,7 @@ async def test_one_that_hangs_frees_its_place_and_its_client_is_closed_at_its_en
 
 async def test_when_too_many_hang_no_more_are_begun_until_one_ends() -> None:
     made: list[Blocking] = []
-    pool = pool_of(made)
+    pool = pool_of(made, deadline=0.3)
     for _ in range(2):
         with pytest.raises(TooLong):
             await pool.run(Blocking.hang)
