@@ -157,7 +157,7 @@ _NOTHING = (
     r"|\$\{\w+\}|\$[A-Z_]{2,}|[\"']?<[A-Za-z_ -]{2,30}>|[~.]{0,2}/(?:[a-z._-]{2,}/)+[a-z._-]{2,})"
     rf"{_END}|\((?:known after apply|sensitive(?: value)?)\)|id=[\w.-]+(?:[,\s]|$)|{_CODE})"
 )
-"""What follows a name and is no secret: a word of an error, a path, a place for one, code."""
+"""Text after a name that is not a secret: an error's word, a path, a placeholder, code."""
 
 _QUOTED = (
     r"b?\"(?:[^\"\\\n]|\\.){3,1000}+\"|\"[^\"\n]{3,}\""
@@ -249,7 +249,7 @@ _LAYOUTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("value",), rf"\b(?:name|key){_QUOTE}{_SIGN}{_QUOTE}{_NAME}{_VALUE_OF}{_TOLD}"),
     (_WORDS, r"[{ ](?P<name>[A-Z]\w{1,100}):(?P<value>[^\s{}:\"'/*]{6,})(?=[ }])"),
 )
-"""How Docker, XML, PHP, Kubernetes and Go write a name and its value, and what is in all such."""
+"""Layouts in which Docker, XML, PHP, Kubernetes and Go write a name and its value."""
 
 
 def _laid_out(layout: str) -> Callable[[str], str]:

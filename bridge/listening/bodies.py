@@ -26,7 +26,7 @@ class Crowded(ConnectionError):
 
 
 class Unread:
-    """What one connection has sent that is neither answered nor counted elsewhere.
+    """Count what one connection has sent, until it is answered or counted elsewhere.
 
     Args:
         all_: what all connections have sent.

@@ -39,7 +39,7 @@ FEW = 4
 """Secrets with which any small body is hashed at once."""
 
 PER_SECRET = 16 * 1024
-"""What trying a secret costs besides the pass over the body, in bytes of a body."""
+"""The cost of trying a secret beside the pass over the body, in bytes of a body."""
 
 MOST_HASHED = 64 * 1024 * 1024
 """Bytes that are hashed for one webhook: its body once for each secret that is tried."""

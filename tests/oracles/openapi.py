@@ -192,7 +192,7 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _nearest(error: Any) -> list[Any]:
-    """What is wrong by the alternative that fits best: furthest inside, in the fewest places."""
+    """Return the faults of the alternative that fits best: deepest, and the fewest."""
     if error.kind.name not in ("anyOf", "oneOf"):
         return [error]
     found = [[one for inner in branch for one in _nearest(inner)] for branch in error.kind.context]

@@ -48,7 +48,7 @@ def _of_gitea(tool: str) -> str:
 
 
 def _of_forgejo(tool: str) -> str:
-    """What each function of the client takes is a type, in which its path stands."""
+    """Return the types of all requests; the path stands in the type of a function's argument."""
     home = node_home(tool) / "node_modules/@llamaduck/forgejo-ts/dist"
     types, code = ((home / f"index.{end}").read_text() for end in ("d.mts", "mjs"))
     functions = r"var (\w+) = \(options\) => \(options\??\.client \?\? client\)\.(\w+)\("
@@ -120,7 +120,7 @@ def _operation(named: Mapping[str, Any], path: str, node: Mapping[str, Any]) -> 
 
 
 NOTHING: dict[str, Any] = {"not": {}}
-"""What `never` and `undefined` are."""
+"""The types `never` and `undefined`."""
 
 ABSENT: tuple[Mapping[str, Any], bool] = (NOTHING, False)
 
