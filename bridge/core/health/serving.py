@@ -233,7 +233,7 @@ class Serving:
         if self.shown is not None:
             return True
         newest = self.newest
-        return newest is not None and newest.served and not _ended_after(self.doubt, newest)
+        return newest is not None and newest.served and not _may_have_replaced(self.doubt, newest)
 
     @property
     def ours(self) -> Deployment | None:
@@ -356,7 +356,7 @@ class Serving:
         before = self.before
         if not self.rolled_back or before is None or not before.served:
             return None
-        return None if _ended_after(self.doubt, before) else version_of(before)
+        return None if _may_have_replaced(self.doubt, before) else version_of(before)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -389,11 +389,16 @@ def moment_of(at: float | None) -> str:
     return "" if at is None else f" at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _ended_after(doubt: Deployment | None, served: Deployment) -> bool:
-    """Return whether a deployment of unknown outcome may have replaced another one."""
+def _may_have_replaced(doubt: Deployment | None, served: Deployment) -> bool:
+    """Return whether a deployment of unknown outcome may have replaced another one.
+
+    One that was surely served, and of which only its verification is missing, has ended when the
+    next one replaced it.
+    """
     if doubt is None or doubt.id == served.id:
         return False
-    return doubt.finished_at is None or doubt.finished_at >= (served.live_at or 0.0)
+    came = doubt.live_at or doubt.finished_at
+    return came is None or came >= (served.live_at or 0.0)
 
 
 # ── how far behind ────────────────────────────────────────────────────────────────────────────────

@@ -125,6 +125,7 @@ async def test_only_what_its_lock_lets_pass_ends_the_verification_of_a_rollback(
     else:
         assert ended.state is State.UNKNOWN
         assert ended.note.endswith("; not verified: deployment #4 is served now")
+        assert (await stage.journal.live([stage.app.id]))[stage.app.id].certain
 
 
 async def test_somebody_s_lock_stays_as_it_is(stage: Stage) -> None:
