@@ -13,9 +13,9 @@ from bridge.app.sealing import seal_of
 from bridge.app.wiring import Parts, Publishers, in_background
 from bridge.chats import CHATS
 from bridge.core.roles import Role
-from bridge.pipeline.config_drafts import ConfigDrafts
-from bridge.pipeline.locks import Pulls, nobody_is_told
-from bridge.pipeline.lookup import BuildLogs
+from bridge.pipeline.deploying.config_drafts import ConfigDrafts
+from bridge.pipeline.feedback.lookup import BuildLogs
+from bridge.pipeline.gates.locks import Pulls, nobody_is_told
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
 from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.outcomes import Audited, Subscription

@@ -6,9 +6,9 @@ from bridge.app.health import ways_of
 from bridge.app.wiring import Parts
 from bridge.core.access import Access
 from bridge.core.apps import App
-from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.locks import NO_PULLS, Pulls
-from bridge.pipeline.lookup import BuildLogs, Known
+from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.pipeline.feedback.lookup import BuildLogs, Known
+from bridge.pipeline.gates.locks import NO_PULLS, Pulls
 from bridge.settings import identities_of
 from bridge.settings.gates import freezes_of
 

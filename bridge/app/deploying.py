@@ -11,21 +11,21 @@ from bridge.app.sealing import seal_of
 from bridge.app.storage import flows_of
 from bridge.app.wiring import Bell, Parts, in_background
 from bridge.core.backoff import Backoff
-from bridge.pipeline.cancel import Canceller
-from bridge.pipeline.config_drafts import Configuring
-from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.dispatch import (
+from bridge.pipeline.deciding.dispatch import (
     CANCEL_FLOW,
     CANCEL_ONE_FLOW,
     CONFIGURE_FLOW,
     DEPLOYMENT_FLOW,
 )
-from bridge.pipeline.outcome import FollowTiming
-from bridge.pipeline.proof import Prover
-from bridge.pipeline.serving import ServingReconciler
-from bridge.pipeline.verify import Verifier
-from bridge.pipeline.watch import Watching
-from bridge.pipeline.watch_all import POLL, POLL_ALONE, Watch
+from bridge.pipeline.deploying.cancel import Canceller
+from bridge.pipeline.deploying.config_drafts import Configuring
+from bridge.pipeline.deploying.deployments import Deployer
+from bridge.pipeline.deploying.outcome import FollowTiming
+from bridge.pipeline.deploying.proof import Prover
+from bridge.pipeline.deploying.serving import ServingReconciler
+from bridge.pipeline.deploying.verify import Verifier
+from bridge.pipeline.deploying.watch import Watching
+from bridge.pipeline.deploying.watch_all import POLL, POLL_ALONE, Watch
 from bridge.ports.chats import Permits
 from bridge.settings import Settings, book_of
 

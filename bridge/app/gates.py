@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from bridge.app.wiring import Parts, in_background
 from bridge.githosts.server import homes_of
-from bridge.pipeline.authors import AuthorsOfRanges
-from bridge.pipeline.changes import Changes
-from bridge.pipeline.ci import CiReader
-from bridge.pipeline.content import Contents
-from bridge.pipeline.dispatch import Starting
-from bridge.pipeline.gates import Gatekeeper, Judges
-from bridge.pipeline.locks import LockKeeper, nobody_is_told
-from bridge.pipeline.pinning import Pins
+from bridge.pipeline.deciding.changes import Changes
+from bridge.pipeline.deciding.dispatch import Starting
+from bridge.pipeline.deploying.pinning import Pins
+from bridge.pipeline.gates.authors import AuthorsOfRanges
+from bridge.pipeline.gates.ci import CiReader
+from bridge.pipeline.gates.content import Contents
+from bridge.pipeline.gates.gates import Gatekeeper, Judges
+from bridge.pipeline.gates.locks import LockKeeper, nobody_is_told
 from bridge.ports.feedback import TellsOfLocks
 from bridge.ports.flows import Flows
 from bridge.settings import book_of, identities_of, policy_of

@@ -3,9 +3,9 @@
 from bridge.app.wiring import Parts
 from bridge.backends import EMBEDDED
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
-from bridge.pipeline.auto_rollback import GoingBack
-from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import Looks
+from bridge.pipeline.deploying.auto_rollback import GoingBack
+from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
 from bridge.settings import Settings

@@ -13,9 +13,9 @@ from bridge.core.errors import Rejected
 from bridge.core.hooks import Scope, ScopeKind, is_ours, scope_named, signed_by
 from bridge.core.refs import normalise_url
 from bridge.githosts.server import OwnRepositories, homes_of
-from bridge.pipeline.hooks import Hooks, HookServer
-from bridge.pipeline.ingest import Key, Keyring
-from bridge.pipeline.reconcile import wanted_of
+from bridge.pipeline.deciding.hooks import Hooks, HookServer
+from bridge.pipeline.deciding.ingest import Key, Keyring
+from bridge.pipeline.deciding.reconcile import wanted_of
 from bridge.ports.githosts import HostApi
 from bridge.ports.hooks import MadeHook, ManagesHooks
 from bridge.ports.providers import REPOSITORY_SECRETS, HostServer

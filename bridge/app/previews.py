@@ -8,12 +8,12 @@ from bridge.app.wiring import Parts, in_background
 from bridge.core.events import Repository
 from bridge.core.pulls import PullRequest
 from bridge.githosts.server import homes_of
-from bridge.pipeline.locks import LockKeeper
-from bridge.pipeline.native_previews import NativePreviewFollower
-from bridge.pipeline.pinning import Pins
-from bridge.pipeline.preview_apps import PreviewApps
-from bridge.pipeline.preview_sweep import PreviewSweep
-from bridge.pipeline.previews import FollowsPulls, PreviewKeeper
+from bridge.pipeline.deploying.pinning import Pins
+from bridge.pipeline.gates.locks import LockKeeper
+from bridge.pipeline.previews.apps import PreviewApps
+from bridge.pipeline.previews.native import NativePreviewFollower
+from bridge.pipeline.previews.previews import FollowsPulls, PreviewKeeper
+from bridge.pipeline.previews.sweep import PreviewSweep
 from bridge.ports.feedback import ShowsPreviews
 from bridge.ports.githosts import HostApi
 from bridge.settings import policy_of

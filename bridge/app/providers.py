@@ -22,9 +22,9 @@ from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.server import homes_of
 from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.oauth import OIDC
-from bridge.pipeline.configure import Configurable, Configurer
-from bridge.pipeline.locks import Pulls
-from bridge.pipeline.rate_limit import NO_WAIT, RateLimiter
+from bridge.pipeline.deploying.configure import Configurable, Configurer
+from bridge.pipeline.feedback.rate_limit import NO_WAIT, RateLimiter
+from bridge.pipeline.gates.locks import Pulls
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, Limit, Wake
 from bridge.ports.figures import Observe

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bridge.app.storage import Stores
     from bridge.core.apps import App
-    from bridge.pipeline.adopt import Adopter
+    from bridge.pipeline.deploying.adopt import Adopter
     from bridge.ports.backends import Backend
 
 UNHEARD = (
@@ -56,7 +56,7 @@ async def _adopt(names: list[str], how: How, *, undo: bool) -> int:
     from bridge.app.keyrings import heard_of
     from bridge.app.storage import open_stores
     from bridge.core.apps import find_app
-    from bridge.pipeline.adopt import Adopter
+    from bridge.pipeline.deploying.adopt import Adopter
 
     settings, every = settings_of(how.config), not names
     async with backends_of(settings) as backends, open_stores(settings) as stores:

@@ -36,7 +36,7 @@ def approve(
 
 
 async def _approve(name: str, commit: str | None, how: How) -> None:
-    from bridge.pipeline.gate_commands import proposed
+    from bridge.pipeline.gates.commands import proposed
 
     async with desk_of(how.config, asks_hosts=True) as desk:
         app = await live_app(desk.stores.journal, name)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from bridge.app.storage import Stores
     from bridge.core.apps import App
-    from bridge.pipeline.app_reading import Trouble
-    from bridge.pipeline.configure import Configurer
+    from bridge.pipeline.deciding.app_reading import Trouble
+    from bridge.pipeline.deploying.configure import Configurer
     from bridge.ports.backends import Backend
     from bridge.ports.journal import Apps, Audit
     from bridge.settings import Settings
@@ -106,7 +106,7 @@ class Reach:
 
         from bridge.app.chats import tells_of
         from bridge.app.sealing import seal_of
-        from bridge.pipeline.configure import Configurable, Configurer
+        from bridge.pipeline.deploying.configure import Configurable, Configurer
         from bridge.settings import book_of
 
         if not isinstance(self.backend, Configurable):
@@ -199,7 +199,7 @@ PATIENCE = "requests wait meanwhile, and nothing is lost"
 async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
     """Report on stderr which backends refuse the key or are away, and since when."""
     from bridge.app.presence import is_running
-    from bridge.pipeline.app_reading import NOTED, clashes_in, read_troubles
+    from bridge.pipeline.deciding.app_reading import NOTED, clashes_in, read_troubles
 
     for words in (await clashes_in(stores.journal)).values():
         hint(clean(f"warning: {words}"))
@@ -213,7 +213,7 @@ async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
 
 async def warn_of_owed(stores: "Stores") -> None:
     """Report on stderr the backends for which recent pushes are still to be decided."""
-    from bridge.pipeline.app_reading import unread_since
+    from bridge.pipeline.deciding.app_reading import unread_since
 
     for words in owed_words(await unread_since(stores.journal)):
         hint(clean(words), "yellow")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bridge.core.apps import App
     from bridge.core.configuration.merge import Wanted
     from bridge.core.configuration.plan import Plan
-    from bridge.pipeline.configure import Configurer
+    from bridge.pipeline.deploying.configure import Configurer
 
     Planned = Callable[[Configurer, App], Awaitable[Plan]]
 

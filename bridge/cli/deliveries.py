@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from bridge.app.storage import Stores
-    from bridge.pipeline.arrivals import Arrived
+    from bridge.pipeline.deciding.arrivals import Arrived
     from bridge.ports.inbox import Delivery
     from bridge.settings import Settings
 
@@ -57,8 +57,8 @@ async def all_of(
 ) -> "list[Arrived]":
     """Collect each delivery's decisions, deployments and subject."""
     from bridge.app.keyrings import keyrings_of
-    from bridge.pipeline.arrivals import collected
-    from bridge.pipeline.interpret import Reading
+    from bridge.pipeline.deciding.arrivals import collected
+    from bridge.pipeline.deciding.interpret import Reading
 
     def reading() -> Reading:
         return Reading(stores.inbox, keyrings_of(settings))
@@ -140,7 +140,7 @@ class Given:
 
 
 async def _list(settings: "Settings", given: Given, json: bool) -> None:
-    from bridge.pipeline.arrivals import Wanted, look_up
+    from bridge.pipeline.deciding.arrivals import Wanted, look_up
 
     why_none, found, refused = NONE_YET, [], None
     since = moment_of(given.since, time.time())
@@ -178,7 +178,7 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
 
 async def _none_fits(stores: "Stores", given: Given) -> str:
     """Return why nothing is listed, and a suggestion."""
-    from bridge.pipeline.arrivals import keys_of
+    from bridge.pipeline.deciding.arrivals import keys_of
 
     if given.repo is not None:
         names = sorted(set((await stores.journal.repositories()).values()))

@@ -323,7 +323,7 @@ async def _wish(settings: "Settings", stores: "Stores", action: str, name: str) 
 async def _check_cancel(stores: "Stores", app: "App") -> None:
     """Raise Rejected if all that a cancel could stop is live already."""
     from bridge.core.lifecycle import too_late
-    from bridge.pipeline.lookup import live_already
+    from bridge.pipeline.feedback.lookup import live_already
 
     if (live := await live_already(stores.journal, stores.inbox, app.id)) is not None:
         raise Rejected(
@@ -396,7 +396,7 @@ async def _follow(
                 progress.line(f"deployment {one.id} of {one.app}")
             ended.append(await followed(stores, one, progress, watch))
     if json:
-        from bridge.pipeline.arrivals import Arrived
+        from bridge.pipeline.deciding.arrivals import Arrived
 
         form: dict[str, Any] = arrived_form(Arrived(delivery, decisions))
         say_json(form | {"deployments": [ended_form(one) for one in ended]})

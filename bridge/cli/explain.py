@@ -221,7 +221,7 @@ async def _replayed(stores: "Stores", delivery: "Delivery", settings: "Settings"
 def _pushed_by(delivery: "Delivery", settings: "Settings") -> float | None:
     """Return a time by which its push had surely happened, as for a replay; None if it has none."""
     from bridge.core.events import RefPushed
-    from bridge.pipeline.interpret import Meaning, pushed_by
+    from bridge.pipeline.deciding.interpret import Meaning, pushed_by
     from bridge.ports.inbox import DeliveryState
 
     event = meaning_of(of_delivery(delivery), settings)

@@ -94,7 +94,7 @@ class Explaining:
         """Return what the pull request changes; the Git host is asked if it matters."""
         from bridge.app.providers import host_apis
         from bridge.core.errors import BridgeError
-        from bridge.pipeline.previews import NO_FILES, FollowsPulls
+        from bridge.pipeline.previews.previews import NO_FILES, FollowsPulls
         from bridge.ports.githosts import ChangeSet
 
         if not any(app.watched and self._at_once(app) is None for app in apps):

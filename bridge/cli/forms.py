@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bridge.core.health.fate import Fate
     from bridge.core.health.serving import Serving
     from bridge.core.lifecycle import Change, Deployment
-    from bridge.pipeline.arrivals import Arrived
+    from bridge.pipeline.deciding.arrivals import Arrived
     from bridge.ports.feedback import Pending
     from bridge.ports.outcomes import About, Audited
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.core.gates.holds import Proposal
     from bridge.core.gates.locks import Scope
     from bridge.core.lifecycle import Deployment
-    from bridge.pipeline.gate_commands import Actor, GateCommands
+    from bridge.pipeline.gates.commands import Actor, GateCommands
     from bridge.settings import Settings
 
 ScopeName = Annotated[
@@ -62,7 +62,7 @@ class Desk:
 async def desk_of(config: Path | None, *, asks_hosts: bool = False) -> AsyncIterator[Desk]:
     """Open the stores; `asks_hosts`: pull requests or heads of branches are looked up."""
     from bridge.core.rules import ruled
-    from bridge.pipeline.gate_commands import Actor, GateCommands
+    from bridge.pipeline.gates.commands import Actor, GateCommands
     from bridge.settings import book_of, identities_of
 
     settings = settings_of(config)
@@ -81,7 +81,7 @@ async def _hosts(settings: "Settings", stack: AsyncExitStack) -> dict[str, Any]:
     """Return what asks the Git hosts."""
     from bridge.app.providers import host_apis, pulls_at
     from bridge.githosts.server import homes_of
-    from bridge.pipeline.gates import Heads
+    from bridge.pipeline.gates.gates import Heads
 
     apis = host_apis(settings)
     for api in apis.values():

@@ -115,7 +115,7 @@ async def _facts(
     from bridge.core.gates.locks import scopes_of
     from bridge.core.gates.order import earlier_of
     from bridge.githosts.server import homes_of
-    from bridge.pipeline.reconcile import place_of
+    from bridge.pipeline.deciding.reconcile import place_of
     from bridge.ports.gates import CommitAt
     from bridge.settings import identities_of
     from bridge.settings.gates import freezes_of

@@ -14,7 +14,7 @@ from bridge.cli.show import clean, hint, say, say_json
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bridge.pipeline.pinning import Pinner, Pinning
+    from bridge.pipeline.deploying.pinning import Pinner, Pinning
 
 Branch = Annotated[
     str | None, typer.Option("--branch", help="The branch to track; by default the current one.")
@@ -80,7 +80,7 @@ async def _unpin(name: str, branch: str | None, how: How) -> None:
 async def _pinner(name: str, how: How) -> "AsyncIterator[tuple[Pinner, Reach]]":
     from bridge.app.providers import host_apis
     from bridge.githosts.server import homes_of
-    from bridge.pipeline.pinning import Pinner, Pins
+    from bridge.pipeline.deploying.pinning import Pinner, Pins
     from bridge.settings import book_of
 
     settings = settings_of(how.config)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bridge.core.previews.native import NativePreview
     from bridge.core.previews.policy import PreviewPolicy
     from bridge.core.previews.preview import Preview
-    from bridge.pipeline.preview_commands import Asker, PreviewCommands
+    from bridge.pipeline.previews.commands import Asker, PreviewCommands
 
 PreviewName = Annotated[
     str,
@@ -196,8 +196,8 @@ class Desk:
 async def desk(config: Path | None) -> AsyncIterator[Desk]:
     """Open the stores, with what people do with previews."""
     from bridge.core.rules import ruled
-    from bridge.pipeline.gate_commands import Actor
-    from bridge.pipeline.preview_commands import Asker, PreviewCommands
+    from bridge.pipeline.gates.commands import Actor
+    from bridge.pipeline.previews.commands import Asker, PreviewCommands
     from bridge.settings import book_of
 
     settings = settings_of(config)
@@ -215,7 +215,7 @@ async def desk(config: Path | None) -> AsyncIterator[Desk]:
 
 
 async def _list(config: Path | None, app: str | None, *, every: bool, json: bool) -> None:
-    from bridge.pipeline.preview_commands import without_native
+    from bridge.pipeline.previews.commands import without_native
 
     async with desk(config) as at:
         of_app = None if app is None else (await known_app(at.stores.journal, app)).app.id

@@ -50,7 +50,7 @@ async def _promote(name: str, source: str, how: How, *, plan_only: bool, follow:
     from bridge.app.health import looks_of
     from bridge.core.events import Action
     from bridge.core.rules import ruled
-    from bridge.pipeline.rollback_plan import Ways, version_asked
+    from bridge.pipeline.deploying.rollback_plan import Ways, version_asked
     from bridge.settings import book_of
     from bridge.settings.gates import freezes_of
 

@@ -14,7 +14,7 @@ from bridge.cli.holds import hold_form
 from bridge.cli.show import clean, hint, say, say_json
 
 if TYPE_CHECKING:
-    from bridge.pipeline.rollback_plan import Plan
+    from bridge.pipeline.deploying.rollback_plan import Plan
 
 
 def rollback(
@@ -42,7 +42,7 @@ async def _rollback(name: str, to: str | None, how: How, *, plan_only: bool, fol
     from bridge.app.health import looks_of
     from bridge.core.events import Action
     from bridge.core.rules import ruled
-    from bridge.pipeline.rollback_plan import Ways
+    from bridge.pipeline.deploying.rollback_plan import Ways
     from bridge.settings import book_of
     from bridge.settings.gates import freezes_of
 

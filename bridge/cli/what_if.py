@@ -66,7 +66,7 @@ class Known:
         from bridge.core.apps import made_at
         from bridge.core.decision import decide
         from bridge.core.rules import NO_TAGS
-        from bridge.pipeline.decide import unless_made_later
+        from bridge.pipeline.deciding.decide import unless_made_later
 
         decision = decide(push, app, self.policy, tags=self.tags.get(app.id, NO_TAGS))
         return unless_made_later(decision, app, made_at(app, {app.backend: 0.0}), self.pushed_by)

@@ -13,14 +13,14 @@ from bridge.core.errors import NotFound
 from bridge.core.events import CONSOLE_HOST
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.preview import as_preview, model_id
-from bridge.pipeline.adopt import Adopter
 from bridge.pipeline.audit import named
-from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.gate_commands import Actor
-from bridge.pipeline.interpret import Reading
-from bridge.pipeline.lookup import BuildLogs
-from bridge.pipeline.preview_commands import Asker, PreviewCommands
-from bridge.pipeline.replay import Replays
+from bridge.pipeline.deciding.interpret import Reading
+from bridge.pipeline.deploying.adopt import Adopter
+from bridge.pipeline.deploying.replay import Replays
+from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.pipeline.feedback.lookup import BuildLogs
+from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.previews.commands import Asker, PreviewCommands
 from bridge.ports.chats import Place
 from bridge.ports.checks import Finding
 from bridge.ports.clock import Clock

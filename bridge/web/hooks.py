@@ -32,7 +32,7 @@ from bridge.listening.arrivals import Arrivals
 from bridge.listening.bodies import Crowded, body_of, unread_of
 from bridge.listening.listener import forget_frames
 from bridge.listening.log import RateLimitedLog
-from bridge.pipeline.ingest import Ingest, Keeping, Receipt
+from bridge.pipeline.deciding.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import CROWDED, refusal, status_of
 

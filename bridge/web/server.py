@@ -31,7 +31,7 @@ from bridge.listening.listener import (
     quiet_logger,
 )
 from bridge.listening.log import RateLimitedLog
-from bridge.pipeline.ingest import Ingest
+from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import CROWDED, Insiders, answer, refusal, status_of
 from bridge.web.fast.connections import QuickDoor

@@ -28,7 +28,7 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import description_of, title_of
-from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.deploying.deployments import Deployer
 from bridge.ports.outcomes import Outcome
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal

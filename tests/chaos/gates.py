@@ -16,7 +16,7 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.gates.holds import Gate
 from bridge.core.gates.locks import EVERYTHING, Scope, scope_named
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.gate_commands import Actor, GateCommands
+from bridge.pipeline.gates.commands import Actor, GateCommands
 from tests.chaos.dokploy.faults import Handler
 from tests.chaos.pushes import MONO
 from tests.chaos.stage import SITE, Closed, Stage

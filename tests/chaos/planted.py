@@ -78,7 +78,7 @@ def recordings_overlap() -> None:
 
 def refused_now_and_then() -> None:
     from bridge.core.errors import Unreachable
-    from bridge.pipeline.ingest import Ingest
+    from bridge.pipeline.deciding.ingest import Ingest
 
     turn = itertools.count()
 
@@ -91,7 +91,7 @@ def refused_now_and_then() -> None:
 
 
 def fails_at_the_door() -> None:
-    from bridge.pipeline.ingest import Ingest
+    from bridge.pipeline.deciding.ingest import Ingest
 
     def fails(*_: Any) -> Any:
         raise RuntimeError("a bug")
@@ -103,8 +103,8 @@ def fails_at_the_door() -> None:
 
 
 def some_are_done_without_a_decision() -> None:
-    from bridge.pipeline.decide import done
-    from bridge.pipeline.deliveries import Deliveries
+    from bridge.pipeline.deciding.decide import done
+    from bridge.pipeline.deciding.deliveries import Deliveries
     from bridge.ports.inbox import DeliveryState
 
     async def some(deliveries: Any, batch: Any) -> Any:
@@ -115,8 +115,8 @@ def some_are_done_without_a_decision() -> None:
 
 
 def done_before_it_is_decided() -> None:
-    from bridge.pipeline.decide import done
-    from bridge.pipeline.deliveries import Deliveries
+    from bridge.pipeline.deciding.decide import done
+    from bridge.pipeline.deciding.deliveries import Deliveries
     from bridge.ports.inbox import DeliveryState
 
     tasks = set[Any]()
@@ -142,7 +142,7 @@ def every_file_concerns_every_app() -> None:
 
 def apps_as_they_were() -> None:
     """An app's triggers are not reread before a push is skipped."""
-    from bridge.pipeline.freshness import Freshness
+    from bridge.pipeline.deciding.freshness import Freshness
 
     _put(Freshness, "_needed", lambda *_: {})
 
@@ -161,28 +161,28 @@ def no_turns_of_an_app() -> None:
 
 async def _sees_nothing(*_: Any, **__: Any) -> Any:
     """A search that finds nothing at the backend."""
-    from bridge.pipeline.polling import Look
+    from bridge.pipeline.deploying.polling import Look
 
     return Look()
 
 
 def asks_again_blindly() -> None:
     """Neither searches for its request, nor recognises its own mark before a new request."""
-    from bridge.pipeline import request
+    from bridge.pipeline.deploying import request
 
     _put(request.Asker, "_found", _sees_nothing)
     _put(request, "marked", lambda *_: False)
 
 
 def asks_again_for_the_dead() -> None:
-    from bridge.pipeline import request
+    from bridge.pipeline.deploying import request
 
     _put(request, "_Attempt", partial(request._Attempt, may_be_there=False))
 
 
 def gives_up_without_an_answer() -> None:
-    from bridge.pipeline.polling import BackendPoller
-    from bridge.pipeline.request import Asker
+    from bridge.pipeline.deploying.polling import BackendPoller
+    from bridge.pipeline.deploying.request import Asker
 
     _put(Asker, "_found", _sees_nothing)
     _put(BackendPoller, "tells_queue", _nothing)
@@ -202,7 +202,7 @@ def refused_key_is_a_no() -> None:
 def tokens_come_again() -> None:
     """One for each app, instead of one for each deployment."""
     from bridge.core.lifecycle import app_of
-    from bridge.pipeline import interpret
+    from bridge.pipeline.deciding import interpret
 
     token_for: Any = _put(interpret, "token_for", lambda _salt, id_: token_for("", app_of(id_)))
 
@@ -210,7 +210,7 @@ def tokens_come_again() -> None:
 def newest_goes_first() -> None:
     """A waiting deployment is not superseded, but comes later."""
     from bridge.core.lifecycle import State
-    from bridge.pipeline.deployments import Deployer
+    from bridge.pipeline.deploying.deployments import Deployer
     from bridge.storage.journal import transitions
 
     async def newest(deployer: Any, steps: Any, id_: str) -> None:
@@ -278,7 +278,7 @@ def intents_are_not_judged() -> None:
 
 def intents_are_requests() -> None:
     """A deployment that was only intended when the process died counts as requested."""
-    from bridge.pipeline.polling import BackendPoller, _Followed
+    from bridge.pipeline.deploying.polling import BackendPoller, _Followed
 
     async def sure(poller: Any, *given: Any, **facts: Any) -> Any:
         followed = _Followed(0.0, listed=True, early=False)
@@ -290,7 +290,7 @@ def intents_are_requests() -> None:
 def doubtful_records_are_ours() -> None:
     """A possible person's record is taken for the bridge's own."""
     from bridge.core.tracking import Match
-    from bridge.pipeline import polling
+    from bridge.pipeline.deploying import polling
 
     def matched(*given: Any, **facts: Any) -> Any:
         found = match(*given, **facts)
@@ -302,7 +302,7 @@ def doubtful_records_are_ours() -> None:
 def records_of_before_are_taken() -> None:
     """The oldest record, whether or not it ended earlier."""
     from bridge.core.tracking import Match
-    from bridge.pipeline import polling
+    from bridge.pipeline.deploying import polling
 
     def matched(deployment: Any, records: Any, **facts: Any) -> Any:
         return Match(records[-1]) if records else match(deployment, records, **facts)
@@ -312,7 +312,7 @@ def records_of_before_are_taken() -> None:
 
 def failed_is_unknown() -> None:
     from bridge.core.lifecycle import State
-    from bridge.pipeline.outcome import Ending
+    from bridge.pipeline.deploying.outcome import Ending
 
     async def unknown(ending: Any, deployment: Any, _app: Any, _record: Any, facts: Any) -> None:
         await ending.end(deployment.id, State.UNKNOWN, "a bug", **facts)
@@ -322,7 +322,7 @@ def failed_is_unknown() -> None:
 
 def failed_is_cancelled() -> None:
     from bridge.core.lifecycle import State
-    from bridge.pipeline.outcome import Ending
+    from bridge.pipeline.deploying.outcome import Ending
 
     async def cancelled(ending: Any, deployment: Any, _app: Any, _record: Any, facts: Any) -> None:
         await ending.end(deployment.id, State.CANCELLED, "a bug", **facts)
@@ -333,7 +333,7 @@ def failed_is_cancelled() -> None:
 def last_line_is_the_reason() -> None:
     from bridge.core.failure import Failure
     from bridge.core.tracking import CLOSING
-    from bridge.pipeline import outcome
+    from bridge.pipeline.deploying import outcome
 
     async def closing(*_: Any) -> Failure:
         return Failure(CLOSING)
@@ -343,14 +343,14 @@ def last_line_is_the_reason() -> None:
 
 def emptied_is_lost() -> None:
     """A job that a person removed from the queue is requested again."""
-    from bridge.pipeline.outcome import Ending
+    from bridge.pipeline.deploying.outcome import Ending
 
     _put(Ending, "dropped", Ending.lost)
 
 
 def stuck_is_lost() -> None:
     """A finished build whose record still says `running` is requested again."""
-    from bridge.pipeline.outcome import Ending
+    from bridge.pipeline.deploying.outcome import Ending
 
     async def lost(ending: Any, deployment: Any, *_: Any) -> None:
         await ending.lost(deployment)
@@ -421,7 +421,7 @@ def changes_are_not_shown() -> None:
 
 def any_newer_deployment_ends_the_watch() -> None:
     """Also one that a gate holds, or that will fail."""
-    from bridge.pipeline.watch import Watching
+    from bridge.pipeline.deploying.watch import Watching
 
     async def newer(watching: Any, deployment: Any, app: Any) -> str | None:
         known = await watching.journal.deployments(limit=1, app_id=app.id)
@@ -434,7 +434,7 @@ def any_newer_deployment_ends_the_watch() -> None:
 
 
 def the_way_back_is_only_announced() -> None:
-    from bridge.pipeline.auto_rollback import GoingBack
+    from bridge.pipeline.deploying.auto_rollback import GoingBack
 
     _put(GoingBack, "ask", _nothing)
 
@@ -470,7 +470,7 @@ def what_was_shown_stays() -> None:
 
 def nobody_looks_at_the_backend() -> None:
     """So what people deploy there is never noticed."""
-    from bridge.pipeline.serving import ServingReconciler
+    from bridge.pipeline.deploying.serving import ServingReconciler
 
     _put(ServingReconciler, "_do", _nothing)
 
@@ -480,13 +480,13 @@ def nobody_looks_at_the_backend() -> None:
 
 def sweeps_tell_nothing() -> None:
     """They read the pull requests all the same."""
-    from bridge.pipeline.preview_sweep import PreviewSweep
+    from bridge.pipeline.previews.sweep import PreviewSweep
 
     _put(PreviewSweep, "_report", _nothing)
 
 
 def ended_previews_are_only_forgotten() -> None:
-    from bridge.pipeline.preview_apps import PreviewApps
+    from bridge.pipeline.previews.apps import PreviewApps
 
     _put(PreviewApps, "end", _nothing)
 
@@ -494,7 +494,7 @@ def ended_previews_are_only_forgotten() -> None:
 def apps_of_ours_are_not_looked_for() -> None:
     """A push makes another one, beside the one that is there."""
     from bridge.backends.dokploy.own_apps import Making
-    from bridge.pipeline.preview_apps import PreviewApps
+    from bridge.pipeline.previews.apps import PreviewApps
 
     known = set[str]()
 
@@ -510,7 +510,7 @@ def apps_of_ours_are_not_looked_for() -> None:
 
 def builds_are_not_waited_for() -> None:
     """Nor is looked after what they leave behind."""
-    from bridge.pipeline.preview_apps import PreviewApps
+    from bridge.pipeline.previews.apps import PreviewApps
 
     _put(PreviewApps, "_unfinished", _nothing)
     _put(PreviewApps, "_looked_after", _nothing)
@@ -518,7 +518,7 @@ def builds_are_not_waited_for() -> None:
 
 def pushes_do_not_count() -> None:
     """A request to deploy is for the app, whatever is pushed."""
-    from bridge.pipeline import preview_apps
+    from bridge.pipeline.previews import apps as preview_apps
 
     _put(preview_apps, "_request", lambda made, _push: f"{made.id}@1")
 

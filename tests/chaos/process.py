@@ -53,7 +53,7 @@ def _let_clock_jump() -> Callable[[Path], None]:
 
 def _write_fast() -> None:
     from bridge.githosts import publishers, subscriptions
-    from bridge.pipeline.rate_limit import RateLimiter
+    from bridge.pipeline.feedback.rate_limit import RateLimiter
     from bridge.ports.clock import Limit
 
     fast, within = (Limit(200, 1.0),), RateLimiter.within

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.gates.checks import Check, CheckState, Required
-from bridge.pipeline.ci import ListsChecks
+from bridge.pipeline.gates.ci import ListsChecks
 from bridge.ports.gates import RequiresGlobs, TellsApps
 from bridge.ports.githosts import CommitState
 from tests.fakes.checks import ACTIONS, status_of

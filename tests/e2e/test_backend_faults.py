@@ -18,7 +18,7 @@ import pytest
 
 from bridge.core.backoff import Backoff
 from bridge.core.lifecycle import Deployment
-from bridge.pipeline.outcome import FollowTiming
+from bridge.pipeline.deploying.outcome import FollowTiming
 from tests.chaos.recording_backend import (
     Asked,
     Fault,

@@ -18,7 +18,7 @@ from bridge.console.door import _inside
 from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION
 from bridge.core.console import NO_CONSOLE, ConsolePages
-from bridge.pipeline.interpret import Reading
+from bridge.pipeline.deciding.interpret import Reading
 from bridge.web.browsers import hash_of
 from bridge.web.server import STOP_SECONDS
 from tests.fakes.journey import deployment

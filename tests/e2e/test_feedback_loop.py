@@ -11,7 +11,7 @@ import pytest
 
 from bridge.app.wiring import Publishers
 from bridge.core.errors import Unreachable
-from bridge.pipeline.rate_limit import RateLimiter
+from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.ports.clock import Limit
 from bridge.ports.feedback import Occasion, Pending, SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import Cursor, Subscription, about_deployment

@@ -18,8 +18,8 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.githosts import HOSTS
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import Plans, Use, shows_of
-from bridge.pipeline.outbox import Feedback, PublishTiming
-from bridge.pipeline.rate_limit import RateLimiter
+from bridge.pipeline.feedback.outbox import Feedback, PublishTiming
+from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion
 from bridge.ports.githosts import HasDeployments
 from bridge.ports.outcomes import Outcome

@@ -10,7 +10,7 @@ import pytest
 from bridge.core.gates.holds import proposal_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Identities
-from bridge.pipeline.gate_commands import Actor, GateCommands
+from bridge.pipeline.gates.commands import Actor, GateCommands
 from tests.fakes.gitea import FakeGitea
 from tests.worlds.bridge import Origin
 from tests.worlds.embedded import until

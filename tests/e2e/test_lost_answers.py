@@ -121,7 +121,7 @@ async def shop(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
         lossy(backend.client.http) as proxy,
     ):
         app = await backend.create_app("web", project="shop", source=GIT)
-        monkeypatch.setattr("bridge.pipeline.configure.PAUSES", (0.01, 0.01, 0.01))
+        monkeypatch.setattr("bridge.pipeline.deploying.configure.PAUSES", (0.01, 0.01, 0.01))
         monkeypatch.setenv("BRIDGE_DOKPLOY_URL", proxy.url)
         monkeypatch.setenv("BRIDGE_DOKPLOY_API_KEY", "a-key")
         shop = Shop(cli, backend, proxy, app)

@@ -19,7 +19,7 @@ from bridge.core.events import FromRepository
 from bridge.core.hooks import Scope, ScopeKind, scope_named, signed_by
 from bridge.core.named import named_in
 from bridge.githosts.github.webhooks import GitHub
-from bridge.pipeline.ingest import FEW, MOST_QUEUED, Key, Keyring
+from bridge.pipeline.deciding.ingest import FEW, MOST_QUEUED, Key, Keyring
 from tests.worlds.doors import Opened, signed
 from tests.worlds.hosts import webhooks_of
 

@@ -19,7 +19,7 @@ from bridge.core.hooks import scope_named, signed_by
 from bridge.githosts.github.webhooks import GitHub
 from bridge.listening.listener import _Handler
 from bridge.listening.log import RateLimitedLog
-from bridge.pipeline.ingest import Key, Keyring
+from bridge.pipeline.deciding.ingest import Key, Keyring
 from bridge.ports.githosts import GitHost
 from bridge.web.server import HOOKS
 from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed

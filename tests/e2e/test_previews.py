@@ -10,7 +10,7 @@ import pytest
 
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.previews import PreviewKeeper
+from bridge.pipeline.previews.previews import PreviewKeeper
 from tests.fakes.pulls import Change
 from tests.worlds.embedded import until
 from tests.worlds.feedback import comment_with
@@ -198,7 +198,7 @@ async def test_a_draft_waits_until_it_is_ready(world: PreviewWorld) -> None:
 async def test_at_the_limit_the_oldest_takes_the_next_place(
     world: PreviewWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.pipeline.previews.NEXT_PLACE", 0.1)
+    monkeypatch.setattr("bridge.pipeline.previews.previews.NEXT_PLACE", 0.1)
     await world.app()
     first, second, third = [
         await world.opened(f"topic-{number}", {"web/index.html": f"{number}"})

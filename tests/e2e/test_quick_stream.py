@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.githosts import HOSTS
 from bridge.githosts.github.webhooks import GitHub
 from bridge.listening.listener import NO_HTTP, UNREADABLE
-from bridge.pipeline.ingest import Ingest
+from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.inbox import Kept, NewDelivery
 from bridge.web.answers import error_body
 from bridge.web.hooks import BodyLimits

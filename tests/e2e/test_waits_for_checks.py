@@ -10,7 +10,7 @@ import pytest
 
 from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.lifecycle import Deployment
-from bridge.pipeline.ci import FIRST
+from bridge.pipeline.gates.ci import FIRST
 from tests.fakes.checks import ACTIONS, run_of, status_of
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab

@@ -12,8 +12,8 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Writer, unlisted_in
-from bridge.pipeline.authors import UNLINKED_HOLDS, AuthorsOfRanges
-from bridge.pipeline.dispatch import Starting
+from bridge.pipeline.deciding.dispatch import Starting
+from bridge.pipeline.gates.authors import UNLINKED_HOLDS, AuthorsOfRanges
 from bridge.ports.authors import Authored
 from bridge.ports.gates import CommitAt
 from bridge.ports.outcomes import Outcome, PushSeen
@@ -192,7 +192,7 @@ async def test_many_pushes_that_name_many_people_keep_nobody_waiting(world: Gate
 async def test_too_many_pushes_hide_no_pusher_where_they_follow_the_pinned_commit(
     world: GateWorld, live: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.pipeline.gates.MOST_PUSHES", 3)
+    monkeypatch.setattr("bridge.pipeline.gates.gates.MOST_PUSHES", 3)
     shas = [f"{number:040x}" for number in range(0xABC000, 0xABC006)]
     if live:
         await world.add(watching(rules=Rules()))

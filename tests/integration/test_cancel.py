@@ -7,8 +7,8 @@ import pytest
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.cancel import Canceller
-from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.deploying.cancel import Canceller
+from bridge.pipeline.deploying.deployments import Deployer
 from bridge.ports.backends import Progress
 from tests.fakes.journey import NO_GATES, Death, KeptSteps, Lifetime, app
 from tests.worlds.deployer import AWAY, PACE, Stage, stage, staged

@@ -9,7 +9,7 @@ import pytest
 from bridge.core.apps import LOOKS, Absent, App, Source, SourceType
 from bridge.core.errors import Unreachable
 from bridge.core.events import Repository
-from bridge.pipeline.catalog import SELDOM, TROUBLE_PAUSE, Catalog
+from bridge.pipeline.deciding.catalog import SELDOM, TROUBLE_PAUSE, Catalog
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app
 from tests.worlds.embedded import until
@@ -141,7 +141,7 @@ async def test_a_backend_that_gives_no_answer_holds_up_neither_pushes_nor_the_ti
     clock: ManualClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.pipeline.catalog.TICK", 0.01)
+    monkeypatch.setattr("bridge.pipeline.deciding.catalog.TICK", 0.01)
     silent = Silent(clock)
     catalog = Catalog({"dokploy": backend, "silent": silent}, journal, clock, eager=EAGER)
 
@@ -439,7 +439,7 @@ async def shared(
     backend: FakeBackend, journal: SqlJournal, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Catalog, Turn]]:
     """A catalog beside those of other processes, at work; at first it is not its turn."""
-    monkeypatch.setattr("bridge.pipeline.catalog.FOLLOW_PAUSE", 0.01)
+    monkeypatch.setattr("bridge.pipeline.deciding.catalog.FOLLOW_PAUSE", 0.01)
     await journal.save_apps("dokploy", [app()])
     turn = Turn()
     catalog = Catalog({"dokploy": backend}, journal, clock, every=60.0, leads=turn, shared=True)

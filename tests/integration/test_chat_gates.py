@@ -32,8 +32,8 @@ from bridge.core.gates.locks import DAY
 from bridge.core.gates.times import read_zone
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Identities
-from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.lookup import BuildLogs, Known
+from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.ports.chats import Place
 from bridge.ports.gates import CommitAt, Judging
 from bridge.storage.inbox.sqlite import SqliteInbox

@@ -20,9 +20,9 @@ from bridge.core.chat.replies import (
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.acts import Act
 from bridge.core.previews.preview import as_preview
-from bridge.pipeline.chat_previews import ChatPreviews
-from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.lookup import BuildLogs, Known
+from bridge.pipeline.feedback.chat_previews import ChatPreviews
+from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.ports.chats import Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal

@@ -15,10 +15,10 @@ from bridge.core.events import Action, parse_command
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_for
-from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.lookup import BuildLogs, Known
-from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import Looks
+from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.serving import Looks
+from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.ports.chats import Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal

@@ -20,8 +20,8 @@ from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource,
 from bridge.core.configuration.plan import HalfMade, NotKept, Overtaken
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.embedded.server import EmbeddedServer
-from bridge.pipeline.catalog import Catalog
-from bridge.pipeline.configure import PAUSES, Cleared, Configurer, check_nothing_open
+from bridge.pipeline.deciding.catalog import Catalog
+from bridge.pipeline.deploying.configure import PAUSES, Cleared, Configurer, check_nothing_open
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.outcomes import BEGUN, Audited, Outcome, Subscription, about_change
 from bridge.storage.journal import SqlJournal

@@ -17,8 +17,8 @@ from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, write_command
 from bridge.core.lifecycle import deployment_id
 from bridge.embedded.server import EmbeddedServer
-from bridge.pipeline.config_drafts import ConfigDrafts, Configuring
-from bridge.pipeline.configure import Configurer
+from bridge.pipeline.deploying.config_drafts import ConfigDrafts, Configuring
+from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import DONE, WAITS, Audited
 from bridge.storage.inbox.batches import PackedBody, pack

@@ -18,8 +18,8 @@ from bridge.core.errors import Rejected
 from bridge.core.gates.holds import Proposal
 from bridge.core.lifecycle import State
 from bridge.core.people import Identities
-from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.lookup import Known
+from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.githosts import Pages
 from tests.fakes.journey import HEAD, app, deployment

@@ -13,10 +13,10 @@ import pytest
 from bridge.core.apps import Rules
 from bridge.core.decision import Decision
 from bridge.core.events import Ref, RefKind, RefPushed, Repository
-from bridge.pipeline.catalog import LOOK_AGAIN, Catalog
-from bridge.pipeline.deliveries import DecisionTiming, Deliveries
-from bridge.pipeline.freshness import CROWDED, FRESH, HOLDS, MOST, PATIENCE, RESERVE
-from bridge.pipeline.interpret import Reading
+from bridge.pipeline.deciding.catalog import LOOK_AGAIN, Catalog
+from bridge.pipeline.deciding.deliveries import DecisionTiming, Deliveries
+from bridge.pipeline.deciding.freshness import CROWDED, FRESH, HOLDS, MOST, PATIENCE, RESERVE
+from bridge.pipeline.deciding.interpret import Reading
 from bridge.ports.inbox import DeliveryState
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal

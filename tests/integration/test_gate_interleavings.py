@@ -29,7 +29,7 @@ from bridge.core.gates.checks import CheckPolicy, CheckState, Need, Otherwise
 from bridge.core.gates.freezes import Freeze, Window, read_at
 from bridge.core.gates.locks import EVERYTHING, Lock
 from bridge.core.lifecycle import State
-from bridge.pipeline.gates import LIST_LASTS
+from bridge.pipeline.gates.gates import LIST_LASTS
 from tests.worlds.gates import ADA, GRACE, MONO, GateWorld, gated
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -340,7 +340,7 @@ def holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def old_lists_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.pipeline.gates.LIST_LASTS", 1e9)
+    monkeypatch.setattr("bridge.pipeline.gates.gates.LIST_LASTS", 1e9)
 
 
 def summer_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -458,7 +458,7 @@ async def test_who_wrote_one_of_the_pushes_since_what_is_live_does_not_approve_t
 async def test_nobody_approves_what_too_many_pushes_have_brought(
     world: GateWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.pipeline.gates.MOST_PUSHES", 1)
+    monkeypatch.setattr("bridge.pipeline.gates.gates.MOST_PUSHES", 1)
     await world.add(watching(rules=Rules()))
     await world.push(ONE)
     await world.settle()

@@ -11,9 +11,9 @@ from bridge.core.apps import Rules
 from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
 from bridge.core.gates.locks import Lock, PullRef, scope_named
 from bridge.core.pulls import PullRequest
-from bridge.pipeline.ci import CiReader
-from bridge.pipeline.gates import Heads
-from bridge.pipeline.locks import LockKeeper
+from bridge.pipeline.gates.ci import CiReader
+from bridge.pipeline.gates.gates import Heads
+from bridge.pipeline.gates.locks import LockKeeper
 from bridge.ports.gates import CommitAt
 from bridge.ports.journal import Journal
 from tests.fakes.git_api import FakeHostApi

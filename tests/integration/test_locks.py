@@ -10,8 +10,8 @@ from bridge.core.errors import NotFound, Rejected, Unreachable
 from bridge.core.events import Repository
 from bridge.core.gates.locks import DAY, EVERYTHING, PullName, PullRef, Scope, scope_named
 from bridge.core.pulls import PullRequest
-from bridge.pipeline.gate_commands import GateCommands
-from bridge.pipeline.locks import LATEST, LockKeeper, Pulls
+from bridge.pipeline.gates.commands import GateCommands
+from bridge.pipeline.gates.locks import LATEST, LockKeeper, Pulls
 from bridge.ports.feedback import LockNews
 from bridge.ports.outcomes import Subscription, about_deployment
 from tests.fakes.git_api import FakeHostApi

@@ -15,8 +15,8 @@ from bridge.core.lifecycle import State
 from bridge.core.pins import pin_of
 from bridge.core.rules import RuleBook
 from bridge.embedded.server import EmbeddedServer
-from bridge.pipeline.configure import Configurer
-from bridge.pipeline.pinning import Pinner, Pins
+from bridge.pipeline.deploying.configure import Configurer
+from bridge.pipeline.deploying.pinning import Pinner, Pins
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import Death, Lifetime, ManualClock, deployment, push
 from tests.worlds.embedded import Maker, maker_of

@@ -13,7 +13,7 @@ from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreacha
 from bridge.core.events import Action
 from bridge.core.gates.checks import CheckPolicy, CheckState, Need
 from bridge.core.lifecycle import State
-from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.deploying.deployments import Deployer
 from bridge.ports.outcomes import Outcome, PushSeen
 from tests.fakes.journey import Death, KeptSteps, Lifetime, source
 from tests.worlds.deployer import PACE

@@ -10,8 +10,8 @@ from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.errors import Ambiguous, BridgeError, NotFound, Rejected
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.gate_commands import Actor
-from bridge.pipeline.preview_commands import Asker, PreviewCommands, offered
+from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.previews.commands import Asker, PreviewCommands, offered
 from tests.fakes.journey import ManualClock, app
 from tests.worlds.gates import GateWorld
 from tests.worlds.previewed import HEAD, MONO, MOVED, held, kept, native, report, skipped, up

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.pipeline.catalog import Catalog
-from bridge.pipeline.probe import Probe
+from bridge.pipeline.deciding.catalog import Catalog
+from bridge.pipeline.deciding.probe import Probe
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app
 
@@ -21,7 +21,7 @@ async def test_a_version_and_auto_deploy_are_each_told_once(
     await catalog.refresh()
     probe = Probe({"dokploy": backend}, catalog)
 
-    with caplog.at_level(logging.INFO, "bridge.pipeline.probe"):
+    with caplog.at_level(logging.INFO, "bridge.pipeline.deciding.probe"):
         await probe.look()
         await probe.look()
 

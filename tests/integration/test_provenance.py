@@ -18,10 +18,10 @@ from bridge.core.decision import concerns
 from bridge.core.errors import NotFound, Unreachable
 from bridge.core.events import RefPushed, Repository
 from bridge.core.hooks import scope_named
-from bridge.pipeline import provenance
-from bridge.pipeline.app_index import apps_of, index
-from bridge.pipeline.interpret import Later, Meaning, Reading
-from bridge.pipeline.provenance import Provenance
+from bridge.pipeline.deciding import provenance
+from bridge.pipeline.deciding.app_index import apps_of, index
+from bridge.pipeline.deciding.interpret import Later, Meaning, Reading
+from bridge.pipeline.deciding.provenance import Provenance
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.settings import Settings
 

@@ -10,9 +10,9 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.core.events import Repository
-from bridge.pipeline.app_reading import HOURLY
-from bridge.pipeline.catalog import Catalog
-from bridge.pipeline.serving import Looks, ServingReconciler
+from bridge.pipeline.deciding.app_reading import HOURLY
+from bridge.pipeline.deciding.catalog import Catalog
+from bridge.pipeline.deploying.serving import Looks, ServingReconciler
 from bridge.storage.journal import SqlJournal
 from tests.fakes.dokploy import CountingDokploy
 from tests.fakes.journey import ManualClock

@@ -26,7 +26,7 @@ from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.masking import always_hidden
 from bridge.outbound import MOST_EVIDENCE
-from bridge.pipeline.lookup import BuildLogs
+from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.ports.backends import Progress
 from bridge.ports.probes import Answer
 from bridge.settings import Settings, read_settings, secrets_of

@@ -7,8 +7,14 @@ import pytest
 from bridge.cli.backend import trouble_line
 from bridge.core.apps import App
 from bridge.core.errors import Unreachable
-from bridge.pipeline.app_reading import NOTED, Trouble, read_troubles, troubles_in, write_troubles
-from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.deciding.app_reading import (
+    NOTED,
+    Trouble,
+    read_troubles,
+    troubles_in,
+    write_troubles,
+)
+from bridge.pipeline.deciding.catalog import Catalog
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app
 from tests.worlds.embedded import until

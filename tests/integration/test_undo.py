@@ -22,7 +22,7 @@ from bridge.core.configuration.merge import (
 from bridge.core.configuration.plan import Overtaken
 from bridge.core.errors import NotFound, Rejected
 from bridge.embedded.server import EmbeddedServer
-from bridge.pipeline.configure import Configurer
+from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.outcomes import WAITS
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal, NoSeal, key_in

@@ -13,7 +13,7 @@ from bridge.console.pages.request import Asked
 from bridge.console.render import draw
 from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right
-from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.deciding.catalog import Catalog
 from bridge.settings import read_settings
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app

@@ -29,7 +29,7 @@ from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
 from bridge.core.lifecycle import Change, Deployment, State, Verdict
 from bridge.core.pins import pin_for
-from bridge.pipeline.rollback_plan import Plan
+from bridge.pipeline.deploying.rollback_plan import Plan
 from bridge.ports.outcomes import Explained
 from tests.scenes.shop import (
     API,

@@ -54,7 +54,7 @@ from bridge.core.roles import Role
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import PROCEDURES, Api, Streaming
 from bridge.githosts import HOSTS
-from bridge.pipeline.rollback_plan import Plan
+from bridge.pipeline.deploying.rollback_plan import Plan
 from bridge.ports.checks import NAMES
 from bridge.ports.figures import Ended, InboxFigures, JournalFigures
 from bridge.ports.gates import Judging

@@ -104,82 +104,91 @@ RUNS_GIT = {
 }
 """The modules that run Git, and how."""
 
-DECIDING = {"app_index", "catalog", "freshness", "interpret", "changes"}
+READING = {"app_index", "catalog", "freshness", "interpret", "changes"}
 INSIDE_PIPELINE = {
-    "ingest": set[str](),
-    "hook_secrets": set[str](),
-    "hooks": {"audit", "hook_targets"},
-    "hook_targets": set[str](),
-    "deliveries": {"decide", "late_comments", "late_decisions", "dispatch"} | DECIDING,
-    "late_decisions": {"decide", "app_reading"} | DECIDING,
-    "decide": {"late_comments"} | DECIDING,
-    "late_comments": {"interpret"},
-    "dispatch": set[str](),
-    "gates": {"authors", "catalog", "content", "reconcile", "worker_loop"},
-    "authors": set[str](),
-    "content": {"changes", "reconcile"},
-    "gate_commands": {"locks"},
-    "locks": {"reconcile", "worker_loop"},
-    "ci": {"worker_loop"},
-    "worker_loop": set[str](),
-    "deployments": {"hands_off", "request", "outcome", "pinning", "polling", "restore", "serving"},
-    "watch_all": {"leader", "watch", "worker_loop"},
-    "watch": {"auto_rollback", "hands_off", "outcome", "proof", "serving", "verify"},
-    "proof": {"outcome", "serving"},
-    "serving": {"absence", "polling", "worker_loop"},
-    "previews": {"catalog", "leader", "preview_apps", "worker_loop"},
-    "preview_apps": {"pinning"},
-    "native_previews": {"catalog", "leader", "worker_loop"},
-    "preview_sweep": {"leader", "previews", "reconcile", "worker_loop"},
-    "preview_commands": {"gate_commands"},
-    "pinning": {"configure", "reconcile"},
-    "hands_off": {"outcome", "serving"},
-    "restore": {"hands_off", "outcome", "polling"},
-    "rollback_plan": {"serving"},
-    "replay": {"gates", "rollback_plan"},
-    "verify": {"build_log", "outcome"},
-    "auto_rollback": {"hands_off", "rollback_plan"},
-    "request": {"hands_off", "outcome", "polling"},
-    "cancel": {"polling"},
-    "outbox": {"rate_limit"},
-    "configure": set[str](),
-    "adopt": {"configure"},
-    "config_drafts": {"configure"},
-    "commands": {
-        "rollback_plan",
-        "lookup",
-        "audit",
-        "chat_gates",
-        "chat_previews",
-        "gate_commands",
-        "locks",
+    "deciding": {
+        "ingest": set[str](),
+        "hook_secrets": set[str](),
+        "hooks": {"audit", "hook_targets"},
+        "hook_targets": set[str](),
+        "deliveries": {"decide", "late_comments", "late_decisions", "dispatch"} | READING,
+        "late_decisions": {"decide", "app_reading"} | READING,
+        "decide": {"late_comments"} | READING,
+        "late_comments": {"interpret"},
+        "dispatch": set[str](),
+        "arrivals": {"app_reading", "interpret"},
+        "catchup": {"absence", "reconcile", "catalog", "leader", "hook_troubles"},
+        "hook_troubles": set[str](),
+        "reconcile": set[str](),
+        "probe": {"catalog", "leader"},
+        "freshness": {"catalog"},
+        "catalog": {"app_index", "app_reading"},
+        "app_index": set[str](),
+        "app_reading": set[str](),
+        "provenance": set[str](),
+        "interpret": {"provenance"},
+        "changes": set[str](),
     },
-    "audit": set[str](),
-    "chat_previews": {"audit", "gate_commands", "preview_commands"},
-    "chat_gates": {"audit", "lookup", "gate_commands"},
-    "lookup": {"interpret"},
-    "arrivals": {"app_reading", "interpret"},
-    "catchup": {"absence", "reconcile", "catalog", "leader", "hook_troubles"},
-    "absence": set[str](),
-    "hook_troubles": set(),
-    "reconcile": set[str](),
-    "probe": {"catalog", "polling", "leader"},
-    "retention": {"leader"},
-    "freshness": {"catalog"},
-    "catalog": {"app_index", "app_reading"},
-    "app_index": set[str](),
-    "app_reading": set[str](),
-    "provenance": set[str](),
-    "interpret": {"provenance"},
-    "changes": set[str](),
-    "outcome": {"build_log", "built_commit", "polling"},
-    "build_log": set[str](),
-    "built_commit": set[str](),
-    "polling": set[str](),
-    "rate_limit": set[str](),
-    "leader": set[str](),
+    "gates": {
+        "gates": {"authors", "content", "worker_loop", "deciding.catalog", "deciding.reconcile"},
+        "authors": set[str](),
+        "content": {"deciding.changes", "deciding.reconcile"},
+        "commands": {"locks"},
+        "locks": {"worker_loop", "deciding.reconcile"},
+        "ci": {"worker_loop"},
+    },
+    "deploying": {
+        "deployments": {"hands_off", "request", "outcome", "pinning", "polling", "restore"}
+        | {"serving"},
+        "watch_all": {"leader", "watch", "worker_loop"},
+        "watch": {"auto_rollback", "hands_off", "outcome", "proof", "serving", "verify"},
+        "proof": {"outcome", "serving"},
+        "serving": {"absence", "polling", "worker_loop"},
+        "pinning": {"configure", "deciding.reconcile"},
+        "hands_off": {"outcome", "serving"},
+        "restore": {"hands_off", "outcome", "polling"},
+        "rollback_plan": {"serving"},
+        "replay": {"rollback_plan", "gates.gates"},
+        "verify": {"build_log", "outcome"},
+        "auto_rollback": {"hands_off", "rollback_plan"},
+        "request": {"hands_off", "outcome", "polling"},
+        "cancel": {"polling"},
+        "configure": set[str](),
+        "adopt": {"configure"},
+        "config_drafts": {"configure"},
+        "outcome": {"build_log", "built_commit", "polling"},
+        "build_log": set[str](),
+        "built_commit": set[str](),
+        "polling": set[str](),
+    },
+    "previews": {
+        "previews": {"apps", "leader", "worker_loop", "deciding.catalog"},
+        "apps": {"deploying.pinning"},
+        "native": {"leader", "worker_loop", "deciding.catalog"},
+        "sweep": {"previews", "leader", "worker_loop", "deciding.reconcile"},
+        "commands": {"gates.commands"},
+    },
+    "feedback": {
+        "outbox": {"rate_limit"},
+        "rate_limit": set[str](),
+        "commands": {"audit", "chat_gates", "chat_previews", "lookup"}
+        | {"gates.commands", "gates.locks", "deploying.rollback_plan"},
+        "chat_previews": {"audit", "gates.commands", "previews.commands"},
+        "chat_gates": {"audit", "lookup", "gates.commands"},
+        "lookup": {"deciding.interpret"},
+    },
+    "": {
+        "worker_loop": set[str](),
+        "audit": set[str](),
+        "absence": set[str](),
+        "retention": {"leader"},
+        "leader": set[str](),
+    },
 }
-"""A step imports only later steps, and helpers; upstream it reaches through the stores."""
+"""A step imports only later steps, and helpers; upstream it reaches through the stores.
+
+Names without a folder are of steps beside it, or on top of the five folders.
+"""
 
 
 def folders(layer: str) -> set[str]:
@@ -285,19 +294,31 @@ def _within(module: str, target: str) -> str | None:
     """Why a part of a layer may not import this from the same layer."""
     layer = _part(module, 1)
     step, later = (_part(name, 2) for name in (module, target))
-    if step in (later, "") or layer not in {"pipeline", "githosts", "backends", "chats"}:
-        return None
     if layer == "pipeline":
-        return _out_of_order(step, later)
+        return _out_of_order(module, target)
+    if step in (later, "") or layer not in {"githosts", "backends", "chats"}:
+        return None
     if layer in {"githosts", "chats"} and later not in PROVIDERS[layer]:
         return None  # what all hosts, or all chats, use
     return "adapters do not know their siblings"
 
 
-def _out_of_order(step: str, later: str) -> str | None:
-    if step not in INSIDE_PIPELINE:
+def _out_of_order(module: str, target: str) -> str | None:
+    (folder, step), (beside, later) = _step(module), _step(target)
+    if step in ("", later) and folder == beside:
+        return None
+    if step not in INSIDE_PIPELINE[folder]:
         return f"say in this test which steps of the pipeline {step} may use"
-    return None if later in INSIDE_PIPELINE[step] else f"{step} does not come before {later}"
+    whole = later if beside in ("", folder) else f"{beside}.{later}"
+    return (
+        None if whole in INSIDE_PIPELINE[folder][step] else f"{step} does not come before {whole}"
+    )
+
+
+def _step(name: str) -> tuple[str, str]:
+    """A step of the pipeline after its folder, which is "" on top."""
+    folder, step = _part(name, 2), _part(name, 3)
+    return (folder, step) if folder in INSIDE_PIPELINE else ("", folder)
 
 
 def _part(name: str, place: int) -> str:
@@ -491,8 +512,12 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
     ("module", "source", "why"),
     [
         ("bridge.core.events", "from bridge.ports import Inbox", "core does not see ports"),
-        ("bridge.ports", "import bridge.pipeline.ingest", "ports does not see pipeline"),
-        ("bridge.pipeline.ingest", "from bridge import storage", "pipeline does not see storage"),
+        ("bridge.ports", "import bridge.pipeline.deciding.ingest", "ports does not see pipeline"),
+        (
+            "bridge.pipeline.deciding.ingest",
+            "from bridge import storage",
+            "pipeline does not see storage",
+        ),
         (
             "bridge.storage.inbox.sqlite",
             "import bridge.pipeline",
@@ -514,16 +539,16 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
         ("bridge.cli.x", "from bridge.backends.dokploy.client import Dokploy", "ask its record"),
         ("bridge.settings.root", "from bridge.backends import embedded_client", "the maps alone"),
         (
-            "bridge.pipeline.deployments",
-            "if TYPE_CHECKING:\n    from bridge.pipeline.deliveries import Deliveries",
-            "deployments does not come before deliveries",
+            "bridge.pipeline.deploying.deployments",
+            "if TYPE_CHECKING:\n    from bridge.pipeline.deciding.deliveries import Deliveries",
+            "deployments does not come before deciding.deliveries",
         ),
         (
-            "bridge.pipeline.deployments",
-            "from bridge.pipeline import catalog",
+            "bridge.pipeline.deploying.deployments",
+            "from bridge.pipeline.deciding import catalog",
             "does not come before",
         ),
-        ("bridge.pipeline.promote", "from bridge.pipeline import catalog", "say in this test"),
+        ("bridge.pipeline.promote", "import bridge.pipeline.leader", "say in this test"),
         ("bridge.backends.dokploy.x", "import bridge.backends.other.y", "their siblings"),
         ("bridge.githosts.github.api", "from bridge.githosts.gitlab import api", "their siblings"),
         ("bridge.githosts.gitlab.api", "from bridge.githosts.github import wire", "their siblings"),
@@ -547,7 +572,10 @@ def test_a_planted_arrow_that_points_up_is_found(module: str, source: str, why: 
         ("bridge.cli.serve", "from bridge.app import run_bridge\nfrom bridge import __version__"),
         ("bridge.githosts.github.webhooks", "from bridge.githosts.webhook import load"),
         ("bridge.backends", "def later():\n    from bridge.backends.dokploy import Dokploy"),
-        ("bridge.pipeline.deliveries", "from bridge.pipeline.catalog import Catalog"),
+        (
+            "bridge.pipeline.deciding.deliveries",
+            "from bridge.pipeline.deciding.catalog import Catalog",
+        ),
         ("bridge.web.hooks", "import asyncio, aiohttp\nfrom bridge.core.errors import Rejected"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bridge.pipeline.deliveries import FEW, LONGEST, SHARE, Backpressure
+from bridge.pipeline.deciding.deliveries import FEW, LONGEST, SHARE, Backpressure
 
 
 @dataclass

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bridge.pipeline.polling import MANY, BackendPoller
+from bridge.pipeline.deploying.polling import MANY, BackendPoller
 from tests.fakes.journey import FakeBackend, ManualClock, app, deployment
 
 

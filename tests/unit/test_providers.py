@@ -280,7 +280,7 @@ def test_only_modules_that_need_it_may_name_a_provider(allowed: str, words: set[
     ],
 )
 def test_a_planted_name_is_found(planted: str) -> None:
-    assert faults("bridge.pipeline.deliveries", planted)
+    assert faults("bridge.pipeline.deciding.deliveries", planted)
 
 
 @each_row(
@@ -299,7 +299,10 @@ def test_who_may_name_them_to_people_may_not_do_so_in_code(planted: str) -> None
     ("module", "source"),
     [
         ("bridge.githosts.github.api", 'SERVICE = "github"'),
-        ("bridge.pipeline.deliveries", '"""As GitHub sends it."""\nx = 1  # GitLab has none'),
+        (
+            "bridge.pipeline.deciding.deliveries",
+            '"""As GitHub sends it."""\nx = 1  # GitLab has none',
+        ),
         ("bridge.cli.provider", 'set("github")'),
         ("bridge.settings.sections", 'help("as large as GitHub sends them")'),
         ("bridge.backends.dokploy.http", 'SERVICE = "dokploy"'),

@@ -18,7 +18,7 @@ from bridge.core.refused import (
     refused_webhook,
 )
 from bridge.githosts import HOSTS
-from bridge.pipeline.ingest import RefusalLog
+from bridge.pipeline.deciding.ingest import RefusalLog
 from tests.fakes.journey import ManualClock
 from tests.worlds.rows import each_row
 

@@ -31,8 +31,8 @@ from bridge.core.lifecycle import Deployment, Evidence, State
 from bridge.core.pulls import PullRequest
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import Plans, Use, shows_of
-from bridge.pipeline.outbox import Feedback, PublishTiming
-from bridge.pipeline.rate_limit import RateLimiter
+from bridge.pipeline.feedback.outbox import Feedback, PublishTiming
+from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion, Pending
 from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Outcome, Subscription

@@ -12,10 +12,10 @@ from bridge.core.events import Action, Asked, parse_command
 from bridge.core.gates.locks import BY_ITSELF
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.auto_rollback import GoingBack
-from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import Looks
+from bridge.pipeline.deploying.auto_rollback import GoingBack
+from bridge.pipeline.deploying.deployments import Deployer
+from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer
 from tests.fakes.journey import Death, FakeBackend, KeptSteps, Lifetime

@@ -11,8 +11,8 @@ from bridge.core.apps import App, Trigger
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Commit, Repository
 from bridge.githosts.github.webhooks import GitHub
-from bridge.pipeline.catchup import CatchUpTiming, Sweeper
-from bridge.pipeline.reconcile import Budget, Reconciler
+from bridge.pipeline.deciding.catchup import CatchUpTiming, Sweeper
+from bridge.pipeline.deciding.reconcile import Budget, Reconciler
 from bridge.ports.githosts import Hook, Payload, Sending, TagAt
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.storage.inbox.sqlite import SqliteInbox

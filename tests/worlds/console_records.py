@@ -16,12 +16,12 @@ from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
-from bridge.pipeline.gates import Heads
-from bridge.pipeline.hook_troubles import HookTroubles
-from bridge.pipeline.interpret import Reading
-from bridge.pipeline.replay import Replays
-from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import Looks
+from bridge.pipeline.deciding.hook_troubles import HookTroubles
+from bridge.pipeline.deciding.interpret import Reading
+from bridge.pipeline.deploying.replay import Replays
+from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.serving import Looks
+from bridge.pipeline.gates.gates import Heads
 from bridge.ports.checks import Finding
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState

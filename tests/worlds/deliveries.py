@@ -12,9 +12,9 @@ import pytest
 from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision
 from bridge.core.events import COMMAND_HOST, Action, Asked, Event, Repository, write_command
-from bridge.pipeline.catalog import Catalog
-from bridge.pipeline.deliveries import DecisionTiming, Deliveries
-from bridge.pipeline.interpret import Reading
+from bridge.pipeline.deciding.catalog import Catalog
+from bridge.pipeline.deciding.deliveries import DecisionTiming, Deliveries
+from bridge.pipeline.deciding.interpret import Reading
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.inbox import Delivery, NewDelivery
 from bridge.storage.inbox.sqlite import SqliteInbox

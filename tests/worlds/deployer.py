@@ -11,13 +11,13 @@ from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State, deployment_id
-from bridge.pipeline.auto_rollback import GoingBack
-from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.outcome import Ending, FollowTiming
-from bridge.pipeline.proof import Prover
-from bridge.pipeline.serving import Looks
-from bridge.pipeline.verify import Verifier
-from bridge.pipeline.watch import Watching
+from bridge.pipeline.deploying.auto_rollback import GoingBack
+from bridge.pipeline.deploying.deployments import Deployer
+from bridge.pipeline.deploying.outcome import Ending, FollowTiming
+from bridge.pipeline.deploying.proof import Prover
+from bridge.pipeline.deploying.serving import Looks
+from bridge.pipeline.deploying.verify import Verifier
+from bridge.pipeline.deploying.watch import Watching
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome
 from bridge.storage.journal import SqlJournal

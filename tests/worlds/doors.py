@@ -16,7 +16,7 @@ import pytest
 from bridge.githosts import HOSTS
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
-from bridge.pipeline.ingest import Ingest
+from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.githosts import GitHost
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.web.hooks import BodyLimits

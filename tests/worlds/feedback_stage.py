@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.pipeline.outbox import Feedback, PublishTiming
-from bridge.pipeline.rate_limit import RateLimiter
+from bridge.pipeline.feedback.outbox import Feedback, PublishTiming
+from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.ports.feedback import Pending, SaveCursor, Snapshot
 from bridge.ports.outcomes import Cursor, Outcome, Subscription, about_deployment
 from bridge.storage.journal import SqlJournal

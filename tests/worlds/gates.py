@@ -11,15 +11,15 @@ from bridge.core.gates.checks import Check, CheckState, Required
 from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, deployment_of
 from bridge.core.people import Identities, Writer
-from bridge.pipeline.authors import AuthorsOfRanges
-from bridge.pipeline.changes import Changes
-from bridge.pipeline.ci import CiReader
-from bridge.pipeline.content import Contents
-from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.dispatch import DEPLOYMENT_FLOW, Starting
-from bridge.pipeline.gate_commands import Actor, GateCommands
-from bridge.pipeline.gates import Gatekeeper, Heads, Judges
-from bridge.pipeline.pinning import Pins
+from bridge.pipeline.deciding.changes import Changes
+from bridge.pipeline.deciding.dispatch import DEPLOYMENT_FLOW, Starting
+from bridge.pipeline.deploying.deployments import Deployer
+from bridge.pipeline.deploying.pinning import Pins
+from bridge.pipeline.gates.authors import AuthorsOfRanges
+from bridge.pipeline.gates.ci import CiReader
+from bridge.pipeline.gates.commands import Actor, GateCommands
+from bridge.pipeline.gates.content import Contents
+from bridge.pipeline.gates.gates import Gatekeeper, Heads, Judges
 from bridge.ports.authors import Authored
 from bridge.ports.gates import PinsCommits
 from bridge.ports.githosts import TagAt

@@ -21,11 +21,11 @@ from bridge.core.pins import pin_for
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import Preview
 from bridge.core.pulls import PullRequest
-from bridge.pipeline.catalog import Catalog
-from bridge.pipeline.pinning import Pins
-from bridge.pipeline.preview_apps import PreviewApps
-from bridge.pipeline.preview_sweep import PreviewSweep
-from bridge.pipeline.previews import POLL, PreviewKeeper
+from bridge.pipeline.deciding.catalog import Catalog
+from bridge.pipeline.deploying.pinning import Pins
+from bridge.pipeline.previews.apps import PreviewApps
+from bridge.pipeline.previews.previews import POLL, PreviewKeeper
+from bridge.pipeline.previews.sweep import PreviewSweep
 from bridge.ports.backends import Backend
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState, Finished

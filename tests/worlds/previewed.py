@@ -12,7 +12,7 @@ from bridge.core.previews.native import NativePreview, NativeState
 from bridge.core.previews.preview import Preview, PreviewState, preview_id
 from bridge.core.previews.verdict import Why
 from bridge.core.pulls import PullRequest
-from bridge.pipeline.previews import PreviewKeeper
+from bridge.pipeline.previews.previews import PreviewKeeper
 from bridge.ports.journal import Journal
 from bridge.ports.previews import Previewed, Reported
 

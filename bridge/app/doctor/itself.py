@@ -16,9 +16,9 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.core.pins import pin_of, tracked
 from bridge.githosts.server import homes_of
 from bridge.outbound import ALLOW, networks_of, never_asked
-from bridge.pipeline.gates import ONE_BRANCH
-from bridge.pipeline.pinning import Pins
-from bridge.pipeline.reconcile import wanted_of
+from bridge.pipeline.deciding.reconcile import wanted_of
+from bridge.pipeline.deploying.pinning import Pins
+from bridge.pipeline.gates.gates import ONE_BRANCH
 from bridge.ports.checks import Finding, Level
 from bridge.storage.seal import NoSeal
 

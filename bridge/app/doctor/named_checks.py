@@ -8,8 +8,8 @@ from bridge.core.errors import BridgeError
 from bridge.core.gates.ci import Fits, named_by
 from bridge.core.pins import tracked
 from bridge.githosts.server import homes_of
-from bridge.pipeline.ci import ListsChecks
-from bridge.pipeline.reconcile import ReadsRefs, place_of
+from bridge.pipeline.deciding.reconcile import ReadsRefs, place_of
+from bridge.pipeline.gates.ci import ListsChecks
 from bridge.ports.checks import Finding, Level
 from bridge.ports.providers import HostServer
 

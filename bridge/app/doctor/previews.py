@@ -9,8 +9,8 @@ from bridge.core.errors import Rejected
 from bridge.core.previews.policy import Forks
 from bridge.core.previews.preview import host_name
 from bridge.githosts.server import homes_of
-from bridge.pipeline.pinning import Pins
-from bridge.pipeline.reconcile import place_of
+from bridge.pipeline.deciding.reconcile import place_of
+from bridge.pipeline.deploying.pinning import Pins
 from bridge.ports.checks import Finding, Level
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from bridge.core.events import Repository
 from bridge.core.hooks import scope_named
 from bridge.core.rules import label_matches
 from bridge.core.validation_errors import shortened
-from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.leader import Turn
 from bridge.ports.checks import Finding, Level
 from bridge.ports.clock import Sleep

@@ -11,9 +11,9 @@ from bridge.core.apps import App, of_people
 from bridge.core.errors import BridgeError
 from bridge.core.hooks import ScopeKind
 from bridge.githosts.server import homes_of
-from bridge.pipeline.adopt import Adopter
-from bridge.pipeline.hook_targets import Target
-from bridge.pipeline.reconcile import wanted_of
+from bridge.pipeline.deciding.hook_targets import Target
+from bridge.pipeline.deciding.reconcile import wanted_of
+from bridge.pipeline.deploying.adopt import Adopter
 from bridge.ports.backends import Backend
 from bridge.settings import Settings
 from bridge.storage.journal import SqlJournal

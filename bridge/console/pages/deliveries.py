@@ -19,7 +19,7 @@ from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.pipeline.arrivals import Arrived, Wanted, collected, first_after, look_up
+from bridge.pipeline.deciding.arrivals import Arrived, Wanted, collected, first_after, look_up
 from bridge.ports.inbox import Delivery
 from bridge.ports.outcomes import About
 

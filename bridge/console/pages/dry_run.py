@@ -17,7 +17,7 @@ from bridge.core.matching.lint import Finding, lint
 from bridge.core.matching.near_miss import near_miss
 from bridge.core.matching.watch_paths import Hit, WatchPaths
 from bridge.core.rules import NO_TAGS
-from bridge.pipeline.interpret import Later
+from bridge.pipeline.deciding.interpret import Later
 
 MOST_FILES = 200
 """Files to try at a time."""

@@ -18,8 +18,8 @@ from bridge.core.health.fate import note_now
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
-from bridge.pipeline.arrivals import Wanted
-from bridge.pipeline.hook_troubles import MOST, HookTrouble, hook_troubles
+from bridge.pipeline.deciding.arrivals import Wanted
+from bridge.pipeline.deciding.hook_troubles import MOST, HookTrouble, hook_troubles
 from bridge.ports.checks import Level
 from bridge.ports.inbox import DeliveryState
 

@@ -12,7 +12,7 @@ from bridge.core.lifecycle import Brief
 from bridge.core.masking import redact
 from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview, PreviewState, shown_state, still_served
-from bridge.pipeline.preview_commands import offered, without_native
+from bridge.pipeline.previews.commands import offered, without_native
 
 MOST = 200
 """Previews on the page, the newest."""

@@ -11,7 +11,7 @@ from bridge.console.records import Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.lifecycle import Deployment
-from bridge.pipeline.arrivals import Wanted
+from bridge.pipeline.deciding.arrivals import Wanted
 
 MOST = 20
 """Results of each kind."""

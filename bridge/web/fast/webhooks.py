@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.listening.listener import FAILED_INSIDE
-from bridge.pipeline.ingest import ManySecrets, Receipt, receipt
+from bridge.pipeline.deciding.ingest import ManySecrets, Receipt, receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import Kept
 from bridge.web.answers import CROWDED, RETRY_AFTER_SECONDS, error_body

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from bridge.cli.serve import SWITCH, leave_the_program_alone
 from bridge.githosts import HOSTS
 from bridge.githosts.github.webhooks import GitHub
-from bridge.pipeline.ingest import Ingest
+from bridge.pipeline.deciding.ingest import Ingest
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes

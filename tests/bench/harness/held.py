@@ -17,8 +17,8 @@ from typing import Any
 from bridge.core.apps import App
 from bridge.core.gates.locks import Lock, scope_named
 from bridge.core.lifecycle import Deployment, app_of
-from bridge.pipeline.gate_commands import Actor, GateCommands
-from bridge.pipeline.gates import Gatekeeper
+from bridge.pipeline.gates.commands import Actor, GateCommands
+from bridge.pipeline.gates.gates import Gatekeeper
 from bridge.ports.gates import Judging
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal

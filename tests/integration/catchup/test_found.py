@@ -7,7 +7,7 @@ import pytest
 from bridge.core.apps import Rules, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.events import FOUND_EVENT, Commit, Ref, RefKind, Repository, parse_found
-from bridge.pipeline.reconcile import wanted_of
+from bridge.pipeline.deciding.reconcile import wanted_of
 from bridge.ports.outcomes import Outcome, PushSeen
 from tests.fakes.journey import app
 from tests.worlds.catchup import MAIN, TAGGED, A, B, C, Scene

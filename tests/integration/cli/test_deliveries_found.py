@@ -15,7 +15,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.refused import refused_webhook
 from bridge.githosts import HOSTS
-from bridge.pipeline.arrivals import Arrived
+from bridge.pipeline.deciding.arrivals import Arrived
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Outcome, PushSeen
 from tests.worlds.cli import GUID, RECEIVED, SHA, WEB, Cli, push

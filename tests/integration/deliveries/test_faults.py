@@ -11,9 +11,9 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.core.events import Action, Asked, Event, write_command
-from bridge.pipeline.catalog import Catalog
-from bridge.pipeline.dispatch import CANCEL_FLOW, DEPLOYMENT_FLOW
-from bridge.pipeline.interpret import MOST_OF_SMALL
+from bridge.pipeline.deciding.catalog import Catalog
+from bridge.pipeline.deciding.dispatch import CANCEL_FLOW, DEPLOYMENT_FLOW
+from bridge.pipeline.deciding.interpret import MOST_OF_SMALL
 from bridge.ports.githosts import APART, Body
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Outcome, Recorded

@@ -167,7 +167,7 @@ async def test_a_pull_request_is_told_a_comment_only_where_it_gets_one(
     why: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("DEBUG", "bridge.pipeline.deliveries")
+    caplog.set_level("DEBUG", "bridge.pipeline.deciding.deliveries")
     desk.late = lambda _opened, decided: [COMMENT] if shown and decided else []
     if pushed:
         await desk.keep("a push", push())

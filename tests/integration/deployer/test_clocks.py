@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.deploying.deployments import Deployer
 from tests.fakes.journey import HEAD, KeptSteps
 from tests.worlds.deployer import PACE, SILENT, Stage
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from bridge.core.apps import App
 from bridge.core.lifecycle import State
-from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.deploying.deployments import Deployer
 from bridge.storage import tables
 from tests.fakes.journey import HEAD, KeptSteps
 from tests.worlds.deployer import LOOK, NO, PACE, Stage

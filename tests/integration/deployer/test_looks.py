@@ -14,8 +14,8 @@ from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import CLOSING
-from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import Looks
+from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import CLEARED, FakeBackend, KeptSteps, app
 from tests.integration.deployer.test_serving import ONE, THEIRS, TWO, Reconciling

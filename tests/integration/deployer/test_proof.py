@@ -9,7 +9,7 @@ from bridge.core.health.containers import Container
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
-from bridge.pipeline.serving import Looks
+from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.probes import Answer
 from tests.worlds.deployer import ShowsImages, Stage, deploy, image_of, superseded
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.deploying.deployments import Deployer
 from bridge.ports.backends import BackendDeployment
 from bridge.ports.gates import Judging
 from tests.fakes.journey import HEAD, NO_GATES, KeptSteps, deployment

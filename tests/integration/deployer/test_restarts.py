@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.outcome import LOST
+from bridge.pipeline.deploying.outcome import LOST
 from bridge.ports.gates import Judging
 from tests.fakes.journey import NO_GATES, Death, deployment
 from tests.worlds.deployer import AWAY, LOOK, PACE, Stage, interrupt, restarted

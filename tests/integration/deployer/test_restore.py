@@ -14,8 +14,8 @@ from bridge.core.health.containers import Container
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import Looks
+from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.probes import Answer, Silent
 from tests.fakes.journey import Death, KeptSteps, Lifetime
 from tests.worlds.deployer import Stage

@@ -10,8 +10,8 @@ from bridge.core.apps import App
 from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import By, Serving, Works
 from bridge.core.lifecycle import Evidence, State
-from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import RERUN_AT_ONCE, Looks, ServingReconciler
+from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.serving import RERUN_AT_ONCE, Looks, ServingReconciler
 from bridge.ports.backends import Progress
 from tests.fakes.journey import HEAD, NO_GATES, Job, KeptSteps
 from tests.worlds.deployer import UNRECORDED, ShowsImages, Stage, deploy

@@ -8,8 +8,8 @@ import pytest
 from bridge.core.apps import Rules, Source, SourceType
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.rollback_plan import Plan, Ways
-from bridge.pipeline.serving import Looks
+from bridge.pipeline.deploying.rollback_plan import Plan, Ways
+from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.backends import BackendDeployment
 from tests.fakes.journey import Job
 from tests.worlds.auto_rollback import POLICY, ShowsItAll, ShowsItsSettings, World

@@ -11,9 +11,9 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.changes import CROWDED, HIDDEN_HOLDS, Changes, ViewFinder
-from bridge.pipeline.deliveries import Deliveries
-from bridge.pipeline.interpret import Reading
+from bridge.pipeline.deciding.changes import CROWDED, HIDDEN_HOLDS, Changes, ViewFinder
+from bridge.pipeline.deciding.deliveries import Deliveries
+from bridge.pipeline.deciding.interpret import Reading
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Outcome

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.lifecycle import State
-from bridge.pipeline.outbox import Feedback
+from bridge.pipeline.feedback.outbox import Feedback
 from tests.fakes.journey import Death, Lifetime
 from tests.worlds.feedback_stage import TIMING, Stage, until
 

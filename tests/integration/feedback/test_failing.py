@@ -9,7 +9,7 @@ import pytest
 from bridge.core.backoff import Backoff
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.lifecycle import State
-from bridge.pipeline.outbox import Feedback, PublishTiming
+from bridge.pipeline.feedback.outbox import Feedback, PublishTiming
 from bridge.ports.outcomes import Subscription, about_deployment
 from bridge.storage.journal import SqlJournal
 from tests.worlds.feedback_stage import Stage, until
@@ -205,7 +205,7 @@ async def test_a_bug_in_one_place_is_told_once_and_kept_with_the_target(
 ) -> None:
     id_ = await stage.deployed()
     stage.place.fails[f"card {id_}"] = [KeyError("ts"), KeyError("ts"), KeyError("ts")]
-    with caplog.at_level(logging.WARNING, "bridge.pipeline.outbox"):
+    with caplog.at_level(logging.WARNING, "bridge.pipeline.feedback.outbox"):
         await stage.quiet(seconds=2)
         assert (await stage.of(f"card {id_}")).error == "a bug: KeyError"
         await stage.quiet()

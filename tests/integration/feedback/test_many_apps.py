@@ -10,8 +10,8 @@ from bridge.app.providers import on_hosts
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.pulls import PullRequest
-from bridge.pipeline.outbox import Feedback, PublishTiming, together
-from bridge.pipeline.rate_limit import RateLimiter
+from bridge.pipeline.feedback.outbox import Feedback, PublishTiming, together
+from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion
 from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Outcome

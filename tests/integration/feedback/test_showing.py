@@ -7,7 +7,7 @@ import pytest
 
 from bridge.core import trace
 from bridge.core.lifecycle import State
-from bridge.pipeline.outbox import together
+from bridge.pipeline.feedback.outbox import together
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import Outcome, Subscription, about_delivery
 from tests.fakes.journey import push
@@ -138,7 +138,7 @@ def test_a_planner_that_fails_does_not_keep_others_from_planning(
 
     occasion = Occasion(push(), None, Outcome(7, "delivery-7", ()), {})
 
-    with caplog.at_level(logging.ERROR, "bridge.pipeline.outbox"):
+    with caplog.at_level(logging.ERROR, "bridge.pipeline.feedback.outbox"):
         assert together([broken, lambda o: [card(str(o.outcome.seq))]])(occasion) == [card("7")]
 
     assert "can't be planned" in caplog.text

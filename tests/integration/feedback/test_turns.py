@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from bridge.core.errors import TooEarly
-from bridge.pipeline.rate_limit import RateLimiter
+from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.ports.clock import Limit
 from bridge.ports.feedback import NO_TURNS, after_turn, next_turn, rank_favoured
 from bridge.ports.outcomes import Rank

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bridge.core.previews.preview import Preview, PreviewState
-from bridge.pipeline.gate_commands import Actor
-from bridge.pipeline.preview_commands import Asker, PreviewCommands
+from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.previews.commands import Asker, PreviewCommands
 from tests.worlds.embedded import until
 from tests.worlds.preview_keeper import KeeperWorld
 

@@ -8,7 +8,7 @@ import pytest
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.preview_apps import QUIET
+from bridge.pipeline.previews.apps import QUIET
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Outcome
 from tests.fakes.journey import deployment

@@ -8,9 +8,9 @@ from bridge.core.errors import Rejected
 from bridge.core.previews.acts import Act, possible
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.gate_commands import Actor
-from bridge.pipeline.pinning import Pins
-from bridge.pipeline.preview_commands import Asker, PreviewCommands
+from bridge.pipeline.deploying.pinning import Pins
+from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.previews.commands import Asker, PreviewCommands
 from tests.worlds.preview_keeper import POLICY, KeeperWorld
 
 ADA = Asker(Actor("cli:ada", "ada", "cli: ada"))

@@ -10,7 +10,7 @@ from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.leader import at_once
-from bridge.pipeline.native_previews import EVERY, LONGEST_BUILD, SOON, NativePreviewFollower
+from bridge.pipeline.previews.native import EVERY, LONGEST_BUILD, SOON, NativePreviewFollower
 from tests.chaos.dokploy.faults import resets
 from tests.worlds.preview_keeper import KeeperWorld
 

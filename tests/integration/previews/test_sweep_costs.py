@@ -11,12 +11,12 @@ from bridge.core.apps import Rules, Source, SourceType
 from bridge.core.decision import Policy
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.githosts import HOSTS
-from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.deciding.catalog import Catalog
+from bridge.pipeline.deploying.pinning import Pins
 from bridge.pipeline.leader import at_once
-from bridge.pipeline.pinning import Pins
-from bridge.pipeline.preview_apps import PreviewApps
-from bridge.pipeline.preview_sweep import WHOLE, PreviewSweep
-from bridge.pipeline.previews import PreviewKeeper
+from bridge.pipeline.previews.apps import PreviewApps
+from bridge.pipeline.previews.previews import PreviewKeeper
+from bridge.pipeline.previews.sweep import WHOLE, PreviewSweep
 from tests.fakes.host import FakeHost, FakeRepository
 from tests.fakes.journey import FakeBackend, ManualClock, app
 from tests.worlds.hosts import FAKES, client_of

@@ -13,7 +13,7 @@ from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.core.pulls import PullRequest
-from bridge.pipeline.preview_sweep import GONE, WHOLE
+from bridge.pipeline.previews.sweep import GONE, WHOLE
 from bridge.storage.tables import previews
 from tests.worlds import journal as journals
 from tests.worlds.preview_keeper import MONO, POLICY, SHAS, KeeperWorld

@@ -1,0 +1,1 @@
+"""What arrives, and what is decided: pushes, commands, and what webhooks did not bring."""

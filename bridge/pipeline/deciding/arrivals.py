@@ -1,0 +1,197 @@
+"""Deliveries as people look for them: with their subjects, decisions and deployments."""
+
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bridge.core.apps import unused
+from bridge.core.decision import Decision
+from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.deciding.app_reading import unread_since
+from bridge.pipeline.deciding.interpret import Meaning, Reading, about, is_heavy
+from bridge.ports.inbox import Delivery, DeliveryState, Inbox
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import About, Sought
+
+MOST_READ = 200
+"""The most bodies to parse for one list, for deliveries that the journal does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Filters for deliveries; a delivery must pass all of them.
+
+    Attributes:
+        since: seconds since 1970.
+        repo: a repository's name, or its last part.
+        app_id: an app that it was decided for.
+        failed: it failed, or one of its deployments did.
+        state: one of its deployments is in this state.
+        ref: it was a push to this branch or tag.
+        commit: it was a push of a commit that begins like this.
+        author: it was a push by exactly this name.
+        before: only deliveries before this position.
+    """
+
+    limit: int
+    since: float | None = None
+    repo: str | None = None
+    app_id: str | None = None
+    failed: bool = False
+    state: State | None = None
+    ref: str = ""
+    commit: str = ""
+    author: str = ""
+    before: int = sys.maxsize
+
+    @property
+    def of_push(self) -> bool:
+        """Whether only pushes can fit that the journal knows."""
+        return bool(self.ref or self.commit or self.author or self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A delivery with everything that is known about it.
+
+    Attributes:
+        deployments: its deployments, by the app's id.
+        about: the subject of its push; None if it was no push, or is no longer known.
+        owed: backends that have been unreadable since before it came, each with the time.
+    """
+
+    delivery: Delivery
+    decisions: Sequence[Decision] = ()
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
+    about: About | None = None
+    owed: Mapping[str, float] = field(default_factory=dict)
+
+
+async def look_up(
+    inbox: Inbox, journal: Journal, wanted: Wanted, hosts: Collection[str]
+) -> list[Delivery]:
+    """Return the matching deliveries of these hosts, newest first."""
+    if not (wanted.repo or wanted.app_id or wanted.failed or wanted.of_push):
+        found = await inbox.newest(wanted.limit, before=wanted.before)
+    else:
+        found = [
+            *await _decided(inbox, journal, wanted),
+            *await _undecided(inbox, wanted, hosts),
+        ]
+    by_seq = {one.seq: one for one in found}
+    newest = sorted(by_seq.values(), key=lambda one: one.seq, reverse=True)
+    since = wanted.since or 0.0
+    return [one for one in newest if one.received_at >= since][: wanted.limit]
+
+
+async def _decided(inbox: Inbox, journal: Journal, wanted: Wanted) -> list[Delivery]:
+    """Return the deliveries that match by the journal's records."""
+    keys: list[str] = []
+    if wanted.repo:
+        keys = keys_of(wanted.repo, await journal.repositories())
+        if not keys:
+            return []
+    sought = Sought(
+        tuple(keys),
+        wanted.ref,
+        wanted.commit.lower(),
+        wanted.author,
+        wanted.app_id,
+        wanted.state,
+        wanted.failed,
+    )
+    seqs = await journal.seqs_about(sought, before=wanted.before, limit=wanted.limit)
+    return [one for seq in seqs if (one := await inbox.get(seq)) is not None]
+
+
+async def _undecided(inbox: Inbox, wanted: Wanted, hosts: Collection[str]) -> list[Delivery]:
+    """Return the matching deliveries that only the inbox knows: they concerned no app."""
+    if wanted.app_id is not None or wanted.of_push or (wanted.repo and wanted.failed):
+        return []
+    if wanted.failed:
+        state, errors = DeliveryState.FAILED, []
+    else:
+        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in hosts]
+    return await inbox.ended(state, wanted.limit, before=wanted.before, errors=errors)
+
+
+async def first_after(inbox: Inbox, at: float) -> int:
+    """Return the position of the first delivery that came in at a time or later.
+
+    Positions and times grow together, so some twenty looks suffice for millions.
+    """
+    newest = await inbox.newest(1)
+    low, high = 0, (newest[0].seq + 1) if newest else 0
+    while low < high:
+        middle = (low + high) // 2
+        before = await inbox.newest(1, before=middle + 1)
+        if before and before[0].received_at >= at:
+            high = before[0].seq
+        else:
+            low = middle + 1
+    return low
+
+
+def keys_of(name: str, names: Mapping[str, str]) -> list[str]:
+    """Return the keys of repositories with this full name, or this last part of it."""
+    wanted = name.strip().strip("/").lower()
+    whole = [key for key, one in names.items() if one.lower() == wanted]
+    return whole or [key for key, one in names.items() if one.lower().endswith(f"/{wanted}")]
+
+
+async def collected(
+    inbox: Inbox,
+    journal: Journal,
+    found: Sequence[Delivery],
+    reading: Callable[[], Reading],
+) -> list[Arrived]:
+    """Collect each delivery's decisions, deployments and subject.
+
+    Args:
+        reading: called if bodies have to be parsed.
+    """
+    seqs = [one.seq for one in found]
+    unread = await unread_since(journal)
+    decisions = await journal.decisions(seqs)
+    deployments = await journal.deployments_of(seqs)
+    abouts = await journal.abouts(seqs)
+    if unsaid := [one for one in found if _is_unsaid(one, abouts)]:
+        abouts |= await _read(inbox, unsaid, reading())
+    return [
+        Arrived(
+            one,
+            decisions[one.seq],
+            {deployment.app_id: deployment for deployment in deployments[one.seq]},
+            abouts.get(one.seq),
+            _owed(one, unread) if one.seq in abouts else {},
+        )
+        for one in found
+    ]
+
+
+def _owed(delivery: Delivery, unread: Mapping[str, float]) -> dict[str, float]:
+    """Return the backends whose new apps still need a decision for a decided push."""
+    if delivery.state != DeliveryState.DECIDED:
+        return {}
+    return {name: since for name, since in unread.items() if delivery.received_at >= since}
+
+
+def _is_unsaid(delivery: Delivery, abouts: Mapping[int, About]) -> bool:
+    known = abouts.get(delivery.seq)
+    return known is None or known.repository is None or known.author is None
+
+
+async def _read(inbox: Inbox, found: Sequence[Delivery], reading: Reading) -> dict[int, About]:
+    """Parse the subjects of deliveries from their bodies, if those are still kept.
+
+    Each large body takes about a second, so one of several is left out.
+    """
+    said: dict[int, About] = {}
+    for delivery in [one for one in found if reading.is_webhook(one)][:MOST_READ]:
+        whole = await inbox.get(delivery.seq)
+        if whole is None or whole.stored is None or (is_heavy(whole) and len(found) > 1):
+            continue
+        (meaning,) = await reading.meanings([whole])
+        if isinstance(meaning, Meaning) and (words := about(meaning.event)) is not None:
+            said[delivery.seq] = words
+    return said

@@ -1,0 +1,374 @@
+"""Interpret kept deliveries: their events, and the deployments that they request.
+
+A large body may kill the process that reads it, so each attempt is recorded beforehand.
+"""
+
+import asyncio
+import math
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bridge.core.apps import App
+from bridge.core.errors import MalformedPayload, Rejected
+from bridge.core.events import (
+    ASKING_HOSTS,
+    FOUND_EVENT,
+    Action,
+    Asked,
+    Event,
+    FromRepository,
+    PullRequestChanged,
+    RefKind,
+    RefPushed,
+    parse_command,
+    parse_found,
+)
+from bridge.core.hooks import SIGNED_FOR
+from bridge.core.lifecycle import Deployment, State, deployment_id
+from bridge.core.pins import tracked
+from bridge.core.tracking import token_for
+from bridge.pipeline.deciding.provenance import Provenance, Silent, nobody_asked
+from bridge.ports.githosts import APART, GitHost, ParsesApart
+from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
+from bridge.ports.outcomes import About
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A delivery with its event; a replay has the event of the original.
+
+    Attributes:
+        original: the replayed delivery; None if this is not a replay.
+    """
+
+    delivery: Delivery
+    event: Event
+    asked: Asked | None = None
+    original: Delivery | None = None
+
+
+def read(
+    delivery: Delivery, hosts: Mapping[str, GitHost], asking: Container[str] = ASKING_HOSTS
+) -> Meaning | str:
+    """Return what a delivery means, or a text that says why it can't be read.
+
+    Args:
+        asking: the command line and the chats, whose deliveries are people's commands.
+    """
+    try:
+        body = delivery.body
+    except Rejected as error:
+        return str(error)
+    if body is None:
+        return "its body has been deleted (see retention): push again, or deploy by command"
+    try:
+        if delivery.host in asking:
+            return Meaning(delivery, parse_command(delivery.event, body))
+        host = hosts.get(delivery.host)
+        if host is None:
+            return f"{delivery.host} is not served any more: set its secret, then replay"
+        if delivery.event == FOUND_EVENT:
+            return Meaning(delivery, parse_found(body))
+        return Meaning(delivery, host.parse(delivery.event, delivery.headers, body))
+    except (MalformedPayload, Rejected) as error:
+        return str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A delivery that can't be interpreted yet, and why, for people."""
+
+    why: str
+
+
+CLOCKS_APART = 60.0
+"""Seconds by which the clocks of a host and a backend may differ without losing a push."""
+
+REPLAYED = 2.0
+"""The same for a replay, which loses nothing: the requester sees the reason."""
+
+
+def pushed_by(meaning: Meaning) -> float | None:
+    """Return when a push had surely happened, in seconds since 1970; None if that is not known.
+
+    A webhook may arrive late or again, so its time of arrival proves nothing.
+    """
+    assert isinstance(meaning.event, RefPushed)
+    moment = meaning.event.moment
+    told = float(moment) if moment.isdecimal() else math.inf
+    if meaning.original is not None:
+        return min(told, meaning.original.received_at) + REPLAYED
+    return None if told == math.inf else told + CLOCKS_APART
+
+
+def trigger_of(meaning: Meaning) -> str:
+    """Return the cause of a push's deployments, for people."""
+    assert isinstance(meaning.event, RefPushed)
+    kind = "tag" if meaning.event.ref.kind is RefKind.TAG else "push"
+    if meaning.event.found:
+        kind += ", found by reconciliation"
+    return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
+
+
+def asker_of(host: str, asked: Asked | None) -> str:
+    """Return who asked, e.g. "slack:U012AB3CD" or "cli:ada"; "" for nobody. See `Person.key`."""
+    if asked is None:
+        return ""
+    if ":" in asked.person:
+        return asked.person
+    return f"{host}:{asked.person or asked.actor.partition(': ')[2] or asked.actor}"
+
+
+def time_asked_for(asked: Asked) -> float | None:
+    """Return the time for which a deploy is asked; None for at once."""
+    try:
+        return float(asked.not_before) if asked.not_before else None
+    except ValueError:
+        return None
+
+
+def author_of(push: RefPushed) -> str:
+    """Return a push's author, for people: that of its newest commit, else the pusher."""
+    return (push.commit.author if push.commit else "") or push.pusher
+
+
+def about(event: Event) -> About | None:
+    """Return what an event is about, for people; None if it belongs to no repository."""
+    if isinstance(event, RefPushed):
+        commit = event.commit.sha if event.commit else event.after
+        return About(event.repository.name, str(event.ref), commit, author_of(event))
+    if isinstance(event, PullRequestChanged) and event.opened and event.pull.own:
+        head = f"refs/heads/{event.pull.head}"
+        return About(event.repository.name, head, event.pull.head_sha, None)
+    return None
+
+
+def requested(
+    delivery: Delivery,
+    app: App,
+    action: Action,
+    trigger: str,
+    salt: str,
+    now: float,
+    push: RefPushed | None = None,
+    asked: Asked | None = None,
+) -> Deployment:
+    """Return the deployment that a delivery requests for an app, in its initial state.
+
+    Args:
+        trigger: "push", "tag", or the requester.
+        salt: random, see `token_for`.
+        asked: the person's request, if somebody asked.
+    """
+    id_ = deployment_id(delivery.seq, app.id)
+    branch = tracked(app)
+    commit = push.commit if push else None
+    return Deployment(
+        id=id_,
+        seq=delivery.seq,
+        delivery=delivery.id,
+        app_id=app.id,
+        app=app.label,
+        action=action,
+        trigger=trigger,
+        state=State.WAITING,
+        created_at=now,
+        ref=str(push.ref) if push else (f"refs/heads/{branch}" if branch else None),
+        commit=commit.sha if commit else (asked.commit or None) if asked else None,
+        message=commit.message[:4000] if commit else None,
+        author=commit.author if commit else None,
+        note="waits for its turn",
+        token=token_for(salt, id_),
+        person=asker_of(delivery.host, asked),
+        accounts=tuple(asked.accounts.split()) if asked else (),
+        target=(asked.deployment or None) if asked and asked.way else None,
+        way=(asked.way or None) if asked else None,
+        image=(asked.image if asked else "") or (app.source.image if app.source else None),
+        pinned=(asked.commit or None) if asked else None,
+        not_before=None if asked is None else time_asked_for(asked),
+        back_from=(asked.back_from or None) if asked else None,
+    )
+
+
+MOST_UNFINISHED = 3
+"""Consecutive attempts that may kill the process before a large delivery is parked."""
+
+MOST_OF_SMALL = 20
+"""The same for small ones. They need little memory, so the process probably died of something else,
+and their push must not be lost for that."""
+
+_NOTE = "attempt {number} of {most} has begun and has not ended"
+_NUMBER = re.compile(r"attempt (\d+) of \d+ has begun and has not ended").fullmatch
+
+
+class Attempts:
+    """Decides which deliveries are tried together, and records risky attempts beforehand."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._found_at_start: int | None = None
+
+    async def look(self) -> None:
+        """Treat everything now in the inbox as suspect; later only large deliveries are."""
+        newest = await self._inbox.newest(1)
+        self._found_at_start = newest[0].seq if newest else 0
+
+    async def begin(self, batch: Sequence[Delivery]) -> list[Delivery]:
+        """Record risky attempts, and park deliveries that have killed the process too often.
+
+        Returns:
+            The deliveries that remain to be tried.
+        """
+        lost = [one for one in batch if unfinished(one) >= most_unfinished(one)]
+        if lost:
+            await self._inbox.finish([_parked(one) for one in lost])
+        left = [one for one in batch if one not in lost]
+        notes = {
+            one.seq: _NOTE.format(number=unfinished(one) + 1, most=most_unfinished(one))
+            for one in left
+            if self._is_risky(one)
+        }
+        if notes:
+            await self._inbox.begin(notes)
+        return left
+
+    def apart(self, batch: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+        """Yield the deliveries to try together, in order; each suspect one is alone."""
+        together: list[Delivery] = []
+        for one in batch:
+            if is_heavy(one) or unfinished(one):
+                if together:
+                    yield together
+                    together = []
+                yield [one]
+            else:
+                together.append(one)
+        if together:
+            yield together
+
+    def _is_risky(self, delivery: Delivery) -> bool:
+        found = self._found_at_start is not None and delivery.seq <= self._found_at_start
+        return found or is_heavy(delivery) or bool(unfinished(delivery))
+
+
+def is_heavy(delivery: Delivery) -> bool:
+    """Return whether reading the body may take much memory or time."""
+    return delivery.size > APART
+
+
+def most_unfinished(delivery: Delivery) -> int:
+    """Return how many consecutive attempts may kill the process."""
+    return MOST_UNFINISHED if is_heavy(delivery) else MOST_OF_SMALL
+
+
+def unfinished(delivery: Delivery) -> int:
+    """Return how many consecutive attempts have begun and not ended."""
+    found = _NUMBER(delivery.error or "")
+    return int(found[1]) if found else 0
+
+
+def _parked(delivery: Delivery) -> Finished:
+    why = (
+        f"given up: the bridge was killed {unfinished(delivery)} times while it read this"
+        f" ({delivery.size} bytes), maybe because it took too much memory; `replay` tries it again"
+    )
+    return Finished(
+        *(delivery.seq, delivery.host, delivery.id, DeliveryState.FAILED, why),
+        attempts=delivery.attempts,
+    )
+
+
+LONGEST_NUMBER = 20
+"""Digits of a delivery's number; a longer one names no delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Reads kept deliveries.
+
+    Attributes:
+        apart: parses large bodies; None: they are parsed like small ones.
+        provenance: asks the hosts about repositories for which no secret vouches.
+    """
+
+    inbox: Inbox
+    hosts: Mapping[str, GitHost]
+    apart: ParsesApart | None = None
+    asking: Container[str] = ASKING_HOSTS
+    provenance: Provenance = field(default_factory=nobody_asked)
+
+    def is_webhook(self, delivery: Delivery) -> bool:
+        """Return whether a Git host sent it, and is served."""
+        return delivery.host in self.hosts
+
+    async def meanings(self, batch: Sequence[Delivery]) -> list[Meaning | str | Later]:
+        """Return what each delivery means, or why it can't be read at all, or not yet."""
+        heavy = {one.seq: await self._heavy(one) for one in batch if self._is_heavy(one)}
+        light = [one for one in batch if one.seq not in heavy]
+        read_ = await asyncio.to_thread(self._light, light)
+        found = heavy | {one.seq: meaning for one, meaning in zip(light, read_, strict=True)}
+        whole = [await self._replayed(found[one.seq]) for one in batch]
+        return await asyncio.gather(*map(self._vouched, whole))
+
+    async def _vouched(self, meaning: Meaning | str) -> Meaning | str | Later:
+        """Return a meaning with the facts for which somebody vouches."""
+        if isinstance(meaning, str):
+            return meaning
+        signed = meaning.original or meaning.delivery
+        if SIGNED_FOR not in signed.headers or not isinstance(meaning.event, FromRepository):
+            return meaning
+        try:
+            found = await self.provenance.of(signed.headers, meaning.event.repository)
+        except Rejected as error:
+            return str(error)
+        except Silent as error:
+            return Later(str(error))
+        return replace(meaning, event=replace(meaning.event, repository=found))
+
+    def _light(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
+        return [read(one, self.hosts, self.asking) for one in batch]
+
+    def _is_heavy(self, delivery: Delivery) -> bool:
+        return (
+            self.apart is not None
+            and is_heavy(delivery)
+            and delivery.host in self.hosts
+            and delivery.event != FOUND_EVENT
+        )
+
+    async def _heavy(self, delivery: Delivery) -> Meaning | str:
+        """Return what a delivery with a large body means, as `read` does."""
+        assert self.apart is not None
+        assert delivery.stored is not None
+        try:
+            event = await self.apart(
+                self.hosts[delivery.host],
+                delivery.event,
+                delivery.headers,
+                delivery.stored.pieces(),
+            )
+        except Rejected as error:
+            return str(error)
+        return Meaning(delivery, event)
+
+    async def _replayed(self, meaning: Meaning | str) -> Meaning | str:
+        """Return the meaning of the delivery that one replays, or else its own."""
+        if isinstance(meaning, str):
+            return meaning
+        asked = meaning.event
+        if not isinstance(asked, Asked) or asked.action is not Action.REPLAY:
+            return meaning
+        number = asked.target if asked.target.isdecimal() else "0"
+        original = await self.inbox.get(int(number[:LONGEST_NUMBER]))
+        if original is None:
+            return f"there is no delivery {asked.target} to replay"
+        if self._is_heavy(original):
+            found = await self._heavy(original)
+        else:
+            found = await asyncio.to_thread(read, original, self.hosts, self.asking)
+        if isinstance(found, str):
+            return f"delivery {original.id} can't be replayed: {found}"
+        if isinstance(found.event, Asked):
+            return f"delivery {original.id} is a command; give the command again instead"
+        return Meaning(meaning.delivery, found.event, asked, original)

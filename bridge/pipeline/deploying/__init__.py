@@ -1,0 +1,1 @@
+"""One deployment after another: request, follow, end, watch, roll back; and configure."""

@@ -1,0 +1,317 @@
+"""Step 3: one deployment: request → follow → end. The body of a durable flow.
+
+A step that was running when the process died runs again. Each step therefore first checks what
+exists: in the journal, then at the backend (adopt before create).
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from bridge.core import trace
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError, Refused, Unreachable
+from bridge.core.gates.gates import by_commit
+from bridge.core.health.rollback import Rung
+from bridge.core.lifecycle import (
+    LOSABLE,
+    OURS,
+    Deployment,
+    State,
+    app_of,
+    deployment_of,
+    may_move,
+)
+from bridge.core.rules import RuleBook
+from bridge.core.tracking import Sight, Timing, Verdict, verdict
+from bridge.pipeline.deploying.hands_off import HandsOff
+from bridge.pipeline.deploying.outcome import Ending, Fingerprint, FollowTiming
+from bridge.pipeline.deploying.pinning import Pins
+from bridge.pipeline.deploying.polling import BackendPoller, BackendPollers, Look, Troubled
+from bridge.pipeline.deploying.request import Asker
+from bridge.pipeline.deploying.restore import Restorer
+from bridge.pipeline.deploying.serving import Looks
+from bridge.ports.backends import Backend, BackendDeployment, Progress
+from bridge.ports.clock import Clock, Sleep, Wake
+from bridge.ports.flows import Steps
+from bridge.ports.gates import JudgedBy, Judging, PinsCommits
+from bridge.ports.journal import Journal
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+BACK = {
+    State.ASKED: "the backend answers again and shows no sign of it yet",
+    State.QUEUED: "the backend answers again",
+    State.RUNNING: "the backend answers again",
+}
+"""The note when a trouble is over; the backend's state follows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Follows deployments while they are with the backend."""
+
+    pollers: BackendPollers
+    journal: Journal
+    ending: Ending
+    clock: Clock
+    timing: FollowTiming
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
+
+    async def follow(self, id_: str) -> None:
+        """Follow an accepted deployment until it ends or goes back to waiting."""
+        deployment = await self._with_backend(id_)
+        if deployment is None:
+            return
+        trace.follow(deployment.delivery)
+        app = await self.ending.app(deployment.app_id)
+        try:
+            poller = self.pollers.of(app)
+        except Refused as error:
+            await self.ending.untold(deployment, str(error))
+            return
+        with poller.following(id_):
+            await self._watch(id_, app, poller)
+
+    async def _with_backend(self, id_: str) -> Deployment | None:
+        """Return the deployment while the backend has it, as far as we know."""
+        deployment = await self.journal.deployment(id_)
+        return deployment if deployment is not None and deployment.state in LOSABLE else None
+
+    async def _watch(self, id_: str, app: App, poller: BackendPoller) -> None:
+        sight = Sight(since=self.clock())
+        quiet, trouble = 0, False
+        while (deployment := await self._with_backend(id_)) is not None:
+            began = self.clock()  # a slow answer may only show the state at its beginning
+            try:
+                look = await poller.look(deployment, app)
+            except Refused as error:
+                await self.ending.untold(deployment, str(error))
+                return
+            except BridgeError as error:
+                sight, trouble = sight.blinded(self.clock()), True
+                await self.journal.say(id_, f"{error}; it is watched as soon as that ends")
+                await self.sleep(self.timing.look.longest)
+                continue
+            if trouble:
+                trouble, quiet = False, 0
+                await self.journal.say(id_, BACK[deployment.state])
+            sight = sight.after(look.shown, began)
+            if await self._show(deployment, app, look):
+                quiet = 0
+            else:
+                await self._judge(poller, deployment, app, look, sight, began)
+                quiet += 1
+            await self.sleep(self.timing.look.pause(quiet + 1))
+
+    async def _show(self, deployment: Deployment, app: App, look: Look) -> bool:
+        """Record its state; return whether that is new."""
+        if look.record is not None and look.record.status is not Progress.RUNNING:
+            await self.ending.of_record(deployment, app, look.record)
+            return True
+        if look.record is not None:
+            return await self._running(deployment, app, look.record)
+        if look.job is not None and not look.job.active:
+            return await self._moved(deployment, State.QUEUED, "waits in the backend's queue")
+        return False
+
+    async def _running(self, deployment: Deployment, app: App, record: BackendDeployment) -> bool:
+        began = self.ending.began(deployment, app, record)
+        facts = {"backend_id": record.id, "started_at": began}
+        moved = await self._moved(deployment, State.RUNNING, "builds", **facts)
+        if not moved and self.clock() - began > self.timing.long:
+            note = f"has been building for more than {self.timing.long / 60:.0f} minutes"
+            await self.journal.say(deployment.id, note)
+        return moved
+
+    async def _moved(self, deployment: Deployment, to: State, note: str, **facts: object) -> bool:
+        """Record its state; return False, without a transaction, if that is as it was before."""
+        if not may_move(deployment.state, to):
+            return False
+        return await self.journal.move(deployment.id, to, note, **facts) is not None
+
+    # ── deployments that do not progress ──────────────────────────────────
+
+    async def _judge(
+        self,
+        poller: BackendPoller,
+        deployment: Deployment,
+        app: App,
+        look: Look,
+        sight: Sight,
+        at: float,
+    ) -> None:
+        found = verdict(
+            deployment,
+            sight,
+            now=at,
+            watched_since=poller.watched_since,
+            shown=look.shown,
+            timing=Timing(self.timing.lost, self.timing.untold, self.timing.unclosed),
+        )
+        watched = poller.watched_since <= (deployment.asked_at or 0.0) <= self.clock()
+        if watched and look.conclusive:
+            await self.ending.doubtful(deployment, look.doubtful, certain=True)
+        elif found is Verdict.WAIT:
+            return
+        elif found is Verdict.UNCLOSED and look.record is not None:
+            await self.ending.unclosed(deployment, app, look.record)
+        elif look.doubtful:
+            certain = (watched or sight.began) and not look.untimely
+            await self.ending.doubtful(deployment, look.doubtful, certain=certain)
+        elif found is Verdict.DROPPED:
+            await self.ending.dropped(deployment)
+        elif found is Verdict.LOST:
+            await self.ending.lost(deployment)
+        else:
+            why = f"for {at - sight.since:.0f} s the backend has shown nothing of it"
+            await self.ending.untold(deployment, why)
+
+
+# ── the flow ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Deployer:
+    """Brings deployments to their end."""
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        clock: Clock,
+        timing: FollowTiming | None = None,
+        *,
+        judging: JudgedBy | None = None,
+        at_once: JudgedBy | None = None,
+        pins: PinsCommits | None = None,
+        at_a_time: int = 64,
+        book: RuleBook = (),
+        locks: bool = True,
+        fingerprint: Fingerprint | None = None,
+        looks: Looks | None = None,
+        changed: Wake = lambda: None,
+        went_live: Wake = lambda: None,
+        ended: Callable[[Deployment], None] = lambda _one: None,
+        troubled: Troubled = lambda _backend: None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            judging: returns what gates judge a deployment by; None: by the journal's facts alone.
+            at_once: returns as much of that as no Git host has to be asked for; None: all of it.
+            pins: has the backend build exact commits; None: no app can be pinned.
+            at_a_time: how many deployments of one backend are in progress at a time.
+            book: our own rules for apps.
+            locks: whether a rollback locks its app.
+            fingerprint: see `GoingBack.fingerprint`.
+            looks: looks at what is served before the bridge goes back by itself.
+            changed: called when a deployment has ended.
+            went_live: see `Ending.went_live`.
+            ended: see `Ending.ended`.
+            troubled: see `polling.Troubled`.
+        """
+        self._journal = journal
+        self._timing = timing or FollowTiming()
+        self._sleep = sleep
+        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(at_a_time))
+        self.pollers = BackendPollers(
+            backends, clock, journal.pinned, troubled=troubled, sleep=sleep
+        )
+        self.ending = Ending(
+            *(self.pollers, journal, clock, self._timing),
+            book=book,
+            locks=locks,
+            fingerprint=fingerprint,
+            changed=changed,
+            went_live=went_live,
+            ended=ended,
+            sleep=sleep,
+        )
+        self._judging = judging or self._ungated
+        self._at_once = at_once or self._judging
+        parts = (self.pollers, journal, self.ending, clock, self._timing)
+        hands_off = HandsOff(journal, self.ending, looks or Looks(journal, clock), sleep=sleep)
+        self._asker = Asker(*parts, self._judging, pins or Pins({}), hands_off, sleep=sleep)
+        self._restorer = Restorer(*parts, self._judging, hands_off, sleep=sleep)
+        self._follower = Follower(*parts, sleep=sleep)
+
+    async def _ungated(self, id_: str) -> Judging:
+        return Judging(await self.ending.app(app_of(id_)))
+
+    async def run(self, steps: Steps, flow: str) -> None:
+        """Run the flow until it is served, or has ended; what is served is watched without it.
+
+        A request is never repeated, whatever happens in between.
+
+        A deployment that gates hold leaves at once, and gets another flow when they let it pass.
+        Wait for a slot of its backend first, so a backend that is away or busy does not delay
+        others.
+        """
+        id_ = deployment_of(flow)
+        if (by := await self._surely(self._at_once, id_)) is None:
+            return
+        slot = self._slots[by.app.backend]
+        if await self._surely(partial(self._held, slot, by), id_):
+            return
+        async with slot:
+            await steps.run("ask", lambda: self._surely(self.ask, id_))
+            await steps.run("follow", lambda: self._surely(self.follow, id_))
+
+    async def _held(self, slot: asyncio.Semaphore, by: Judging, id_: str) -> bool:
+        """Return whether gates hold it, where it would wait first or gates are likely to.
+
+        All others are judged at their intent, and so is what gates have just let pass.
+        """
+        if not (slot.locked() or by.freezes or by_commit(by.app)):
+            return False
+        deployment = await self._journal.deployment(id_)
+        if deployment is None or deployment.state not in OURS:
+            return False
+        if deployment.state is State.HELD:
+            return True
+        if deployment.starts or deployment.intent_at is not None:
+            return False
+        judged = await self._journal.judge(id_, await self._judging(id_))
+        return judged is not None and judged.state is State.HELD
+
+    async def ask(self, id_: str) -> None:
+        """Have the backend accept it, once; return when it has, or when there is no need."""
+        deployment = await self.ending.still_waiting(id_)
+        if deployment is not None and deployment.way == Rung.KEPT:
+            await self._restorer.restore(id_)
+        elif deployment is not None:
+            await self._asker.ask(deployment)
+
+    async def follow(self, id_: str) -> None:
+        """Follow an accepted deployment to its end, and request a lost one again."""
+        while (deployment := await self._journal.deployment(id_)) is not None:
+            if deployment.final or deployment.state in (State.HELD, State.VERIFYING):
+                return
+            if deployment.state is State.WAITING:
+                await self.ask(id_)
+            else:
+                await self._follower.follow(id_)
+
+    async def _surely(self, work: Callable[[str], Awaitable[T]], id_: str) -> T | None:
+        """Retry failed work: each attempt starts from what the journal and the backend show."""
+        failures = 0
+        while True:
+            try:
+                return await work(id_)
+            except Unreachable as error:  # our own journal: nothing can be done until it is back
+                log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
+            except Exception as error:  # a bug; a deployment must end, and say how
+                log.exception("deployment failed unexpectedly", extra={"deployment": id_})
+                failures += 1
+                if failures >= self._timing.failures:
+                    why = f"the bridge had an internal error ({type(error).__name__})"
+                    await self.ending.end(id_, State.UNKNOWN, f"outcome unknown: {why}")
+                    return None
+            await self._sleep(self._timing.retry.first)

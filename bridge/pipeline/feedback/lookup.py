@@ -1,0 +1,270 @@
+"""Find the app or deployment that somebody means, among those that they may view.
+
+People never see the names of anything else. Also: the author of a deployment's commit, and the end
+of its log without secrets.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core.access import Access, Person, Right, granting, missing
+from bridge.core.apps import MOST_NAMED, App, apps_like, fitting
+from bridge.core.chat.grammar import ABOUT_SCOPE, OPENS_PICKER, Command, Verb
+from bridge.core.chat.replies import Denied, Pick, Reply, Sorry, command_for, denial
+from bridge.core.errors import BridgeError
+from bridge.core.events import RefPushed
+from bridge.core.gates.locks import Scope, covered
+from bridge.core.lifecycle import Deployment
+from bridge.core.log_text import end_of, lines_of
+from bridge.core.masking import Mask, redact
+from bridge.core.people import Writer
+from bridge.pipeline.deciding.interpret import Meaning, Reading
+from bridge.ports.backends import Backend, mask_for
+from bridge.ports.chats import Place
+from bridge.ports.deployments import Deployments
+from bridge.ports.inbox import DeliveryState, Inbox
+from bridge.ports.journal import Journal
+
+NEEDS = {
+    Verb.DEPLOY: Right.DEPLOY,
+    Verb.REDEPLOY: Right.DEPLOY,
+    Verb.ROLLBACK: Right.DEPLOY,
+    Verb.PROMOTE: Right.DEPLOY,
+    Verb.CANCEL: Right.CANCEL,
+    Verb.PROVIDER: Right.CONFIGURE,
+    **dict.fromkeys(ABOUT_SCOPE, Right.LOCK),
+    Verb.APPROVE: Right.APPROVE,
+    Verb.OVERRIDE: Right.OVERRIDE,
+}
+"""The rights that commands need; all others need `view`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known without a request.
+
+    Attributes:
+        apps: all apps of all backends.
+        trouble: backends that could not be read the last time, and why.
+        channels: where an app's cards are shown, given where the deployment was requested.
+        refresh: causes the apps to be read again soon.
+    """
+
+    apps: Callable[[], Sequence[App]]
+    trouble: Callable[[], Mapping[str, str]]
+    channels: Callable[[App, str], Sequence[str]]
+    refresh: Callable[[], None]
+
+
+class Finding:
+    """Finds apps and deployments; rights are checked each time."""
+
+    def __init__(self, journal: Journal, known: Known, access: Access) -> None:
+        self._journal = journal
+        self._known = known
+        self._access = access
+
+    def apps(self, person: Person, place: Place, right: Right) -> list[App]:
+        """Return the apps to which somebody has a right, by label."""
+        found = self._access.having(person, right, self._known.apps(), place.channel)
+        return sorted(found, key=lambda app: (app.label, app.id))
+
+    def find(self, person: Person, place: Place, typed: Command) -> App | Reply:
+        """Return the one app that is meant, among those that the person may view."""
+        assert typed.app is not None
+        right = NEEDS.get(typed.verb, Right.VIEW)
+        seen = self.apps(person, place, Right.VIEW)
+        if not seen:
+            why = "You may not see any app from here, so there is none by that name for you."
+            return Denied(right, why, granting(person, right, typed.app))
+        fits = fitting(seen, typed.app)
+        if len(fits) == 1:
+            return fits[0]
+        self._known.refresh()  # it may have been created just now: the next attempt finds it
+        allowed = self.apps(person, place, right)
+        meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
+        why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
+        return Sorry(why, meant)
+
+    async def deleted(self, person: Person, place: Place, typed: Command) -> App | None:
+        """Return the deleted app that is meant; None if a live one is meant.
+
+        Its history stays visible to those who could view the app: rights go by labels.
+        """
+        gone = await self._journal.gone_apps()
+        seen = self._access.having(person, Right.VIEW, gone, place.channel)
+        fits = fitting(self.apps(person, place, Right.VIEW), typed.app or "", seen)
+        return fits[0] if len(fits) == 1 and fits[0] in seen else None
+
+    def denied(self, person: Person, place: Place, right: Right, app: App) -> Denied | None:
+        """Return why somebody may not do it with an app; None if they may."""
+        if self._access.may(person, right, app, place.channel):
+            return None
+        return denial(self._access, person, right, app.label, app)
+
+    def scope_denied(self, person: Person, place: Place, scope: Scope) -> Denied | None:
+        """Return why somebody may not lock a scope; None if they may lock every app in it."""
+        may = {app.id for app in self.apps(person, place, Right.LOCK)}
+        lacking = [app for app in covered(scope, self._known.apps()) if app.id not in may]
+        if not lacking:
+            return None
+        ids = {app.id for app in lacking}
+        seen = [app for app in self.apps(person, place, Right.VIEW) if app.id in ids]
+        why = missing(self._access, person, Right.LOCK, scope.label)
+        named = ", ".join(app.label for app in seen[:MOST_NAMED])
+        if named and scope.label not in (app.label for app in seen):
+            more = " and other apps" if len(lacking) > len(seen[:MOST_NAMED]) else ""
+            why += f" It covers {named}{more}, for which you lack it."
+        elif not named:
+            why += " It covers apps that you may not lock."
+        lines = granting(person, Right.LOCK, seen[0].label if len(lacking) == 1 and seen else "*")
+        return Denied(Right.LOCK, why, lines, target=scope.label)
+
+    def unnamed(self, person: Person, place: Place, verb: Verb) -> Reply | None:
+        """Answer a command without an app with a picker, if there is anything to pick from."""
+        if verb not in OPENS_PICKER:
+            return None
+        if self.apps(person, place, NEEDS[verb]):
+            return Pick(verb)
+        right = NEEDS[verb]
+        return Denied(
+            right,
+            f"There is no app that you may {right} from here.",
+            granting(person, right, "PROJECT/APP"),
+        )
+
+    async def deployment(
+        self, person: Person, place: Place, deployment_id: str
+    ) -> Deployment | Reply:
+        """Return one deployment, if the person may view its app."""
+        found = await self._journal.deployment(deployment_id)
+        seen = {app.id for app in self.apps(person, place, Right.VIEW)}
+        if found is None or found.app_id not in seen:
+            return Sorry("That deployment is gone, or you may not see its app.")
+        return found
+
+
+MOST_AUTHORS_KEPT = 50_000
+"""Authors of pushes to remember: what is held is judged often, and a push never changes."""
+
+
+class Authors:
+    """Finds commit authors in kept webhooks."""
+
+    def __init__(self, inbox: Inbox, reading: Reading) -> None:
+        self._inbox = inbox
+        self._reading = reading
+        self._known: dict[int, frozenset[tuple[str, Writer]]] = {}
+        self._kept = 0
+
+    async def email_of(self, deployment: Deployment) -> str:
+        """Return the author's address; "" if the push has none, or a person requested it."""
+        event = await self._push(deployment.seq)
+        if event is None or event.commit is None or event.commit.sha != deployment.commit:
+            return ""
+        return event.commit.email
+
+    async def of(self, seq: int) -> frozenset[tuple[str, Writer]]:
+        """Return the authors of a delivery's commits and its pusher, as far as it tells."""
+        if (known := self._known.get(seq)) is not None:
+            return known
+        event = await self._push(seq)
+        if event is None:
+            return frozenset()
+        host = event.repository.host
+        found = frozenset((host, one) for one in event.authors)
+        self._keep(seq, found)
+        return found
+
+    def _keep(self, seq: int, found: frozenset[tuple[str, Writer]]) -> None:
+        """Remember the authors of a push, each as one, and the push itself as another."""
+        if seq not in self._known:
+            self._kept += len(found) + 1
+        self._known[seq] = found
+        while self._kept > MOST_AUTHORS_KEPT:
+            self._kept -= len(self._known.pop(next(iter(self._known)))) + 1
+
+    async def _push(self, seq: int) -> RefPushed | None:
+        delivery = await self._inbox.get(seq)
+        if delivery is None or delivery.stored is None:
+            return None
+        (found,) = await self._reading.meanings([delivery])
+        event = found.event if isinstance(found, Meaning) else None
+        return event if isinstance(event, RefPushed) else None
+
+
+LINES = 40
+ABOVE = 60
+MOST = 100_000
+"""Characters of a tail that are examined."""
+
+LONGEST_LINE = 1000
+"""Characters of a line; a build may print a whole file as one."""
+
+
+LATELY = 10.0
+"""Seconds for which the values of an app's variables are remembered."""
+
+
+class BuildLogs:
+    """Reads the logs of the backend's deployments."""
+
+    def __init__(self, backends: Mapping[str, Backend], journal: Journal) -> None:
+        self._backends = backends
+        self._journal = journal
+        self._masks: dict[str, tuple[float, Mask]] = {}
+
+    async def tail(self, deployment: Deployment, lines: int = LINES) -> str:
+        """Return its last lines; "" if there are none, or the log can't be read right now."""
+        app = await self._journal.app(deployment.app_id)
+        backend = self._backends.get(app.backend) if app else None
+        if app is None or backend is None or deployment.backend_id is None:
+            return ""
+        try:
+            records = await backend.deployments(app)
+            record = next((one for one in records if one.id == deployment.backend_id), None)
+            # Read more than is shown: a multi-line secret is recognised by its beginning.
+            text = await backend.log_tail(record, lines + ABOVE) if record else ""
+            mask = await self._mask(backend, app)
+        except BridgeError:
+            return ""
+        # In a thread, because no output of a build may block the event loop.
+        return await asyncio.to_thread(_shown, text, lines, mask)
+
+    async def _mask(self, backend: Backend, app: App) -> Mask:
+        """Return what hides the values of an app's variables; a log may be read every second."""
+        now = time.monotonic()
+        self._masks = {id_: one for id_, one in self._masks.items() if now - one[0] < LATELY}
+        if app.id not in self._masks:
+            self._masks[app.id] = now, await mask_for(backend, app)
+        return self._masks[app.id][1]
+
+
+def _shown(text: str, lines: int, mask: Mask) -> str:
+    shown = lines_of(redact(end_of(text, MOST), mask))[-lines:]
+    return "\n".join(line[:LONGEST_LINE] for line in shown)
+
+
+# ── what a cancel could stop ────────────────────────────────────────────────────────────────────
+
+JUST_NOW = 50
+"""The newest deliveries to check: they may be undecided, and deploy what should be cancelled."""
+
+
+async def live_already(
+    journal: Deployments, inbox: Inbox, app_id: str, only: str = ""
+) -> Deployment | None:
+    """Return the deployment for which a cancel comes too late, if it could stop nothing else."""
+    going = [one for one in await journal.open_deployments() if one.app_id == app_id]
+    meant = [one for one in going if only in ("", one.id)]
+    if not meant or not all(one.served for one in meant):
+        return None
+    return None if not only and await undecided(inbox) else meant[-1]
+
+
+async def undecided(inbox: Inbox) -> bool:
+    """Return whether something has just been requested, which may concern any app."""
+    # Only read: `due` would claim deliveries, and this process may not decide them.
+    return any(one.state is DeliveryState.KEPT for one in await inbox.newest(JUST_NOW))

@@ -1,0 +1,1 @@
+"""What holds deployments, who wakes the held ones, and what people do about gates."""
