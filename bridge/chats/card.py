@@ -22,10 +22,10 @@ from bridge.chats.text import Phrase, Text, clean, clean_lines
 from bridge.core.apps import App, environment_of
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
-from bridge.core.gates.holds import Hold
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate, Now, as_told, note_now
 from bridge.core.health.rollback import version_of as version_brought
+from bridge.core.holds import Hold
 from bridge.core.lifecycle import (
     HELD,
     VERIFIED,

@@ -9,10 +9,10 @@ from bridge.chats.text import Text
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.events import Action, Repository, kind_of
-from bridge.core.gates.holds import proposal_in
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate
 from bridge.core.health.rollback import version_of
+from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment
 from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Snapshot

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bridge.chats.links import Links
 from bridge.chats.text import Text, clean
 from bridge.core.apps import App
-from bridge.core.gates.holds import Proposal, proposal_in
+from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import Deployment, State
 
 FIRST_LINE = 120

@@ -13,7 +13,7 @@ from bridge.cli.show import clean, hint, say, say_json
 
 if TYPE_CHECKING:
     from bridge.core.apps import App
-    from bridge.core.gates.holds import Proposal
+    from bridge.core.holds import Proposal
     from bridge.settings import Settings
 
 
@@ -86,7 +86,7 @@ def override(
 
 
 async def _override(name: str, reason: str, how: How) -> None:
-    from bridge.core.gates.holds import warnings_in
+    from bridge.core.holds import warnings_in
 
     async with desk_of(how.config) as desk:
         app = await live_app(desk.stores.journal, name)

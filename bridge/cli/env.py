@@ -13,8 +13,8 @@ from bridge.cli.configure import How, Reveal, Yes, change, option
 from bridge.cli.context import Config, Json, ask_hidden, run, settings_of
 from bridge.cli.deployments import AppName
 from bridge.cli.show import MASKED, clean, clean_lines, on_terminal, say, say_json
-from bridge.core.configuration.variables import assignment, key_of
 from bridge.core.errors import Rejected
+from bridge.core.variables import assignment, key_of
 
 if TYPE_CHECKING:
     from dotenv.parser import Binding
@@ -128,7 +128,7 @@ def _bare(word: str) -> str:
 
 def _assignments(wishes: list[tuple[str, str]]) -> dict[str, dict[str, str | None]]:
     """Return the assignments by section; prompt for missing values."""
-    from bridge.core.configuration.variables import assignment, key_of
+    from bridge.core.variables import assignment, key_of
 
     asked = [key_of(word) for _, word in wishes if "=" not in word]
     if len(set(asked)) < len(asked):
@@ -162,7 +162,7 @@ async def _show(name: str, config: Path | None, *, json: bool, reveal: bool) -> 
 
 
 def _values(environment: "Environment", *, reveal: bool) -> dict[str, dict[str, str]]:
-    from bridge.core.configuration.variables import variables_in
+    from bridge.core.variables import variables_in
 
     found = {}
     for section in BEFORE:

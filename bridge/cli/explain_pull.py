@@ -155,7 +155,7 @@ async def explained_pull(
 
 def _with_previews(app: "App") -> "App":
     """Return a hypothetical app, whose pull requests are previewed."""
-    from bridge.core.previews.policy import PreviewPolicy
+    from bridge.core.policies import PreviewPolicy
 
     policy = app.rules.previews or PreviewPolicy()
     return replace(app, rules=replace(app.rules, previews=policy))

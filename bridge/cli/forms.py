@@ -249,7 +249,7 @@ def written(rules: "Rules") -> dict[str, Any]:
 
 
 def _as_written(value: Any) -> Any:
-    from bridge.core.health.policy import WELL, VerifyPolicy, statuses_text
+    from bridge.core.policies import WELL, VerifyPolicy, statuses_text
 
     if not is_dataclass(value):
         return _plain(value)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.apps import App
     from bridge.core.gates.freezes import Freeze
-    from bridge.core.gates.holds import Proposal
     from bridge.core.gates.locks import Scope
+    from bridge.core.holds import Proposal
     from bridge.core.lifecycle import Deployment
     from bridge.pipeline.gates.commands import Actor, GateCommands
     from bridge.settings import Settings
@@ -274,7 +274,7 @@ async def _held(config: Path | None, *, json: bool) -> None:
 
 def held_form(one: "Deployment") -> dict[str, Any]:
     """Return a held deployment as JSON has it."""
-    from bridge.core.gates.holds import proposal_in
+    from bridge.core.holds import proposal_in
 
     return {
         "id": one.id,

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from bridge.core.apps import App
     from bridge.core.gates.content import Compared
     from bridge.core.gates.gates import Facts
-    from bridge.core.gates.holds import Hold
     from bridge.core.gates.order import Earlier
+    from bridge.core.holds import Hold
     from bridge.settings import Settings
 
 
@@ -55,7 +55,7 @@ def opened_with(held: Deployment) -> list[str]:
 
 def _opening(hold: "Hold", held: Deployment) -> str:
     """Return the command that opens a hold; "" if it opens by itself."""
-    from bridge.core.gates.holds import Gate
+    from bridge.core.holds import Gate
 
     match hold.gate:
         case Gate.LOCK:
@@ -111,9 +111,9 @@ async def _facts(
     settings: "Settings", stores: "Stores", apps: "Sequence[App]", app: "App", commit: str | None
 ) -> "Facts":
     from bridge.core.gates.gates import Facts
-    from bridge.core.gates.holds import Proposal
     from bridge.core.gates.locks import scopes_of
     from bridge.core.gates.order import earlier_of
+    from bridge.core.holds import Proposal
     from bridge.githosts.server import homes_of
     from bridge.pipeline.deciding.reconcile import place_of
     from bridge.ports.gates import CommitAt

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.apps import App
     from bridge.core.lifecycle import Deployment, State
+    from bridge.core.policies import PreviewPolicy
     from bridge.core.previews.native import NativePreview
-    from bridge.core.previews.policy import PreviewPolicy
     from bridge.core.previews.preview import Preview
     from bridge.pipeline.previews.commands import Asker, PreviewCommands
 

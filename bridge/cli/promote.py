@@ -16,7 +16,7 @@ from bridge.cli.show import clean, hint, say, say_json
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
-    from bridge.core.health.promotion import Promotion
+    from bridge.core.gates.promotion import Promotion
     from bridge.core.lifecycle import Deployment
     from bridge.settings import Settings
 

@@ -29,7 +29,7 @@ from bridge.core.chat.replies import (
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
-from bridge.core.gates.holds import warnings_in
+from bridge.core.holds import warnings_in
 from bridge.core.previews.preview import Preview
 from bridge.pipeline.audit import actor, named, record
 from bridge.ports.inbox import NewDelivery

@@ -10,10 +10,11 @@ Where to look:
     our own webhooks   hooks (which repositories each speaks for, and what is wrong with one),
                        named (which repositories a body names, before it is verified),
                        provenance (who vouches for a repository)
-    which apps         apps (what each waits for), rules (the bridge's own)
+    which apps         apps (what each waits for), rules (the bridge's own),
+                       policies (how they are verified and previewed)
     deploy or not      decision, changes (since which commit? is it a duplicate?), matching/
     what is built      pins (the branches of the bridge's own)
-    may it be asked    gates/ (locks, freezes, checks, approvals, the order of apps)
+    may it be asked    gates/ (locks, freezes, approvals, the order of apps), holds, checks
     does it work       health/ (what is looked at, and what it means)
     pull requests      previews/ (an app for each)
     a deployment       lifecycle, tracking (which record is ours, and is it lost?),
@@ -23,9 +24,12 @@ Where to look:
                        spellings (in any form), secret_shapes (what looks like a secret),
                        token_prefixes (how tokens begin), private_keys
     how well it goes   report (how often, how fast, how many fail)
-    changing an app    configuration/
+    changing an app    configuration/, variables (lines of KEY=VALUE)
     people             access (who may do what), people (who is who), chat/
     whose address      challenge (does it lead to this installation?), console (our own pages),
                        addresses (can it be one at all?)
-    all of it          errors, connection, backoff, trace, database, roles
+    all of it          errors/, backoff, trace, database, roles
+
+The files here import `errors/` and `matching/` of the folders. The others are above them, and each
+imports only those before it: health, gates, configuration, previews, chat.
 """

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
+from bridge.core.checks import CheckPolicy
 from bridge.core.errors import Ambiguous, NotFound
 from bridge.core.events import Repository
-from bridge.core.gates.checks import CheckPolicy
-from bridge.core.health.policy import VerifyPolicy
-from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.policies import PreviewPolicy, VerifyPolicy
 
 
 class AppKind(StrEnum):

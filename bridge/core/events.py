@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from bridge.core.checks import Check
 from bridge.core.errors import MalformedPayload
-from bridge.core.gates.checks import Check
 from bridge.core.people import Writer
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import normalise_url

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from bridge.core.events import Action
-from bridge.core.gates.holds import Hold, Lift
+from bridge.core.holds import Hold, Lift
 
 
 class State(StrEnum):

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 
-from bridge.core.configuration.variables import statements, value_of
 from bridge.core.log_text import without_steering
 from bridge.core.private_keys import HIDDEN
 from bridge.core.secret_shapes import without_credentials, without_shapes
 from bridge.core.secret_values import SHORTEST, SHORTEST_LINE, secret_parts
 from bridge.core.spellings import Finder, readings
+from bridge.core.variables import statements, value_of
 
 __all__ = [
     "HIDDEN",

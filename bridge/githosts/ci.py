@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Container, Iterable
 from typing import TypeVar
 
+from bridge.core.checks import Check, CheckState
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.core.gates.checks import Check, CheckState
 from bridge.githosts.webhook import web_url
 
 OURS = "dokploy/"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
-from bridge.core.gates.holds import Proposal, proposal_in
 from bridge.core.health.fate import Now, note_now
+from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import shorten
 from bridge.core.masking import redact

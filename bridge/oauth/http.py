@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.connecting.clients import http_client
-from bridge.core.connection import why_not_connected
 from bridge.core.errors import Refused, Rejected, Unreachable
+from bridge.core.errors.connection import why_not_connected
 from bridge.ports.sign_in import Challenge, ClientRefused, Returned, TokenAuth
 
 SECONDS = 10.0

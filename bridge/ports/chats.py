@@ -11,8 +11,8 @@ from bridge.core.chat.replies import Reply
 from bridge.core.configuration.difference import Configured
 from bridge.core.configuration.merge import Wanted
 from bridge.core.configuration.plan import Plan
+from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.console import ConsolePages
-from bridge.core.decision import Rehearsal
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.acts import Act

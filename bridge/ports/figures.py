@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bridge.core.gates.holds import Gate
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
 from bridge.core.previews.preview import PreviewState
 

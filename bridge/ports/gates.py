@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
+from bridge.core.checks import Check, Required
 from bridge.core.events import Repository
 from bridge.core.gates.approvals import Approval
-from bridge.core.gates.checks import Check, Required
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.content import NO_COMPARED, Compared
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.holds import Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope
 from bridge.core.gates.order import Earlier
+from bridge.core.holds import Lift, Proposal
 from bridge.core.lifecycle import Deployment
 from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.ports.outcomes import Audited, Audits, Subscription

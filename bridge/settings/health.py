@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bridge.core.errors import Rejected
-from bridge.core.health.policy import (
+from bridge.core.policies import (
     LONGEST_KEEP,
     VerifyPolicy,
     check_address,

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from bridge.core.configuration.variables import assignment
 from bridge.core.errors import Rejected
-from bridge.core.previews.policy import Forks, PreviewPolicy, check_host, check_place
+from bridge.core.policies import Forks, PreviewPolicy, check_host, check_place
+from bridge.core.variables import assignment
 from bridge.ports.settings import Section
 from bridge.settings.gates import Seconds
 

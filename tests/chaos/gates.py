@@ -13,8 +13,8 @@ from aiohttp import web
 
 from bridge.app.storage import Stores, open_stores
 from bridge.core.errors import BridgeError, Rejected
-from bridge.core.gates.holds import Gate
 from bridge.core.gates.locks import EVERYTHING, Scope, scope_named
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.gates.commands import Actor, GateCommands
 from tests.chaos.dokploy.faults import Handler

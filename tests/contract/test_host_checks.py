@@ -2,8 +2,8 @@
 
 import pytest
 
+from bridge.core.checks import Check, CheckState, Required
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.core.gates.checks import Check, CheckState, Required
 from bridge.pipeline.gates.ci import ListsChecks
 from bridge.ports.gates import RequiresGlobs, TellsApps
 from bridge.ports.githosts import CommitState

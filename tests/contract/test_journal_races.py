@@ -19,8 +19,8 @@ from bridge.core.apps import Rules
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.gates.gates import open_gates
-from bridge.core.gates.holds import Hold
 from bridge.core.gates.locks import Lock
+from bridge.core.holds import Hold
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.outcomes import Outcome, PushSeen, Subscription, about_deployment

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.gates.holds import proposal_in
+from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Identities
 from bridge.pipeline.gates.commands import Actor, GateCommands

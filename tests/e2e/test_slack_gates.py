@@ -10,8 +10,8 @@ import pytest
 from bridge.chats.slack.cards import render_card
 from bridge.core.access import Access, Grant, Right
 from bridge.core.apps import Rules
-from bridge.core.gates.holds import Proposal
 from bridge.core.gates.locks import Lock
+from bridge.core.holds import Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.gates import CommitAt, Judging
 from tests.fakes.journey import HEAD, deployment

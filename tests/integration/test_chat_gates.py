@@ -27,9 +27,9 @@ from bridge.core.chat.grammar import parse_chat
 from bridge.core.chat.replies import Accepted, Denied, Reasons, Reply, Sorry
 from bridge.core.events import parse_command
 from bridge.core.gates.freezes import At, Freeze, Window
-from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.gates.locks import DAY
 from bridge.core.gates.times import read_zone
+from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Identities
 from bridge.pipeline.feedback.commands import ChatCommands

@@ -15,7 +15,7 @@ from bridge.console.render import draw
 from bridge.console.visitors import BY_LINK
 from bridge.core.apps import Rules
 from bridge.core.errors import Rejected
-from bridge.core.gates.holds import Proposal
+from bridge.core.holds import Proposal
 from bridge.core.lifecycle import State
 from bridge.core.people import Identities
 from bridge.pipeline.feedback.commands import ChatCommands

@@ -24,8 +24,8 @@ from hypothesis.stateful import (
 )
 
 from bridge.core.apps import App, Rules
+from bridge.core.checks import CheckPolicy, CheckState, Need, Otherwise
 from bridge.core.gates import approvals, gates
-from bridge.core.gates.checks import CheckPolicy, CheckState, Need, Otherwise
 from bridge.core.gates.freezes import Freeze, Window, read_at
 from bridge.core.gates.locks import EVERYTHING, Lock
 from bridge.core.lifecycle import State

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import App, Rules
+from bridge.core.checks import CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action, Commit
-from bridge.core.gates.checks import CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.gates.locks import EVERYTHING, Scope, scope_named
 from tests.worlds.gates import ADA, GRACE, MONO, ChecksHost, GateWorld, gated
 

@@ -11,9 +11,9 @@ from bridge.chats.proposal import proposed_of
 from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
-from bridge.core.gates.holds import Proposal, proposal_in
 from bridge.core.gates.locks import Scope
 from bridge.core.health.serving import By, Look
+from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Writer
 from bridge.ports.authors import Authored

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import Rules
-from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
+from bridge.core.checks import Check, CheckPolicy, CheckState, Need
 from bridge.core.gates.locks import Lock, PullRef, scope_named
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.gates.ci import CiReader

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import App, Rules
+from bridge.core.checks import CheckPolicy, CheckState, Need
 from bridge.core.decision import Reason
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.events import Action
-from bridge.core.gates.checks import CheckPolicy, CheckState, Need
 from bridge.core.lifecycle import State
 from bridge.pipeline.deploying.deployments import Deployer
 from bridge.ports.outcomes import Outcome, PushSeen

@@ -20,11 +20,11 @@ from bridge.cli.forms import change_form, ended_form
 from bridge.cli.logs import ConsoleLines, JsonLines
 from bridge.core import secret_shapes
 from bridge.core.apps import Rules
-from bridge.core.configuration.variables import assignment
 from bridge.core.errors import Refused
-from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.masking import always_hidden
+from bridge.core.policies import VerifyPolicy
+from bridge.core.variables import assignment
 from bridge.outbound import MOST_EVIDENCE
 from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.ports.backends import Progress

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.events import Action
-from bridge.core.gates.holds import Lift
 from bridge.core.gates.locks import BY_ITSELF, Lock
+from bridge.core.holds import Lift
 from bridge.core.lifecycle import ASKED_FOR, OURS, Deployment, State, deployment_of, flow_of
 from bridge.ports.outcomes import PushSeen
 from tests.fakes.journey import NO_GATES, ManualClock, deployment

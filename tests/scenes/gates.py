@@ -12,8 +12,8 @@ from bridge.app.storage import Stores, open_stores
 from bridge.core.apps import App, Rules
 from bridge.core.decision import Decision, Reason
 from bridge.core.gates.freezes import Allowed, Freeze
-from bridge.core.gates.holds import Proposal
 from bridge.core.gates.locks import Lock
+from bridge.core.holds import Proposal
 from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings

@@ -9,11 +9,10 @@ from bridge.chats.links import Around, Links
 from bridge.core.access import Right
 from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.events import Action
-from bridge.core.gates.holds import Gate, Hold, Proposal
-from bridge.core.gates.locks import BRIDGE
+from bridge.core.gates.locks import BRIDGE, lock_after
 from bridge.core.health.fate import Fate, Now
-from bridge.core.health.rollback import lock_after
 from bridge.core.health.serving import By, Look
+from bridge.core.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import FINAL, LIVE, Deployment, State, deployment_id
 from bridge.githosts import HOSTS
 from tests.scenes.slack_gates import (

@@ -24,7 +24,7 @@ from bridge.core.apps import App
 from bridge.core.chat.replies import Accepted, PromotionOffered, WayBackFound
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
-from bridge.core.health.promotion import Promotion
+from bridge.core.gates.promotion import Promotion
 from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
 from bridge.core.lifecycle import Change, Deployment, State, Verdict

@@ -28,8 +28,8 @@ from bridge.core.chat.gate_replies import (
     MoreHolds,
 )
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.holds import Gate, Hold, Proposal
 from bridge.core.gates.locks import Lock, PullRef
+from bridge.core.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import Deployment
 
 Scene = Callable[[], Message | dict[str, Any]]

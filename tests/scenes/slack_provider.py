@@ -27,8 +27,9 @@ from bridge.core.configuration.configuration import (
 from bridge.core.configuration.difference import Changed, Configured, difference
 from bridge.core.configuration.merge import NoSource, WantedSource, WantedVariables, merge
 from bridge.core.configuration.plan import Plan, words_of
+from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.configuration.row import SourceRow
-from bridge.core.decision import Reason, Rehearsal
+from bridge.core.decision import Reason
 from bridge.core.matching.lint import lint
 from bridge.ports.backends import GitAccount
 from bridge.ports.outcomes import WAITS, Audited

@@ -43,9 +43,9 @@ from bridge.core.apps import Rules
 from bridge.core.chat.grammar import USAGE
 from bridge.core.decision import DEPLOYS, Decision, Reason
 from bridge.core.events import Action
-from bridge.core.gates.holds import Gate, Proposal
-from bridge.core.health.promotion import Promotion
+from bridge.core.gates.promotion import Promotion
 from bridge.core.health.rollback import Rung, Version, WayBack
+from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import FINAL, State
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import HOLDS, Why

@@ -68,7 +68,7 @@ STARTS_EMBEDDED = {
 EMBEDDED_SEES = (
     "bridge.core.errors.",
     "bridge.core.masking.",  # what hides secrets, in one place
-    "bridge.core.configuration.variables.",  # the language of .env: one reader for both sides
+    "bridge.core.variables.",  # the language of .env: one reader for both sides
 )
 """All of `core` that the embedded backend may import."""
 

@@ -8,7 +8,7 @@ import aiohttp
 import httpx
 import requests
 
-from bridge.core.connection import why_not_connected
+from bridge.core.errors.connection import why_not_connected
 from tests.worlds.rows import each_row
 
 REFUSED = "nothing listens at its address (connection refused)"

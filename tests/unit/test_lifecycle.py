@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.events import Action
-from bridge.core.gates.holds import Lift
+from bridge.core.holds import Lift
 from bridge.core.lifecycle import (
     FINAL,
     LOSABLE,

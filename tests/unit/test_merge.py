@@ -33,8 +33,8 @@ from bridge.core.configuration.merge import (
     merge,
 )
 from bridge.core.configuration.row import SourceRow, fields_of
-from bridge.core.configuration.variables import assignment
 from bridge.core.errors import Rejected, Unfit
+from bridge.core.variables import assignment
 from tests.worlds.rows import each_row
 
 PATHS = ("apps/web/**", "!**/*.md")

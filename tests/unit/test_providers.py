@@ -53,7 +53,6 @@ MAY_NAME = {
     "bridge.embedded": "it speaks Dokploy's HTTP API",
     "bridge.core.apps": "the kinds of Dokploy's sources",
     "bridge.core.configuration": "the fields of Dokploy's sources",
-    "bridge.core.decision": "an app as it would be with another of Dokploy's sources",
     "bridge.chats.slack.source_form": "the form for Dokploy's sources",
     "bridge.cli.provider": "the commands that set Dokploy's sources",
     "bridge.githosts.gitea.provider": "the headers that Gitea sends besides its own",

@@ -13,7 +13,8 @@ from bridge.core.configuration.configuration import (
     Saved,
 )
 from bridge.core.configuration.difference import Configured
-from bridge.core.decision import Policy, Reason, as_configured, rehearse
+from bridge.core.configuration.rehearsal import as_configured, rehearse
+from bridge.core.decision import Policy, Reason
 from bridge.core.events import RefKind
 from tests.fakes.journey import app, push
 

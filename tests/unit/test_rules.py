@@ -8,12 +8,11 @@ import pytest
 
 from bridge.cli.forms import said, written
 from bridge.core.apps import Approvers, Prereleases, Rules, Source, SourceType, Trigger
+from bridge.core.checks import CheckPolicy
 from bridge.core.decision import SKIP_DIRECTIVES, Decision, Policy, Reason, decide
 from bridge.core.errors import Rejected
 from bridge.core.events import Commit, RefKind, RefPushed, Repository
-from bridge.core.gates.checks import CheckPolicy
-from bridge.core.health.policy import VerifyPolicy
-from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.policies import PreviewPolicy, VerifyPolicy
 from bridge.core.rules import AppTags, name_matches, ruled, rules_for, tag_problem
 from bridge.settings import book_of, policy_of, read_settings
 from tests.fakes.journey import app, push, source

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.configuration.variables import (
+from bridge.core.errors import Rejected
+from bridge.core.variables import (
     assignment,
     assignments_in,
     edited,
     hidden_from_shells,
     variables_in,
 )
-from bridge.core.errors import Rejected
 from bridge.embedded.building.sources import parse_variables
 from tests.worlds.rows import each_row
 

@@ -23,9 +23,8 @@ from bridge.console.visitors import BY_LINK
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
-from bridge.core.gates.locks import BRIDGE, BY_ITSELF
+from bridge.core.gates.locks import BRIDGE, BY_ITSELF, lock_after
 from bridge.core.health.fate import Fate
-from bridge.core.health.rollback import lock_after
 from bridge.core.health.serving import By, Look, Serving
 from bridge.core.lifecycle import Deployment, Evidence, State
 from bridge.core.pulls import PullRequest

@@ -10,8 +10,8 @@ from bridge.core.apps import App, Rules
 from bridge.core.configuration.configuration import Environment, Saved
 from bridge.core.events import Action, Asked, parse_command
 from bridge.core.gates.locks import BY_ITSELF
-from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.policies import VerifyPolicy
 from bridge.pipeline.deploying.auto_rollback import GoingBack
 from bridge.pipeline.deploying.deployments import Deployer
 from bridge.pipeline.deploying.rollback_plan import Ways

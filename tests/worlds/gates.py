@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.core.apps import App
+from bridge.core.checks import Check, CheckState, Required
 from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.errors import Unreachable
 from bridge.core.events import Commit, Repository
-from bridge.core.gates.checks import Check, CheckState, Required
 from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, deployment_of
 from bridge.core.people import Identities, Writer

@@ -18,7 +18,7 @@ from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, NotFound, Unanswered, Unreachable
 from bridge.core.events import Action, Repository, parse_command
 from bridge.core.pins import pin_for
-from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import Preview
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.deciding.catalog import Catalog

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from bridge.app.providers import host_apis
 from bridge.backends import EMBEDDED, EMBEDDED_SPEAKS
 from bridge.core.errors import Rejected
-from bridge.core.previews.policy import Forks
+from bridge.core.policies import Forks
 from bridge.core.previews.preview import host_name
 from bridge.githosts.server import homes_of
 from bridge.pipeline.deciding.reconcile import place_of
@@ -15,7 +15,7 @@ from bridge.ports.checks import Finding, Level
 
 if TYPE_CHECKING:
     from bridge.core.apps import App
-    from bridge.core.previews.policy import PreviewPolicy
+    from bridge.core.policies import PreviewPolicy
     from bridge.settings import Settings
 
 CHECK = "app.previews"

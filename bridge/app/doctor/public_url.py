@@ -17,7 +17,7 @@ from bridge.connecting.clients import http_client
 from bridge.connecting.proxies import LOOPBACK, proxy_for
 from bridge.connecting.trust import trusted
 from bridge.core.challenge import PATH, proof_of
-from bridge.core.connection import why_not_connected
+from bridge.core.errors.connection import why_not_connected
 from bridge.ports.checks import Finding, Level, expiry_finding
 
 SECONDS = 4.0

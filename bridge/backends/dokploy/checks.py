@@ -16,7 +16,7 @@ from bridge.backends.dokploy.key_check import RefusedJustNow, setting_of
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.errors import KeyRefused, Refused
 from bridge.core.pins import pin_of
-from bridge.core.previews.policy import Forks
+from bridge.core.policies import Forks
 from bridge.ports.checks import Checked, Finding, Level, clock_finding, expiry_finding
 
 if TYPE_CHECKING:

@@ -40,7 +40,6 @@ from bridge.backends.dokploy.settings import checked_key, checked_url
 from bridge.connecting import CONNECT_SECONDS, READ_SECONDS, CannotConnect
 from bridge.connecting.clients import http_client
 from bridge.core.backoff import Backoff
-from bridge.core.connection import why_not_connected
 from bridge.core.errors import (
     BridgeError,
     KeyRefused,
@@ -48,6 +47,7 @@ from bridge.core.errors import (
     Refused,
     Unreachable,
 )
+from bridge.core.errors.connection import why_not_connected
 from bridge.core.large_json import LARGE, must_be_usual
 from bridge.core.validation_errors import explained_one
 from bridge.ports.clock import Clock, Sleep

@@ -3,8 +3,8 @@
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-from bridge.core.configuration.variables import resolve, variables_in
 from bridge.core.masking import Mask, mask_of
+from bridge.core.variables import resolve, variables_in
 
 
 class _Answer(BaseModel):

@@ -18,8 +18,8 @@ from bridge.chats.discord.settings import Webhook
 from bridge.connecting import AGENT, CannotConnect
 from bridge.connecting.clients import session
 from bridge.connecting.proxies import proxy_for
-from bridge.core.connection import why_not_connected
 from bridge.core.errors import Refused, Unanswered, Unreachable
+from bridge.core.errors.connection import why_not_connected
 from bridge.core.log_text import cut, escaped
 from bridge.ports.clock import Clock, Sleep
 

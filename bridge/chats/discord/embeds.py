@@ -34,8 +34,8 @@ from bridge.chats.proposal import Proposed
 from bridge.chats.text import NOTHING, cut, units
 from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.difference import text_of as value_of
-from bridge.core.gates.holds import Gate, Hold
 from bridge.core.health.fate import Now
+from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import State
 from bridge.ports.outcomes import DONE, Audited
 

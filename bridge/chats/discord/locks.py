@@ -23,7 +23,7 @@ from bridge.chats.discord.posts import Channel, MessageCursor
 from bridge.chats.discord.settings import Webhook
 from bridge.chats.text import NOTHING
 from bridge.core.chat.gate_replies import typed_scope
-from bridge.core.gates.holds import Gate
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import LockNews, SaveCursor, Snapshot

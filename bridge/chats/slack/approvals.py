@@ -9,7 +9,7 @@ from bridge.chats.slack.facts import name_of
 from bridge.chats.slack.gates import approve_button, hold_lines, proposal_lines
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape
 from bridge.core.chat.gate_replies import ApprovalAsked, ApprovalGiven
-from bridge.core.gates.holds import Gate
+from bridge.core.holds import Gate
 
 MOST_NAMED = 5
 

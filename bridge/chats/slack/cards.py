@@ -62,8 +62,8 @@ from bridge.chats.slack.mrkdwn import (
 )
 from bridge.core.apps import App
 from bridge.core.events import Action, Asked
-from bridge.core.gates.holds import Gate
 from bridge.core.health.fate import Fate
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import LIVE, Change, Deployment, State
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Subscription, about_delivery, about_deployment

@@ -32,10 +32,10 @@ from bridge.core.configuration.configuration import BuildType, Environment
 from bridge.core.configuration.difference import Configured
 from bridge.core.configuration.fields import BUILD, FIELDS, SECTIONS, Field
 from bridge.core.configuration.merge import Wanted, WantedBuild, WantedVariables, merge
-from bridge.core.configuration.variables import assignments_in, lines_besides, variables_in
-from bridge.core.decision import Rehearsal
+from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unfit
 from bridge.core.matching.lint import Finding, lint
+from bridge.core.variables import assignments_in, lines_besides, variables_in
 from bridge.ports.backends import GitAccount, GitRepository
 
 _SPA = ("static_spa", FIELDS["static_spa"].label)

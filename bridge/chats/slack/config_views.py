@@ -28,7 +28,8 @@ from bridge.core.apps import App, AppKind
 from bridge.core.configuration.difference import Changed, Value, text_of
 from bridge.core.configuration.fields import SOURCES
 from bridge.core.configuration.plan import Plan
-from bridge.core.decision import Reason, Rehearsal
+from bridge.core.configuration.rehearsal import Rehearsal
+from bridge.core.decision import Reason
 from bridge.core.matching.lint import Finding
 from bridge.ports.outcomes import DONE, PARTLY, UNSURE, WAITS, Audited
 

@@ -32,9 +32,9 @@ from bridge.core.chat.gate_replies import (
 )
 from bridge.core.chat.grammar import Verb
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.holds import Gate
 from bridge.core.gates.locks import Lock
 from bridge.core.gates.times import in_words
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import Deployment
 
 LABEL = 200

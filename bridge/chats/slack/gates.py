@@ -29,7 +29,7 @@ from bridge.chats.slack.facts import changed, joined, name_of, ref_of, sentence,
 from bridge.chats.slack.mrkdwn import code, link, moment, plain
 from bridge.chats.text import Text
 from bridge.core.apps import App
-from bridge.core.gates.holds import Gate, Hold, warnings_in
+from bridge.core.holds import Gate, Hold, warnings_in
 from bridge.core.lifecycle import Deployment
 
 ICONS = {

@@ -5,7 +5,7 @@ from bridge.chats.slack import names
 from bridge.chats.slack.blocks import Element, Message, actions, button, confirm, context, section
 from bridge.chats.slack.facts import sentence
 from bridge.chats.slack.mrkdwn import escape, link, plain, plain_middle
-from bridge.core.health.promotion import Promotion
+from bridge.core.gates.promotion import Promotion
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment
 

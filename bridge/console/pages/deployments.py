@@ -11,8 +11,8 @@ from bridge.core.access import Right
 from bridge.core.apps import App, find_app
 from bridge.core.errors import Rejected
 from bridge.core.events import Action
-from bridge.core.gates.holds import warnings_in
 from bridge.core.health.rollback import Version
+from bridge.core.holds import warnings_in
 from bridge.core.lifecycle import FINAL, Deployment, State
 from bridge.core.masking import redact
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from bridge.core.apps import App
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.holds import Hold, Proposal
 from bridge.core.gates.locks import ALL, Lock
+from bridge.core.holds import Hold, Proposal
 from bridge.core.lifecycle import Deployment
 
 

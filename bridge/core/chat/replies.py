@@ -13,7 +13,7 @@ from bridge.core.chat.gate_replies import GateReply
 from bridge.core.chat.grammar import Command, Verb, parse_chat, written
 from bridge.core.errors import Rejected
 from bridge.core.events import Action
-from bridge.core.health.promotion import Promotion
+from bridge.core.gates.promotion import Promotion
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment
 from bridge.core.pins import tracked

@@ -3,6 +3,6 @@
 `fields` is the table of all fields; everything else, adapters included, is built from it. A change
 passes through `row` (what the backend stores), `configuration` (what can be set), `merge` (the
 request merged into the present configuration, and checked), `difference` (field by field, without
-secrets, and the record for an undo) and `plan` (what people see before it is made).
-`variables` reads and edits lines of KEY=VALUE.
+secrets, and the record for an undo) and `plan` (what people see before it is made). `rehearsal`
+decides recent pushes as if it were made.
 """

@@ -20,10 +20,10 @@ from bridge.core.apps import ONLY_IN_FILE, Rules, SourceType
 from bridge.core.configuration.configuration import Environment, Saved, forgotten, with_provider
 from bridge.core.configuration.fields import SECTIONS, SOURCES
 from bridge.core.configuration.row import SourceRow, fields_of, row_of
-from bridge.core.configuration.variables import assignments_in, lines_besides
+from bridge.core.configuration.verify_text import verify_text
 from bridge.core.errors import Rejected
-from bridge.core.health.policy import VerifyPolicy
-from bridge.core.health.policy_text import verify_text
+from bridge.core.policies import VerifyPolicy
+from bridge.core.variables import assignments_in, lines_besides
 
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 

@@ -35,13 +35,13 @@ from bridge.core.configuration.difference import (
 )
 from bridge.core.configuration.fields import FIELDS, SECTIONS, settable
 from bridge.core.configuration.row import SourceRow, says_something, used_again
-from bridge.core.configuration.variables import edited
+from bridge.core.configuration.verify_text import read_verify
 from bridge.core.errors import Rejected, Unfit
-from bridge.core.health.policy_text import read_verify
 from bridge.core.matching import Glob, GlobError
 from bridge.core.refs import RefKind, check_branch_name, unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
 from bridge.core.validation_errors import kind_of, rule
+from bridge.core.variables import edited
 
 _OF_A_SHELL = re.compile(r"""^-|[`$;&|<>\\"'\x00-\x1f\x7f]""")
 _REMOTE = re.compile(r"(?:https?|ssh|git)://[^/-]|[\w.-]+@[\w.-]+:(?!/?/)")

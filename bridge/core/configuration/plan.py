@@ -25,10 +25,10 @@ from bridge.core.configuration.merge import (
     WantedSource,
     part_of,
 )
-from bridge.core.configuration.variables import hidden_from_shells
 from bridge.core.errors import BridgeError, Rejected, Unanswered
 from bridge.core.matching.lint import Finding
 from bridge.core.rules import RuleBook, rules_for
+from bridge.core.variables import hidden_from_shells
 
 _SHOWN = 5
 """The most names of variables to list."""

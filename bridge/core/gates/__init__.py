@@ -1,1 +1,1 @@
-"""The gates between the decision to deploy and the request to the backend."""
+"""The gates between the decision to deploy and the request to the backend, and promotions."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.core.gates.holds import Gate, Proposal
+from bridge.core.holds import Gate, Proposal
 from bridge.core.people import Identities, Marks, address, comparable, example, services_of
 
 Asker = tuple[str, ...]

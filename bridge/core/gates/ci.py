@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.core.gates.checks import (
+from bridge.core.checks import (
     Check,
     CheckPolicy,
     CheckState,

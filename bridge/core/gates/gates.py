@@ -10,6 +10,7 @@ from typing import Protocol
 
 from bridge.core.access import Right
 from bridge.core.apps import App
+from bridge.core.checks import Otherwise
 from bridge.core.events import Action
 from bridge.core.gates.approvals import (
     Approval,
@@ -18,15 +19,14 @@ from bridge.core.gates.approvals import (
     counting,
     not_counted,
 )
-from bridge.core.gates.checks import Otherwise
 from bridge.core.gates.ci import Ci, CiState, judged
 from bridge.core.gates.content import NO_COMPARED, NOT_YET, SAME, Compared, Content
 from bridge.core.gates.freezes import Allowed, Freeze
-from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.gates.order import Earlier
 from bridge.core.gates.times import for_people, in_words, read_zone
 from bridge.core.health.serving import Works
+from bridge.core.holds import Gate, Hold, Lift, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES, Identities
 

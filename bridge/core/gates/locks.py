@@ -3,11 +3,12 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.core.apps import App, environment_of, find_app
 from bridge.core.errors import Rejected
 from bridge.core.events import COMMAND_HOST
+from bridge.core.lifecycle import Deployment
 
 ALL = "all"
 """The scope of every app."""
@@ -119,6 +120,18 @@ def next_reminder(lock: Lock, after: float) -> float | None:
     days = max(1, math.floor((after - lock.at) / DAY) + 1)
     at = lock.at + days * DAY
     return None if lock.until is not None and lock.until - at <= DAY else at
+
+
+def lock_after(rollback: Deployment, app: App, now: float) -> Lock:
+    """Return the lock that a rollback takes, so the next push does not undo it.
+
+    It belongs to the person who went back: what they ask for passes.
+    """
+    owner = rollback.person or f"rollback:{rollback.id}"
+    name = rollback.trigger.partition(": ")[2] or rollback.trigger
+    reason = f"{ROLLED_BACK}{rollback.seq}; unlock it once a fix is merged"
+    lock = Lock(f"app/{app.id}", app.label, owner, name, reason, now)
+    return replace(lock, remind_at=next_reminder(lock, now))
 
 
 def app_in(scope: str) -> str | None:

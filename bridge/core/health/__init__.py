@@ -1,1 +1,1 @@
-"""Health checks, rollbacks and promotions: the decisions about deployed versions. Pure."""
+"""Health checks and rollbacks: the decisions about deployed versions. Pure."""

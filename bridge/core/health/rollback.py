@@ -7,14 +7,13 @@ earlier commit built again. If none is open, say what to switch on.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
-from bridge.core.gates.locks import ROLLED_BACK, Lock, next_reminder
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.core.pins import pin_of
 
@@ -383,18 +382,6 @@ def _others_kept(
         if not (served and Version.of(one).same_as(served))
     ]
     return list(dict.fromkeys(found))[:MOST_OTHERS]
-
-
-def lock_after(rollback: Deployment, app: App, now: float) -> Lock:
-    """Return the lock that a rollback takes, so the next push does not undo it.
-
-    It belongs to the person who went back: what they ask for passes.
-    """
-    owner = rollback.person or f"rollback:{rollback.id}"
-    name = rollback.trigger.partition(": ")[2] or rollback.trigger
-    reason = f"{ROLLED_BACK}{rollback.seq}; unlock it once a fix is merged"
-    lock = Lock(f"app/{app.id}", app.label, owner, name, reason, now)
-    return replace(lock, remind_at=next_reminder(lock, now))
 
 
 def _named(history: Sequence[Deployment], wanted: str) -> list[Deployment]:

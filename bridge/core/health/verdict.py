@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bridge.core.health.policy import VerifyPolicy
+from bridge.core.policies import VerifyPolicy
 
 
 class Health(StrEnum):

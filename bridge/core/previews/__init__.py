@@ -1,6 +1,5 @@
 """Previews: an app of its own for each pull request of an app. Pure.
 
-policy      what `bridge.yaml` says of an app's previews
 preview     the record of one preview, and its names
 native      the record of one that a backend makes by itself
 verdict     whether a pull request is to have one, and why

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bridge.core.apps import MARKER, App, Rules
-from bridge.core.configuration.variables import assignment
 from bridge.core.events import Repository
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.policies import PreviewPolicy
 from bridge.core.pulls import PullRequest
+from bridge.core.variables import assignment
 
 if TYPE_CHECKING:
     from bridge.core.decision import Policy

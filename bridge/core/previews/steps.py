@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.gates.times import for_people
-from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Verdict, Why
 from bridge.core.pulls import PullRequest

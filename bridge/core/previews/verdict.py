@@ -7,7 +7,7 @@ from enum import StrEnum
 from bridge.core.apps import App, Trigger
 from bridge.core.decision import Policy, Reason, decide
 from bridge.core.events import Ref, RefKind, RefPushed, Repository
-from bridge.core.previews.policy import Forks, PreviewPolicy
+from bridge.core.policies import Forks, PreviewPolicy
 from bridge.core.pulls import PullRequest
 
 

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.core.configuration.variables import resolve
 from bridge.core.masking import Mask
+from bridge.core.variables import resolve
 from bridge.embedded.building.builders import (
     Builder,
     Buildpacks,

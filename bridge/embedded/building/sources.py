@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from bridge.core.configuration.variables import statements, written_value
+from bridge.core.variables import statements, written_value
 from bridge.embedded.paths import BuildFailed
 from bridge.embedded.records import Record
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 
-from bridge.core.gates.checks import Check, Required
+from bridge.core.checks import Check, Required
 from bridge.githosts.answers import read
 from bridge.githosts.ci import all_there, if_seen, is_ours, newest
 from bridge.githosts.gitea.access import GiteaAccess

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from bridge.core.checks import Check
 from bridge.core.errors import MalformedPayload
 from bridge.core.events import CheckReported, Event, Ignored, PullRequestChanged, Repository
-from bridge.core.gates.checks import Check
 from bridge.core.pulls import PullRequest
 from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
 from bridge.githosts.pulls import seconds_of, touches

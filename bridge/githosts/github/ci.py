@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pydantic import Field, TypeAdapter
 
-from bridge.core.gates.checks import Check, Required
+from bridge.core.checks import Check, Required
 from bridge.githosts.access import KnownPages
 from bridge.githosts.answers import read
 from bridge.githosts.ci import all_there, both, if_seen, is_ours, newest

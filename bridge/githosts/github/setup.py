@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bridge.connecting.clients import http_client
-from bridge.core.connection import why_not_connected
 from bridge.core.errors import Refused, Rejected, Unreachable
+from bridge.core.errors.connection import why_not_connected
 from bridge.githosts.answers import read
 from bridge.githosts.github.access import APP, SERVICE, GithubAccess, github_manifest
 from bridge.githosts.webhook import Model

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from multidict import CIMultiDict
 from pydantic import Field
 
+from bridge.core.checks import Check
 from bridge.core.errors import BadSignature, MalformedPayload, UnknownSecret
 from bridge.core.events import (
     CheckReported,
@@ -24,7 +25,6 @@ from bridge.core.events import (
     RefPushed,
     Repository,
 )
-from bridge.core.gates.checks import Check
 from bridge.core.people import Writer
 from bridge.core.pulls import PullRequest
 from bridge.githosts.authors import Account, Signature, authors_of

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from bridge.core.gates.checks import Check, CheckState, Required
+from bridge.core.checks import Check, CheckState, Required
 from bridge.githosts.answers import read
 from bridge.githosts.ci import all_there, check_of, if_seen, is_ours, newest, state_of
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from bridge.core import trace
 from bridge.core.backoff import Backoff
+from bridge.core.checks import Check
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import (
@@ -27,7 +28,6 @@ from bridge.core.events import (
     RefPushed,
     Repository,
 )
-from bridge.core.gates.checks import Check
 from bridge.core.gates.gates import by_commit
 from bridge.core.lifecycle import State
 from bridge.core.pins import tracked

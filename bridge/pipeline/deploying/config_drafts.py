@@ -21,7 +21,8 @@ from bridge.core.configuration.difference import (
 )
 from bridge.core.configuration.merge import NoSource, Wanted
 from bridge.core.configuration.plan import NotKept, Overtaken, Plan
-from bridge.core.decision import Policy, Rehearsal, rehearse
+from bridge.core.configuration.rehearsal import Rehearsal, rehearse
+from bridge.core.decision import Policy
 from bridge.core.errors import (
     BridgeError,
     MalformedPayload,

@@ -21,7 +21,7 @@ from bridge.core.failure import (
     LOG_LINES,
     failed_by_itself,
 )
-from bridge.core.health.rollback import lock_after
+from bridge.core.gates.locks import lock_after
 from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, State
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, token_of, within

@@ -8,9 +8,8 @@ from bridge.core.errors import Rejected
 from bridge.core.events import Action
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.gates import Facts, closed_to, will_hold
-from bridge.core.gates.holds import Hold
 from bridge.core.gates.locks import scopes_of
-from bridge.core.health.promotion import Promotion, promotion_of
+from bridge.core.gates.promotion import Promotion, promotion_of
 from bridge.core.health.rollback import (
     Rung,
     Version,
@@ -20,6 +19,7 @@ from bridge.core.health.rollback import (
     targets_of,
     version_of,
 )
+from bridge.core.holds import Hold
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.backends import Backend

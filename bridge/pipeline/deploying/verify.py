@@ -12,11 +12,11 @@ from bridge.core.apps import App
 from bridge.core.errors import BridgeError
 from bridge.core.health.containers import judge_containers
 from bridge.core.health.evidence import OUTPUT_LINES, evidence_of
-from bridge.core.health.policy import VerifyPolicy, statuses_text
 from bridge.core.health.verdict import Sighting
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import shorten
 from bridge.core.masking import Mask, redact
+from bridge.core.policies import VerifyPolicy, statuses_text
 from bridge.pipeline.deploying.build_log import UNREAD
 from bridge.pipeline.deploying.outcome import Ending
 from bridge.ports.backends import ReachesSites, ShowsContainers, mask_for

@@ -17,11 +17,11 @@ from bridge.core.errors import BridgeError, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.health.fate import without_way_back
 from bridge.core.health.images import Proof
-from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.rollback import Rung, version_of
 from bridge.core.health.serving import By, Look
 from bridge.core.health.verdict import Health, Tally, judge_health
 from bridge.core.lifecycle import VERIFIED, Deployment, Evidence, State, Verdict
+from bridge.core.policies import VerifyPolicy
 from bridge.pipeline.deploying.auto_rollback import NOTHING_TO_UNDO, Announced, GoingBack
 from bridge.pipeline.deploying.hands_off import is_in_queue
 from bridge.pipeline.deploying.outcome import Ending

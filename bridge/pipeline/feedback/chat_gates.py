@@ -30,8 +30,8 @@ from bridge.core.chat.replies import Reply, Sorry
 from bridge.core.chat.when import ends_at, merge_in, zone_of
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.holds import Gate, Hold
 from bridge.core.gates.locks import Lock, Scope, covered, scope_named, scopes_of
+from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import OURS, Deployment, State
 from bridge.pipeline.audit import named
 from bridge.pipeline.feedback.lookup import Finding

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from bridge.core.backoff import Backoff
+from bridge.core.checks import Check, Required
 from bridge.core.errors import BridgeError
 from bridge.core.events import Repository
-from bridge.core.gates.checks import Check, Required
 from bridge.core.gates.ci import Ci
 from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock

@@ -22,7 +22,6 @@ from bridge.core.gates.approvals import (
 )
 from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import lift_of
-from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.gates.locks import (
     DAY,
     LONGEST,
@@ -35,6 +34,7 @@ from bridge.core.gates.locks import (
     scopes_of,
 )
 from bridge.core.gates.times import for_people
+from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls

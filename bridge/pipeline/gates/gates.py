@@ -19,10 +19,10 @@ from bridge.core.gates.approvals import approved
 from bridge.core.gates.content import NO_COMPARED, Compared, Content, at_once
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.gates import by_commit
-from bridge.core.gates.holds import Proposal
 from bridge.core.gates.locks import scopes_of
 from bridge.core.gates.order import earlier_of
 from bridge.core.health.serving import Serving
+from bridge.core.holds import Proposal
 from bridge.core.lifecycle import Deployment, State, app_of, promotes
 from bridge.core.pins import exact, pin_of, tracked
 from bridge.core.rules import RuleBook, ruled

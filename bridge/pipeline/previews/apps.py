@@ -13,7 +13,7 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
 from bridge.core.pins import pin_for
-from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import (
     Preview,
     app_name,

@@ -17,7 +17,7 @@ from bridge.core.backoff import Backoff, asked_to_wait
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, TooEarly
 from bridge.core.events import Repository
-from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import (
     Preview,
     PreviewState,

@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.core.checks import Check, CheckState, Required
 from bridge.core.events import Repository
-from bridge.core.gates.checks import Check, CheckState, Required
 from bridge.core.gates.ci import Ci
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, DueCi

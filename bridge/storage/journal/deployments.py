@@ -5,9 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.gates.holds import Lift
 from bridge.core.gates.locks import Lock
 from bridge.core.gates.order import Earlier
+from bridge.core.holds import Lift
 from bridge.core.lifecycle import FINAL, SERVED, Brief, Cancel, Change, Deployment, Evidence, State
 from bridge.ports.gates import Judging
 from bridge.ports.outcomes import Audits

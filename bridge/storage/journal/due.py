@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from bridge.core.gates.holds import Gate
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
 from bridge.storage import tables
 from bridge.storage.engines import lock_key, on_postgres

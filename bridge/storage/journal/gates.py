@@ -11,8 +11,8 @@ from bridge.core.access import Right
 from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import Facts
-from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope, scopes_of
+from bridge.core.holds import Gate, Hold, Lift, Proposal
 from bridge.ports.gates import Judging, Taken
 from bridge.ports.outcomes import Audits
 from bridge.storage import tables

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from bridge.core.events import Action
 from bridge.core.gates.gates import Facts, by_commit, next_look, open_gates
-from bridge.core.gates.holds import Gate, Hold, Lift
 from bridge.core.gates.order import Earlier
 from bridge.core.health.rollback import version_of
 from bridge.core.health.serving import By
+from bridge.core.holds import Gate, Hold, Lift
 from bridge.core.lifecycle import HELD, Deployment, State, promotes
 from bridge.ports.gates import Judging
 from bridge.storage import tables

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.gates.holds import Gate
 from bridge.core.gates.locks import Lock, PullRef
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
 from bridge.ports.gates import DueLock, TellsRelease
 from bridge.ports.outcomes import Audited, Audits, Subscription, about_lock

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
+from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
-from bridge.core.gates.checks import CheckPolicy, Need, Otherwise
-from bridge.core.health.policy import VerifyPolicy
+from bridge.core.policies import VerifyPolicy
 from bridge.ports.feedback import Pending
 from bridge.ports.outcomes import Audited, Explained, Subscription
 from bridge.storage import tables

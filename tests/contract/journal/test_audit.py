@@ -7,8 +7,8 @@ import pytest
 
 from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.holds import Lift
 from bridge.core.gates.locks import Scope
+from bridge.core.holds import Lift
 from bridge.ports.outcomes import Audited
 from tests.contract.journal.test_due import ID, held, lock
 from tests.contract.journal.test_previews import WEB, WEB_12, reported

@@ -6,13 +6,13 @@ from typing import Any
 
 from bridge.core.access import Right
 from bridge.core.apps import App, Rules
+from bridge.core.checks import Check, CheckPolicy, CheckState, Need, Required
 from bridge.core.events import Action, Repository
 from bridge.core.gates.approvals import Approval
-from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need, Required
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope
+from bridge.core.holds import Gate, Hold, Lift, Proposal
 from bridge.core.lifecycle import Deployment, State, flow_of
 from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.outcomes import PushSeen

@@ -7,9 +7,9 @@ from bridge.core.apps import Rules
 from bridge.core.events import Action
 from bridge.core.gates.approvals import Approval
 from bridge.core.gates.content import SAME
-from bridge.core.gates.holds import Gate, Hold, Proposal
 from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Look
+from bridge.core.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, Judging
 from bridge.storage.journal.gates import holds_text, read_holds

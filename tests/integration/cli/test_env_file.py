@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cli.env import read_env_file
-from bridge.core.configuration.variables import variables_in
 from bridge.core.errors import Rejected
+from bridge.core.variables import variables_in
 from bridge.embedded.building.sources import parse_variables
 
 FILE = """# ours

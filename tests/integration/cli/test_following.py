@@ -11,7 +11,7 @@ from bridge.cli.holds import opened_with
 from bridge.core.access import Right
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
-from bridge.core.gates.holds import Gate, Hold
+from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Outcome

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.app.storage import Stores
 from bridge.core.apps import App, Rules
-from bridge.core.gates.holds import Proposal
+from bridge.core.holds import Proposal
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, Judging
 from tests.fakes.journey import deployment

@@ -9,9 +9,9 @@ from bridge.core.access import Right
 from bridge.core.apps import Rules
 from bridge.core.errors import Unreachable
 from bridge.core.events import Action
-from bridge.core.gates.holds import Gate, Hold
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.health.fate import lasting
+from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.ports.backends import Progress
 from bridge.ports.probes import Answer, Unprobed

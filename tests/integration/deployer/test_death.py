@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.apps import Rules
-from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.policies import VerifyPolicy
 from bridge.ports.backends import Progress
 from bridge.ports.probes import Answer
 from tests.fakes.journey import HEAD, Death, KeptSteps, Lifetime

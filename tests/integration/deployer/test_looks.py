@@ -10,9 +10,9 @@ from bridge.core.absence import AWAY, Absence
 from bridge.core.apps import App, Rules
 from bridge.core.errors import Refused
 from bridge.core.events import Action
-from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.policies import VerifyPolicy
 from bridge.core.tracking import CLOSING
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.deploying.serving import Looks

@@ -6,9 +6,9 @@ import pytest
 
 from bridge.core.apps import Rules
 from bridge.core.health.containers import Container
-from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
+from bridge.core.policies import VerifyPolicy
 from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.probes import Answer
 from tests.worlds.deployer import ShowsImages, Stage, deploy, image_of, superseded

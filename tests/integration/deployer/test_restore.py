@@ -11,9 +11,9 @@ from bridge.core.events import Action
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import Lock
 from bridge.core.health.containers import Container
-from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.policies import VerifyPolicy
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.probes import Answer, Silent

@@ -9,8 +9,8 @@ from bridge.core.apps import Rules
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.health.containers import Container
 from bridge.core.health.evidence import ANSWER_LINES, PRINTED
-from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import State
+from bridge.core.policies import VerifyPolicy
 from bridge.ports.probes import Answer, Silent, Unprobed
 from tests.fakes.journey import HEAD, KeptSteps
 from tests.worlds.deployer import Stage

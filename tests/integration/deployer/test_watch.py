@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import App, Rules
-from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State, Verdict
+from bridge.core.policies import VerifyPolicy
 from bridge.pipeline.deploying.serving import Looks
 from bridge.pipeline.deploying.watch_all import Watch
 from bridge.ports.probes import Answer, Silent

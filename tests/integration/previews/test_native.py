@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.native import NativeState
-from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.leader import at_once

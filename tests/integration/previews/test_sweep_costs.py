@@ -9,7 +9,7 @@ import pytest
 
 from bridge.core.apps import Rules, Source, SourceType
 from bridge.core.decision import Policy
-from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.policies import PreviewPolicy
 from bridge.githosts import HOSTS
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deploying.pinning import Pins

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.configuration.variables import resolve
+from bridge.core.variables import resolve
 from bridge.embedded.building.sources import as_env_file, parse_variables
 from tests.worlds.rows import each_row
 

@@ -14,7 +14,7 @@ from bridge.chats import CHATS as ALL_CHATS
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Reason
-from bridge.core.gates.holds import Gate, Hold, Proposal
+from bridge.core.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import marked
 from bridge.core.previews.preview import Preview, PreviewState

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.core.access import Right
 from bridge.core.decision import Decision, Reason
-from bridge.core.gates.holds import Gate, Hold
+from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import State
 from bridge.githosts.app_states import WHY_NOT, standings
 from bridge.githosts.statuses import Said, deployment_status, status_of

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.gates.approvals import Approval, Objection, counting, objection
-from bridge.core.gates.holds import Proposal
+from bridge.core.holds import Proposal
 from bridge.core.people import Brought, Identities, Writer, brought, co_authors
 
 HEAD, OLDER = "abc1234" + "0" * 33, "def5678" + "0" * 33

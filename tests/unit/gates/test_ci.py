@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need, Otherwise, Required
+from bridge.core.checks import Check, CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.gates.ci import Ci, CiState, judged
 
 COMMIT = "abc1234" + "0" * 33

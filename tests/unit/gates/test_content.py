@@ -13,9 +13,9 @@ from bridge.core.events import Action
 from bridge.core.gates.approvals import Approval, approved, counts
 from bridge.core.gates.content import SAME, WHOLE, Compared, Content, at_once, content_of
 from bridge.core.gates.gates import Facts, next_look, open_gates
-from bridge.core.gates.holds import Hold, Proposal, warnings_in
 from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Serving
+from bridge.core.holds import Hold, Proposal, warnings_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES
 from tests.fakes.journey import deployment

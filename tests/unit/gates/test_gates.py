@@ -7,17 +7,17 @@ import pytest
 
 from bridge.core.access import Right
 from bridge.core.apps import App, Rules
+from bridge.core.checks import Check, CheckPolicy, CheckState, Need
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
 from bridge.core.gates.approvals import Approval
-from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import Facts, lift_of, next_look, open_gates
-from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.gates.locks import Lock, scope_named, scopes_of
 from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Look, Serving
+from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
 from tests.fakes.journey import deployment
 

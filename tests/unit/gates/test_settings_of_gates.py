@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bridge.core.gates.checks import CheckPolicy, Need, Otherwise
+from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.settings.gates import Checks, FreezeRule, as_checks
 
 DAILY = {"from": "16:00", "to": "18:00", "reason": "rest"}

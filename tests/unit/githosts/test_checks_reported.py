@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from bridge.core.checks import Check, CheckState
 from bridge.core.errors import MalformedPayload
 from bridge.core.events import CheckReported, Event, Ignored
-from bridge.core.gates.checks import Check, CheckState
 from bridge.githosts import HOSTS
 from bridge.githosts.github.webhooks import CheckRun
 from tests.worlds.rows import each_row

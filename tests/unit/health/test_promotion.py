@@ -8,7 +8,7 @@ import pytest
 from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
-from bridge.core.health.promotion import Promotion, promotion_of
+from bridge.core.gates.promotion import Promotion, promotion_of
 from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import Look, Serving
 from bridge.core.lifecycle import Deployment, State

@@ -8,10 +8,10 @@ import pytest
 from bridge.core.apps import AppKind, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
+from bridge.core.gates.locks import lock_after
 from bridge.core.health.rollback import (
     Rung,
     first_way_back,
-    lock_after,
     targets_of,
     version_of,
     way_back,

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.errors import Rejected
-from bridge.core.health.policy import VerifyPolicy, read_statuses, statuses_text
 from bridge.core.health.verdict import Health, Sighting, Tally, judge_health
+from bridge.core.policies import VerifyPolicy, read_statuses, statuses_text
 
 POLICY = VerifyPolicy(within=10.0, consecutive=3, every=1.0)
 

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.core.apps import Rules, Trigger
-from bridge.core.configuration.variables import variables_in
 from bridge.core.decision import Policy
 from bridge.core.events import Repository
-from bridge.core.previews.policy import Forks, PreviewPolicy
+from bridge.core.policies import Forks, PreviewPolicy
 from bridge.core.previews.preview import (
     Preview,
     PreviewState,
@@ -26,6 +25,7 @@ from bridge.core.previews.preview import (
 from bridge.core.previews.steps import Step, aim, why_pinned
 from bridge.core.previews.verdict import Verdict, Why, by_files, without_files
 from bridge.core.pulls import PullRequest
+from bridge.core.variables import variables_in
 from bridge.settings.previews import Previews, as_previews
 from tests.fakes.journey import app
 

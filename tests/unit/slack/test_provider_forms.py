@@ -24,7 +24,7 @@ from bridge.core.apps import AppKind, Prereleases, Rules, SourceType, Trigger
 from bridge.core.configuration.difference import difference
 from bridge.core.configuration.merge import WantedVariables, merge
 from bridge.core.errors import Rejected, Unfit
-from bridge.core.health.policy import VerifyPolicy
+from bridge.core.policies import VerifyPolicy
 from bridge.ports.backends import GitRepository
 from tests.oracles.slack_rules import faults
 from tests.scenes.shop import DOCS, WEB

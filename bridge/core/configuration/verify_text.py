@@ -5,7 +5,7 @@ from typing import Any
 
 from bridge.core.errors import Rejected
 from bridge.core.gates.times import read_duration
-from bridge.core.health.policy import (
+from bridge.core.policies import (
     LONGEST_KEEP,
     VerifyPolicy,
     check_address,

@@ -11,9 +11,9 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
 from bridge.core.gates.gates import will_hold
-from bridge.core.gates.holds import Hold
 from bridge.core.health.rollback import Rung, Version, version_of
 from bridge.core.health.serving import Serving, Works
+from bridge.core.holds import Hold
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_of
 
