@@ -9,21 +9,19 @@
     embedded → connecting, core.errors: a house of its own, reached over HTTP
 
 Every import counts, also those inside functions and for type checkers only. No files import
-each other in a circle, and none is so long that nobody finds anything in it.
+each other in a circle, nor do folders, and none is so long that nobody finds anything in it.
 """
 
 import ast
 import re
 from collections.abc import Container, Iterator, Mapping
-from functools import cache
-from pathlib import Path
 
 import pytest
 
 import bridge.core
 from tests.worlds.rows import each_row
+from tests.worlds.sources import PACKAGE, imported, modules, parsed
 
-PACKAGE = Path(bridge.__file__).parent
 TESTS = PACKAGE.parent / "tests"
 ADAPTERS = {"githosts", "backends", "chats", "storage", "durable", "outbound"}
 BELOW_APP = {
@@ -71,38 +69,6 @@ EMBEDDED_SEES = (
     "bridge.core.variables.",  # the language of .env: one reader for both sides
 )
 """All of `core` that the embedded backend may import."""
-
-MAKES_CLIENTS = {
-    *("aiohttp.ClientSession", "aiohttp.TCPConnector", "aiohttp.request"),
-    *("httpx.AsyncClient", "httpx.Client", "httpx.get", "httpx.post", "httpx.request"),
-    *(
-        "httpx.stream",
-        "httpx.AsyncHTTPTransport",
-        "httpx.HTTPTransport",
-        "httpx.create_ssl_context",
-    ),
-    *("requests.Session", "requests.get", "requests.post", "requests.request", "requests.session"),
-    *("requests.adapters.HTTPAdapter", "urllib3.PoolManager", "urllib3.request"),
-    *("ssl.create_default_context", "asyncio.open_connection"),
-    *("slack_sdk.web.async_client.AsyncWebClient", "github.Github", "gitlab.Gitlab"),
-}
-"""What connects, or decides whom we trust; `bridge.connecting` makes it, or prepares it."""
-
-WITH_OURS = {
-    "bridge.app.doctor.public_url": {"asyncio.open_connection"},
-    "bridge.chats.slack.api": {"slack_sdk.web.async_client.AsyncWebClient"},
-    "bridge.githosts.github.wire": {"github.Github"},
-    "bridge.githosts.gitlab.access": {"gitlab.Gitlab"},
-    "bridge.githosts.pool": {"requests.Session"},
-}
-"""Where one is made elsewhere, with what `bridge.connecting` gives."""
-
-RUNS_GIT = {
-    "bridge.cli.new_site": "as the embedded backend",
-    "bridge.embedded.building.checkout": "with `bridge.connecting.git`",
-    "bridge.embedded.building.large_files": "in the same environment",
-}
-"""The modules that run Git, and how."""
 
 READING = {"app_index", "catalog", "freshness", "interpret", "changes"}
 INSIDE_PIPELINE = {
@@ -207,6 +173,17 @@ MAPS = {
 }
 """What the maps give."""
 
+CIRCLES_LEFT = {
+    *("bridge.app", "bridge.app.doctor", "bridge.app.setup"),
+    *("bridge.chats", "bridge.chats.discord", "bridge.chats.slack"),
+    *("bridge.console", "bridge.console.pages"),
+    *("bridge.embedded", "bridge.embedded.building", "bridge.embedded.http"),
+    *("bridge.githosts", "bridge.githosts.gitea", "bridge.githosts.github"),
+    "bridge.githosts.gitlab",
+    *("bridge.web", "bridge.web.fast"),
+}
+"""The folders that still import each other; this list may only become shorter."""
+
 LONGEST, LONGEST_TEST = 480, 600
 """Lines of a file; most have far fewer, and one idea each."""
 
@@ -221,41 +198,6 @@ PURE = {
 
 ACTING_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 ACTING_METHODS = {"now", "utcnow", "today"}
-
-
-@cache
-def modules() -> tuple[tuple[str, str], ...]:
-    """Every module of the package by its dotted name, with its source."""
-    found: list[tuple[str, str]] = []
-    for file in sorted(PACKAGE.rglob("*.py")):
-        parts = ("bridge", *file.relative_to(PACKAGE).with_suffix("").parts)
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        found.append((name, file.read_text()))
-    return tuple(found)
-
-
-parsed = cache(ast.parse)
-
-
-def statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Every statement below a node, without a look into expressions: none is in there."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
-            yield child
-            yield from statements(child)
-
-
-@cache
-def imported(source: str) -> tuple[str, ...]:
-    """The dotted names that a source imports; `from a import b` counts as `a.b`."""
-    found: list[str] = []
-    for node in statements(parsed(source)):
-        if isinstance(node, ast.Import):
-            found += (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            here = "." * node.level + (node.module or "")
-            found += (f"{here}.{alias.name}" for alias in node.names)
-    return tuple(found)
 
 
 def against_the_plan(module: str, source: str) -> Iterator[str]:
@@ -348,43 +290,6 @@ def _acts(called: ast.expr) -> bool:
     return isinstance(called, ast.Attribute) and called.attr in ACTING_METHODS
 
 
-def made_elsewhere(module: str, source: str) -> Iterator[str]:
-    """Every client that a module makes by itself, and every Git that it runs."""
-    if module.startswith("bridge.connecting"):
-        return
-    names = dict(_names(source))
-    for node in ast.walk(parsed(source)):
-        if not isinstance(node, ast.List | ast.Call | ast.ClassDef):
-            continue
-        if isinstance(node, ast.List) and _runs_git(node) and module not in RUNS_GIT:
-            yield f"{module}:{node.lineno} runs git: connect it as `bridge.connecting.git` does"
-        called = [node.func] if isinstance(node, ast.Call) else []
-        bases = node.bases if isinstance(node, ast.ClassDef) else []
-        for one in (*called, *bases):
-            first, _, rest = ast.unparse(one).partition(".")
-            whole = ".".join(filter(None, (names.get(first, first), rest)))
-            if _makes_a_client(whole) and whole not in WITH_OURS.get(module, ()):
-                yield f"{module}:{node.lineno} uses {whole}: make it in `bridge.connecting`"
-
-
-def _names(source: str) -> Iterator[tuple[str, str]]:
-    """What each imported name stands for."""
-    for node in statements(parsed(source)):
-        if isinstance(node, ast.Import):
-            yield from ((one.asname, one.name) for one in node.names if one.asname)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((one.asname or one.name, f"{node.module}.{one.name}") for one in node.names)
-
-
-def _makes_a_client(whole: str) -> bool:
-    return whole in MAKES_CLIENTS or whole.startswith(("urllib.request.", "http.client."))
-
-
-def _runs_git(node: ast.List) -> bool:
-    first = node.elts[0] if len(node.elts) > 1 else None
-    return isinstance(first, ast.Constant) and first.value == "git"
-
-
 def circles(sources: Mapping[str, str]) -> list[list[str]]:
     """Modules that import each other, each circle from the module where it was found."""
     arrows = {name: _arrows(source, sources.keys()) for name, source in sources.items()}
@@ -416,6 +321,31 @@ def _arrows(source: str, known: Container[str]) -> set[str]:
     }
 
 
+def folders_in_circles(sources: Mapping[str, str]) -> set[str]:
+    """The folders that lead back to themselves; the files of a folder are apart from its folders.
+
+    Whatever knows the whole package is left out: it is imported for the version.
+    """
+    parents = {name.rpartition(".")[0] for name in sources}
+    folder = {name: name if name in parents else name.rpartition(".")[0] for name in sources}
+    beside: dict[str, set[str]] = {one: set() for one in parents - {"", "bridge"}}
+    for name, source in sources.items():
+        if folder[name] in beside:
+            further = {folder[one] for one in _arrows(source, sources.keys())}
+            beside[folder[name]] |= further & beside.keys() - {folder[name]}
+    return {one for one in beside if one in _beyond(one, beside)}
+
+
+def _beyond(start: str, arrows: Mapping[str, set[str]]) -> set[str]:
+    """Everything that one leads to."""
+    found, ahead = set[str](), [start]
+    while ahead:
+        further = arrows[ahead.pop()] - found
+        found |= further
+        ahead += further
+    return found
+
+
 def named_on_the_map(text: str) -> set[str]:
     """The modules and folders that a map of a package names, without what it says of them."""
     rows = re.findall(r"^    .*?  +(.*)$", text, re.MULTILINE)
@@ -438,33 +368,12 @@ def test_arrows_only_point_down() -> None:
     assert [fault for name, source in modules() for fault in against_the_plan(name, source)] == []
 
 
-def test_every_client_is_made_in_one_place() -> None:
-    assert [fault for name, source in modules() for fault in made_elsewhere(name, source)] == []
-
-
-@each_row(
-    "source",
-    [
-        "import aiohttp\naiohttp.ClientSession()",
-        "from aiohttp import ClientSession as Session\ndef late():\n    Session()",
-        "def late():\n    import httpx\n    httpx.AsyncClient(timeout=3)",
-        "import requests\nclass Own(requests.Session): ...",
-        "from requests.adapters import HTTPAdapter\nclass Own(HTTPAdapter): ...",
-        "import ssl\nssl.create_default_context(cafile=x)",
-        "import urllib.request\nurllib.request.urlopen(x)",
-        "from urllib.request import urlopen\nurlopen(x)",
-        "from github import Github\nGithub()",
-        "run(['git', 'fetch', x])",
-    ],
-)
-def test_a_planted_client_of_its_own_is_found(source: str) -> None:
-    (fault,) = made_elsewhere("bridge.web.x", source)
-
-    assert "bridge.connecting" in fault
-
-
 def test_no_files_import_each_other() -> None:
     assert circles(dict(modules())) == []
+
+
+def test_no_folders_import_each_other() -> None:
+    assert folders_in_circles(dict(modules())) == CIRCLES_LEFT
 
 
 def test_no_file_is_too_long() -> None:
@@ -483,6 +392,19 @@ def test_a_planted_circle_is_found() -> None:
     }
 
     assert circles(planted) == [["a", "b", "c.d"]]
+
+
+def test_a_planted_circle_of_folders_is_found() -> None:
+    planted = {
+        "a": "from a.b import one",
+        **dict.fromkeys(("a.b", "a.c"), ""),
+        "a.b.one": "from a.c.two import x",
+        "a.b.other": "import e.f",
+        "a.c.two": "def late():\n    from a import y",
+        "e.f": "import json",
+    }
+
+    assert folders_in_circles(planted) == {"a", "a.b", "a.c"}
 
 
 def test_a_planted_file_that_is_too_long_is_found() -> None:

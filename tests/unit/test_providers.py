@@ -21,8 +21,8 @@ from bridge.githosts import HOSTS
 from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider, Provider
 from bridge.settings import Settings
 from bridge.settings.reading import variables
-from tests.unit.test_architecture import modules, parsed
 from tests.worlds.rows import each_row
+from tests.worlds.sources import modules, parsed
 
 PACKAGE = Path(bridge.__file__).parent
 ROOT = PACKAGE.parent
