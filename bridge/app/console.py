@@ -13,7 +13,7 @@ from bridge.app.health import ways_of
 from bridge.app.keyrings import heard_of
 from bridge.app.providers import pages_of, titles_of
 from bridge.app.wiring import Parts
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.console.door import Console
 from bridge.console.live import Live
 from bridge.console.records import Records

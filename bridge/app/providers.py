@@ -13,7 +13,7 @@ from bridge.app.storage import Stores
 from bridge.app.wiring import Publishers
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import Rejected
 from bridge.core.events import Sender

@@ -59,8 +59,8 @@ async def _approve(name: str, commit: str | None, how: How) -> None:
 def _lines(settings: "Settings", app: "App", proposal: "Proposal") -> list[tuple[int, str]]:
     """Return what would be approved, and what it brings; each line with its indentation."""
     from bridge.app.providers import pages_of
-    from bridge.chats.links import Links
-    from bridge.chats.proposal import proposed_of
+    from bridge.chats.facts.links import Links
+    from bridge.chats.facts.proposal import proposed_of
 
     one = proposed_of(proposal, app, Links(pages_of(settings)))
     author = f", by {proposal.author}" if proposal.author else ""

@@ -269,7 +269,7 @@ def live_commit(live: "Serving | None") -> str:
 
 def _about(live: "Serving") -> list[str]:
     """Return who brought what is live, how far behind it is, and whether it works."""
-    from bridge.chats.card import person_of
+    from bridge.chats.facts.card import person_of
 
     by = "".join(one if isinstance(one, str) else one.words for one in person_of(live.by))
     return [*([f"by {clean(by)}"] if by and live.known else []), *live.notes]

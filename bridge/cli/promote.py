@@ -92,7 +92,7 @@ async def _promote(name: str, source: str, how: How, *, plan_only: bool, follow:
 def _compare(found: "Promotion", settings: "Settings") -> str | None:
     """Return the page that compares what both apps have; None if it is not known for sure."""
     from bridge.app.providers import pages_of
-    from bridge.chats.links import Links
+    from bridge.chats.facts.links import Links
 
     has = found.served.commit if found.served else None
     return Links(pages_of(settings)).compare(found.from_, has, found.version.deployed_commit)

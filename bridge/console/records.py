@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.console.slow_results import Workshop
 from bridge.console.visitors import Visitor
 from bridge.core.access import Access, Grant, Right

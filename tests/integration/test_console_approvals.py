@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.console.actions import ACTIONS, Done
 from bridge.console.pages import PAGES
 from bridge.console.pages.request import Asked

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.links import Links
-from bridge.chats.proposal import proposed_of
+from bridge.chats.facts.links import Links
+from bridge.chats.facts.proposal import proposed_of
 from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action

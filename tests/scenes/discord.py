@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bridge.chats.card import Channels, card_of, failure_of
 from bridge.chats.discord.board import POSTED_ANEW
 from bridge.chats.discord.embeds import Message, render_card, render_change, render_failure
 from bridge.chats.discord.locks import LockPlans, render_lock
 from bridge.chats.discord.pulls import POSTED_ANEW as PULL_POSTED_ANEW
 from bridge.chats.discord.pulls import render_pull
-from bridge.chats.links import NOTHING_KNOWN, Around
+from bridge.chats.facts.card import Channels, card_of, failure_of
+from bridge.chats.facts.links import NOTHING_KNOWN, Around
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.gates.locks import Lock, PullRef

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.links import Links
-from bridge.chats.pull_card import PullCard, pull_card
+from bridge.chats.facts.links import Links
+from bridge.chats.facts.pull_card import PullCard, pull_card
 from bridge.core.apps import App
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.backends import BACKENDS
-from bridge.chats.links import Around, Links
+from bridge.chats.facts.links import Around, Links
 from bridge.core.access import Right
 from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.events import Action

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bridge.chats.links import NOTHING_KNOWN, Around
+from bridge.chats.facts.links import NOTHING_KNOWN, Around
 from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.gate_answers import ended_message, reminder
 from bridge.chats.slack.gates import override_view

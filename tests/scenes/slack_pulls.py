@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from bridge.chats.links import Links
-from bridge.chats.pull_card import news_in
+from bridge.chats.facts.links import Links
+from bridge.chats.facts.pull_card import news_in
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.previews import render_news, render_pull
 from bridge.chats.slack.render import outgoing

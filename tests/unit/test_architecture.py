@@ -158,8 +158,8 @@ Names without a folder are of steps beside it, or on top of the five folders.
 
 
 def folders(layer: str) -> set[str]:
-    """The folders of a layer, e.g. of each Git host."""
-    return {one.parent.name for one in (PACKAGE / layer).glob("*/__init__.py")}
+    """The folders of a layer, e.g. of each Git host, without what all of them share."""
+    return {one.parent.name for one in (PACKAGE / layer).glob("*/__init__.py")} - {"facts"}
 
 
 PROVIDERS = {layer: folders(layer) for layer in ("githosts", "backends", "chats")}
@@ -175,7 +175,6 @@ MAPS = {
 
 CIRCLES_LEFT = {
     *("bridge.app", "bridge.app.doctor", "bridge.app.setup"),
-    *("bridge.chats", "bridge.chats.discord", "bridge.chats.slack"),
     *("bridge.console", "bridge.console.pages"),
     *("bridge.embedded", "bridge.embedded.building", "bridge.embedded.http"),
     *("bridge.githosts", "bridge.githosts.gitea", "bridge.githosts.github"),

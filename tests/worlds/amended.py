@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from bridge.chats.card import Channels
 from bridge.chats.discord import board as discord
 from bridge.chats.discord.embeds import Message
 from bridge.chats.discord.posts import MessageCursor
 from bridge.chats.discord.settings import Webhook
-from bridge.chats.links import Links
+from bridge.chats.facts.card import Channels
+from bridge.chats.facts.links import Links
 from bridge.chats.slack import board as slack
 from bridge.chats.slack.cards import Cards
 from bridge.chats.slack.payloads import Answer

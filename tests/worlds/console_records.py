@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.console.records import Records
 from bridge.console.slow_results import Workshop
 from bridge.console.visitors import BY_LINK, with_owner

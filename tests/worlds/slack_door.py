@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from bridge.chats.card import Channels
+from bridge.chats.facts.card import Channels
 from bridge.chats.slack.opening import Slack, Wiring
 from bridge.core.access import Access, Grant, Right
 from bridge.core.apps import App, Source, SourceType

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.card import LOUD, Card, Channels, card_of, failure_of
-from bridge.chats.config_notes import note_in, undone_by, was_made
 from bridge.chats.discord.api import DISCORD
 from bridge.chats.discord.embeds import render_card, render_change, render_failure
 from bridge.chats.discord.posts import Channel, MessageCursor, lost, may_be_posted
 from bridge.chats.discord.settings import Webhook
-from bridge.chats.links import Links, around_of
+from bridge.chats.facts.card import LOUD, Card, Channels, card_of, failure_of
+from bridge.chats.facts.config_notes import note_in, undone_by, was_made
+from bridge.chats.facts.links import Links, around_of
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import CONFIGURING
 from bridge.core.lifecycle import Deployment

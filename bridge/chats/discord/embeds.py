@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.chats.card import NOTE, Card, Failure, Newer, OtherCommit
-from bridge.chats.config_notes import called
 from bridge.chats.discord.markdown import (
     code,
     code_block,
@@ -30,8 +28,10 @@ from bridge.chats.discord.markdown import (
     sentence,
     text_of,
 )
-from bridge.chats.proposal import Proposed
-from bridge.chats.text import NOTHING, cut, units
+from bridge.chats.facts.card import NOTE, Card, Failure, Newer, OtherCommit
+from bridge.chats.facts.config_notes import called
+from bridge.chats.facts.proposal import Proposed
+from bridge.chats.facts.text import NOTHING, cut, units
 from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.difference import text_of as value_of
 from bridge.core.health.fate import Now

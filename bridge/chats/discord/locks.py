@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.chats.card import Channels
 from bridge.chats.discord.board import lane_of, names_of
 from bridge.chats.discord.embeds import (
     COLOURS,
@@ -21,7 +20,8 @@ from bridge.chats.discord.embeds import (
 from bridge.chats.discord.markdown import code, escape, joined, moment, plain, sentence
 from bridge.chats.discord.posts import Channel, MessageCursor
 from bridge.chats.discord.settings import Webhook
-from bridge.chats.text import NOTHING
+from bridge.chats.facts.card import Channels
+from bridge.chats.facts.text import NOTHING
 from bridge.core.chat.gate_replies import typed_scope
 from bridge.core.holds import Gate
 from bridge.core.lifecycle import State

@@ -8,10 +8,10 @@ Source: https://docs.discord.com/developers/reference#message-formatting
 import re
 from collections.abc import Sequence
 
-from bridge.chats.card import Commit, Ref
-from bridge.chats.links import Place
-from bridge.chats.text import Phrase, Text, clean, code_blocks, cut
-from bridge.chats.text import prose as written
+from bridge.chats.facts.card import Commit, Ref
+from bridge.chats.facts.links import Place
+from bridge.chats.facts.text import Phrase, Text, clean, code_blocks, cut
+from bridge.chats.facts.text import prose as written
 
 _MARKUP = frozenset("\\*_~|<>[]@")
 _AT_THE_START = frozenset("-+#")

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bridge.chats.card import Channels
 from bridge.chats.discord.api import ASK_AGAIN, DiscordClient
 from bridge.chats.discord.board import CARD, CHANGED, Board, Cards, ChangeNotes, ChangePlans
 from bridge.chats.discord.locks import LOCK, LockNotes, LockPlans
@@ -13,7 +12,8 @@ from bridge.chats.discord.posts import Channel
 from bridge.chats.discord.pulls import PULL, PullBoard, pull_plans
 from bridge.chats.discord.settings import DEFAULT, Webhook
 from bridge.chats.discord.settings import Discord as Settings
-from bridge.chats.links import Links
+from bridge.chats.facts.card import Channels
+from bridge.chats.facts.links import Links
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused
 from bridge.ports.chats import ChatParts

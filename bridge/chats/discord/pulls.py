@@ -7,15 +7,15 @@ previews stands in the message, which disturbs nobody.
 import shlex
 from collections.abc import Mapping, Sequence
 
-from bridge.chats.card import Channels
 from bridge.chats.discord.board import lane_of, names_of
 from bridge.chats.discord.embeds import COLOURS, DESCRIPTION, POST_NAME, Message, embed_of
 from bridge.chats.discord.markdown import code, joined, link, place_of, plain, sentence, text_of
 from bridge.chats.discord.posts import Channel, MessageCursor, lost, may_be_posted
 from bridge.chats.discord.settings import Webhook
-from bridge.chats.links import Links
-from bridge.chats.pull_card import WHY, Look, PullCard, PullPlans, Row, pull_card, told_in
-from bridge.chats.text import NOTHING, units
+from bridge.chats.facts.card import Channels
+from bridge.chats.facts.links import Links
+from bridge.chats.facts.pull_card import WHY, Look, PullCard, PullPlans, Row, pull_card, told_in
+from bridge.chats.facts.text import NOTHING, units
 from bridge.core.lifecycle import State
 from bridge.core.previews.acts import Act
 from bridge.ports.feedback import SaveCursor, Snapshot

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from bridge.chats.card import NOTE, took, verdict_of
-from bridge.chats.links import Links
+from bridge.chats.facts.card import NOTE, took, verdict_of
+from bridge.chats.facts.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bridge.chats.links import Links
-from bridge.chats.proposal import PERSON, proposed_of
+from bridge.chats.facts.links import Links
+from bridge.chats.facts.proposal import PERSON, proposed_of
 from bridge.chats.slack.blocks import Block, Message, actions, context, section
 from bridge.chats.slack.facts import name_of
 from bridge.chats.slack.gates import approve_button, hold_lines, proposal_lines

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from bridge.chats.card import LOUD
-from bridge.chats.links import Links, around_of
+from bridge.chats.facts.card import LOUD
+from bridge.chats.facts.links import Links, around_of
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import People, SlackClient, code_of, tell_alone
 from bridge.chats.slack.blocks import Message

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bridge.chats.card import (
+from bridge.chats.facts.card import (
     LOUD,
     Card,
     Channels,
@@ -15,7 +15,7 @@ from bridge.chats.card import (
     failure_of,
     told_verdict,
 )
-from bridge.chats.links import NOTHING_KNOWN, Around, Links
+from bridge.chats.facts.links import NOTHING_KNOWN, Around, Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.card import Channels
-from bridge.chats.config_notes import note_in, undone_by, was_made
+from bridge.chats.facts.card import Channels
+from bridge.chats.facts.config_notes import note_in, undone_by, was_made
 from bridge.chats.slack import config_views, names
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import History, SlackClient, code_of, surely_not_done, tell_alone

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bridge.chats import card
-from bridge.chats.card import NOTE, Commit, Ref
-from bridge.chats.links import APP_NAME, Around, Links, Place
-from bridge.chats.links import places_of as all_places
-from bridge.chats.proposal import FIRST_LINE, PERSON, version_of
-from bridge.chats.proposal import first_line as first_line_of
+from bridge.chats.facts import card
+from bridge.chats.facts.card import NOTE, Commit, Ref
+from bridge.chats.facts.links import APP_NAME, Around, Links, Place
+from bridge.chats.facts.links import places_of as all_places
+from bridge.chats.facts.proposal import FIRST_LINE, PERSON, version_of
+from bridge.chats.facts.proposal import first_line as first_line_of
+from bridge.chats.facts.text import Phrase, Text
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, prose
-from bridge.chats.text import Phrase, Text
 from bridge.core.apps import App, SourceType
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate, Now

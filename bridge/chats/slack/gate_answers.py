@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from bridge.chats.card import redacted
-from bridge.chats.links import Links
-from bridge.chats.proposal import PERSON
+from bridge.chats.facts.card import redacted
+from bridge.chats.facts.links import Links
+from bridge.chats.facts.proposal import PERSON
 from bridge.chats.slack import approvals, names
 from bridge.chats.slack.answers import COMMAND
 from bridge.chats.slack.blocks import Block, Message, actions, button, context, section

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.chats.card import holds_of, redacted
-from bridge.chats.links import Links
-from bridge.chats.proposal import Proposed, proposal_of, proposed_of
+from bridge.chats.facts.card import holds_of, redacted
+from bridge.chats.facts.links import Links
+from bridge.chats.facts.proposal import Proposed, proposal_of, proposed_of
+from bridge.chats.facts.text import Text
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     Block,
@@ -27,7 +28,6 @@ from bridge.chats.slack.blocks import (
 )
 from bridge.chats.slack.facts import changed, joined, name_of, ref_of, sentence, text_of
 from bridge.chats.slack.mrkdwn import code, link, moment, plain
-from bridge.chats.text import Text
 from bridge.core.apps import App
 from bridge.core.holds import Gate, Hold, warnings_in
 from bridge.core.lifecycle import Deployment

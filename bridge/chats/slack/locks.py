@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from bridge.chats.card import Channels
+from bridge.chats.facts.card import Channels
 from bridge.chats.slack import names
 from bridge.chats.slack.api import History, SlackClient, code_of, surely_not_done
 from bridge.chats.slack.blocks import Message

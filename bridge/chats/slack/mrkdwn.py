@@ -10,9 +10,9 @@ Source: https://docs.slack.dev/messaging/formatting-message-text
 import re
 from datetime import UTC, datetime
 
-from bridge.chats.text import ELLIPSIS, NOTHING, clean, clean_lines, cut, units
-from bridge.chats.text import code_blocks as blocks_of_code
-from bridge.chats.text import prose as written
+from bridge.chats.facts.text import ELLIPSIS, NOTHING, clean, clean_lines, cut, units
+from bridge.chats.facts.text import code_blocks as blocks_of_code
+from bridge.chats.facts.text import prose as written
 
 __all__ = [
     "NOTHING",

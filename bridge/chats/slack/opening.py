@@ -5,8 +5,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.chats.card import Channels
-from bridge.chats.links import Links
+from bridge.chats.facts.card import Channels
+from bridge.chats.facts.links import Links
 from bridge.chats.slack.api import People, SlackClient
 from bridge.chats.slack.board import Board, Notices, Tells
 from bridge.chats.slack.cards import CARD, NOTICE
@@ -83,7 +83,7 @@ class Slack:
             channels: where the previews of an app are told.
         """
         pulls = pull_plans(channels)
-        self.planners = (*planners, pulls)
+        self.planners: Sequence[Planner] = (*planners, pulls)
         self.of_preview: ShowsPreviews = pulls.of_preview
         self.of_lock = of_lock
         self.trouble: Mapping[str, str] = {}

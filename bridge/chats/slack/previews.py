@@ -5,9 +5,10 @@ Nothing in a button proves a right: it only says which preview, and which commit
 
 from collections.abc import Sequence
 
-from bridge.chats.links import APP_NAME, Links, address_of
-from bridge.chats.proposal import PERSON
-from bridge.chats.pull_card import Look, Outcome, PullCard, Row, card_of_pull, row_of
+from bridge.chats.facts.links import APP_NAME, Links, address_of
+from bridge.chats.facts.proposal import PERSON
+from bridge.chats.facts.pull_card import Look, Outcome, PullCard, Row, card_of_pull, row_of
+from bridge.chats.facts.text import Text
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     Block,
@@ -22,7 +23,6 @@ from bridge.chats.slack.blocks import (
 )
 from bridge.chats.slack.facts import bold, joined, sentence, text_of
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, plain
-from bridge.chats.text import Text
 from bridge.core.chat.replies import PreviewDone, PreviewList, PreviewShown
 from bridge.core.previews.acts import Act
 from bridge.core.previews.native import NativePreview, NativeState

@@ -1,6 +1,6 @@
 """A promotion by chat: what it brings, and the button that does it. Pure."""
 
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import Element, Message, actions, button, confirm, context, section
 from bridge.chats.slack.facts import sentence

@@ -43,14 +43,14 @@ def _doubts(settings: "Slack") -> Sequence[str]:
 
 
 def _channels(settings: "Slack", book: ChannelBook) -> ChannelsOf:
-    from bridge.chats.card import Channels
+    from bridge.chats.facts.card import Channels
 
     return Channels(book, settings.channel).of
 
 
 def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
-    from bridge.chats.card import Channels
-    from bridge.chats.links import Links
+    from bridge.chats.facts.card import Channels
+    from bridge.chats.facts.links import Links
     from bridge.chats.slack.cards import Cards
     from bridge.chats.slack.config_changes import ChangePlans
     from bridge.chats.slack.locks import LockPlans
@@ -88,7 +88,7 @@ def _shown(secret: "SecretStr | None") -> str:
 
 
 def _tells(settings: "Slack", book: ChannelBook, note: "Audited") -> "Sequence[Subscription]":
-    from bridge.chats.card import Channels
+    from bridge.chats.facts.card import Channels
     from bridge.chats.slack.config_changes import ChangePlans
 
     return ChangePlans(Channels(book, settings.channel)).of_note(note)

@@ -7,9 +7,9 @@ line only for outcomes, of several previews at once.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bridge.chats.card import Channels
-from bridge.chats.links import Links
-from bridge.chats.pull_card import PullCard, PullPlans, news_in, pull_card, told_in
+from bridge.chats.facts.card import Channels
+from bridge.chats.facts.links import Links
+from bridge.chats.facts.pull_card import PullCard, PullPlans, news_in, pull_card, told_in
 from bridge.chats.slack.api import SlackClient, code_of
 from bridge.chats.slack.cards import lane_of
 from bridge.chats.slack.posts import GONE, CardCursor, Posts

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.chats.slack import answers, promotion
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message, context, section

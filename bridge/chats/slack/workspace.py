@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.chats.slack.api import People, SlackClient
 from bridge.chats.slack.payloads import SLACK
 from bridge.chats.slack.render import Outgoing

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bridge.chats.proposal import proposal_of, proposed_of, version_of
+from bridge.chats.facts.proposal import proposal_of, proposed_of, version_of
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
 from bridge.console.render import Page

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.card import Channels
 from bridge.chats.discord.api import DiscordClient
 from bridge.chats.discord.board import POSTED_ANEW, Board, Cards, ChangeNotes, ChangePlans
 from bridge.chats.discord.posts import Channel
 from bridge.chats.discord.settings import Webhook
+from bridge.chats.facts.card import Channels
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.card import Channels
 from bridge.chats.discord.locks import LOCK, LockNotes, LockPlans
 from bridge.chats.discord.posts import MessageCursor
+from bridge.chats.facts.card import Channels
 from bridge.ports.feedback import LockNews, Snapshot
 from bridge.ports.outcomes import Subscription
 from tests.fakes.journey import ManualClock

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.chats.card import card_of, failure_of
 from bridge.chats.discord.embeds import (
     Message,
     embed_of,
@@ -16,8 +15,9 @@ from bridge.chats.discord.embeds import (
     render_failure,
 )
 from bridge.chats.discord.markdown import code, code_block, escape, link, plain, prose
-from bridge.chats.links import Around, Place
-from bridge.chats.text import Text, clean, units
+from bridge.chats.facts.card import card_of, failure_of
+from bridge.chats.facts.links import Around, Place
+from bridge.chats.facts.text import Text, clean, units
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.lifecycle import Change, Deployment, State

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.chats.card import Channels
 from bridge.chats.discord.board import CHANGED, Cards, ChangePlans
 from bridge.chats.discord.settings import Webhook
+from bridge.chats.facts.card import Channels
 from bridge.core.errors import Rejected
 from bridge.core.events import Action, Asked
 from bridge.ports.feedback import Occasion

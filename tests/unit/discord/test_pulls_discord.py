@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.chats.card import Channels
 from bridge.chats.discord.posts import MOST_POSTS, Channel, MessageCursor
 from bridge.chats.discord.pulls import POSTED_ANEW, PullBoard, pull_plans
+from bridge.chats.facts.card import Channels
 from bridge.core.errors import Rejected, Unanswered
 from bridge.core.lifecycle import State
 from bridge.core.previews.preview import Preview, PreviewState

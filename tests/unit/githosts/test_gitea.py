@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bridge.app.keyrings import keyrings_of
 from bridge.app.providers import pages_of
-from bridge.chats.links import Links
+from bridge.chats.facts.links import Links
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected

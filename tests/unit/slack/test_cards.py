@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.links import NOTHING_KNOWN, Around, around_of
+from bridge.chats.facts.links import NOTHING_KNOWN, Around, around_of
 from bridge.chats.slack import names
 from bridge.chats.slack.answers import status_of
 from bridge.chats.slack.blocks import Message

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.card import Channels
+from bridge.chats.facts.card import Channels
 from bridge.chats.slack import names
 from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
 from bridge.chats.slack.config_views import told as told_text

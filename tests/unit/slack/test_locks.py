@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.card import Channels
+from bridge.chats.facts.card import Channels
 from bridge.chats.slack.locks import LOCK, LockNotes, LockPlans
 from bridge.core.errors import Refused, TooEarly, Unanswered
 from bridge.core.gates.locks import Lock, PullRef

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.chats.card import Channels
+from bridge.chats.facts.card import Channels
 from bridge.chats.slack.cards import CARD, NOTICE, Cards, card, lane_of
 from bridge.core.decision import Reason, because
 from bridge.core.events import Action, Asked

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.card import Channels
-from bridge.chats.pull_card import FEW
+from bridge.chats.facts.card import Channels
+from bridge.chats.facts.pull_card import FEW
 from bridge.chats.slack.payloads import Answer
 from bridge.chats.slack.pull_board import PullBoard, pull_plans
 from bridge.core.apps import App

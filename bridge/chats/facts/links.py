@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from bridge.chats.text import Text
+from bridge.chats.facts.text import Text
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.events import Action, Repository, kind_of

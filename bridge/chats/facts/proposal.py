@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from bridge.chats.links import Links
-from bridge.chats.text import Text, clean
+from bridge.chats.facts.links import Links
+from bridge.chats.facts.text import Text, clean
 from bridge.core.apps import App
 from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import Deployment, State

@@ -1,4 +1,4 @@
-"""The facts of a pull request's previews, free of any chat's markup; see `chats.card`.
+"""The facts of a pull request's previews, free of any chat's markup; see `card`.
 
 A chat has one message for each pull request, however many apps it previews and pushes it has.
 """
@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.chats.card import LOUD, REF_NAME, Channels, redacted, told_verdict
-from bridge.chats.links import APP_NAME, Links, Place, address_of
-from bridge.chats.proposal import FIRST_LINE, PERSON
-from bridge.chats.text import Text
+from bridge.chats.facts.card import LOUD, REF_NAME, Channels, redacted, told_verdict
+from bridge.chats.facts.links import APP_NAME, Links, Place, address_of
+from bridge.chats.facts.proposal import FIRST_LINE, PERSON
+from bridge.chats.facts.text import Text
 from bridge.core.apps import MARKER
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.acts import STARTED_AGAIN, Act, possible

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bridge.chats.links import APP_NAME, Around, Links, Place, places_of, same_commit
-from bridge.chats.proposal import (
+from bridge.chats.facts.links import APP_NAME, Around, Links, Place, places_of, same_commit
+from bridge.chats.facts.proposal import (
     FIRST_LINE,
     PERSON,
     Proposed,
@@ -18,7 +18,7 @@ from bridge.chats.proposal import (
     proposed_of,
     version_of,
 )
-from bridge.chats.text import Phrase, Text, clean, clean_lines
+from bridge.chats.facts.text import Phrase, Text, clean, clean_lines
 from bridge.core.apps import App, environment_of
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
