@@ -14,8 +14,8 @@ from bridge.app.keyrings import heard_of
 from bridge.app.providers import pages_of, titles_of
 from bridge.app.wiring import Parts
 from bridge.chats.facts.links import Links
-from bridge.console.door import Console
 from bridge.console.live import Live
+from bridge.console.pages.door import Console
 from bridge.console.records import Records
 from bridge.console.sign_in import SignIn
 from bridge.console.slow_results import Workshop

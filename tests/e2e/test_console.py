@@ -14,8 +14,8 @@ import pytest
 from bridge.app.providers import console_of
 from bridge.console import live
 from bridge.console.actions import ACTIONS
-from bridge.console.door import _inside
 from bridge.console.pages import PAGES
+from bridge.console.pages.door import _inside
 from bridge.console.visitors import SESSION
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.pipeline.deciding.interpret import Reading

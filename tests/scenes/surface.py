@@ -37,7 +37,7 @@ from bridge.cli.embedded import api_of
 from bridge.cli.promote import promotion_form
 from bridge.cli.rollback import plan_form
 from bridge.cli.root import commands
-from bridge.console.door import Console
+from bridge.console.pages.door import Console
 from bridge.core.access import Right
 from bridge.core.apps import Rules
 from bridge.core.chat.grammar import USAGE

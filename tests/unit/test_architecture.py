@@ -175,7 +175,6 @@ MAPS = {
 
 CIRCLES_LEFT = {
     *("bridge.app", "bridge.app.doctor", "bridge.app.setup"),
-    *("bridge.console", "bridge.console.pages"),
     *("bridge.embedded", "bridge.embedded.building", "bridge.embedded.http"),
     *("bridge.githosts", "bridge.githosts.gitea", "bridge.githosts.github"),
     "bridge.githosts.gitlab",
