@@ -104,15 +104,13 @@ INSIDE_PIPELINE = {
         "ci": {"worker_loop"},
     },
     "deploying": {
-        "deployments": {"hands_off", "request", "outcome", "pinning", "polling", "restore"}
-        | {"serving"},
+        "deployments": {"hands_off", "request", "outcome", "pinning", "polling", "serving"},
         "watch_all": {"leader", "watch", "worker_loop"},
         "watch": {"auto_rollback", "hands_off", "outcome", "proof", "serving", "verify"},
         "proof": {"outcome", "serving"},
         "serving": {"absence", "polling", "worker_loop"},
         "pinning": {"configure", "deciding.reconcile"},
         "hands_off": {"outcome", "serving"},
-        "restore": {"hands_off", "outcome", "polling"},
         "rollback_plan": {"serving"},
         "replay": {"rollback_plan", "gates.gates"},
         "verify": {"build_log", "outcome"},
