@@ -6,7 +6,7 @@ from bridge.app.health import ways_of
 from bridge.app.wiring import Parts
 from bridge.core.access import Access
 from bridge.core.apps import App
-from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.operations.commands import ChatCommands
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.pipeline.gates.locks import NO_PULLS, Pulls
 from bridge.settings import identities_of

@@ -1,4 +1,4 @@
-"""`held`, `freeze`: what holds deployments, and letting nothing deploy for a while."""
+"""`held`: what holds deployments; and what commands about gates share."""
 
 import time
 from collections.abc import AsyncIterator
@@ -12,33 +12,19 @@ import typer
 from bridge.cli.backend import person, person_key
 from bridge.cli.context import Config, Json, kept_in, run, settings_of
 from bridge.cli.holds import hold_form
-from bridge.cli.show import Listing, ago, clean, iso, say, say_json
-from bridge.core.errors import Rejected
+from bridge.cli.show import Listing, ago, iso
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.apps import App
-    from bridge.core.gates.freezes import Freeze
-    from bridge.core.gates.locks import Scope
     from bridge.core.holds import Proposal
     from bridge.core.lifecycle import Deployment
     from bridge.pipeline.gates.commands import Actor, GateCommands
     from bridge.settings import Settings
 
-ScopeName = Annotated[
-    str,
-    typer.Argument(
-        metavar="SCOPE", help="An app, a project, PROJECT/ENVIRONMENT, or all.", show_default=False
-    ),
-]
 Reason = Annotated[
     str, typer.Option("--reason", "-m", help="Why; others will read it.", show_default=False)
 ]
-For = Annotated[
-    str | None, typer.Option("--for", metavar="DURATION", help="How long, e.g. 90m, 2h or 1d.")
-]
-
-YOURS = "your own deploys pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +36,6 @@ class Desk:
     apps: "list[App]"
     commands: "GateCommands"
     actor: "Actor"
-
-    def scope(self, name: str) -> "Scope":
-        """Return the scope of that name."""
-        from bridge.core.gates.locks import scope_named
-
-        return scope_named(name, self.apps)
 
 
 @asynccontextmanager
@@ -112,140 +92,6 @@ def when_text(at: float | None) -> str:
     from bridge.core.gates.times import in_words, read_zone
 
     return "" if at is None else in_words(at, read_zone("UTC"))
-
-
-# ── freezes ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def freeze(
-    scope: ScopeName,
-    reason: Reason,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Its end, e.g. '18:00 Europe/Berlin'; else open-ended."),
-    ] = None,
-    lasts: For = None,
-    allow: Annotated[
-        list[str] | None, typer.Option(help="What passes: manual, redeploy, rollback.")
-    ] = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Let nothing deploy for a while, as in an incident."""
-    run(_freeze(scope, reason, until, lasts, allow or [], config, json=json))
-
-
-async def _freeze(
-    name: str,
-    reason: str,
-    until: str | None,
-    lasts: str | None,
-    allow: list[str],
-    config: Path | None,
-    *,
-    json: bool,
-) -> None:
-    ends = _moment(until, lasts)
-    async with desk_of(config) as desk:
-        new = await desk.commands.freeze(
-            desk.actor, desk.scope(name), reason, until=ends, allow=_exceptions(allow)
-        )
-    if json:
-        say_json(freeze_form(new, time.time()))
-    else:
-        end = until_text(new.until, until) or f"; `dokploy-bridge unfreeze {name}` ends it"
-        say(clean(f"frozen: {new.label}{end}"))
-
-
-def unfreeze(scope: ScopeName, config: Config = None, json: Json = False) -> None:
-    """End the freezes that somebody has declared; those of `bridge.yaml` stay."""
-    run(_unfreeze(scope, config, json=json))
-
-
-async def _unfreeze(name: str, config: Path | None, *, json: bool) -> None:
-    async with desk_of(config) as desk:
-        scope = desk.scope(name)
-        ended = await desk.commands.unfreeze(desk.actor, scope)
-    if json:
-        say_json([freeze_form(one, time.time()) for one in ended])
-    elif not ended:
-        say(clean(f"not frozen by anybody: {scope.label}"))
-    else:
-        say(clean(f"no longer frozen: {scope.label}"))
-
-
-def freezes(config: Config = None, json: Json = False) -> None:
-    """List the freezes of `bridge.yaml` and those that somebody has declared."""
-    run(_freezes(settings_of(config), json=json))
-
-
-async def _freezes(settings: "Settings", *, json: bool) -> None:
-    from bridge.settings.gates import freezes_of
-
-    async with kept_in(settings) as stores:
-        found = [*freezes_of(settings.freezes), *await stores.journal.freezes()]
-    now = time.time()
-    columns = ("freeze", "covers", "now", "until", "*reason")
-    listing: Listing[Freeze] = Listing(
-        lambda one: freeze_form(one, now),
-        columns,
-        lambda one: _freeze_row(one, now),
-        lambda one: " ".join(_freeze_row(one, now)),
-    )
-    listing.say(found, "there are no freezes", json=json)
-
-
-def freeze_form(one: "Freeze", now: float) -> dict[str, Any]:
-    """Return a freeze as JSON has it."""
-    closed = one.closed(now)
-    until = None if closed is None else closed[1]
-    return {
-        "name": one.name,
-        "scope": one.scope or None,
-        "apps": list(one.apps),
-        "by": one.by or None,
-        "reason": one.reason,
-        "allow": sorted(one.allow),
-        "holds": closed is not None,
-        "until": None if until is None else iso(until),
-    }
-
-
-def _freeze_row(one: "Freeze", now: float) -> list[str]:
-    closed = one.closed(now)
-    until = None if closed is None else closed[1]
-    return [
-        one.by or one.name,
-        one.label or ", ".join(one.apps),
-        "open" if closed is None else "frozen",
-        "" if closed is None else (when_text(until) or ("unfrozen" if one.by else "never")),
-        one.reason,
-    ]
-
-
-def _exceptions(names: list[str]) -> "frozenset[Any]":
-    from bridge.core.gates.freezes import EXCEPTIONS
-
-    known = {str(one): one for one in EXCEPTIONS}
-    for name in names:
-        if name not in known:
-            raise Rejected(f"--allow {name!r} is unknown: write {', '.join(known)}")
-    return frozenset(known[name] for name in names)
-
-
-def _moment(until: str | None, lasts: str | None) -> float | None:
-    """Return the end that somebody means; None if they name none."""
-    if until is not None and lasts is not None:
-        raise Rejected("give --until or --for, not both")
-    if lasts is not None:
-        from bridge.core.gates.times import read_duration
-
-        return time.time() + read_duration(lasts)
-    if until is None:
-        return None
-    from bridge.core.gates.times import read_moment, read_zone
-
-    return read_moment(until, time.time(), read_zone("UTC"), ends=True)
 
 
 # ── held deployments ────────────────────────────────────────────────────────────────────────────

@@ -26,7 +26,6 @@ from bridge.cli import (
     gates,
     hooks,
     links,
-    locks,
     manifest,
     pin,
     previews,
@@ -38,11 +37,13 @@ from bridge.cli import (
     why,
 )
 from bridge.cli.context import EXIT_CODES, exit_code_of, while_it_runs
+from bridge.cli.operations import add_operations, examples_of_operations
 from bridge.cli.show import say_error
 from bridge.connecting import CannotConnect
 from bridge.core.errors import BridgeError, Rejected
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    **examples_of_operations(),
     "serve": (
         "dokploy-bridge serve",
         "dokploy-bridge serve --host 0.0.0.0 --port 8080 --config /etc/bridge.yaml",
@@ -157,14 +158,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge lock shop/web -m 'a risky change' --until-merge '#12'",
         "dokploy-bridge lock all -m 'an incident' --steal",
     ),
-    "unlock": ("dokploy-bridge unlock shop/production",),
-    "locks": ("dokploy-bridge locks --json",),
     "freeze": (
         "dokploy-bridge freeze all -m 'an incident' --until '18:00 Europe/Berlin'",
         "dokploy-bridge freeze shop -m 'an audit' --for 3d --allow rollback",
     ),
-    "unfreeze": ("dokploy-bridge unfreeze all",),
-    "freezes": ("dokploy-bridge freezes",),
     "clear": ("dokploy-bridge clear shop/web",),
     "doctor": (
         "dokploy-bridge doctor",
@@ -332,12 +329,7 @@ app.command(rich_help_panel=ACT)(build_logs.clear)
 app.command(rich_help_panel=GATES)(gates.held)
 app.command(rich_help_panel=GATES)(approvals.approve)
 app.command(rich_help_panel=GATES)(approvals.override)
-app.command(rich_help_panel=GATES)(locks.lock)
-app.command(rich_help_panel=GATES)(locks.unlock)
-app.command(rich_help_panel=GATES)(locks.locks)
-app.command(rich_help_panel=GATES)(gates.freeze)
-app.command(rich_help_panel=GATES)(gates.unfreeze)
-app.command(rich_help_panel=GATES)(gates.freezes)
+add_operations(app)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)
 app.command(rich_help_panel=SET_UP)(links.setup)
 app.command(rich_help_panel=SET_UP)(links.console)

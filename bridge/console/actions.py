@@ -8,12 +8,10 @@ from bridge.console.records import GONE, HERE, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
+from bridge.core.chat.calls import Call
 from bridge.core.chat.gate_replies import (
     ApprovalGiven,
     Lifted,
-    LockBusy,
-    LockReleased,
-    LockTaken,
     MoreHolds,
 )
 from bridge.core.chat.grammar import Command, Verb
@@ -21,7 +19,6 @@ from bridge.core.chat.replies import (
     Accepted,
     Denied,
     NotAllowed,
-    Reply,
     Sorry,
     WayBackFound,
     denial,
@@ -32,7 +29,9 @@ from bridge.core.events import Action as Wish
 from bridge.core.holds import warnings_in
 from bridge.core.previews.preview import Preview
 from bridge.pipeline.audit import actor, named, record
+from bridge.ports.chats import AnyReply
 from bridge.ports.inbox import NewDelivery
+from bridge.views.view import View, plain
 
 LONGEST_REASON = 500
 
@@ -169,26 +168,24 @@ async def lift(records: Records, visitor: Visitor, parts: Parts, form: Form) -> 
 
 async def lock(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
     """Lock an app."""
-    return await _about_lock(records, visitor, Verb.LOCK, parts, form)
+    return await _about_lock(records, visitor, "lock", parts, form)
 
 
 async def unlock(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
     """Unlock an app, or the wider scope that the page showed."""
-    return await _about_lock(records, visitor, Verb.UNLOCK, parts, form)
+    return await _about_lock(records, visitor, "unlock", parts, form)
 
 
 async def _about_lock(
-    records: Records, visitor: Visitor, verb: Verb, parts: Parts, form: Form
+    records: Records, visitor: Visitor, name: str, parts: Parts, form: Form
 ) -> Done:
     app = await records.app(visitor, parts["id"])
-    reason, lasts = form.get("reason", "")[:LONGEST_REASON], form.get("for", "").strip()
-    typed = Command(
-        verb,
-        form.get("scope") or f"app:{app.label}",
-        rest=reason or None,
-        when=f"for {lasts}" if lasts else None,
-    )
-    reply = await records.commands.answer(visitor.person, HERE, typed, "")
+    given = {
+        "scope": form.get("scope") or f"app:{app.label}",
+        "reason": form.get("reason", "")[:LONGEST_REASON],
+        "lasts": form.get("for", "").strip(),
+    }
+    reply = await records.commands.answer(visitor.person, HERE, Call(name, given), "")
     return _done(reply, f"/console/apps/{app.id}")
 
 
@@ -299,7 +296,7 @@ def _once(visitor: Visitor, wish: Wish, target: str, form: Form) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _done(reply: Reply, then: str) -> Done:
+def _done(reply: AnyReply, then: str) -> Done:
     """Return the outcome of a command; raise Rejected if it was refused."""
     match reply:
         case Accepted(action=action, waits=waits):
@@ -312,22 +309,20 @@ def _done(reply: Reply, then: str) -> Done:
         case Lifted(holds=holds):
             warned = "".join(f" {one[:1].upper()}{one[1:]}." for one in warnings_in(holds))
             return Done(then, f"It passes the gates.{warned}")
-        case LockTaken(lock=lock):
-            return Done(then, f"{lock.named} locked.")
-        case LockReleased(lock=lock):
-            return Done(then, f"{lock.named} unlocked.")
+        case View(refused=False):
+            return Done(then, f"{plain(reply.head)}.")
     raise _refusal(reply)
 
 
-def _refusal(reply: Reply) -> Rejected:
+def _refusal(reply: AnyReply) -> Rejected:
     """Return the refusal for people."""
     match reply:
         case Denied():
             return NotAllowed(reply)
         case Sorry(why=why):
             return Rejected(why)
-        case LockBusy(lock=lock):
-            return Rejected(f"{lock.says}. Unlock it first.")
+        case View():
+            return Rejected(f"{plain(reply.head)}: {'; '.join(map(plain, reply.says))}.")
         case MoreHolds():
             return Rejected("Other gates hold it by now: look at them, then decide.")
     return Rejected("That can't be done here.")

@@ -13,11 +13,11 @@ from bridge.core.errors import NotFound
 from bridge.core.events import CONSOLE_HOST
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.preview import as_preview, model_id
+from bridge.operations.commands import ChatCommands
 from bridge.pipeline.audit import named
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.deploying.adopt import Adopter
 from bridge.pipeline.deploying.replay import Replays
-from bridge.pipeline.feedback.commands import ChatCommands
 from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.pipeline.gates.commands import Actor
 from bridge.pipeline.previews.commands import Asker, PreviewCommands

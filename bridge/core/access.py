@@ -8,9 +8,8 @@ from enum import StrEnum
 from functools import lru_cache
 
 from bridge.core.apps import App
-from bridge.core.decision import one_line
+from bridge.core.log_text import one_line
 from bridge.core.people import service_of
-from bridge.core.rules import label_matches
 
 _PLAIN = re.compile(r"[\w:/.-]+").fullmatch
 """Ids that YAML takes without quotes."""
@@ -187,6 +186,8 @@ def _rights_to(grants: Sequence[Grant], app: App) -> frozenset[Right]:
 @lru_cache(maxsize=65536)
 def _covered(apps: tuple[str, ...], label: str) -> bool:
     """Return whether a label is covered; cached, since every command checks every app."""
+    from bridge.core.rules import label_matches  # which no start of a command must wait for
+
     return any(label_matches(pattern, label) for pattern in apps)
 
 

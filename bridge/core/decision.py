@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from bridge.core.apps import App, SourceType, Trigger
 from bridge.core.events import RefKind, RefPushed
-from bridge.core.log_text import marked
+from bridge.core.log_text import LONGEST_LINE, one_line
 from bridge.core.matching import GlobError, Picomatch
 from bridge.core.matching.watch_paths import Hit, Semantics, WatchPaths
 from bridge.core.rules import (
@@ -33,8 +33,6 @@ SKIP_DIRECTIVES = (
     "[deploy skip]",
 )
 SKIP_OPTIONS = ("ci.skip", "deploy.skip")
-
-LONGEST_EVIDENCE = 500
 
 
 class Reason(StrEnum):
@@ -100,17 +98,11 @@ def because(app: App, reason: Reason, evidence: str) -> Decision:
     return Decision(app.id, app.label, reason, one_line(evidence))
 
 
-def one_line(text: str) -> str:
-    """Return an untrusted text as a short line without control or formatting characters."""
-    text = marked(text)
-    return text if len(text) <= LONGEST_EVIDENCE else f"{text[: LONGEST_EVIDENCE - 1]}…"
-
-
 def noted(decision: Decision, remark: str) -> Decision:
     """Return the decision with a remark after its evidence, which is shortened if necessary."""
     if not remark:
         return decision
-    evidence = decision.evidence[: max(0, LONGEST_EVIDENCE - len(remark))]
+    evidence = decision.evidence[: max(0, LONGEST_LINE - len(remark))]
     return replace(decision, evidence=one_line(evidence + remark))
 
 

@@ -161,3 +161,13 @@ def edge(text: str, at: int, *, onwards: bool = False) -> int:
     if found is None or found.end() <= at:
         return at
     return found.end() if onwards else start
+
+
+LONGEST_LINE = 500
+"""Characters of a text that is shown as one line."""
+
+
+def one_line(text: str) -> str:
+    """Return an untrusted text as a short line without control or formatting characters."""
+    text = marked(text)
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 1]}…"

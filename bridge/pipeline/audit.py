@@ -6,7 +6,8 @@ A command that is a delivery is written with its decision, whatever door it came
 import time
 
 from bridge.core.access import Person
-from bridge.core.chat.replies import Denied, Reply
+from bridge.core.chat.replies import Denied
+from bridge.ports.chats import AnyReply
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Audit
 from bridge.ports.outcomes import Audited
@@ -28,7 +29,7 @@ class ChatAudit:
         self._clock = clock
         self._refusals: dict[tuple[str, str, str], float] = {}
 
-    async def note(self, person: Person, what: str, reply: Reply) -> None:
+    async def note(self, person: Person, what: str, reply: AnyReply) -> None:
         """Record in the audit log that somebody was refused something, unless it just was."""
         by = named(self._chat, person)
         if isinstance(reply, Denied) and self._is_new(person, what, reply):
@@ -70,7 +71,8 @@ def done(by: str, what: str, about: str, *, app_id: str = "", at: float | None =
 
 def named(chat: str, person: Person) -> str:
     """Return how the audit log names a person: with their id, as many choose their own name."""
-    return f"{actor(chat, person)} ({person.id})"
+    shown = actor(chat, person)
+    return shown if person.id == f"{chat}:{person.called}" else f"{shown} ({person.id})"
 
 
 def actor(chat: str, person: Person) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
-from bridge.core.chat.grammar import Command, Unclear
+from bridge.core.chat.grammar import Read, Verb
 from bridge.core.chat.replies import Reply
 from bridge.core.configuration.difference import Configured
 from bridge.core.configuration.merge import Wanted
@@ -22,6 +22,7 @@ from bridge.ports.feedback import Planner, Publisher, ShowsPreviews, TellsOfLock
 from bridge.ports.githosts import Pages
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
+from bridge.views.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,10 @@ class Place:
 
     channel: str = ""
     thread: str = ""
+
+
+AnyReply = Reply | View
+"""What a person is answered."""
 
 
 class HeldCommands(Protocol):
@@ -56,13 +61,13 @@ class HeldCommands(Protocol):
     ) -> Reply:
         """Let a deployment pass the holds with these short keys, unless others hold it by now."""
 
-    async def unlock(self, person: Person, place: Place, deployment_id: str, key: str) -> Reply:
+    async def unlock(self, person: Person, place: Place, deployment_id: str, key: str) -> AnyReply:
         """Remove the lock of the hold with this key."""
 
-    async def release(self, person: Person, place: Place, key: str) -> Reply:
+    async def release(self, person: Person, place: Place, key: str) -> AnyReply:
         """Remove the lock of a reminder, given by its own key."""
 
-    async def keep(self, person: Person, place: Place, key: str) -> Reply:
+    async def keep(self, person: Person, place: Place, key: str) -> AnyReply:
         """Say that the lock of a reminder is still needed."""
 
 
@@ -86,9 +91,10 @@ class Commands(Protocol):
     def previews(self) -> PreviewRequests:
         """Return what can be done to previews."""
 
-    async def answer(
-        self, person: Person, place: Place, typed: Command | Unclear, id_: str
-    ) -> Reply:
+    def parse(self, text: str, verb: Verb | None = None) -> Read:
+        """Read what somebody typed, after the short command of `verb` if there is one."""
+
+    async def answer(self, person: Person, place: Place, typed: Read, id_: str) -> AnyReply:
         """Carry out or answer what somebody typed.
 
         Args:
@@ -131,7 +137,7 @@ class Commands(Protocol):
     async def why(self, person: Person, place: Place, deployment_id: str) -> Reply:
         """Return why a deployment was made."""
 
-    async def note(self, person: Person, what: str, reply: Reply) -> None:
+    async def note(self, person: Person, what: str, reply: AnyReply) -> None:
         """Record in the audit log that somebody was refused something, unless it just was."""
 
 

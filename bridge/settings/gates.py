@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.core.errors import Rejected
-from bridge.core.gates.freezes import DAYS, EXCEPTIONS, Allowed, At, Freeze, Window, read_at
+from bridge.core.gates.exceptions import EXCEPTIONS, Allowed
+from bridge.core.gates.freezes import DAYS, At, Freeze, Window, read_at
 from bridge.core.gates.times import read_duration, read_zone
 from bridge.ports.settings import AppPattern, Section, as_list
 

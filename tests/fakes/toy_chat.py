@@ -15,7 +15,6 @@ from pydantic import Field
 
 from bridge.core.access import Person
 from bridge.core.apps import App
-from bridge.core.chat.grammar import parse_chat
 from bridge.core.errors import BadSignature, Unreachable
 from bridge.core.previews.preview import Preview
 from bridge.ports.chats import ChatDoor, ChatParts, HttpAnswer, Place
@@ -49,7 +48,7 @@ class WalkieDoor:
 
     async def take(self, opened: None, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
         said = json.loads(body)
-        person, typed = Person(said["by"]), parse_chat(said["says"])
+        person, typed = Person(said["by"]), self.parts.commands.parse(said["says"])
         id_ = f"walkie-{said['number']}"
         reply = await self.parts.commands.answer(person, Place("101.1"), typed, id_)
         return HttpAnswer(200, type(reply).__name__)

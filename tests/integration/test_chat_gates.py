@@ -10,21 +10,8 @@ from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.apps import App, Rules
-from bridge.core.chat.gate_replies import (
-    ApprovalAsked,
-    ApprovalGiven,
-    ClosedGates,
-    FreezeDeclared,
-    FreezesEnded,
-    Lifted,
-    LockBusy,
-    LockKept,
-    LockReleased,
-    LockTaken,
-    MoreHolds,
-)
-from bridge.core.chat.grammar import parse_chat
-from bridge.core.chat.replies import Accepted, Denied, Reasons, Reply, Sorry
+from bridge.core.chat.gate_replies import ApprovalAsked, ApprovalGiven, Lifted, MoreHolds
+from bridge.core.chat.replies import Accepted, Denied, Reasons, Sorry
 from bridge.core.events import parse_command
 from bridge.core.gates.freezes import At, Freeze, Window
 from bridge.core.gates.locks import DAY
@@ -32,12 +19,15 @@ from bridge.core.gates.times import read_zone
 from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Identities
-from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.operations.commands import ChatCommands
+from bridge.operations.words import parse
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
-from bridge.ports.chats import Place
+from bridge.ports.chats import AnyReply, Place
 from bridge.ports.gates import CommitAt, Judging
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
+from bridge.views.gates import FreezeData, LockTaken, Unlocked
+from bridge.views.view import Lines, Table, View, plain
 from tests.fakes.journey import HEAD, ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
 
@@ -70,9 +60,9 @@ class Desk:
     inbox: SqliteInbox
     clock: ManualClock
 
-    async def say(self, typed: str, person: Person = ADA) -> Reply:
+    async def say(self, typed: str, person: Person = ADA) -> AnyReply:
         self.clock.now += 1
-        return await self.commands.answer(person, HERE, parse_chat(typed), f"id-{self.clock.now}")
+        return await self.commands.answer(person, HERE, parse(typed), f"id-{self.clock.now}")
 
     async def waits(self, app_: App = APPS[0], seq: int = 1, **facts: Any) -> Deployment:
         """Record a deployment, and let the gates judge it."""
@@ -125,6 +115,25 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Any:
     await inbox.stop()
 
 
+def listed(said: AnyReply) -> dict[str, list[str]]:
+    """Return the apps of deployments in a view's lists, by their titles."""
+    assert isinstance(said, View)
+    lists = [one for one in said.parts if isinstance(one, Lines)]
+    return {one.title: [plain(item.says[:1]) for item in one.items] for one in lists}
+
+
+def rows(said: AnyReply) -> list[list[str]]:
+    """Return what a view's tables have of each lock or freeze: the scope and the reason."""
+    assert isinstance(said, View)
+    named = [
+        {column.title: plain(cell) for column, cell in zip(one.columns, row.cells, strict=True)}
+        for one in said.parts
+        if isinstance(one, Table)
+        for row in one.rows
+    ]
+    return [[one.get("scope") or one["covers"], one["reason"]] for one in named]
+
+
 # ── locks ────────────────────────────────────────────────────────────────────
 
 
@@ -135,15 +144,15 @@ async def test_a_lock_says_what_it_holds_and_what_it_does_not_stop(desk: Desk) -
 
     said = await desk.say("lock shop for 2h moving the orders")
 
-    assert isinstance(said, LockTaken)
-    assert (said.lock.label, said.lock.owner, said.lock.name) == (
-        "project shop", "slack:U0ADA", "Ada",
-    )  # fmt: skip
-    assert said.lock.reason == "moving the orders"
-    assert said.lock.until == desk.clock.now + 7200
-    assert [one.id for one in said.affected.held] == [waiting.id]
-    assert [one.id for one in said.affected.going] == [going.id]
-    assert await desk.journal.locks() == [said.lock]
+    (lock,) = await desk.journal.locks()
+    assert (lock.label, lock.owner, lock.name) == ("project shop", "slack:U0ADA", "Ada")
+    assert (lock.reason, lock.until) == ("moving the orders", desk.clock.now + 7200)
+    assert isinstance(said, View)
+    assert isinstance(said.data, LockTaken)
+    assert (said.data.taken, said.data.not_stopped) == (True, (going.id,))
+    assert (said.data.label, said.data.reason) == (lock.label, lock.reason)
+    going_on = "Under way already: not stopped"
+    assert listed(said) == {"Held now": [waiting.app], going_on: [going.app]}
     assert await desk.audited() == [
         ("slack: Ada (U0ADA)", "lock", "project shop", "moving the orders")
     ]
@@ -154,8 +163,7 @@ async def test_what_the_owner_asked_for_is_not_held(desk: Desk) -> None:
 
     said = await desk.say("lock shop a release")
 
-    assert isinstance(said, LockTaken)
-    assert said.affected.held == ()
+    assert listed(said) == {}
 
 
 async def test_a_lock_of_somebody_else_is_named_and_can_be_stolen(desk: Desk) -> None:
@@ -163,11 +171,13 @@ async def test_a_lock_of_somebody_else_is_named_and_can_be_stolen(desk: Desk) ->
     busy = await desk.say('lock api "don\'t touch"', BOB)
     stolen = await desk.say("lock! api don't touch", BOB)
 
-    assert isinstance(busy, LockBusy)
-    assert (busy.lock.name, busy.lock.reason) == ("Ada", "a release")
-    assert busy.steal == "steal api don't touch"
-    assert isinstance(stolen, LockTaken)
-    assert stolen.before == busy.lock
+    assert isinstance(busy, View)
+    assert busy.refused
+    assert isinstance(busy.data, LockTaken)
+    assert (busy.data.taken, busy.data.name, busy.data.reason) == (False, "Ada", "a release")
+    assert [one.typed for one in busy.offers] == ["steal api don't touch"]
+    assert isinstance(stolen, View)
+    assert plain(stolen.notes[1]).startswith("Taken over. Ada had locked it since ")
     assert (await desk.journal.locks())[0].name == "Bob"
     assert [what for _, what, *_ in await desk.audited()] == ["steal", "lock"]
 
@@ -184,7 +194,7 @@ async def test_a_lock_needs_the_right_to_every_app_in_its_scope(desk: Desk) -> N
     assert isinstance(all_, Denied)
     assert "shop/web and other apps" in all_.why
     assert "vault" not in all_.why
-    assert isinstance(granted, LockTaken)
+    assert isinstance(granted, View)
     assert isinstance(stranger, Denied)
     assert [one.label for one in await desk.journal.locks()] == ["environment shop/staging"]
 
@@ -206,9 +216,11 @@ async def test_unlocking_needs_the_right_too_and_tells_whose_lock_it_was(desk: D
     own = await desk.say("unlock shop/web")
 
     assert isinstance(refused, Denied)
-    assert isinstance(other, LockReleased)
-    assert other.lock.name == "Ada"
-    assert isinstance(own, LockReleased)
+    for said in (other, own):
+        assert isinstance(said, View)
+        assert isinstance(said.data, Unlocked)
+        assert said.data.released is not None
+        assert said.data.released.name == "Ada"
     assert await desk.journal.locks() == []
 
 
@@ -217,7 +229,9 @@ async def test_who_unlocks_too_little_is_told_which_lock_holds(desk: Desk) -> No
 
     said = await desk.say("unlock api")
 
-    assert said == Sorry("shop/staging/api itself is not locked.", ("unlock project:shop",))
+    assert isinstance(said, View)
+    assert plain(said.head) == "shop/staging/api itself is not locked"
+    assert [one.typed for one in said.offers] == ["unlock project:shop"]
 
 
 @pytest.mark.parametrize(
@@ -243,9 +257,9 @@ async def test_what_can_not_be_is_named_with_the_rule(desk: Desk, typed: str, wh
 
 async def taken(desk: Desk, typed: str = "lock shop a release", person: Person = ADA) -> str:
     """Take a lock; return its key."""
-    reply = await desk.say(typed, person)
-    assert isinstance(reply, LockTaken)
-    return reply.lock.key
+    assert isinstance(await desk.say(typed, person), View)
+    (lock,) = await desk.journal.locks()
+    return lock.key
 
 
 async def test_a_lock_until_a_merge_is_taken_where_hosts_can_be_asked(desk: Desk) -> None:
@@ -268,10 +282,11 @@ async def test_a_reminder_is_settled_by_its_buttons(desk: Desk) -> None:
     key = await taken(desk)
 
     kept = await desk.commands.gates.keep(ADA, Place("D0ADA"), key)
-    assert isinstance(kept, LockKept)
-    assert kept.lock.remind_at == kept.lock.at + 7 * DAY
+    assert isinstance(kept, View)
+    (lock,) = await desk.journal.locks()
+    assert lock.remind_at == lock.at + 7 * DAY
     released = await desk.commands.gates.release(ADA, Place("D0ADA"), key)
-    assert isinstance(released, LockReleased)
+    assert isinstance(released, View)
     assert await desk.journal.locks() == []
 
     for click in (desk.commands.gates.keep, desk.commands.gates.release):
@@ -314,18 +329,20 @@ async def test_a_freeze_holds_also_ones_own_until_it_ends(desk: Desk) -> None:
 
     said = await desk.say("freeze all until 08:00 Europe/Berlin the database is down")
 
-    assert isinstance(said, FreezeDeclared)
-    assert said.zone == "Europe/Berlin"
-    assert said.freeze.until == 1_700_031_600.0  # Wed 2023-11-15 07:00 UTC
-    assert [one.id for one in said.affected.held] == [mine.id]
+    assert isinstance(said, View)
+    assert plain(said.notes[0]) == "Until Wed 2023-11-15 08:00 Europe/Berlin"
+    (declared,) = await desk.journal.freezes()
+    assert declared.until == 1_700_031_600.0  # Wed 2023-11-15 07:00 UTC
+    assert listed(said) == {"Held now": [mine.app]}
     assert (await desk.judged(APPS[1], mine.id)).state is State.HELD
 
     ended = await desk.say("unfreeze all")
     again = await desk.say("unfreeze all")
 
-    assert isinstance(ended, FreezesEnded)
-    assert [one.reason for one in ended.freezes] == ["the database is down"]
-    assert isinstance(again, Sorry)
+    assert isinstance(ended, View)
+    assert [one.reason for one in ended.data] == ["the database is down"]
+    assert isinstance(again, View)
+    assert plain(again.head) == "Nobody has frozen all apps by command"
 
 
 async def test_a_freeze_needs_the_right_to_lock(desk: Desk) -> None:
@@ -335,7 +352,8 @@ async def test_a_freeze_needs_the_right_to_lock(desk: Desk) -> None:
 
     assert isinstance(refused, Denied)
     assert refused.right is Right.LOCK
-    assert isinstance(granted, FreezeDeclared)
+    assert isinstance(granted, View)
+    assert isinstance(granted.data, FreezeData)
     assert isinstance(thawed, Denied)
     assert len(await desk.journal.freezes()) == 1
 
@@ -348,14 +366,14 @@ async def test_what_is_closed_is_listed_as_far_as_one_may_see(desk: Desk) -> Non
     ada, bob = await desk.say("locks"), await desk.say("locks", BOB)
     eve = await desk.say("locks", EVE)
 
-    assert isinstance(ada, ClosedGates)
-    assert isinstance(bob, ClosedGates)
-    assert [one.label for one in ada.locks] == ["shop/staging/api", "secret/vault"]
-    assert [one.freeze.reason for one in ada.freezes] == ["audit", "an incident"]
-    assert [one.label for one in bob.locks] == ["shop/staging/api"]
-    assert [one.freeze.reason for one in bob.freezes] == ["an incident"]
-    assert bob.freezes[0].apps == ("shop/staging/api", "shop/web")
-    assert eve == ClosedGates()
+    assert rows(ada) == [
+        ["shop/staging/api", "a release"],
+        ["secret/vault", "an audit"],
+        ["secret/vault", "audit"],
+        ["project shop", "an incident"],
+    ]
+    assert rows(bob) == [["shop/staging/api", "a release"], ["project shop", "an incident"]]
+    assert rows(eve) == []
 
 
 # ── approvals ────────────────────────────────────────────────────────────────
@@ -510,7 +528,7 @@ async def test_a_click_removes_the_lock_that_was_shown_and_no_other(desk: Desk) 
     now = (await desk.judged(APPS[1], held.id)).holds[0]
     refused = await gates.unlock(EVE, HERE, held.id, now.key)
     assert refused == Sorry("That deployment is gone, or you may not see its app.")
-    assert isinstance(await gates.unlock(ADA, HERE, held.id, now.key), LockReleased)
+    assert isinstance(await gates.unlock(ADA, HERE, held.id, now.key), View)
     gone = await gates.unlock(ADA, HERE, held.id, now.key)
     assert isinstance(gone, Sorry)
 

@@ -6,24 +6,24 @@ from pathlib import Path
 import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
-from bridge.core.chat.grammar import Command, Verb, parse_chat
+from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import (
     AppList,
     Denied,
     Identity,
     PreviewDone,
     PreviewList,
-    Reply,
     Sorry,
     Standing,
 )
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.acts import Act
 from bridge.core.previews.preview import as_preview
-from bridge.pipeline.feedback.chat_previews import ChatPreviews
-from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.operations.chat_previews import ChatPreviews
+from bridge.operations.commands import ChatCommands
+from bridge.operations.words import parse
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
-from bridge.ports.chats import Place
+from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, app, deployment
@@ -55,8 +55,8 @@ async def commands(
     await inbox.stop()
 
 
-async def say(commands: ChatCommands, typed: str) -> Reply:
-    return await commands.answer(ADA, Place("C1"), parse_chat(typed), "id-1")
+async def say(commands: ChatCommands, typed: str) -> AnyReply:
+    return await commands.answer(ADA, Place("C1"), parse(typed), "id-1")
 
 
 async def test_lists_of_apps_are_of_peoples_apps(commands: ChatCommands) -> None:
@@ -75,7 +75,7 @@ async def test_grants_of_a_channel_count_only_there(
     grant = Grant(("U0ADA",), frozenset({Right.DEPLOY}), (WEB.label,), ("C1",))
     previews = ChatPreviews("slack", journal, lambda: [WEB], Access([grant]), clock)
     one = await up(journal, WEB, 12)
-    typed = parse_chat("previews stop web#12")
+    typed = parse("previews stop web#12")
     assert isinstance(typed, Command)
 
     elsewhere = await previews.answer(ADA, Place("C2"), typed)
@@ -101,7 +101,7 @@ async def test_those_of_the_backend_are_listed_and_only_listed(
 
     listed = await previews.answer(ADA, Place("C1"), Command(Verb.PREVIEWS))
     assert listed == PreviewList((), native=(mine,))
-    typed = parse_chat("previews stop web#12")
+    typed = parse("previews stop web#12")
     assert isinstance(typed, Command)
     refused = await previews.answer(ADA, Place("C1"), typed)
     assert isinstance(refused, Sorry)

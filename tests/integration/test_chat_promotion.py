@@ -9,17 +9,17 @@ import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.apps import Rules
-from bridge.core.chat.grammar import parse_chat
-from bridge.core.chat.replies import Accepted, Denied, PromotionOffered, Reply, Sorry
+from bridge.core.chat.replies import Accepted, Denied, PromotionOffered, Sorry
 from bridge.core.events import Action, parse_command
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_for
+from bridge.operations.commands import ChatCommands
+from bridge.operations.words import parse
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.deploying.serving import Looks
-from bridge.pipeline.feedback.commands import ChatCommands
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
-from bridge.ports.chats import Place
+from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, app, deployment, source
@@ -46,8 +46,8 @@ class Desk:
     journal: SqlJournal
     inbox: SqliteInbox
 
-    async def say(self, typed: str, person: Person = ADA) -> Reply:
-        return await self.commands.answer(person, HERE, parse_chat(typed), "id-1")
+    async def say(self, typed: str, person: Person = ADA) -> AnyReply:
+        return await self.commands.answer(person, HERE, parse(typed), "id-1")
 
     async def made(self, seq: int, version: str, app_id: str = STAGING.id) -> Deployment:
         label = next(one.label for one in APPS if one.id == app_id)

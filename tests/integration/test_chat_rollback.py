@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
-from bridge.core.chat.grammar import parse_chat
-from bridge.core.chat.replies import Accepted, AppList, Denied, Reply, Sorry, WayBackFound
+from bridge.core.chat.replies import Accepted, AppList, Denied, Sorry, WayBackFound
 from bridge.core.events import Action, parse_command
 from bridge.core.lifecycle import Deployment, State
+from bridge.operations.commands import ChatCommands
+from bridge.operations.words import parse
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.deploying.serving import Looks
-from bridge.pipeline.feedback.commands import ChatCommands
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
-from bridge.ports.chats import Place
+from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app, deployment
@@ -38,8 +38,8 @@ class Desk:
     backend: FakeBackend
     clock: ManualClock
 
-    async def say(self, typed: str, person: Person = ADA) -> Reply:
-        return await self.commands.answer(person, HERE, parse_chat(typed), "id-1")
+    async def say(self, typed: str, person: Person = ADA) -> AnyReply:
+        return await self.commands.answer(person, HERE, parse(typed), "id-1")
 
     async def made(self, seq: int, version: str, state: State = State.DONE) -> Deployment:
         self.clock.now += 10

@@ -18,7 +18,7 @@ from bridge.core.errors import Rejected
 from bridge.core.holds import Proposal
 from bridge.core.lifecycle import State
 from bridge.core.people import Identities
-from bridge.pipeline.feedback.commands import ChatCommands
+from bridge.operations.commands import ChatCommands
 from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.githosts import Pages

@@ -29,6 +29,7 @@ from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
 from bridge.core.lifecycle import Change, Deployment, State, Verdict
 from bridge.core.pins import pin_for
+from bridge.operations.words import usages
 from bridge.pipeline.deploying.rollback_plan import Plan
 from bridge.ports.outcomes import Explained
 from tests.scenes.shop import (
@@ -266,9 +267,9 @@ GRANT = granting(ADA, Right.DEPLOY, WEB.label)
 
 def replied() -> Iterator[tuple[str, Scene]]:
     """What the door says by itself."""
-    yield "help", help_about
-    for command in HELP:
-        yield f"help_{command}", partial(help_about, command)
+    yield "help", lambda: help_about(None, usages())
+    for one in (*HELP, *usages()):
+        yield f"help_{one.name}", partial(help_about, one.name, usages())
     rights = {"view": ["shop/web", "shop/staging/api", "site/docs"], "deploy": ["shop/web"]}
     rights["cancel"], rights["configure"] = ["shop/web"], []
     yield "whoami", lambda: whoami("Ada Lovelace", rights, 3)

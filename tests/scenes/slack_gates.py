@@ -11,26 +11,29 @@ from bridge.chats.slack.gates import override_view
 from bridge.chats.slack.render import outgoing
 from bridge.core.access import Right
 from bridge.core.apps import App
+from bridge.core.chat.calls import Call
 from bridge.core.chat.gate_replies import (
-    Affected,
     ApprovalAsked,
     ApprovalGiven,
-    ClosedGates,
-    FreezeDeclared,
-    FreezeNow,
-    FreezesEnded,
-    GateReply,
     Lifted,
-    LockBusy,
-    LockKept,
-    LockReleased,
-    LockTaken,
     MoreHolds,
 )
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.locks import Lock, PullRef
+from bridge.core.gates.locks import EVERYTHING, Lock, PullRef
 from bridge.core.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import Deployment
+from bridge.ports.chats import AnyReply
+from bridge.views.gates import (
+    Affected,
+    FreezeNow,
+    lock_busy,
+    lock_kept,
+    lock_released,
+    lock_taken,
+    locks,
+    thawed,
+)
+from bridge.views.gates import frozen as frozen_view
 
 Scene = Callable[[], Message | dict[str, Any]]
 
@@ -125,24 +128,26 @@ def gate_scenes(
         hard, hard_held: deployments that are hard to keep in form.
     """
 
-    def said(reply: GateReply) -> Scene:
+    def said(reply: AnyReply) -> Scene:
         return lambda: outgoing(reply, links).message
 
     affected = Affected((running,), (held(LOCK),))
     ours = replace(LOCKED, owner="slack:U0123ABCD", name="Ada Lovelace", at=NOON)
     endless = replace(ours, scope="all", label="all apps", until=None, reason="an incident")
-    yield "lock", said(LockTaken(ours, affected, zone="Europe/Berlin"))
-    yield "lock_without_end", said(LockTaken(endless, Affected()))
-    yield "lock_stolen", said(LockTaken(ours, Affected(), before=LOCKED))
-    yield "lock_renewed", said(LockTaken(ours, Affected(), before=ours))
-    yield "lock_busy", said(LockBusy(LOCKED, "steal shop for 2h a hotfix of the checkout"))
-    yield "unlock", said(LockReleased(LOCKED))
+    yield "lock", said(lock_taken(ours, affected, zone="Europe/Berlin"))
+    yield "lock_without_end", said(lock_taken(endless, Affected()))
+    yield "lock_stolen", said(lock_taken(ours, Affected(), before=LOCKED))
+    yield "lock_renewed", said(lock_taken(ours, Affected(), before=ours))
+    typed = "steal shop for 2h a hotfix of the checkout"
+    steal = Call("lock", {}, typed)
+    yield "lock_busy", said(lock_busy(LOCKED, steal))
+    yield "unlock", said(lock_released(LOCKED))
     merging = replace(ours, until=None, merge=PullRef("github", "my-org/shop", 482))
-    yield "lock_until_merge", said(LockTaken(merging, affected))
+    yield "lock_until_merge", said(lock_taken(merging, affected))
     yield "lock_ended", lambda: ended_message(merging, "my-org/shop#482 is merged")
     yield "lock_reminder", lambda: reminder(endless, 3, mine=True)
     yield "lock_reminder_in_channel", lambda: reminder(replace(merging, until=NOON), 0, mine=False)
-    yield "lock_kept", said(LockKept(replace(endless, remind_at=NOON + 7 * 86_400)))
+    yield "lock_kept", said(lock_kept(replace(endless, remind_at=NOON + 7 * 86_400)))
     frozen = Freeze(
         "freeze-1",
         (),
@@ -155,15 +160,15 @@ def gate_scenes(
     )
     open_ended = replace(frozen, until=None)
     weekend = Freeze("weekend", ("shop/**",), "no releases over the weekend", at=NOON)
-    yield "freeze", said(FreezeDeclared(frozen, affected, "Europe/Berlin"))
-    yield "freeze_without_end", said(FreezeDeclared(open_ended, Affected()))
-    yield "unfreeze", said(FreezesEnded("all apps", (frozen, open_ended)))
+    yield "freeze", said(frozen_view(frozen, affected, "Europe/Berlin", NOON))
+    yield "freeze_without_end", said(frozen_view(open_ended, Affected(), "", NOON))
+    yield "unfreeze", said(thawed(EVERYTHING, (frozen, open_ended), NOON))
     closed = (
-        FreezeNow(frozen, frozen.until, ("shop/web", "site/docs")),
-        FreezeNow(weekend, NOON + 86_400, ("shop/web", "shop/staging/api")),
+        FreezeNow(frozen, (NOON, frozen.until), ("shop/web", "site/docs")),
+        FreezeNow(weekend, (NOON, NOON + 86_400), ("shop/web", "shop/staging/api")),
     )
-    yield "locks", said(ClosedGates((LOCKED, endless), closed))
-    yield "locks_none", said(ClosedGates())
+    yield "locks", said(locks((LOCKED, endless), closed))
+    yield "locks_none", said(locks((), ()))
     given = ("Grace Hopper",)
     waits = held(APPROVAL, LOCK)
     yield "approval_asked", said(ApprovalAsked(waits, web, PROPOSAL))
@@ -184,15 +189,15 @@ def gate_scenes(
     hard_lock = replace(LOCKED, label=hostile, scope=f"project/{hostile}", name=hostile)
     hard_lock = replace(hard_lock, reason=f"{hostile} NPM_TOKEN=npm_0123456789abcdefghijABCDEFGHIJ")
     many_held = Affected((hard,) * 9, (hard_held,) * 9)
-    yield "lock_hardest", said(LockTaken(hard_lock, many_held, before=LOCKED))
+    yield "lock_hardest", said(lock_taken(hard_lock, many_held, before=LOCKED))
     hard_merge = replace(hard_lock, merge=PullRef("github", hostile, 10**15))
     yield "lock_reminder_hardest", lambda: reminder(hard_merge, 10**9, mine=False)
     yield "lock_ended_hardest", lambda: ended_message(hard_merge, f"{hostile * 9} is merged")
-    yield "lock_busy_hardest", said(LockBusy(hard_lock, f"steal {hostile}"))
+    yield "lock_busy_hardest", said(lock_busy(hard_lock, Call("lock", {}, f"steal {hostile}")))
     hard_freeze = replace(frozen, label=hostile, by=hostile, reason=hostile * 9)
-    yield "freeze_hardest", said(FreezeDeclared(hard_freeze, many_held))
-    lots = FreezeNow(replace(hard_freeze, by=""), None, (hostile,) * 90)
-    yield "locks_hardest", said(ClosedGates((hard_lock,) * 90, (lots,) * 90))
+    yield "freeze_hardest", said(frozen_view(hard_freeze, many_held, "", NOON))
+    lots = FreezeNow(replace(hard_freeze, by=""), (NOON, None), (hostile,) * 90)
+    yield "locks_hardest", said(locks((hard_lock,) * 90, (lots,) * 90))
     worst = ApprovalGiven(hard_held, hostile, True, (hostile,) * 90, 9, hard_held.holds)
     yield "approval_hardest", said(worst)
     yield "override_hardest", said(Lifted(hard_held, hard_held.holds, hostile * 9))

@@ -54,6 +54,7 @@ from bridge.core.roles import Role
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import PROCEDURES, Api, Streaming
 from bridge.githosts import HOSTS
+from bridge.operations.words import usages
 from bridge.pipeline.deploying.rollback_plan import Plan
 from bridge.ports.checks import NAMES
 from bridge.ports.figures import Ended, InboxFigures, JournalFigures
@@ -499,6 +500,7 @@ def of_words() -> Lines:
     found |= {f"role {one}": "" for one in Role}
     found |= {f"check {one}": says for one, says in NAMES.items()}
     found |= {f"chat {verb}": usage for verb, usage in USAGE.items()}
+    found |= {f"chat {one.name}": one.usage for one in usages()}
     return found | {f"exit code {code}": meaning for code, meaning in EXIT_CODES.items()}
 
 

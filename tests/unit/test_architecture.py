@@ -1,10 +1,10 @@
 """The floor plan of the design, held over the imports: arrows only point down.
 
-    cli → app → console → web → pipeline → ports → core
+    cli → app → console → web → operations → pipeline → ports → views → core
     githosts, backends, chats, storage, durable, outbound → ports, core
     githosts, chats → oauth → ports, core
     settings → githosts, backends, chats, oauth (their maps alone), ports, core
-    console → chats (the facts of their cards)
+    console → chats (the facts of their cards); console, chats, operations → views
     web, embedded → listening; whatever connects → connecting
     embedded → connecting, core.errors: a house of its own, reached over HTTP
 
@@ -27,6 +27,8 @@ ADAPTERS = {"githosts", "backends", "chats", "storage", "durable", "outbound"}
 BELOW_APP = {
     "console",
     "web",
+    "operations",
+    "views",
     "pipeline",
     "ports",
     "core",
@@ -42,17 +44,19 @@ MAY_IMPORT = {
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
     "settings": {"githosts", "backends", "chats", "oauth", "ports", "core"},  # their sections
-    "console": {"web", "pipeline", "chats", "listening", "ports", "core"},
+    "console": {"web", "operations", "pipeline", "chats", "listening", "ports", "views", "core"},
     "web": {"pipeline", "listening", "ports", "core"},
+    "operations": {"pipeline", "ports", "views", "core"},
     "pipeline": {"ports", "core"},
     **{adapter: {"connecting", "ports", "core"} for adapter in ADAPTERS},
     "githosts": {"oauth", "connecting", "ports", "core"},  # whose people sign in
-    "chats": {"oauth", "connecting", "ports", "core"},
+    "chats": {"oauth", "connecting", "ports", "views", "core"},
     "oauth": {"connecting", "ports", "core"},
     "embedded": {"listening", "connecting", "core"},
     "listening": set[str](),
     "connecting": set[str](),
-    "ports": {"core"},
+    "ports": {"views", "core"},
+    "views": {"core"},
     "core": set[str](),
 }
 """Which layers each may import besides itself; only `cli` and `app` see the settings."""

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from bridge.backends.dokploy import answers
 from bridge.chats.slack import mrkdwn
 from bridge.cli import show
-from bridge.core.decision import one_line
-from bridge.core.log_text import cut, end_of, escaped, lines_of, marked, news, shorten
+from bridge.core.log_text import cut, end_of, escaped, lines_of, marked, news, one_line, shorten
 from bridge.githosts import answers as host_answers
 from bridge.githosts import markdown
 from tests.worlds.rows import each_row

@@ -16,9 +16,9 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Policy
 from bridge.core.events import Asked, parse_command
 from bridge.core.lifecycle import Deployment
+from bridge.operations.commands import ChatCommands
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.pipeline.deploying.config_drafts import ConfigDrafts
-from bridge.pipeline.feedback.commands import ChatCommands
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.ports.outcomes import Audited
 from bridge.storage.engines import sqlite_engine

@@ -22,7 +22,7 @@ from bridge.chats.discord.posts import Channel, MessageCursor
 from bridge.chats.discord.settings import Webhook
 from bridge.chats.facts.card import Channels
 from bridge.chats.facts.text import NOTHING
-from bridge.core.chat.gate_replies import typed_scope
+from bridge.core.gates.locks import typed_scope
 from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
 from bridge.ports.clock import Clock
@@ -53,7 +53,7 @@ class LockPlans:
         place = {
             "webhook": name,
             "label": news.lock.label,
-            "typed": typed_scope(news.lock).strip('"'),
+            "typed": typed_scope(news.lock.scope, news.lock.label).strip('"'),
             "says": news.lock.says,
             "name": news.lock.name,
             "reason": news.lock.reason,

@@ -16,7 +16,6 @@ from bridge.chats.facts.proposal import (
     first_line,
     proposal_of,
     proposed_of,
-    version_of,
 )
 from bridge.chats.facts.text import Phrase, Text, clean, clean_lines
 from bridge.core.apps import App, environment_of
@@ -38,6 +37,7 @@ from bridge.core.lifecycle import (
 )
 from bridge.core.masking import redact
 from bridge.core.rules import label_matches
+from bridge.views.deployments import version_of
 
 _VERDICTS = {
     State.WAITING: "waits for its turn",

@@ -69,14 +69,6 @@ def proposal_of(deployment: Deployment) -> Proposal | None:
     return proposal_in(deployment.holds) if deployment.state is State.HELD else None
 
 
-def version_of(deployment: Deployment) -> tuple[str | None, str | None]:
-    """Return the commit and message of what is live, would be approved, or was pushed."""
-    proposal = proposal_of(deployment)
-    if proposal is not None:
-        return proposal.commit, proposal.message
-    return deployment.deployed_commit or deployment.commit, deployment.message
-
-
 def first_line(message: str | None) -> str:
     """Return the first non-empty line of a commit's message."""
     return next((line for line in (message or "").splitlines() if clean(line)), "")

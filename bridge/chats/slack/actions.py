@@ -16,18 +16,18 @@ from bridge.chats.slack.workspace import Parts, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import of_people
 from bridge.core.chat.gate_replies import MoreHolds
-from bridge.core.chat.grammar import Command, Verb, parse_chat
-from bridge.core.chat.replies import AppList, Configure, Denied, Reply, Sorry
+from bridge.core.chat.grammar import Command, Verb
+from bridge.core.chat.replies import AppList, Configure, Denied, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.acts import Act
-from bridge.ports.chats import LogTail, Place
+from bridge.ports.chats import AnyReply, LogTail, Place
 
 LONGEST_OBJECTION = 1000
 
 Body = dict[str, Any]
-Work = Callable[[Parts, Body], Coroutine[Any, Any, Reply]]
+Work = Callable[[Parts, Body], Coroutine[Any, Any, AnyReply]]
 
 PICKED = {
     names.PICK_DEPLOY: (Right.DEPLOY, Action.DEPLOY),
@@ -91,7 +91,7 @@ def _button(parts: Parts, work: Work, *, replaces: bool = False) -> Callable[...
     return on_click
 
 
-async def _noted(parts: Parts, body: Body, work: Work) -> Reply:
+async def _noted(parts: Parts, body: Body, work: Work) -> AnyReply:
     reply = await work(parts, body)
     what = str(body["actions"][0].get("action_id"))
     parts.background.start(parts.commands.note(await parts.person(body), what, reply), "audit")
@@ -116,7 +116,7 @@ async def _tell(parts: Parts, body: Body, task: Any, *, replaces: bool) -> None:
 
 
 def _of_deployment(action: Action) -> Work:
-    async def work(parts: Parts, body: Body) -> Reply:
+    async def work(parts: Parts, body: Body) -> AnyReply:
         deployment = await parts.journal.deployment(value_of(body))
         if deployment is None:
             return Sorry("That app is gone, or you may not see it.")
@@ -134,7 +134,7 @@ async def _sees(parts: Parts, body: Body, deployment: Deployment) -> bool:
 
 
 def _of_app(action: Action) -> Work:
-    async def work(parts: Parts, body: Body) -> Reply:
+    async def work(parts: Parts, body: Body) -> AnyReply:
         return await _ask(parts, body, action, value_of(body))
 
     return work
@@ -142,27 +142,27 @@ def _of_app(action: Action) -> Work:
 
 async def _ask(
     parts: Parts, body: Body, action: Action, app_id: str, deployment: str = ""
-) -> Reply:
+) -> AnyReply:
     id_ = await parts.clicks.id_of(body)
     person = await parts.person(body)
     place = place_of(body)
     return await parts.commands.ask(person, place, action, app_id, id_, deployment=deployment)
 
 
-async def _provider(parts: Parts, body: Body) -> Reply:
+async def _provider(parts: Parts, body: Body) -> AnyReply:
     return await run(parts, body, Command(Verb.PROVIDER, value_of(body)), "")
 
 
-async def _way_back(parts: Parts, body: Body) -> Reply:
+async def _way_back(parts: Parts, body: Body) -> AnyReply:
     return await parts.commands.way_back(await parts.person(body), place_of(body), value_of(body))
 
 
-async def _way_back_to(parts: Parts, body: Body) -> Reply:
+async def _way_back_to(parts: Parts, body: Body) -> AnyReply:
     person, place = await parts.person(body), place_of(body)
     return await parts.commands.way_back(person, place, value_of(body), to_it=True)
 
 
-async def _roll_back(parts: Parts, body: Body) -> Reply:
+async def _roll_back(parts: Parts, body: Body) -> AnyReply:
     way, to, served = rollback.read_value(value_of(body))
     deployment = await parts.journal.deployment(to)
     if deployment is None:
@@ -172,23 +172,23 @@ async def _roll_back(parts: Parts, body: Body) -> Reply:
     return await parts.commands.ask(*asked, deployment=to, way=way, served=served)
 
 
-async def _promote(parts: Parts, body: Body) -> Reply:
+async def _promote(parts: Parts, body: Body) -> AnyReply:
     way, version, app_id = promotion.read_value(value_of(body))
     person, id_ = await parts.person(body), await parts.clicks.id_of(body)
     asked = (person, place_of(body), Action.DEPLOY, app_id, id_)
     return await parts.commands.ask(*asked, deployment=version, way=way)
 
 
-async def _why(parts: Parts, body: Body) -> Reply:
+async def _why(parts: Parts, body: Body) -> AnyReply:
     return await parts.commands.why(await parts.person(body), place_of(body), value_of(body))
 
 
-async def _suggested(parts: Parts, body: Body) -> Reply:
+async def _suggested(parts: Parts, body: Body) -> AnyReply:
     id_ = await parts.clicks.id_of(body)
-    return await run(parts, body, parse_chat(value_of(body)), id_)
+    return await run(parts, body, parts.commands.parse(value_of(body)), id_)
 
 
-async def _page(parts: Parts, body: Body) -> Reply:
+async def _page(parts: Parts, body: Body) -> AnyReply:
     page, typed = answers.read_page(value_of(body))
     reply = await run(parts, body, Command(Verb.APPS, rest=typed or None), "")
     if isinstance(reply, AppList):
@@ -227,20 +227,20 @@ async def _show_log(parts: Parts, body: Body) -> None:
 # ── held deployments ─────────────────────────────────────────────────────────
 
 
-async def _approve(parts: Parts, body: Body) -> Reply:
+async def _approve(parts: Parts, body: Body) -> AnyReply:
     deployment, commit = gates.read_value(value_of(body))
     person = await parts.person(body)
     return await parts.commands.gates.approve(person, place_of(body), deployment, commit)
 
 
-async def _unlock(parts: Parts, body: Body) -> Reply:
+async def _unlock(parts: Parts, body: Body) -> AnyReply:
     deployment, key = gates.read_value(value_of(body))
     person = await parts.person(body)
     return await parts.commands.gates.unlock(person, place_of(body), deployment, key)
 
 
 def _of_preview(act: Act) -> Work:
-    async def work(parts: Parts, body: Body) -> Reply:
+    async def work(parts: Parts, body: Body) -> AnyReply:
         preview, commit = previews.read_value(value_of(body))
         person, place = await parts.person(body), place_of(body)
         return await parts.commands.previews.act(person, place, act, preview, commit)
@@ -290,7 +290,7 @@ def _overridden(parts: Parts) -> Callable[..., Awaitable[Any]]:
     return on_submit
 
 
-async def _lift(parts: Parts, body: Body) -> Reply:
+async def _lift(parts: Parts, body: Body) -> AnyReply:
     view = body["view"]
     asking, person = gates.read_asking(view), await parts.person(body)
     reply = await parts.commands.gates.lift(
@@ -300,7 +300,7 @@ async def _lift(parts: Parts, body: Body) -> Reply:
     return reply
 
 
-async def _sorry_if_not(work: Coroutine[Any, Any, Reply]) -> Reply:
+async def _sorry_if_not(work: Coroutine[Any, Any, AnyReply]) -> AnyReply:
     """Return a dialog's reply; what the bridge can't do is one as well."""
     try:
         return await work
@@ -343,7 +343,7 @@ def _picked(parts: Parts, callback_id: str) -> Callable[..., Awaitable[Any]]:
     return on_submit
 
 
-async def _submitted(parts: Parts, body: Body, callback_id: str) -> Reply:
+async def _submitted(parts: Parts, body: Body, callback_id: str) -> AnyReply:
     """Carry out the picked action."""
     view = body["view"]
     _, action = PICKED[callback_id]
@@ -363,7 +363,7 @@ async def _submitted(parts: Parts, body: Body, callback_id: str) -> Reply:
     return reply
 
 
-def _objection(reply: Reply) -> str:
+def _objection(reply: AnyReply) -> str:
     """Return what prevents it, as text for the dialog; "" if nothing does."""
     if isinstance(reply, Denied):
         why = f"{reply.why} These lines of bridge.yaml would grant it:\n{reply.lines}"
@@ -372,13 +372,13 @@ def _objection(reply: Reply) -> str:
 
 
 async def _tell_late(parts: Parts, body: Body, task: Any) -> None:
-    reply: Reply = await task
+    reply: AnyReply = await task
     if isinstance(reply, Configure):  # the dialog is closed
         reply = Sorry("That took too long: open it again.")
     await _tell_picked(parts, body, reply)
 
 
-async def _tell_picked(parts: Parts, body: Body, reply: Reply) -> None:
+async def _tell_picked(parts: Parts, body: Body, reply: AnyReply) -> None:
     """Report what no card shows, where the dialog was opened; the dialog itself is closed."""
     channel = _opened_in(body["view"]).channel
     message = outgoing(reply, parts.links, {channel} - {""})

@@ -14,9 +14,11 @@ from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.workspace import Parts, names_of, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import App
-from bridge.core.chat.grammar import Command, Unclear, Verb, parse_chat, written
-from bridge.core.chat.replies import Configure, Pick, Reply, Sorry
+from bridge.core.chat.calls import Call
+from bridge.core.chat.grammar import Command, Read, Unclear, Verb, written
+from bridge.core.chat.replies import Configure, Pick, Sorry
 from bridge.core.errors import BridgeError, Refused, Rejected
+from bridge.ports.chats import AnyReply
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ PICKERS = {
 
 
 async def reply_to(
-    parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, Reply]
+    parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, AnyReply]
 ) -> Outgoing | None:
     """Complete a reply; return the message to show, or None if a dialog was opened."""
     try:
@@ -131,7 +133,7 @@ def register(bolt: Any, parts: Parts) -> None:
 
 def _handler(parts: Parts, verb: Verb | None) -> Callable[..., Any]:
     async def on_command(ack: Any, body: dict[str, Any]) -> Any:
-        typed = parse_chat(str(body.get("text") or ""), verb)
+        typed = parts.commands.parse(str(body.get("text") or ""), verb)
         id_ = one_time("command", body.get("trigger_id"), body.get("user_id"), written_down(typed))
         work = reply_to(parts, body, run(parts, body, typed, id_))
         task = await parts.background.in_time(work, "command")
@@ -144,18 +146,28 @@ def _handler(parts: Parts, verb: Verb | None) -> Callable[..., Any]:
     return on_command
 
 
-async def run(parts: Parts, body: dict[str, Any], typed: Command | Unclear, id_: str) -> Reply:
+async def run(parts: Parts, body: dict[str, Any], typed: Read, id_: str) -> AnyReply:
     """Carry out or answer the typed command."""
     person = await parts.person(body)
     reply = await parts.commands.answer(person, place_of(body), typed, id_)
-    what = str(typed.verb) if isinstance(typed, Command) else "unclear"
+    what = _what(typed)
     parts.background.start(parts.commands.note(person, what, reply), "audit")
     return reply
 
 
-def written_down(typed: Command | Unclear) -> str:
+def _what(typed: Read) -> str:
+    match typed:
+        case Command(verb=verb):
+            return str(verb)
+        case Call(name=name):
+            return name
+        case Unclear():
+            return "unclear"
+
+
+def written_down(typed: Read) -> str:
     """Return the typed text, as part of an id."""
-    return written(typed) if isinstance(typed, Command) else typed.why
+    return typed.why if isinstance(typed, Unclear) else written(typed)
 
 
 async def _follow(parts: Parts, body: dict[str, Any], task: Any) -> None:
@@ -225,12 +237,12 @@ async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
     await open_view(parts, body, view)
 
 
-async def _unnamed(parts: Parts, body: dict[str, Any], verb: Verb) -> Reply:
+async def _unnamed(parts: Parts, body: dict[str, Any], verb: Verb) -> AnyReply:
     person = await parts.person(body)
     return await parts.commands.answer(person, place_of(body), Command(verb), "")
 
 
-async def _now(reply: Reply) -> Reply:
+async def _now(reply: AnyReply) -> AnyReply:
     return reply
 
 

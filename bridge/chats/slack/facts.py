@@ -7,7 +7,7 @@ from bridge.chats.facts import card
 from bridge.chats.facts.card import NOTE, Commit, Ref
 from bridge.chats.facts.links import APP_NAME, Around, Links, Place
 from bridge.chats.facts.links import places_of as all_places
-from bridge.chats.facts.proposal import FIRST_LINE, PERSON, version_of
+from bridge.chats.facts.proposal import FIRST_LINE, PERSON
 from bridge.chats.facts.proposal import first_line as first_line_of
 from bridge.chats.facts.text import Phrase, Text
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, prose
@@ -17,6 +17,7 @@ from bridge.core.health.fate import Fate, Now
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import shown_branch
+from bridge.views.deployments import version_of
 
 ICONS = {
     State.WAITING: ":hourglass_flowing_sand:",
@@ -32,7 +33,6 @@ ICONS = {
     State.SUPERSEDED: ":fast_forward:",
     State.UNKNOWN: ":question:",
 }
-
 
 PAST = {Now.ROLLED_BACK: ":leftwards_arrow_with_hook:", Now.UNKNOWN: ":question:"}
 """Icons of what was live; all others have a ticked box."""

@@ -1,122 +1,104 @@
 """Help about the commands, and what a person may do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from bridge.chats.slack.answers import COMMAND
 from bridge.chats.slack.blocks import Block, Message, context, section
 from bridge.chats.slack.mrkdwn import NOTHING, escape
-from bridge.core.chat.grammar import SCOPES
+from bridge.core.chat.replies import Usage
 
 MOST_NAMED = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Help:
-    """Describe a command and its syntax, as our own mrkdwn."""
-
-    usage: str
-    does: str
-    more: str = ""
-
-
-HELP: Mapping[str, Help] = {
-    "deploy": Help(
+HELP: Sequence[Usage] = (
+    Usage(
+        "deploy",
         "deploy APP[@BRANCH] [at TIME]",
         "deploys the head of the app's branch",
         "The backend builds the branch that the app is configured with; `@BRANCH` only checks"
         " that it is the one you mean. Without APP you pick one. With `at 22:00 Europe/Berlin` it"
         " is held until then; without a zone, the time is in UTC.",
     ),
-    "redeploy": Help(
+    Usage(
+        "redeploy",
         "redeploy APP",
         "builds the existing checkout again, and fetches nothing",
     ),
-    "rollback": Help(
+    Usage(
+        "rollback",
         "rollback APP [VERSION]",
         "goes back to the healthy version before, or to another one",
         "VERSION is a commit, a tag, an image or a deployment's number. You see how it is done and"
         " what it does not restore before anything happens. Afterwards the app is locked.",
     ),
-    "promote": Help(
+    Usage(
+        "promote",
         "promote APP from APP",
         "brings the version that runs in the second app to the first",
         "An image is deployed as it is; a commit is built again, which needs a pinned app. You see"
         " what is new before anything happens.",
     ),
-    "cancel": Help(
+    Usage(
+        "cancel",
         "cancel APP",
         "cancels what waits, and what runs if the backend can",
         "What is live stays live.",
     ),
-    "status": Help(
+    Usage(
+        "status",
         "status [APP]",
         "shows the state of an app, or of all",
     ),
-    "history": Help("history APP", "lists an app's newest deployments"),
-    "why": Help(
+    Usage("history", "history APP", "lists an app's newest deployments"),
+    Usage(
+        "why",
         "why APP [COMMIT]",
         "explains why pushes did or did not deploy an app",
         "With a commit, only for that commit.",
     ),
-    "apps": Help("apps [FILTER]", "lists the apps that you may see"),
-    "provider": Help(
+    Usage("apps", "apps [FILTER]", "lists the apps that you may see"),
+    Usage(
+        "provider",
         "provider APP",
         "configures an app's source, trigger and build",
         "You see what changes before anything is saved, and can undo it.",
     ),
-    "lock": Help(
-        "lock SCOPE [for 2h] REASON",
-        "holds all deployments but your own",
-        f"{SCOPES} Your own next command `lock` renews it. `until fri 18:00 Europe/Berlin` instead"
-        " of `for 2h` names the end, `until merge of #12` the pull request with which it ends;"
-        " without any it holds until it is unlocked, and you are reminded daily.",
-    ),
-    "steal": Help(
-        "steal SCOPE [for 2h] REASON",
-        "takes over a lock that somebody else has",
-        "`lock!` does the same.",
-    ),
-    "unlock": Help("unlock SCOPE", "removes a lock, whoever has it"),
-    "locks": Help("locks", "lists what is locked or frozen"),
-    "freeze": Help(
-        "freeze SCOPE [until 18:00] REASON",
-        "holds all deployments, also your own",
-        f"{SCOPES} A time without a zone is in UTC: `until 18:00 Europe/Berlin` names one.",
-    ),
-    "unfreeze": Help("unfreeze SCOPE", "ends the freezes of that scope by this command"),
-    "approve": Help(
+    Usage(
+        "approve",
         "approve APP [COMMIT]",
         "shows the commit that a held deployment would build, to approve it",
         "With a commit, approves it at once if it is still that one. Nobody approves what they"
         " wrote or asked for.",
     ),
-    "override": Help(
+    Usage(
+        "override",
         "override APP REASON",
         "deploys in spite of everything that holds the app now",
         "The reason is kept. What begins to hold it later still does.",
     ),
-    "previews": Help(
+    Usage(
+        "previews",
         "previews [APP]",
         "lists the previews of pull requests",
         "`previews stop PREVIEW` removes one, `previews extend PREVIEW` keeps it or starts it"
         " again, `previews approve PREVIEW COMMIT` has exactly that commit of a fork built."
         " PREVIEW is the app and the number of the pull request, e.g. `shop/web#12`.",
     ),
-    "whoami": Help("whoami", "shows who you are here, and what you may do"),
-    "help": Help("help [COMMAND]", "explains a command"),
-}
-"""By command, in the order in which help lists them."""
+    Usage("whoami", "whoami", "shows who you are here, and what you may do"),
+    Usage("help", "help [COMMAND]", "explains a command"),
+)
+"""The commands that are no operations, in the order in which help lists them."""
 
 SHORT = ("deploy", "redeploy", "cancel", "provider")
 """Commands that also exist on their own, such as `/deploy APP`."""
 
 
-def help_about(command: str | None = None) -> Message:
+def help_about(command: str | None = None, operations: Sequence[Usage] = ()) -> Message:
     """Return help for all commands, or for one; for all if there is no such command."""
-    one = HELP.get(command or "")
-    if one is None or command is None:
-        return _all_commands()
+    known = (*HELP, *operations)
+    one = next((one for one in known if one.name == command), None)
+    if one is None:
+        return _all_commands(known)
     usage = f"`{COMMAND} {one.usage}`"
     lines = [f"{usage}  {one.does}."]
     if one.more:
@@ -127,12 +109,12 @@ def help_about(command: str | None = None) -> Message:
     return Message(f"{COMMAND} {one.usage}: {one.does}", tuple(blocks))
 
 
-def _all_commands() -> Message:
-    lines = [f"`{COMMAND} {one.usage}`  {one.does}" for one in HELP.values()]
+def _all_commands(known: Sequence[Usage]) -> Message:
+    lines = [f"`{COMMAND} {one.usage}`  {one.does}" for one in known]
     short = ", ".join(f"`/{command}`" for command in SHORT)
     names_ = "APP is a name such as `shop/web`, or the start of one if only one app fits."
     blocks = (section("\n".join(lines)), context(f"Short: {short}. {names_}"))
-    return Message(f"{COMMAND} {' | '.join(HELP)}", blocks)
+    return Message(f"{COMMAND} {' | '.join(one.name for one in known)}", blocks)
 
 
 def whoami(who: str, rights: Mapping[str, Sequence[str]], apps: int) -> Message:

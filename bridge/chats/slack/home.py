@@ -45,11 +45,10 @@ from bridge.chats.slack.workspace import Parts
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, of_people
 from bridge.core.chat.grammar import Command, Verb
-from bridge.core.chat.replies import Reply
 from bridge.core.events import Action
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
-from bridge.ports.chats import Place
+from bridge.ports.chats import AnyReply, Place
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import ABOUT_ANYTHING, Cursor, Subscription
 
@@ -385,11 +384,11 @@ async def _tell(parts: Parts, body: Body, task: Any) -> None:
         await parts.client.call("chat.postMessage", channel=user, **message.message.body())
 
 
-async def _new(parts: Parts, body: Body) -> Reply:
+async def _new(parts: Parts, body: Body) -> AnyReply:
     return await parts.commands.answer(await parts.person(body), NOWHERE, Command(Verb.DEPLOY), "")
 
 
-async def _deploy(parts: Parts, body: Body) -> Reply:
+async def _deploy(parts: Parts, body: Body) -> AnyReply:
     id_ = await parts.clicks.id_of(body)
     person = await parts.person(body)
     app_id = str(body["actions"][0].get("value") or "")
@@ -398,7 +397,7 @@ async def _deploy(parts: Parts, body: Body) -> Reply:
     return reply
 
 
-async def _configure(parts: Parts, body: Body) -> Reply:
+async def _configure(parts: Parts, body: Body) -> AnyReply:
     typed = Command(Verb.PROVIDER, str(body["actions"][0].get("value") or ""))
     person = await parts.person(body)
     reply = await parts.commands.answer(person, NOWHERE, typed, "")

@@ -18,14 +18,13 @@ from bridge.chats.slack.gate_answers import ended_message, reminder
 from bridge.chats.slack.render import outgoing
 from bridge.chats.slack.workspace import CHAT, Parts, place_of
 from bridge.core.access import Person
-from bridge.core.chat.gate_replies import LockKept, LockReleased
-from bridge.core.chat.replies import Reply
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.gates.locks import Lock, PullRef
-from bridge.ports.chats import HeldCommands, Place
+from bridge.ports.chats import AnyReply, HeldCommands, Place
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import LockNews, SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import Cursor, Subscription
+from bridge.views.view import View
 
 LOCK = "slack.lock"
 """The kind of these subscriptions."""
@@ -151,16 +150,16 @@ def _rendered(place: Mapping[str, Any]) -> Message:
 
 # ── the buttons of a reminder ───────────────────────────────────────────────────────────────────
 
-Work = Callable[[HeldCommands, Person, Place, str], Awaitable[Reply]]
+Work = Callable[[HeldCommands, Person, Place, str], Awaitable[AnyReply]]
 
 
 def register(bolt: Any, parts: Parts) -> None:
     """Register the buttons of reminders."""
 
-    async def release(gates: HeldCommands, person: Person, place: Place, key: str) -> Reply:
+    async def release(gates: HeldCommands, person: Person, place: Place, key: str) -> AnyReply:
         return await gates.release(person, place, key)
 
-    async def keep(gates: HeldCommands, person: Person, place: Place, key: str) -> Reply:
+    async def keep(gates: HeldCommands, person: Person, place: Place, key: str) -> AnyReply:
         return await gates.keep(person, place, key)
 
     for name, work in ((names.LOCK_RELEASE, release), (names.LOCK_KEEP, keep)):
@@ -184,6 +183,6 @@ async def _answer(parts: Parts, body: dict[str, Any], work: Work) -> None:
     parts.background.start(
         parts.commands.note(person, str(clicked.get("action_id")), reply), "audit"
     )
-    settled = isinstance(reply, LockReleased | LockKept)
+    settled = isinstance(reply, View) and reply.public
     message = replace(outgoing(reply, parts.links), public=settled)
     await later(parts, body, message, replace_original=settled)

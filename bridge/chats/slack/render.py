@@ -14,14 +14,8 @@ from bridge.chats.slack.help import help_about, whoami
 from bridge.chats.slack.mrkdwn import escape, moment
 from bridge.chats.slack.previews import answer_previews
 from bridge.chats.slack.rollback import offer
-from bridge.core.chat.gate_replies import (
-    FreezeDeclared,
-    FreezesEnded,
-    Lifted,
-    LockKept,
-    LockReleased,
-    LockTaken,
-)
+from bridge.chats.slack.views import message_of
+from bridge.core.chat.gate_replies import Lifted
 from bridge.core.chat.replies import (
     Accepted,
     AppList,
@@ -35,7 +29,6 @@ from bridge.core.chat.replies import (
     PreviewList,
     PromotionOffered,
     Reasons,
-    Reply,
     Sorry,
     Standing,
     WayBackFound,
@@ -43,6 +36,8 @@ from bridge.core.chat.replies import (
 from bridge.core.events import Action
 from bridge.core.gates.times import in_words
 from bridge.core.lifecycle import Deployment
+from bridge.ports.chats import AnyReply
+from bridge.views.view import View
 
 DOING = {
     Action.DEPLOY: "Deploying",
@@ -71,8 +66,10 @@ class Outgoing:
         return {"response_type": seen_by, **self.message.body()}
 
 
-def outgoing(reply: Reply, links: Links, here: Collection[str] = ()) -> Outgoing:
+def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgoing:
     """Return the message for a reply; `here` has the names of its channel."""
+    if isinstance(reply, View):
+        return Outgoing(message_of(reply), public=reply.public)
     match reply:
         case Accepted():
             shown = not reply.channels or not set(here).isdisjoint(reply.channels)
@@ -86,20 +83,14 @@ def outgoing(reply: Reply, links: Links, here: Collection[str] = ()) -> Outgoing
             return Outgoing(replies.did_you_mean(reply.why, reply.suggestions))
         case WayBackFound() | PromotionOffered():
             return Outgoing(_offered(reply, links))
-        case Help():
-            return Outgoing(help_about(reply.topic))
-        case Identity():
-            return Outgoing(_identity(reply))
+        case Help() | Identity():
+            return Outgoing(_about_itself(reply))
         case Pick() | Configure():
             return Outgoing(replies.notice("A dialog opens."))
         case Standing() | Past() | Reasons() | AppList() | PreviewList() | PreviewDone():
             return Outgoing(_told(reply, links))
         case _:
-            return Outgoing(answer_about_gates(reply, links), public=isinstance(reply, _ANNOUNCED))
-
-
-_ANNOUNCED = (LockTaken, LockReleased, LockKept, FreezeDeclared, FreezesEnded, Lifted)
-"""Replies about gates that the whole channel sees: they concern everybody's deployments."""
+            return Outgoing(answer_about_gates(reply, links), public=isinstance(reply, Lifted))
 
 
 def _offered(reply: WayBackFound | PromotionOffered, links: Links) -> Message:
@@ -185,6 +176,8 @@ def _channel(name: str) -> str:
     return escape(name, 80) if name.startswith("#") else "your messages with the bridge"
 
 
-def _identity(reply: Identity) -> Message:
+def _about_itself(reply: Help | Identity) -> Message:
+    if isinstance(reply, Help):
+        return help_about(reply.topic, reply.operations)
     rights = {str(right): labels for right, labels in reply.rights.items()}
     return whoami(f"{reply.person.called} ({reply.person.id})", rights, reply.apps)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bridge.chats.facts.proposal import proposal_of, proposed_of, version_of
+from bridge.chats.facts.proposal import proposal_of, proposed_of
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
 from bridge.console.render import Page
@@ -15,6 +15,7 @@ from bridge.core.health.rollback import Version
 from bridge.core.holds import warnings_in
 from bridge.core.lifecycle import FINAL, Deployment, State
 from bridge.core.masking import redact
+from bridge.views.deployments import version_of
 
 A_PAGE = 50
 """Deployments on a page."""

@@ -4,24 +4,24 @@
     promote APP from APP | cancel APP
     status [APP] | history APP | why APP [COMMIT] | apps [FILTER] | provider APP
     whoami | help [COMMAND]
-    lock SCOPE [WHEN] REASON | steal SCOPE [WHEN] REASON | unlock SCOPE | locks
-    freeze SCOPE [WHEN] REASON | unfreeze SCOPE
     approve APP [COMMIT] | override APP REASON
     previews [APP] | previews stop PREVIEW | previews extend PREVIEW
     previews approve PREVIEW COMMIT
 
-WHEN is `for 2h` or `until 18:00 Europe/Berlin`, of a lock also `until merge of #12`. A scope with
-spaces stands in quotes. PREVIEW is the app and the number of the pull request, e.g. shop/web#12.
+Further ones are read by `Others`. A name with spaces stands in quotes. PREVIEW is the app and the
+number of the pull request, e.g. shop/web#12.
 Parsing is total: every text is either a `Command` or an `Unclear` with suggestions.
 """
 
 import difflib
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bridge.core.chat.when import AT, FOR, MERGE, UNTIL, When, when_in
+from bridge.core.chat.calls import Call
+from bridge.core.chat.when import AT, when_in
 from bridge.core.errors import Rejected
 from bridge.core.log_text import harmless
 from bridge.core.previews.acts import Act
@@ -43,12 +43,6 @@ class Verb(StrEnum):
     WHY = "why"
     APPS = "apps"
     PROVIDER = "provider"
-    LOCK = "lock"
-    STEAL = "steal"
-    UNLOCK = "unlock"
-    LOCKS = "locks"
-    FREEZE = "freeze"
-    UNFREEZE = "unfreeze"
     APPROVE = "approve"
     OVERRIDE = "override"
     PREVIEWS = "previews"
@@ -67,12 +61,6 @@ USAGE = {
     Verb.WHY: "why APP [COMMIT]",
     Verb.APPS: "apps [FILTER]",
     Verb.PROVIDER: "provider APP",
-    Verb.LOCK: "lock SCOPE [for 2h] REASON",
-    Verb.STEAL: "steal SCOPE [for 2h] REASON",
-    Verb.UNLOCK: "unlock SCOPE",
-    Verb.LOCKS: "locks",
-    Verb.FREEZE: "freeze SCOPE [until 18:00] REASON",
-    Verb.UNFREEZE: "unfreeze SCOPE",
     Verb.APPROVE: "approve APP [COMMIT]",
     Verb.OVERRIDE: "override APP REASON",
     Verb.PREVIEWS: "previews [APP] | stop PREVIEW | extend PREVIEW | approve PREVIEW COMMIT",
@@ -85,14 +73,7 @@ OPENS_PICKER = frozenset({Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL, Verb.PROVIDER
 """Commands that open a list of apps if none is named."""
 
 NEEDS_APP = frozenset({Verb.HISTORY, Verb.WHY, Verb.APPROVE, Verb.ROLLBACK, Verb.PROMOTE})
-NEEDS_REASON = frozenset({Verb.LOCK, Verb.STEAL, Verb.FREEZE, Verb.OVERRIDE})
-"""Commands that end with a reason."""
-
-ABOUT_SCOPE = frozenset({Verb.LOCK, Verb.STEAL, Verb.UNLOCK, Verb.FREEZE, Verb.UNFREEZE})
-"""Commands about a scope: an app, a project, PROJECT/ENVIRONMENT or `all`."""
-
 TAKES_VERSION = frozenset({Verb.WHY, Verb.APPROVE, Verb.ROLLBACK, Verb.PROMOTE})
-ALONE = frozenset({Verb.WHOAMI, Verb.LOCKS})
 
 _ALIASES = {
     "rebuild": Verb.REDEPLOY,
@@ -102,7 +83,6 @@ _ALIASES = {
     "list": Verb.APPS,
     "ls": Verb.APPS,
     "source": Verb.PROVIDER,
-    "lock!": Verb.STEAL,
     "preview": Verb.PREVIEWS,
     "me": Verb.WHOAMI,
     "?": Verb.HELP,
@@ -124,13 +104,11 @@ class Command:
     """A parsed command.
 
     Attributes:
-        app: as typed; None if none was named. For a lock or freeze, its scope; for what is done
-            with a preview, the preview.
+        app: as typed; None if none was named. For what is done with a preview, the preview.
         ref: after an `@`; None if none was given.
         rest: a version for `rollback`, the other app for `promote`, a commit for `why` and
             approvals, a filter for `apps`, a command for `help`, a reason for what needs one.
-        when: e.g. "for 2h", "until fri 18:00 Europe/Berlin", "until merge of #12" or "at 22:00";
-            None for none.
+        when: e.g. "at 22:00"; None for none.
         act: what is done with a preview; None to list them.
     """
 
@@ -154,23 +132,46 @@ class Unclear:
     suggestions: tuple[str, ...] = ()
 
 
-def parse_chat(text: str, verb: Verb | None = None) -> Command | Unclear:
+Read = Command | Call | Unclear
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Operations, which are typed like commands.
+
+    Attributes:
+        names: returns the words by which they are called.
+        read: reads the words after one of these.
+    """
+
+    names: Callable[[], Sequence[str]] = tuple
+    read: Callable[[str, list[str]], Call | Unclear] = lambda name, _: Unclear(name)
+
+
+NO_OTHERS = Others()
+
+
+def parse_chat(text: str, verb: Verb | None = None, others: Others = NO_OTHERS) -> Read:
     """Read what was typed after `/dokploy`, or after the short command of `verb`."""
-    words = [word for word in _said(text).split() if _plain(word)]
+    words = [word for word in _said(text).split() if plain_word(word)]
     if verb is None:
         if not words:
             return Command(Verb.HELP)
-        found = _verb(_plain(words[0]))
+        if (name := _name(words[0])) in others.names():
+            return others.read(name, words[1:])
+        found = _verb(words[0])
         if found is None:
-            return _unknown(words)
+            return _unknown(words, others)
         verb, words = found, words[1:]
-    elif len(words) == 1 and _verb(_plain(words[0])) is Verb.HELP:
+    elif len(words) == 1 and _verb(words[0]) is Verb.HELP:
         return Command(Verb.HELP, rest=verb)
     return _arguments(verb, words)
 
 
-def written(command: Command) -> str:
+def written(command: Command | Call) -> str:
     """Return a command as it would be typed."""
+    if isinstance(command, Call):
+        return command.typed
     app = command.app or ""
     if command.ref is not None:
         app += f"@{command.ref}"
@@ -188,37 +189,41 @@ def _said(text: str) -> str:
     return harmless(unicodedata.normalize("NFC", text), unseen=" ")[:LONGEST]
 
 
-def _plain(word: str) -> str:
+def plain_word(word: str) -> str:
     """Return a word without quotes and marks; reasons keep theirs."""
     return word.translate(_QUOTES)
 
 
+def _name(word: str) -> str:
+    return plain_word(word).lower().rstrip(":,")
+
+
 def _verb(word: str) -> Verb | None:
-    word = word.lower().rstrip(":,")
+    word = _name(word)
     return Verb(word) if word in set(Verb) else _ALIASES.get(word)
 
 
-def _unknown(words: list[str]) -> Unclear:
-    typed = _plain(words[0])
-    near = difflib.get_close_matches(typed.lower(), list(Verb), n=2, cutoff=0.6)
-    read = [_arguments(Verb(one), words[1:]) for one in near]
-    meant = tuple(written(one) for one in read if isinstance(one, Command))
+def _unknown(words: list[str], others: Others) -> Unclear:
+    typed = plain_word(words[0])
+    known = [*Verb, *others.names()]
+    near = difflib.get_close_matches(typed.lower(), known, n=2, cutoff=0.6)
+    read = [parse_chat(" ".join([one, *words[1:]]), None, others) for one in near]
+    meant = tuple(written(one) for one in read if not isinstance(one, Unclear))
     return Unclear(f"There is no command `{_shown(typed)}`.", meant)
 
 
 def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
     usage = f"Write `{USAGE[verb]}`."
-    if verb in ABOUT_SCOPE or verb in NEEDS_REASON:
-        return _about_gates(verb, typed, usage)
-    words = [_plain(word) for word in typed]
+    if verb is Verb.OVERRIDE:
+        return _with_reason(verb, typed, usage)
+    words = [plain_word(word) for word in typed]
     if verb is Verb.HELP:
-        topic = _verb(words[0]) if words else None
-        return Command(verb, rest=topic)
+        return Command(verb, rest=_ALIASES.get(_name(words[0]), _name(words[0])) if words else None)
     if verb is Verb.APPS:
         return Command(verb, rest=" ".join(words) or None)
     if verb is Verb.PREVIEWS:
         return _about_previews(words, usage)
-    if verb in ALONE:
+    if verb is Verb.WHOAMI:
         return Command(verb) if not words else Unclear(f"`{verb}` stands alone. {usage}", (verb,))
     if not words:
         named = verb not in NEEDS_APP
@@ -226,52 +231,36 @@ def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
     return _about_app(verb, words, usage)
 
 
-# ── locks, freezes, and what lifts them ─────────────────────────────────────────────────────────
-
-SCOPES = "SCOPE is an app, a project, PROJECT/ENVIRONMENT or `all`."
+# ── reasons ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _about_gates(verb: Verb, typed: list[str], usage: str) -> Command | Unclear:
+def _with_reason(verb: Verb, typed: list[str], usage: str) -> Command | Unclear:
     if not typed:
-        about = verb in ABOUT_SCOPE
-        return Unclear(f"What? {usage} {SCOPES}" if about else f"Which app? {usage}")
-    name, rest = _named(typed)
-    if verb not in NEEDS_REASON:
-        alone = Command(verb, name)
-        return Unclear(f"`{verb}` takes no reason. {usage}", (written(alone),)) if rest else alone
-    try:
-        when = when_in([_plain(word) for word in rest], _times_of(verb))
-    except Rejected as error:
-        return Unclear(f"{_capital(str(error))}. {usage}")
-    when = when or When("", 0)
-    reason = _unquoted(" ".join(rest[when.words :]))
+        return Unclear(f"Which app? {usage}")
+    name, rest = name_in(typed)
+    reason = unquoted(" ".join(rest))
     if not reason:
         return Unclear(f"Why? Others will read the reason. {usage}")
-    return Command(verb, name, rest=reason, when=when.text or None)
+    return Command(verb, name, rest=reason)
 
 
-def _times_of(verb: Verb) -> tuple[str, ...]:
-    """Return the kinds of times that a command takes; see `when_in`."""
-    if verb in (Verb.LOCK, Verb.STEAL):
-        return (FOR, UNTIL, MERGE)
-    return (FOR, UNTIL) if verb in ABOUT_SCOPE else ()
-
-
-def _named(typed: list[str]) -> tuple[str, list[str]]:
+def name_in(typed: list[str]) -> tuple[str, list[str]]:
     """Return the first name, of several words if it stands in quotes, and what follows."""
     if typed[0][0] in _MARKS and typed[0][-1] not in _MARKS:
         for at, word in enumerate(typed):
             if word[-1] in _MARKS:
-                return " ".join(_plain(one) for one in typed[: at + 1]), typed[at + 1 :]
-    return _plain(typed[0]), typed[1:]
+                return " ".join(plain_word(one) for one in typed[: at + 1]), typed[at + 1 :]
+    return plain_word(typed[0]), typed[1:]
 
 
-def _unquoted(reason: str) -> str:
+def unquoted(reason: str) -> str:
+    """Return a reason without the quotes around all of it."""
     whole = len(reason) > 1 and reason[0] in _MARKS and reason[-1] in _MARKS
     return (reason[1:-1] if whole else reason).strip()
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """Return a sentence with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
@@ -336,7 +325,7 @@ def _at_a_time(command: Command, rest: list[str], usage: str) -> Command | Uncle
     try:
         when = when_in(rest, (AT,))
     except Rejected as error:
-        return Unclear(f"{_capital(str(error))}. {usage}", (written(command),))
+        return Unclear(f"{capital(str(error))}. {usage}", (written(command),))
     if when is None:
         return Unclear(f"At what time? {usage} TIME is e.g. `22:00 Europe/Berlin`.")
     later = replace(command, when=when.text)

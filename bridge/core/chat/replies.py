@@ -255,10 +255,25 @@ class PreviewDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Help:
-    """The usage of all commands, or of one if a topic is given."""
+class Usage:
+    """How a command is typed, what it does, and what else to know of it."""
 
-    topic: Verb | None = None
+    name: str
+    usage: str
+    does: str
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """The usage of all commands, or of one if a topic is given.
+
+    Attributes:
+        operations: those of operations; see `bridge/operations/`.
+    """
+
+    topic: str | None = None
+    operations: tuple[Usage, ...] = ()
 
 
 Reply = (

@@ -8,28 +8,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from bridge.core.errors import Rejected
-from bridge.core.rules import label_matches
+from bridge.core.gates.exceptions import Allowed
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIDNIGHT = "24:00"
 """The end of a day; the next day's 00:00."""
-
-
-class Allowed(StrEnum):
-    """The kinds of deployments that a freeze can let through."""
-
-    PUSH = "push"
-    MANUAL = "manual"
-    REDEPLOY = "redeploy"
-    ROLLBACK = "rollback"
-
-
-EXCEPTIONS = (Allowed.MANUAL, Allowed.REDEPLOY, Allowed.ROLLBACK)
-"""The values of `allow`. Pushes are not among them: they are what a freeze is for."""
 
 Closed = tuple[float, float | None]
 """When a freeze began, and when it ends; None if somebody has to end it."""
@@ -184,6 +170,8 @@ class Freeze:
 
     def covers(self, label: str, scopes: Sequence[str]) -> bool:
         """Return whether it concerns an app with this label and these scopes."""
+        from bridge.core.rules import label_matches  # which no start of a command must wait for
+
         if self.scope:
             return self.scope in scopes
         return any(label_matches(one, label) for one in self.apps)

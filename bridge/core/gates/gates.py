@@ -21,7 +21,8 @@ from bridge.core.gates.approvals import (
 )
 from bridge.core.gates.ci import Ci, CiState, judged
 from bridge.core.gates.content import NO_COMPARED, NOT_YET, SAME, Compared, Content
-from bridge.core.gates.freezes import Allowed, Freeze
+from bridge.core.gates.exceptions import Allowed
+from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.gates.order import Earlier
 from bridge.core.gates.times import for_people, in_words, read_zone

@@ -199,6 +199,13 @@ def _scopes(kind: str, name: str, apps: Sequence[App]) -> Iterator[Scope]:
             yield Scope(f"app/{app.id}", app.label)
 
 
+def typed_scope(key: str, label: str) -> str:
+    """Return how a scope is typed, given by its key and label."""
+    kind, _, name = key.partition("/")
+    typed = ALL if key == ALL else label if kind == "app" else f"{kind}:{name}"
+    return f'"{typed}"' if len(typed.split()) > 1 else typed
+
+
 # ── pull requests as people name them ───────────────────────────────────────────────────────────
 
 _PAGE = re.compile(

@@ -11,8 +11,16 @@ from dataclasses import dataclass
 
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import MOST_NAMED, App, apps_like, fitting
-from bridge.core.chat.grammar import ABOUT_SCOPE, OPENS_PICKER, Command, Verb
-from bridge.core.chat.replies import Denied, Pick, Reply, Sorry, command_for, denial
+from bridge.core.chat.grammar import OPENS_PICKER, Command, Verb
+from bridge.core.chat.replies import (
+    Denied,
+    NotAllowed,
+    Pick,
+    Reply,
+    Sorry,
+    command_for,
+    denial,
+)
 from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed
 from bridge.core.gates.locks import Scope, covered
@@ -34,7 +42,6 @@ NEEDS = {
     Verb.PROMOTE: Right.DEPLOY,
     Verb.CANCEL: Right.CANCEL,
     Verb.PROVIDER: Right.CONFIGURE,
-    **dict.fromkeys(ABOUT_SCOPE, Right.LOCK),
     Verb.APPROVE: Right.APPROVE,
     Verb.OVERRIDE: Right.OVERRIDE,
 }
@@ -87,6 +94,16 @@ class Finding:
         meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
         why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
         return Sorry(why, meant)
+
+    def must_see_some(self, person: Person, seen: Sequence[App], right: Right, name: str) -> None:
+        """Raise NotAllowed if somebody may view no app from here."""
+        if not seen:
+            why = "You may not see any app from here, so there is none by that name for you."
+            raise NotAllowed(Denied(right, why, granting(person, right, name)))
+
+    def refresh(self) -> None:
+        """Have the apps read again soon: one may have been created just now."""
+        self._known.refresh()
 
     async def deleted(self, person: Person, place: Place, typed: Command) -> App | None:
         """Return the deleted app that is meant; None if a live one is meant.

@@ -20,7 +20,8 @@ from bridge.core.gates.approvals import (
     objection,
     remedy,
 )
-from bridge.core.gates.freezes import Allowed, Freeze
+from bridge.core.gates.exceptions import Allowed
+from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.gates import lift_of
 from bridge.core.gates.locks import (
     DAY,

@@ -39,10 +39,16 @@ def judge(cli: Cli, **rules: Any) -> Any:
 
 
 def test_a_lock_is_taken_listed_and_removed(filled: Cli) -> None:
-    assert filled("locks").stderr == "nothing is locked\n"
+    assert filled("locks").stderr == "Nothing is locked or frozen\n"
 
     told = filled("lock", "shop/web", "-m", "a migration")
-    assert told.stdout == "locked: shop/web; your own deploys pass\n"
+    assert told.stdout == (
+        "Locked by ada: shop/web\n"
+        "a migration\n"
+        "Until somebody unlocks it: `dokploy-bridge unlock shop/web`\n"
+        "Held now\n"
+        "  shop/web  ·  main  ·  aaaaaaa: waiting\n"
+    )
     (listed,) = filled.json("locks")
     assert (listed["scope"], listed["owner"], listed["reason"]) == (
         "app/app_web",
@@ -54,8 +60,10 @@ def test_a_lock_is_taken_listed_and_removed(filled: Cli) -> None:
     taken, reminded = (datetime.fromisoformat(listed[one]) for one in ("at", "remind_at"))
     assert (reminded - taken).days == 1
 
-    assert filled("unlock", "web").stdout == "unlocked: shop/web; it was locked by ada\n"
-    assert filled("unlock", "web").stdout == "not locked: shop/web\n"
+    released = filled("unlock", "web").stdout.splitlines()
+    assert released[0] == "Unlocked: shop/web"
+    assert released[1].startswith("ada had locked it since ")
+    assert filled("unlock", "web").stdout == "shop/web itself is not locked\n"
 
 
 def test_somebody_elses_lock_is_named_and_stolen_only_if_asked(
@@ -65,11 +73,12 @@ def test_somebody_elses_lock_is_named_and_stolen_only_if_asked(
     monkeypatch.setattr(getpass, "getuser", lambda: "grace")
 
     told = filled("lock", "shop", "-m", "mine", code=1)
-    assert "project shop is locked by ada: a migration (since " in told.stderr
-    assert told.stderr.endswith("ask them, or use --steal\n")
+    assert "Locked already by ada: project shop: a migration; Since " in told.stderr
+    assert told.stderr.endswith("; `dokploy-bridge lock shop -m mine --steal`\n")
 
     told = filled("lock", "shop", "-m", "mine", "--steal")
-    assert told.stdout.startswith("locked: project shop, taken from ada;")
+    assert told.stdout.startswith("Locked by grace: project shop\nmine\n")
+    assert "\nTaken over. ada had locked it since " in told.stdout
     assert " cli: grace steal project shop mine\n" in filled("audit").stdout
 
 
@@ -92,7 +101,10 @@ def test_somebody_elses_lock_is_named_and_stolen_only_if_asked(
         (("freeze", "all", "-m", "x", "--until", "2100-01-01 10:00"), "more than 366 days"),
         (("freeze", "all", "-m", "x", "--until", "18:00 Mars/Base"), "no time zone"),
         (("freeze", "all", "-m", "x", "--until", "18:00", "--for", "2h"), "not both"),
-        (("freeze", "all", "-m", "x", "--allow", "pushes"), "--allow 'pushes' is unknown"),
+        (
+            ("freeze", "all", "-m", "x", "--allow", "pushes"),
+            "'pushes' can't be let through: write manual, redeploy, rollback",
+        ),
         (("approve", "shop/web"), "no deployment of shop/web is held"),
         (("override", "shop/web", "-m", "x"), "no deployment of shop/web is held"),
         (("deploy", "shop/web", "--at", "2020-01-01 10:00"), "is in the past"),
@@ -110,15 +122,18 @@ def test_a_freeze_is_declared_listed_and_ended(filled: Cli) -> None:
         "  - {apps: [shop/*], from: '2020-01-01 00:00', to: '2020-01-02 00:00', reason: once}\n"
     )
     told = filled("freeze", "all", "-m", "an incident", "--for", "2h", "--allow", "manual")
-    assert told.stdout.startswith("frozen: all apps until ")
+    assert told.stdout.startswith("Frozen by ada: all apps\nan incident\nUntil ")
+    assert "\nWhat passes: manual\n" in told.stdout
 
     listed = filled.json("freezes")
     assert [(one["name"][:7], one["holds"], one["allow"]) for one in listed] == [
         ("freezes", False, []),
         ("freeze-", True, ["manual"]),
     ]
-    assert filled("unfreeze", "all").stdout == "no longer frozen: all apps\n"
-    assert filled("unfreeze", "all").stdout == "not frozen by anybody: all apps\n"
+    assert filled("unfreeze", "all").stdout == "No longer frozen: all apps\nada: an incident\n"
+    assert filled("unfreeze", "all").stdout == (
+        "Nobody has frozen all apps by command\n`dokploy-bridge freezes`\n"
+    )
 
 
 def test_held_deployments_are_listed_with_every_reason(filled: Cli) -> None:
@@ -264,16 +279,16 @@ def test_a_deploy_at_a_time_is_kept_and_answered_with_it(filled: Cli) -> None:
 def test_a_freeze_is_answered_in_the_zone_that_was_named(filled: Cli) -> None:
     told = filled("freeze", "all", "-m", "an incident", "--until", "22:00 Asia/Tokyo")
 
-    assert re.search(r"until \w{3} [\d-]{10} 22:00 Asia/Tokyo \(.* 13:00 UTC\)", told.stdout)
+    assert re.search(r"Until \w{3} [\d-]{10} 22:00 Asia/Tokyo \(.* 13:00 UTC\)", told.stdout)
 
 
 def test_who_unlocks_too_little_is_told_which_lock_holds(filled: Cli) -> None:
     filled("lock", "project:shop", "-m", "a migration")
 
     assert filled("unlock", "shop/web").stdout == (
-        "not locked: shop/web\n"
-        "but project shop is locked by ada: a migration;"
-        " `dokploy-bridge unlock project:shop` removes that\n"
+        "shop/web itself is not locked\n"
+        "project shop is locked by ada: a migration\n"
+        "`dokploy-bridge unlock project:shop`\n"
     )
 
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.core.chat.grammar import Command, Unclear, Verb, parse_chat, written
-from bridge.core.chat.when import merge_in, zone_of
+from bridge.core.chat.calls import Call
+from bridge.core.chat.grammar import Unclear, written
+from bridge.core.chat.when import merge_in
 from bridge.core.gates.locks import DAY, Lock, PullName, PullRef, next_reminder, pull_named
+from bridge.operations.words import parse
 
 LOCK = Lock("app/1", "shop/web", "slack:U1", "Ada", "a release", 1000.0)
 
@@ -85,25 +87,28 @@ def test_what_holds_names_the_pull_request_that_ends_it() -> None:
     ],
 )
 def test_a_lock_until_a_merge_is_typed(typed: str, when: str | None, rest: str) -> None:
-    found = parse_chat(typed)
+    found = parse(typed)
 
-    assert isinstance(found, Command)
-    assert found.when == (when or "until merge of acme/shop#12")
-    assert found.rest == rest
-    assert merge_in(found.when) is not None
-    assert zone_of(found.when).key == "UTC"
-    assert parse_chat(written(found)) == found
+    assert isinstance(found, Call)
+    assert found.given["until_merge"] == (when or "until merge of acme/shop#12")
+    assert found.given["reason"] == rest
+    assert merge_in(found.given["until_merge"]) is not None
+    assert parse(written(found)) == found
 
 
 @pytest.mark.parametrize(
     "reason", ["until merge of the branch", "until merge", "until the merge of #12", "until #12"]
 )
 def test_a_reason_may_speak_of_a_merge(reason: str) -> None:
-    assert parse_chat(f"lock web {reason}") == Command(Verb.LOCK, "web", rest=reason)
+    typed = f"lock web {reason}"
+
+    assert parse(typed) == Call("lock", {"scope": "web", "reason": reason}, typed)
 
 
 def test_only_locks_end_with_a_merge() -> None:
     said = "until merge of #12"
 
-    assert parse_chat(f"freeze web {said}") == Command(Verb.FREEZE, "web", rest=said)
-    assert isinstance(parse_chat(f"lock web {said}"), Unclear)  # it lacks a reason
+    typed = f"freeze web {said}"
+
+    assert parse(typed) == Call("freeze", {"scope": "web", "reason": said}, typed)
+    assert isinstance(parse(f"lock web {said}"), Unclear)  # it lacks a reason

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App, of_people
-from bridge.core.chat.grammar import Command, Unclear, Verb
+from bridge.core.chat.calls import Call
+from bridge.core.chat.grammar import Command, Read, Unclear, Verb, capital
 from bridge.core.chat.replies import (
     Accepted,
     AppList,
     Configure,
     Help,
     Identity,
+    NotAllowed,
     Past,
     PromotionOffered,
     Reasons,
@@ -33,10 +35,13 @@ from bridge.core.gates.freezes import Freeze
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State, too_late
 from bridge.core.people import NO_IDENTITIES, Identities
+from bridge.operations.base import Context, Desk, Unfound, carry_out
+from bridge.operations.chat_gates import ABOUT_GATES, ChatGates, sentence
+from bridge.operations.chat_previews import ChatPreviews
+from bridge.operations.typed import written
+from bridge.operations.words import parse, usages
 from bridge.pipeline.audit import ChatAudit, actor
 from bridge.pipeline.deploying.rollback_plan import Ways, promotion, version_asked
-from bridge.pipeline.feedback.chat_gates import ABOUT_GATES, ChatGates
-from bridge.pipeline.feedback.chat_previews import ChatPreviews
 from bridge.pipeline.feedback.lookup import (
     NEEDS,
     BuildLogs,
@@ -47,7 +52,7 @@ from bridge.pipeline.feedback.lookup import (
 )
 from bridge.pipeline.gates.commands import GateCommands
 from bridge.pipeline.gates.locks import NO_PULLS, Pulls
-from bridge.ports.chats import LogTail, Place
+from bridge.ports.chats import AnyReply, LogTail, Place
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import HeadOf, untold
 from bridge.ports.inbox import Inbox, NewDelivery
@@ -131,7 +136,16 @@ class ChatCommands:
             journal,
             known.apps,
             clock,
-            freezes=freezes,
+        )
+        self._desk = Desk(
+            chat,
+            journal,
+            self._finding,
+            self.gates.commands,
+            self._audit,
+            known.apps,
+            clock,
+            freezes,
         )
         self.previews = ChatPreviews(chat, journal, known.apps, access, clock)
         self._elsewhere: Mapping[Verb, Answers] = {
@@ -141,14 +155,21 @@ class ChatCommands:
 
     # ── the port ──────────────────────────────────────────────────────────
 
-    async def answer(
-        self, person: Person, place: Place, typed: Command | Unclear, id_: str
-    ) -> Reply:
+    def parse(self, text: str, verb: Verb | None = None) -> Read:
+        """Read what somebody typed."""
+        return parse(text, verb)
+
+    async def answer(self, person: Person, place: Place, typed: Read, id_: str) -> AnyReply:
         """Carry out or answer what somebody typed."""
         if isinstance(typed, Unclear):
             return Sorry(typed.why, typed.suggestions)
+        if isinstance(typed, Call):
+            return await self._carry_out(person, place, typed)
+        return await self._answer(person, place, typed, id_)
+
+    async def _answer(self, person: Person, place: Place, typed: Command, id_: str) -> Reply:
         if typed.verb is Verb.HELP:
-            return Help(Verb(typed.rest) if typed.rest else None)
+            return Help(typed.rest, usages())
         if typed.verb is Verb.WHOAMI:
             return self._identity(person, place)
         if typed.verb is Verb.APPS:
@@ -266,9 +287,20 @@ class ChatCommands:
         held = found if found.state is State.HELD else None
         return Reasons(app, found.commit, explained, held=held)
 
-    async def note(self, person: Person, what: str, reply: Reply) -> None:
+    async def note(self, person: Person, what: str, reply: AnyReply) -> None:
         """Record in the audit log that somebody was refused something, unless it just was."""
         await self._audit.note(person, what, reply)
+
+    async def _carry_out(self, person: Person, place: Place, call: Call) -> AnyReply:
+        try:
+            return await carry_out(Context(self._desk, call, person, place))
+        except NotAllowed as error:
+            return error.denied
+        except Unfound as error:
+            others = ({**call.given, error.argument: one} for one in error.like)
+            return Sorry(f"{capital(error.why)}.", tuple(written(call.name, one) for one in others))
+        except Rejected as error:
+            return Sorry(sentence(error))
 
     # ── actions and answers ───────────────────────────────────────────────
 

@@ -1,0 +1,143 @@
+"""Render views: tables and sentences on a terminal, plain lines in a pipe, JSON for scripts."""
+
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from bridge.cli.show import (
+    NARROW,
+    ago,
+    clean,
+    console,
+    hint,
+    iso,
+    on_terminal,
+    say,
+    say_error,
+    say_json,
+    say_table,
+    stacked,
+)
+from bridge.core.chat.calls import Call
+from bridge.core.gates.times import in_words, in_zones, read_zone
+from bridge.operations.every import OPERATIONS
+from bridge.views.view import (
+    Code,
+    Lines,
+    Moment,
+    Part,
+    Phrase,
+    Strong,
+    Table,
+    Text,
+    Typed,
+    Value,
+    View,
+)
+
+PROGRAM = "dokploy-bridge"
+
+
+def show(view: View, *, json: bool) -> None:
+    """Show an answer; a refusal, and that there is nothing to list, go to standard error."""
+    if view.empty:
+        hint(_line(view.head))
+    if json:
+        say_json(data_of(view.data))
+    elif view.refused:
+        say_error("; ".join(_refusal(view)))
+    elif not view.empty:
+        for line in _sentences(view):
+            say(line)
+        for part in view.parts:
+            _show_part(part)
+
+
+def data_of(value: Any) -> Any:
+    """Return a view's data as JSON's own types."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Mapping):
+        return {key: data_of(one) for key, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [data_of(one) for one in value]
+    return value
+
+
+def _sentences(view: View) -> Iterator[str]:
+    if not any(isinstance(one, Table) for one in view.parts):  # a table speaks for itself
+        yield _line(view.head)
+    yield from map(_line, (*view.says, *view.notes))
+    for one in view.offers:
+        yield f"`{typed(one)}`"
+
+
+def _refusal(view: View) -> Iterator[str]:
+    yield f"{_line(view.head)}: {_line(view.says[0])}" if view.says else _line(view.head)
+    yield from (_line(one).rstrip(".") for one in (*view.says[1:], *view.notes))
+    yield from (f"`{typed(one)}`" for one in view.offers)
+
+
+def _show_part(part: Part) -> None:
+    if isinstance(part, Table):
+        _show_table(part)
+    else:
+        _show_lines(part)
+
+
+def _show_lines(shown: Lines) -> None:
+    say(shown.title)
+    for item in shown.items:
+        say(f"  {_line(item.says)}" + (f": {item.sign}" if item.sign else ""))
+    if shown.more:
+        say(f"  and {shown.more} more")
+
+
+def _show_table(shown: Table) -> None:
+    columns = [f"{'*' * one.long}{one.title}" for one in shown.columns]
+    rows = [[_line(cell) for cell in row.cells] for row in shown.rows]
+    if on_terminal() and console().width < NARROW:
+        below = [place for place, one in enumerate(shown.columns) if one.long]
+        side = [place for place in range(len(columns)) if place not in below]
+        heads, notes = ([[row[place] for place in some] for row in rows] for some in (side, below))
+        console().print(stacked(heads, notes, titles=[columns[place] for place in side]))
+        return
+    say_table(columns, rows, (" ".join(filter(None, row)) for row in rows))
+
+
+def _line(phrase: Phrase) -> str:
+    return clean("".join(one if isinstance(one, str) else _value(one) for one in phrase))
+
+
+def _value(one: Value) -> str:
+    match one:
+        case Text(words=words):
+            return words
+        case Strong(text=text) | Code(text=text):
+            return text.words
+        case Typed(call=call):
+            return f"`{typed(call)}`"
+        case Moment(at=at, since=True):
+            return ago(at, time.time()) if on_terminal() else iso(at) or ""
+        case Moment():
+            utc = read_zone("UTC")
+            return in_zones(one.at, read_zone(one.zone)) if one.zone else in_words(one.at, utc)
+
+
+def typed(call: Call) -> str:
+    """Return a call as it is typed in a shell."""
+    words = [PROGRAM, *call.name.split()]
+    for one in OPERATIONS[call.name].arguments:
+        value = call.given.get(one.name)
+        if not value:
+            continue
+        kind = one.kind
+        if kind.flag:
+            words.append(f"--{kind.option}")
+            continue
+        for text in [value] if isinstance(value, str) else value:
+            option = f"-{kind.short}" if kind.short else f"--{kind.option}"
+            words += [option, text] if kind.option else [text]
+    return shlex.join(words)

@@ -1,0 +1,1 @@
+"""What people and programs can ask the bridge: each operation once, for every door."""

@@ -1,0 +1,175 @@
+"""The types of arguments: how each is written, read and explained, once for all doors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from bridge.core import apps
+from bridge.core.errors import Ambiguous, NotFound, Rejected
+from bridge.core.gates import locks
+from bridge.core.gates.exceptions import EXCEPTIONS, Allowed
+from bridge.operations.base import Context, Kind, Took, Unfound
+
+# ── what it is about ──────────────────────────────────────────────────────────────────────────────
+
+
+def app_named(text: str, ctx: Context) -> apps.App:
+    """Return the app that somebody means, among those that they may view.
+
+    Raises:
+        NotAllowed: they may view none.
+        Unfound: none or several fit.
+    """
+    finding, seen = ctx.desk.finding, ctx.seen()
+    finding.must_see_some(ctx.person, seen, ctx.right, text)
+    try:
+        return apps.find_app(seen, text)
+    except NotFound as error:
+        finding.refresh()  # it may have been created just now: the next attempt finds it
+        several = isinstance(error, Ambiguous)
+        why = f"{text!r} fits several apps" if several else f"there is no app {text!r}"
+        like = [one.label for one in apps.apps_like(ctx.seen(ctx.right), text)]
+        raise Unfound(str(error), why, like) from None
+
+
+def scope_named(text: str, ctx: Context) -> locks.Scope:
+    """Return the scope that somebody means, among what they may view; raise as `app_named`."""
+    seen = ctx.seen()
+    try:
+        return locks.scope_named(text, seen)
+    except Ambiguous:
+        raise
+    except NotFound:
+        found = app_named(text, ctx)
+        return locks.Scope(f"app/{found.id}", found.label)
+
+
+SCOPES = "An app, a project, PROJECT/ENVIRONMENT, or all."
+
+App = Annotated[apps.App, Kind("APP", app_named, checked=True, completes="app")]
+Scope = Annotated[locks.Scope, Kind("SCOPE", scope_named, SCOPES, checked=True)]
+
+
+# ── words, times ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _words(text: str, _: Context) -> str:
+    return text
+
+
+FOR, UNTIL, MERGE = "for", "until", "merge"
+
+
+def _keyword(*kinds: str) -> Any:
+    """Return how a time is found that begins with its keyword, e.g. "for 2h"."""
+
+    def takes(words: Sequence[str]) -> Took | None:
+        from bridge.core.chat.when import merge_in, when_in
+
+        found = when_in(words, kinds)
+        ours = found is not None and (merge_in(found.text) is not None) == (MERGE in kinds)
+        return (found.text, found.words) if found is not None and ours else None
+
+    return takes
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When something ends.
+
+    Attributes:
+        at: seconds since 1970.
+        zone: in which somebody has said it; "" if they said for how long.
+    """
+
+    at: float
+    zone: str = ""
+
+
+def _until(text: str, ctx: Context) -> End:
+    from bridge.core.chat.when import ends_at, zone_of
+
+    said = text if text.startswith(f"{UNTIL} ") else f"{UNTIL} {text}"
+    return End(ends_at(said, ctx.desk.clock()), zone_of(said).key)
+
+
+def _lasts(text: str, _: Context) -> float:
+    from bridge.core.gates.times import read_duration
+
+    return read_duration(text.removeprefix(f"{FOR} "))
+
+
+def _merge(text: str, _: Context) -> locks.PullName:
+    from bridge.core.chat.when import merge_in
+
+    named = merge_in(text) or locks.pull_named(text)
+    if named is None:
+        raise Rejected(
+            f"{text!r} names no pull request: write e.g. #12, acme/shop#12 or its address"
+        )
+    return named
+
+
+def end_of(lasts: float | None, until: End | None, now: float) -> End | None:
+    """Return the end that somebody means; None if they name none.
+
+    Raises:
+        Rejected: they name two.
+    """
+    if lasts is not None and until is not None:
+        raise Rejected("give `until` or `for`, not both")
+    return until if lasts is None else End(now + lasts)
+
+
+def _allowed(text: str, _: Context) -> Allowed:
+    known = {str(one): one for one in EXCEPTIONS}
+    if text not in known:
+        raise Rejected(f"{text!r} can't be let through: write {', '.join(known)}")
+    return known[text]
+
+
+def _takes_allowed(words: Sequence[str]) -> Took | None:
+    """Find "allow rollback"; a reason may begin with "allow" as well."""
+    said = [word.lower().rstrip(",:") for word in words[:2]]
+    fits = len(said) == 2 and said[0] == "allow" and said[1] in set(EXCEPTIONS)
+    return (said[1], 2) if fits else None
+
+
+Reason = Annotated[
+    str,
+    Kind("REASON", _words, "Why; others will read it.", option="reason", short="m", rest=True),
+]
+For = Annotated[
+    float | None,
+    Kind(
+        *("DURATION", _lasts, "How long, e.g. 90m, 2h or 1d.", "for 2h", "for"),
+        takes=_keyword(FOR),
+    ),
+]
+Until = Annotated[
+    End | None,
+    Kind(
+        *("TIME", _until, "Its end, e.g. '18:00 Europe/Berlin'; in UTC without a zone."),
+        *("until 18:00", "until"),
+        takes=_keyword(UNTIL),
+    ),
+]
+UntilMerge = Annotated[
+    locks.PullName | None,
+    Kind(
+        *("PULL_REQUEST", _merge),
+        "Until it is merged or closed, e.g. '#12', 'acme/shop#12' or its address.",
+        *("until merge of #12", "until-merge"),
+        takes=_keyword(UNTIL, MERGE),
+    ),
+]
+Allow = Annotated[
+    tuple[Allowed, ...],
+    Kind(
+        *("KIND", _allowed, f"What passes: {', '.join(EXCEPTIONS)}."),
+        *("allow rollback", "allow"),
+        takes=_takes_allowed,
+        many=True,
+    ),
+]
+Steal = Annotated[bool, Kind("", _words, "Take it from its owner.", option="steal", flag=True)]

@@ -1,0 +1,288 @@
+"""What an operation is: its name, arguments, right, help, and what surrounds each call.
+
+An operation is an async function of a `Context` and of typed arguments (`arguments.py`) that
+returns a `View`. Doors read arguments their own way and render views; they know no operation by
+name. Rights are checked here, and refusals are recorded, whatever door a call comes through.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.access import Right
+from bridge.core.chat.calls import Call, Given
+from bridge.core.errors import NotFound, Rejected
+from bridge.core.gates.locks import Scope
+from bridge.views.view import View
+
+if TYPE_CHECKING:  # declaring operations must be quick: each start of a command waits for it
+    from bridge.core.access import Person
+    from bridge.core.apps import App
+    from bridge.core.gates.freezes import Freeze
+    from bridge.pipeline.audit import ChatAudit
+    from bridge.pipeline.feedback.lookup import Finding
+    from bridge.pipeline.gates.commands import Actor, GateCommands
+    from bridge.ports.chats import Place
+    from bridge.ports.clock import Clock
+    from bridge.ports.journal import Journal
+
+# ── who asks, and what for ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts of the bridge that operations use.
+
+    Attributes:
+        door: the key of what people use, e.g. "slack" or "cli".
+        apps: returns all apps.
+        freezes: those of the settings.
+    """
+
+    door: str
+    journal: "Journal"
+    finding: "Finding"
+    gates: "GateCommands"
+    audit: "ChatAudit"
+    apps: "Callable[[], Sequence[App]]"
+    clock: "Clock"
+    freezes: "Sequence[Freeze]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One call: who asks, from where, and the parts to answer with.
+
+    Attributes:
+        call: what they ask for.
+    """
+
+    desk: Desk
+    call: Call
+    person: "Person"
+    place: "Place"
+
+    @property
+    def right(self) -> Right:
+        """The right that the operation needs."""
+        return OPERATIONS[self.call.name].needs or Right.VIEW
+
+    @property
+    def actor(self) -> "Actor":
+        """Who acts, as gates and the audit log name them."""
+        from bridge.pipeline.audit import named
+        from bridge.pipeline.gates.commands import Actor
+
+        person, door = self.person, self.desk.door
+        email, accounts = person.email or "", person.accounts(door)
+        return Actor(person.key(door), person.called, named(door, person), email, accounts)
+
+    def seen(self, right: Right = Right.VIEW) -> "list[App]":
+        """Return the apps to which they have a right, by label."""
+        return self.desk.finding.apps(self.person, self.place, right)
+
+    def check(self, right: Right, about: "App | Scope") -> None:
+        """Raise NotAllowed if they lack a right to an app, or to any app of a scope."""
+        from bridge.core.chat.replies import NotAllowed
+
+        finding = self.desk.finding
+        if isinstance(about, Scope):
+            denied = finding.scope_denied(self.person, self.place, about)
+        else:
+            denied = finding.denied(self.person, self.place, right, about)
+        if denied is not None:
+            raise NotAllowed(denied)
+
+
+class Unfound(NotFound):
+    """There is nothing by that name, or several; the message says how to name one.
+
+    Attributes:
+        why: the same without names that may have been meant.
+        like: these names, the likeliest first.
+        argument: which argument of the operation it is.
+    """
+
+    def __init__(self, words: str, why: str, like: Sequence[str]) -> None:
+        super().__init__(words)
+        self.why = why
+        self.like = tuple(like)
+        self.argument = ""
+
+
+# ── arguments ─────────────────────────────────────────────────────────────────────────────────────
+
+Took = tuple[str, int]
+"""The text of an argument, and how many of a chat's words it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the values of an argument are written, read and explained, at each door.
+
+    Attributes:
+        metavar: its name in help, e.g. "SCOPE".
+        read: returns the value of a text; raises Rejected.
+        help: one sentence, or a few words.
+        example: a value as somebody would write it.
+        option: how the command line names it; "" for a positional argument. With `short`, in one
+            letter.
+        takes: finds it at the beginning of a chat's words; None if it is not typed there.
+        rest: all words that are left are its text.
+        checked: the operation's right must cover it.
+        flag: it is given or not, and has no text.
+        many: it may be given several times; the value is a tuple.
+        completes: what the command line completes it with, e.g. "app".
+    """
+
+    metavar: str
+    read: Callable[[str, Context], Any]
+    help: str = ""
+    example: str = ""
+    option: str = ""
+    short: str = ""
+    takes: Callable[[Sequence[str]], Took | None] | None = None
+    rest: bool = False
+    checked: bool = False
+    flag: bool = False
+    many: bool = False
+    completes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of one operation."""
+
+    name: str
+    kind: Kind
+    required: bool
+
+    def read(self, given: Given, ctx: Context) -> Any:
+        """Return the value of what was given; raise Rejected if it is missing or impossible."""
+        text = given.get(self.name)
+        if self.kind.flag:
+            return text is True
+        if self.kind.many:
+            texts = text if isinstance(text, list | tuple) else [text] if text else []
+            return tuple(self.kind.read(one, ctx) for one in texts)
+        if isinstance(text, str) and (text or self.required):
+            return self.kind.read(text, ctx)
+        if self.required:
+            raise Rejected(f"{self.kind.metavar} is missing: {self.kind.help}")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Something that can be asked for.
+
+    Attributes:
+        name: its words, e.g. "lock" or "previews stop".
+        does: what it does, in one sentence; more: what else to know.
+        needs: the right to what it is about; None for what each may ask of what they may view.
+        acts: it changes something.
+        family: what it belongs to, for help.
+        examples: calls as they are typed, without the program's name.
+        aliases: other words for it, with the arguments that they imply.
+        asks_hosts: the arguments with which Git hosts are asked.
+    """
+
+    name: str
+    run: Callable[..., Awaitable[View]]
+    arguments: tuple[Argument, ...]
+    does: str
+    more: str = ""
+    needs: Right | None = None
+    acts: bool = False
+    family: str = ""
+    examples: tuple[str, ...] = ()
+    aliases: Mapping[str, Given] = field(default_factory=dict)
+    asks_hosts: frozenset[str] = frozenset()
+
+    @property
+    def help(self) -> str:
+        """All of what to know of it."""
+        return f"{self.does}\n\n{self.more}".strip()
+
+
+OPERATIONS: dict[str, Operation] = {}
+"""All operations by name, in the order in which help lists them."""
+
+Run = Callable[..., Awaitable[View]]
+
+
+def operation(
+    name: str,
+    *,
+    family: str,
+    needs: Right | None = None,
+    acts: bool = False,
+    examples: Sequence[str] = (),
+    aliases: Mapping[str, Given] | None = None,
+    asks_hosts: Sequence[str] = (),
+) -> Callable[[Run], Run]:
+    """Declare the function below as an operation; see `Operation`.
+
+    Its docstring is the help: the first line is what it does. Its parameters after the context are
+    annotated with the types of `arguments.py`.
+    """
+
+    def declare(run: Run) -> Run:
+        does, _, more = inspect.getdoc(run).partition("\n\n")  # type: ignore[union-attr]
+        OPERATIONS[name] = Operation(
+            name,
+            run,
+            tuple(_arguments(run)),
+            does,
+            " ".join(more.split()),
+            needs,
+            acts,
+            family,
+            tuple(examples),
+            aliases or {},
+            frozenset(asks_hosts),
+        )
+        return run
+
+    return declare
+
+
+def _arguments(run: Run) -> Iterator[Argument]:
+    """Yield the arguments of a function: what follows the context."""
+    for name, one in list(inspect.signature(run).parameters.items())[1:]:
+        kind = next(mark for mark in one.annotation.__metadata__ if isinstance(mark, Kind))
+        yield Argument(name, kind, one.default is inspect.Parameter.empty)
+
+
+# ── carrying one out ──────────────────────────────────────────────────────────────────────────────
+
+
+async def carry_out(ctx: Context) -> View:
+    """Read the arguments, check the right, and run; record a refusal.
+
+    Raises:
+        NotAllowed: they lack the right; the audit log has it.
+        Rejected: an argument is missing or impossible, or it can't be done.
+    """
+    from bridge.core.chat.replies import NotAllowed
+
+    asked, given = OPERATIONS[ctx.call.name], ctx.call.given
+    try:
+        values = {one.name: _value(one, given, ctx) for one in asked.arguments}
+        for one in asked.arguments:
+            if asked.needs is not None and one.kind.checked:
+                ctx.check(asked.needs, values[one.name])
+        return await asked.run(ctx, **values)
+    except NotAllowed as error:
+        await ctx.desk.audit.note(ctx.person, asked.name, error.denied)
+        raise
+
+
+def _value(one: Argument, given: Given, ctx: Context) -> Any:
+    """Return the value of an argument; an error names the argument that it is about."""
+    try:
+        return one.read(given, ctx)
+    except Unfound as error:
+        error.argument = one.name
+        raise

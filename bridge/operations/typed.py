@@ -1,0 +1,69 @@
+"""Write an operation and its arguments as they are typed in a chat; `words.py` reads them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.core.chat.calls import Call
+from bridge.operations.base import OPERATIONS, Argument, Operation
+
+
+def usage(asked: Operation, name: str = "") -> str:
+    """Return how an operation is typed, e.g. "unlock SCOPE"; `name`: by another word for it."""
+    implied = asked.aliases.get(name, {})
+    words = [name or asked.name]
+    for one in _typed(asked):
+        if one.name not in implied:
+            kind = one.kind
+            words.append(kind.metavar if one.required else f"[{kind.example or kind.metavar}]")
+    return " ".join(words)
+
+
+def _typed(asked: Operation) -> list[Argument]:
+    """Return the arguments that can be typed, in the order in which they are."""
+    first = [one for one in asked.arguments if is_name(one)]
+    keyed = [one for one in asked.arguments if one.kind.takes is not None]
+    rest = [one for one in asked.arguments if one.kind.rest]
+    return [*first, *keyed, *rest]
+
+
+def is_name(one: Argument) -> bool:
+    """Return whether it is typed as a name, of one word or in quotes."""
+    kind = one.kind
+    return not (kind.rest or kind.flag or kind.takes)
+
+
+def named(name: str) -> tuple[Operation, Mapping[str, Any]]:
+    """Return the operation of a name, with the arguments that another word for it implies."""
+    if name in OPERATIONS:
+        return OPERATIONS[name], {}
+    return next((one, one.aliases[name]) for one in OPERATIONS.values() if name in one.aliases)
+
+
+def names() -> list[str]:
+    """Return all words by which operations are called."""
+    return [word for one in OPERATIONS.values() for word in (one.name, *one.aliases)]
+
+
+def called(name: str, given: Mapping[str, Any]) -> Call:
+    """Return a call of an operation."""
+    return Call(name, given, written(name, given))
+
+
+def written(name: str, given: Mapping[str, Any]) -> str:
+    """Return an operation as it is typed; what is given by a flag stands in another word for it."""
+    asked, _ = named(name)
+    flags = {one.name: True for one in asked.arguments if one.kind.flag and given.get(one.name)}
+    called = next((word for word, implied in asked.aliases.items() if implied == flags), name)
+    words = [called if flags else name]
+    for one in _typed(asked):
+        if text := given.get(one.name):
+            words += [_shown(one, part) for part in ([text] if isinstance(text, str) else text)]
+    return " ".join(words)
+
+
+def _shown(one: Argument, text: str) -> str:
+    if one.kind.takes is None:
+        quoted = len(text.split()) > 1 and not one.kind.rest
+        return f'"{text}"' if quoted else text
+    keyword = one.kind.example.partition(" ")[0]
+    return text if text.startswith(f"{keyword} ") else f"{keyword} {text}"

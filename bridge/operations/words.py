@@ -1,0 +1,105 @@
+"""Read an operation's arguments from the words of a chat, and write them as they are typed.
+
+What is required comes first, each one word or several in quotes; then optional ones, each with its
+keyword; then what takes all the rest, such as a reason:
+
+    lock SCOPE [for 2h] [until 18:00] [until merge of #12] REASON
+"""
+
+from typing import Any
+
+from bridge.core.chat.calls import Call
+from bridge.core.chat.grammar import (
+    Others,
+    Read,
+    Unclear,
+    Verb,
+    capital,
+    name_in,
+    parse_chat,
+    plain_word,
+    unquoted,
+)
+from bridge.core.chat.replies import Usage
+from bridge.core.errors import Rejected
+from bridge.operations.base import Operation
+from bridge.operations.every import OPERATIONS
+from bridge.operations.typed import called, is_name, named, names, usage, written
+
+
+def read_words(name: str, typed: list[str]) -> Call | Unclear:
+    """Return what somebody means with the words after an operation's name, or another for it."""
+    asked, implied = named(name)
+    given: dict[str, Any] = dict(implied)
+    how = f"Write `{usage(asked, name if implied else '')}`."
+    words = list(typed)
+    for one in filter(is_name, asked.arguments):
+        if not words and one.required:
+            about = f" {one.kind.metavar} is {_lowered(one.kind.help)}" if one.kind.help else ""
+            return Unclear(f"Which {_lowered(one.kind.metavar)}? {how}{about}")
+        if words:
+            given[one.name], words = name_in(words)
+    try:
+        words = _take_keyed(asked, words, given)
+    except Rejected as error:
+        return Unclear(f"{capital(str(error))}. {how}")
+    rest = next((one for one in asked.arguments if one.kind.rest), None)
+    if rest is None:
+        alone = written(asked.name, given)
+        if words:
+            return Unclear(f"That is more than `{asked.name}` takes. {how}", (alone,))
+        return Call(asked.name, given, alone)
+    given[rest.name] = unquoted(" ".join(words))
+    if rest.required and not given[rest.name]:
+        return Unclear(f"{capital(rest.kind.help)} {how}")
+    return called(asked.name, given)
+
+
+def _take_keyed(asked: Operation, words: list[str], given: dict[str, Any]) -> list[str]:
+    """Read what begins with a keyword, in any order; return the words that are left."""
+    left = [one for one in asked.arguments if one.kind.takes is not None]
+    while words:
+        plain = [plain_word(word) for word in words]
+        took = ((one, one.kind.takes(plain)) for one in left if one.kind.takes is not None)
+        one, found = next(((one, found) for one, found in took if found is not None), (None, None))
+        if one is None or found is None:
+            return words
+        text, count = found
+        if one.kind.many:
+            given.setdefault(one.name, []).append(text)
+        else:
+            given[one.name] = text
+            left.remove(one)
+        words = words[count:]
+    return words
+
+
+def usages() -> tuple[Usage, ...]:
+    """Return how the operations that can be typed are used, in the order of help."""
+    return tuple(
+        Usage(word, usage(one, word), _does(one, word), one.more)
+        for one in OPERATIONS.values()
+        for word in (one.name, *one.aliases)
+        if word.isalpha()
+    )
+
+
+def _does(asked: Operation, word: str) -> str:
+    """Return what an operation does, or what another word for it does besides."""
+    implied = asked.aliases.get(word)
+    if implied is None:
+        return _lowered(asked.does.rstrip("."))
+    helps = [one.kind.help for one in asked.arguments if one.name in implied]
+    return f"{asked.name}, but {_lowered(' '.join(helps).rstrip('.'))}"
+
+
+OTHERS = Others(names, read_words)
+
+
+def parse(text: str, verb: Verb | None = None) -> Read:
+    """Read what was typed in a chat; see `core.chat.grammar`."""
+    return parse_chat(text, verb, OTHERS)
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text.lower()

@@ -1,0 +1,1 @@
+"""What the bridge says, once for every door: content without markup."""

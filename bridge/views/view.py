@@ -1,0 +1,193 @@
+"""The vocabulary of answers: what is said, free of any door's markup.
+
+A door is a way to talk to people or programs: the command line, a chat, the console, comments. Each
+renders these values in its own form: it escapes, links, shortens, and speaks its own time zone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from bridge.core.chat.calls import Call
+from bridge.core.lifecycle import State
+
+# ── values within a sentence ──────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Untrusted words, with the most characters that they may take once escaped."""
+
+    words: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Strong:
+    """The name of what a sentence is about; a door may show it in bold."""
+
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A commit, a branch, a path or another literal, with the page that shows it."""
+
+    text: Text
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time in seconds since 1970.
+
+    Attributes:
+        zone: an IANA name in which somebody has said it, which is then shown as well; "" for none.
+        since: it is shown by how long ago it was, where that fits.
+    """
+
+    at: float
+    zone: str = ""
+    since: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A call of an operation, as it is typed at each door."""
+
+    call: Call
+
+
+Value = Text | Strong | Code | Moment | Typed
+Phrase = tuple[str | Value, ...]
+"""Our own words, with values among them."""
+
+
+# ── parts of an answer ────────────────────────────────────────────────────────────────────────────
+
+
+class Icon(StrEnum):
+    """What an answer or a row is about, at a glance."""
+
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    FREEZE = "freeze"
+    THAW = "thaw"
+    WELL = "well"
+
+
+Sign = Icon | State
+"""What stands before a line: an icon, or that of a deployment's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a list."""
+
+    says: Phrase
+    sign: Sign | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A titled list of lines.
+
+    Attributes:
+        more: how many further ones there are.
+    """
+
+    title: str
+    items: Sequence[Item]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        long: its cells may be folded, or take lines of their own.
+        said: where rows are sentences, its title stands before each cell, e.g. "until".
+    """
+
+    title: str
+    long: bool = False
+    said: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table, with a phrase for each column; () for an empty cell."""
+
+    cells: Sequence[Phrase]
+    sign: Sign | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; a narrow door shows each row as lines."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+
+
+Part = Lines | Table
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An answer.
+
+    Attributes:
+        head: what has happened, or what is so; one line.
+        says: what belongs to it, each a line; a reason, for one.
+        notes: what else to know, less loudly.
+        parts: lists and tables.
+        offers: what may be wanted next.
+        data: what programs get of it, of dataclasses, sequences, mappings and JSON's own types.
+        public: it concerns everybody who reads the channel in which it was asked.
+        refused: what was asked for was not done.
+        empty: there is nothing to list, which the head says.
+    """
+
+    head: Phrase
+    sign: Sign | None = None
+    says: Sequence[Phrase] = ()
+    notes: Sequence[Phrase] = ()
+    parts: Sequence[Part] = ()
+    offers: Sequence[Call] = ()
+    data: Any = field(default=None, kw_only=True)
+    public: bool = field(default=False, kw_only=True)
+    refused: bool = field(default=False, kw_only=True)
+    empty: bool = field(default=False, kw_only=True)
+
+
+def iso(at: float | None) -> str | None:
+    """Return a time for programs, e.g. "2026-01-31T12:00:00.123Z"."""
+    if at is None:
+        return None
+    moment = datetime.fromtimestamp(at, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plain(phrase: Phrase) -> str:
+    """Return a phrase as text without markup, with times by UTC or as somebody said them."""
+    return "".join(_plain(one) for one in phrase)
+
+
+def _plain(one: str | Value) -> str:
+    match one:
+        case str():
+            return one
+        case Text(words=words):
+            return words
+        case Typed(call=call):
+            return call.typed
+        case Strong(text=text) | Code(text=text):
+            return text.words
+        case Moment():
+            from bridge.core.gates.times import in_words, read_zone
+
+            return in_words(one.at, read_zone(one.zone or "UTC"))
