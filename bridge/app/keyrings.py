@@ -11,6 +11,7 @@ from bridge.app.sealing import revealed, seal_of
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
 from bridge.core.hooks import Scope, ScopeKind, is_ours, scope_named, signed_by
+from bridge.core.origin import Actor
 from bridge.core.refs import normalise_url
 from bridge.githosts.server import OwnRepositories, homes_of
 from bridge.pipeline.deciding.hooks import Hooks, HookServer
@@ -114,7 +115,7 @@ def _must_differ(servers: Sequence[HostServer]) -> None:
 
 
 def hooks_of(
-    settings: Settings, journal: SqlJournal, apis: Mapping[str, HostApi], *, by: str
+    settings: Settings, journal: SqlJournal, apis: Mapping[str, HostApi], *, by: Actor
 ) -> Hooks:
     """Return what lists, makes, rotates and removes webhooks; see `Hooks`."""
     base = (settings.public_url or "").rstrip("/")

@@ -10,6 +10,7 @@ from bridge.app.providers import check_backends, host_apis
 from bridge.app.sealing import seal_of
 from bridge.app.stored_settings import opened
 from bridge.core.errors import NotFound, Rejected
+from bridge.core.origin import Actor
 from bridge.pipeline.audit import done
 from bridge.settings import (
     BY_SETUP,
@@ -38,14 +39,14 @@ class SettingUp:
     Attributes:
         where: says where the data is, and has the key.
         file, environment: the other sources of settings, which win.
-        by: who changes them, for the audit log, e.g. "cli: ada".
+        by: who changes them, for the audit log.
     """
 
     where: Process
     journal: "Journal"
     file: Path | None
     environment: Mapping[str, str]
-    by: str
+    by: Actor
 
     async def stored(self) -> dict[KeyPath, str]:
         """Return the stored settings, opened."""

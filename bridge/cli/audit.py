@@ -60,7 +60,7 @@ async def _id_of(stores: "Stores", name: str) -> str:
 def _row(change: "Audited", now: float) -> list[str]:
     return [
         ago(change.at, now),
-        change.by,
+        str(change.by),
         change.what,
         change.app,
         _changed(change),

@@ -12,6 +12,8 @@ from bridge.cli.forms import owed_words
 from bridge.cli.show import ago, clean, clock, hint
 from bridge.core.apps import find_app, named
 from bridge.core.errors import BridgeError, NotFound, Rejected
+from bridge.core.events import COMMAND_HOST
+from bridge.core.origin import Actor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,17 +173,17 @@ async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str)
         raise
 
 
-def person() -> str:
-    """Return the requester, e.g. "cli: ada"."""
+def person() -> Actor:
+    """Return the requester."""
     try:
-        return f"cli: {getpass.getuser()}"
+        return Actor(COMMAND_HOST, getpass.getuser())
     except (OSError, KeyError):  # a container's user often has no name
-        return "cli: somebody"
+        return Actor(COMMAND_HOST, "somebody")
 
 
 def person_key() -> str:
     """Return the requester as locks know them, e.g. "cli:ada"."""
-    return f"cli:{person().removeprefix('cli: ')}"
+    return f"{COMMAND_HOST}:{person().name}"
 
 
 async def record(journal: "Audit", what: str, about: str, *, app_id: str = "") -> None:

@@ -1,6 +1,5 @@
 """`deployments`: what was deployed, with the outcome."""
 
-import re
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +31,7 @@ from bridge.cli.show import (
     say_json,
 )
 from bridge.core.errors import Ambiguous, NotFound
+from bridge.core.origin import PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,8 +63,6 @@ AppOption = Annotated[
 
 LONGEST_NUMBER = 16
 """Digits of a deployment's number."""
-
-_SAYS_LIVE = re.compile(r" is (?:live|served again)\b").search
 
 NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` lists what came in"
 
@@ -203,14 +201,14 @@ def _row(deployment: "Deployment", fate: "Fate | None", now: float) -> "list[str
 
     commit = (deployment.deployed_commit or deployment.commit or "")[:7]
     state = deployment.state
-    trigger = "" if deployment.trigger == "push" else f" ({deployment.trigger})"
+    trigger = "" if deployment.origin == PUSH else f" ({deployment.trigger})"
     return [
         ago(deployment.created_at, now),
         f"#{deployment.seq}",
         Text(f"{MARKS[state]} {state}", STYLES[state]),
         commit or _short(deployment.shown_image),
         deployment.app,
-        _with_fate(short_note(deployment, fate), fate) + trigger,
+        _with_fate(short_note(deployment, fate), deployment, fate) + trigger,
     ]
 
 
@@ -222,14 +220,18 @@ def _short(image: str) -> str:
 
 def _line(deployment: "Deployment", fate: "Fate | None") -> str:
     head = f"{iso(deployment.created_at)} {deployment.id} {deployment.app} {deployment.state}"
-    return f"{head}: {_with_fate(note_of(deployment, fate), fate)}"
+    return f"{head}: {_with_fate(note_of(deployment, fate), deployment, fate)}"
 
 
-def _with_fate(note: str, fate: "Fate | None") -> str:
+def _with_fate(note: str, deployment: "Deployment", fate: "Fate | None") -> str:
     """Return a note with what has become of a version that went live, unless it says that."""
     if fate is None:
         return note
-    live = "live now" if fate.live and not _SAYS_LIVE(note) else ""
+    from bridge.core.lifecycle import NoteKind
+
+    kind = deployment.note_kind
+    says_live = kind is NoteKind.UNTOLD or (fate.itself and kind in (NoteKind.LIVE, NoteKind.AGAIN))
+    live = "live now" if fate.live and not says_live else ""
     return "; ".join(filter(None, (note, live, fate.says)))
 
 

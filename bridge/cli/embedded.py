@@ -15,6 +15,7 @@ from bridge.core.apps import App, find_app
 from bridge.core.configuration.configuration import BRANCH_SIGNS, BuildType, GitSource
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.errors.connection import why_not_connected
+from bridge.core.origin import Actor
 
 if TYPE_CHECKING:
     import httpx
@@ -58,7 +59,7 @@ class Api:
         raise Refused("the embedded backend", str(words), status=answer.status_code)
 
 
-async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[App, str | None]:
+async def create_site(settings: "Settings", site: NewSite, *, by: Actor) -> tuple[App, str | None]:
     """Create a static site; return the app, and its address if that is known.
 
     Args:
@@ -101,7 +102,7 @@ async def find_embedded(settings: "Settings", name: str) -> App:
         return find_app(await api.client.apps(), name)
 
 
-async def delete_app(settings: "Settings", name: str, *, by: str) -> App:
+async def delete_app(settings: "Settings", name: str, *, by: Actor) -> App:
     """Delete an app; return it; see `create_site`."""
     async with _one_after_another(settings), api_of(settings) as api:
         app = find_app(await api.client.apps(), name)
@@ -215,7 +216,7 @@ async def _environment(api: Api, project: str) -> str:
     return str(made["environment"]["environmentId"])
 
 
-async def _tell_journal(settings: "Settings", api: Api, what: str, app: App, by: str) -> None:
+async def _tell_journal(settings: "Settings", api: Api, what: str, app: App, by: Actor) -> None:
     """Record what was done, and the apps, so that the next command knows them at once."""
     from bridge.app.storage import open_stores
     from bridge.pipeline.audit import record
@@ -225,5 +226,5 @@ async def _tell_journal(settings: "Settings", api: Api, what: str, app: App, by:
         if settings.backends_set():
             return  # this bridge deploys elsewhere
         if what == "create":  # first, so the app is never known without its rules
-            await stores.journal.save_rules(app.id, app.rules, by=by)
+            await stores.journal.save_rules(app.id, app.rules, by=str(by))
         await stores.journal.save_apps(EMBEDDED, await api.client.apps())

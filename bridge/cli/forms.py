@@ -61,7 +61,7 @@ def _brief(deployment: "Deployment | None") -> dict[str, Any] | None:
         return None
     from bridge.core.health.fate import as_told
 
-    note = as_told(deployment.note)
+    note = as_told(deployment)
     return {"id": deployment.id, "state": str(deployment.state), "note": note}
 
 
@@ -86,7 +86,7 @@ def deployment_form(deployment: "Deployment", fate: "Fate | None" = None) -> dic
         "started_at": iso(deployment.started_at),
         "live_at": iso(deployment.live_at),
         "finished_at": iso(deployment.finished_at),
-        "note": note_now(deployment.note, fate),
+        "note": note_now(deployment, fate),
         "superseded_by": deployment.superseded_by,
         "backend_id": deployment.backend_id,
     }
@@ -116,7 +116,7 @@ def change_form(change: "Change") -> dict[str, Any]:
     """Return one line of a deployment's history."""
     from bridge.core.health.fate import as_told
 
-    return {"at": iso(change.at), "state": str(change.state), "note": as_told(change.note)}
+    return {"at": iso(change.at), "state": str(change.state), "note": as_told(change)}
 
 
 def standing(pending: "Pending") -> str:
@@ -151,7 +151,7 @@ def audited_form(change: "Audited") -> dict[str, Any]:
     return {
         "number": change.number,
         "at": iso(change.at),
-        "by": change.by,
+        "by": str(change.by),
         "app": change.app,
         "app_id": change.app_id,
         "action": change.what,
@@ -201,7 +201,7 @@ def serving_form(live: "Serving") -> dict[str, Any]:
     return {
         "version": live.version,
         "since": iso(live.since),
-        "by": live.by or elsewhere,
+        "by": str(live.by) or elsewhere,
         "evidence": live.evidence and str(live.evidence),
         "verdict": str(live.works),
     }
@@ -215,7 +215,7 @@ def live_form(live: "Serving") -> dict[str, Any]:
         "commit": live.commit,
         "image": live.image,
         "since": iso(live.since),
-        "by": (live.by or None) if live.known else None,
+        "by": (str(live.by) or None) if live.known else None,
         "deployment": live.ours.id if live.ours else None,
         "health": str(live.works),
         "rolled_back": live.rolled_back,
@@ -314,7 +314,7 @@ def note_of(said: "Deployment | Change", fate: "Fate | None" = None) -> str:
     """Return its note, for where its state is shown as well; see `note_now`."""
     from bridge.core.health.fate import note_now
 
-    return note_now(said.note.removeprefix(f"{said.state}: "), fate)
+    return note_now(said, fate).removeprefix(f"{said.state}: ")
 
 
 def short_note(deployment: "Deployment", fate: "Fate | None" = None) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bridge.core.apps import App
     from bridge.core.holds import Proposal
     from bridge.core.lifecycle import Deployment
-    from bridge.pipeline.gates.commands import Actor, GateCommands
+    from bridge.pipeline.gates.commands import GateCommands, Requester
     from bridge.settings import Settings
 
 Reason = Annotated[
@@ -35,14 +35,14 @@ class Desk:
     stores: "Stores"
     apps: "list[App]"
     commands: "GateCommands"
-    actor: "Actor"
+    actor: "Requester"
 
 
 @asynccontextmanager
 async def desk_of(config: Path | None, *, asks_hosts: bool = False) -> AsyncIterator[Desk]:
     """Open the stores; `asks_hosts`: pull requests or heads of branches are looked up."""
     from bridge.core.rules import ruled
-    from bridge.pipeline.gates.commands import Actor, GateCommands
+    from bridge.pipeline.gates.commands import GateCommands, Requester
     from bridge.settings import book_of, identities_of
 
     settings = settings_of(config)
@@ -50,8 +50,7 @@ async def desk_of(config: Path | None, *, asks_hosts: bool = False) -> AsyncIter
         hosts = await _hosts(settings, stack) if asks_hosts else {}
         book = book_of(settings)
         apps = [ruled(app, book) for app in await stores.journal.apps()]
-        by = person()
-        actor = Actor(person_key(), by.removeprefix("cli: "), by)
+        actor = Requester(person_key(), person())
         who = identities_of(settings)
         commands = GateCommands(stores.journal, lambda: apps, time.time, identities=who, **hosts)
         yield Desk(settings, stores, apps, commands, actor)

@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.origin import PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,7 +88,7 @@ async def _holds(
         app_id=app.id,
         app=app.label,
         action=Action.DEPLOY,
-        trigger="push",
+        origin=PUSH,
         state=State.WAITING,
         created_at=now,
         commit=commit,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import known_app, person
+from bridge.cli.backend import known_app, person, person_key
 from bridge.cli.completion import complete_app, complete_preview
 from bridge.cli.context import Config, Json, kept_in, run, settings_of
 from bridge.cli.show import STYLES, Listing, ago, clean, iso, say, say_json
@@ -196,7 +196,7 @@ class Desk:
 async def desk(config: Path | None) -> AsyncIterator[Desk]:
     """Open the stores, with what people do with previews."""
     from bridge.core.rules import ruled
-    from bridge.pipeline.gates.commands import Actor
+    from bridge.pipeline.gates.commands import Requester
     from bridge.pipeline.previews.commands import Asker, PreviewCommands
     from bridge.settings import book_of
 
@@ -204,13 +204,11 @@ async def desk(config: Path | None) -> AsyncIterator[Desk]:
     async with kept_in(settings) as stores:
         book = book_of(settings)
         apps: list[App] = [ruled(app, book) for app in await stores.journal.apps()]
-        by = person()
-        name = by.removeprefix("cli: ")
         yield Desk(
             stores,
             {app.id: app.rules.previews for app in apps},
             PreviewCommands(stores.journal, time.time),
-            Asker(Actor(f"cli:{name}", name, by)),
+            Asker(Requester(person_key(), person())),
         )
 
 

@@ -115,7 +115,9 @@ def explained(
         words = f"a check of {meaning.commit[:7]}: it only lets waiting deployments pass"
         return form | {"ignored": words}
     if isinstance(meaning, Asked):
-        words = f"{meaning.actor or 'somebody'} asked to {meaning.action.verb} {meaning.target}"
+        words = (
+            f"{str(meaning.actor) or 'somebody'} asked to {meaning.action.verb} {meaning.target}"
+        )
         return form | {"ignored": f"no webhook: {words}"}
     return form | {"ignored": meaning.reason}
 

@@ -27,8 +27,9 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
 from bridge.core.holds import warnings_in
+from bridge.core.origin import Actor
 from bridge.core.previews.preview import Preview
-from bridge.pipeline.audit import actor, named, record
+from bridge.pipeline.audit import named, record
 from bridge.ports.chats import AnyReply
 from bridge.ports.inbox import NewDelivery
 from bridge.views.view import View, plain
@@ -244,7 +245,7 @@ async def replay(records: Records, visitor: Visitor, parts: Parts, form: Form) -
     asked = Asked(
         Wish.REPLAY,
         str(seq),
-        actor(CONSOLE_HOST, person),
+        Actor(CONSOLE_HOST, person.called),
         person=person.key(CONSOLE_HOST),
         accounts=" ".join(person.accounts(CONSOLE_HOST)),
     )

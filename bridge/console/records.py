@@ -19,7 +19,7 @@ from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.deploying.adopt import Adopter
 from bridge.pipeline.deploying.replay import Replays
 from bridge.pipeline.feedback.lookup import BuildLogs
-from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands
 from bridge.ports.chats import Place
 from bridge.ports.checks import Finding
@@ -79,7 +79,7 @@ class Records:
     def asker(self, visitor: Visitor) -> Asker:
         """Return somebody who asks something of previews, with their rights."""
         person = visitor.person
-        by = Actor(person.key(CONSOLE_HOST), person.called, named(CONSOLE_HOST, person))
+        by = Requester(person.key(CONSOLE_HOST), named(CONSOLE_HOST, person))
         return Asker(by, person, self.access)
 
     # ── who may see what ─────────────────────────────────────────────────────────────────────────

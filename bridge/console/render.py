@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bridge.core.health.fate import Fate, note_now
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.log_text import harmless
 from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
@@ -183,9 +183,9 @@ def ref(name: str | None) -> str:
     return text
 
 
-def note(said: Any, fate: Fate | None = None) -> str:
+def note(said: Deployment | Change, fate: Fate | None = None) -> str:
     """Return the note of a deployment or change as it is true now, without its state."""
-    return note_now(str(said.note).removeprefix(f"{said.state}: "), fate)
+    return note_now(said, fate).removeprefix(f"{said.state}: ")
 
 
 def part(value: str) -> str:

@@ -25,7 +25,7 @@ Where to look:
                        token_prefixes (how tokens begin), private_keys
     how well it goes   report (how often, how fast, how many fail)
     changing an app    configuration/, variables (lines of KEY=VALUE)
-    people             access (who may do what), people (who is who), chat/
+    people             access (who may do what), people (who is who), origin (who asked), chat/
     whose address      challenge (does it lead to this installation?), console (our own pages),
                        addresses (can it be one at all?)
     all of it          errors/, backoff, trace, database, roles

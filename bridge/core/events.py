@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
 from bridge.core.checks import Check
 from bridge.core.errors import MalformedPayload
+from bridge.core.origin import NOBODY, Actor
 from bridge.core.people import Writer
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import normalise_url
@@ -254,7 +255,7 @@ class Asked:
 
     Attributes:
         target: an app's id, or a delivery's id for a replay.
-        actor: the requester, for display, e.g. "cli: ada".
+        actor: the requester.
         person: their id in the chat; "" for the command line.
         channel, thread: where in the chat it was requested; "" for the command line.
         app: the target's label, to be shown if the target is gone later.
@@ -271,7 +272,7 @@ class Asked:
 
     action: Action
     target: str
-    actor: str = ""
+    actor: Actor = NOBODY
     person: str = ""
     channel: str = ""
     thread: str = ""
@@ -285,6 +286,11 @@ class Asked:
     image: str = ""
     back_from: str = ""
     accounts: str = ""
+
+    @property
+    def by(self) -> Actor:
+        """The requester as the audit log names them."""
+        return replace(self.actor, id=self.person or self.actor.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +328,9 @@ _FROM_A_CHAT = (
 
 def write_command(asked: Asked) -> bytes:
     """Return the body of a command's delivery."""
-    fields = {"target": asked.target, "actor": asked.actor}
+    # An older release reads `actor`.
+    fields = {"target": asked.target, "actor": str(asked.actor)}
+    fields |= {"door": asked.actor.door, "name": asked.actor.name}
     fields |= {name: value for name in _FROM_A_CHAT if (value := getattr(asked, name))}
     return json.dumps(fields).encode()
 
@@ -332,7 +340,10 @@ def parse_command(event: str, body: bytes) -> Asked:
     try:
         fields = json.loads(body)
         more = {name: str(fields.get(name, "")) for name in _FROM_A_CHAT}
-        return Asked(Action(event), str(fields["target"]), str(fields["actor"]), **more)
+        actor = Actor.read(str(fields["actor"]))
+        if "door" in fields:
+            actor = Actor(str(fields["door"]), str(fields["name"]))
+        return Asked(Action(event), str(fields["target"]), actor, **more)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = unreadable(error)
         raise MalformedPayload(f"command {event[:40]!r} can't be read: {why}") from None

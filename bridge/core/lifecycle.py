@@ -6,6 +6,7 @@ from typing import Protocol
 
 from bridge.core.events import Action
 from bridge.core.holds import Hold, Lift
+from bridge.core.origin import Cause, Origin
 
 
 class State(StrEnum):
@@ -45,6 +46,15 @@ class Evidence(StrEnum):
     LOG = "log"  # the log of the build says so, where the backend could not record it
     ANSWER = "answer"  # the backend has confirmed a request of which it keeps no record
     IMAGE = "image"  # the image that its containers run is the one that was built
+
+
+class NoteKind(StrEnum):
+    """What a note says, where something depends on that."""
+
+    LIVE = "live"  # it begins with "commit 13dfa1f is live"
+    AGAIN = "again"  # it begins with "13dfa1f is served again"
+    UNTOLD = "untold"  # something is live, but the backend does not say what
+    AWAY = "away"  # it waits for the backend
 
 
 VERIFIED = "; verified"
@@ -106,7 +116,7 @@ class Deployment:
         id: the workflow's id, `<delivery's seq, 16 digits>.<app's id>`; greater is newer.
         action: "deploy" clones the head of the branch, "redeploy" builds what is checked out,
             "rollback" goes back to an earlier version.
-        trigger: "push", "tag", or the requester, e.g. "cli: ada".
+        origin: what led to it; `trigger` is its text.
         commit: the pushed commit; `deployed_commit` is the one that the backend reports.
         note: the newest remark about it, for people.
         token: identifies it in the backend's lists.
@@ -146,6 +156,9 @@ class Deployment:
             they are not known.
         back_from: the deployment from which the bridge goes back by itself; None for what somebody
             has asked for or pushed.
+        note_kind: what the note says; None if nothing depends on it.
+        way_back: the end of the note that announces that the bridge goes back by itself, or decides
+            on that later; "" if it does not.
     """
 
     id: str
@@ -154,7 +167,7 @@ class Deployment:
     app_id: str
     app: str
     action: Action
-    trigger: str
+    origin: Origin
     state: State
     created_at: float
     ref: str | None = None
@@ -197,6 +210,8 @@ class Deployment:
     back_to: str | None = None
     images: tuple[str, ...] | None = None
     back_from: str | None = None
+    note_kind: NoteKind | None = None
+    way_back: str = ""
 
     @property
     def final(self) -> bool:
@@ -216,7 +231,12 @@ class Deployment:
     @property
     def pushed(self) -> bool:
         """Whether a push or a tag has brought it, also one that was replayed."""
-        return self.trigger.partition(",")[0] in ("push", "tag")
+        return self.origin.cause is not Cause.ASKED
+
+    @property
+    def trigger(self) -> str:
+        """What led to it, e.g. "push", "cli: ada"."""
+        return str(self.origin)
 
     @property
     def asked_by(self) -> tuple[str, ...]:
@@ -247,11 +267,13 @@ class Brief:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of a deployment's history."""
+    """One line of a deployment's history; see `Deployment`."""
 
     at: float
     state: State
     note: str
+    note_kind: NoteKind | None = None
+    way_back: str = ""
 
 
 def live_image(image: str) -> str:

@@ -44,7 +44,7 @@ class EndedDeployment:
     app_id: str
     app: str
     action: Action
-    trigger: str
+    pushed: bool
     state: State
     created_at: float
     live_at: float | None
@@ -216,8 +216,7 @@ def _leads(ended: Sequence[EndedDeployment]) -> list[float]:
 
 
 def _pushed(one: EndedDeployment) -> bool:
-    kind = one.trigger.partition(",")[0]
-    return one.action is Action.DEPLOY and kind in ("push", "tag")
+    return one.action is Action.DEPLOY and one.pushed
 
 
 def _served(ended: Sequence[EndedDeployment]) -> list[tuple[float, EndedDeployment]]:

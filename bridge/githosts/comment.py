@@ -196,7 +196,7 @@ def _why_failed(deployment: Deployment, snapshot: Snapshot) -> str:
     if deployment.state not in BAD or not deployment.note:
         return ""
     fate = snapshot.fates.get(deployment.id)
-    note = note_now(deployment.note, fate)
+    note = note_now(deployment, fate)
     reason = shorten(redact(note[:MOST_CHARACTERS]), LONGEST_REASON)
     if deployment.state is State.FAILED:
         return f"- {cell(deployment.app)} failed: {code(reason, LONGEST_REASON)}"

@@ -102,7 +102,7 @@ def deployment_status(
         if live and deployment.commit and live != deployment.commit:
             words += ", the head of the branch when the build began"
     elif deployment.state in BAD and deployment.note:
-        note = redact(lasting(deployment.note)[:MOST_CHARACTERS])
+        note = redact(lasting(deployment)[:MOST_CHARACTERS])
         words = f"{words}: {shorten(note, LONGEST_DESCRIPTION - len(words) - 2)}"
     elif holds:
         words = f"{words}: {_first(holds, LONGEST_DESCRIPTION - len(words) - 2)}"

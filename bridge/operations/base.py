@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
     from bridge.core.gates.freezes import Freeze
     from bridge.pipeline.audit import ChatAudit
     from bridge.pipeline.feedback.lookup import Finding
-    from bridge.pipeline.gates.commands import Actor, GateCommands
+    from bridge.pipeline.gates.commands import GateCommands, Requester
     from bridge.ports.chats import Place
     from bridge.ports.clock import Clock
     from bridge.ports.journal import Journal
@@ -69,14 +69,14 @@ class Context:
         return OPERATIONS[self.call.name].needs or Right.VIEW
 
     @property
-    def actor(self) -> "Actor":
+    def actor(self) -> "Requester":
         """Who acts, as gates and the audit log name them."""
         from bridge.pipeline.audit import named
-        from bridge.pipeline.gates.commands import Actor
+        from bridge.pipeline.gates.commands import Requester
 
         person, door = self.person, self.desk.door
         email, accounts = person.email or "", person.accounts(door)
-        return Actor(person.key(door), person.called, named(door, person), email, accounts)
+        return Requester(person.key(door), named(door, person), email, accounts)
 
     def seen(self, right: Right = Right.VIEW) -> "list[App]":
         """Return the apps to which they have a right, by label."""

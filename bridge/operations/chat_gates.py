@@ -22,7 +22,7 @@ from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.audit import named
 from bridge.pipeline.feedback.lookup import Finding
-from bridge.pipeline.gates.commands import Actor, GateCommands, proposed
+from bridge.pipeline.gates.commands import GateCommands, Requester, proposed
 from bridge.ports.chats import AnyReply, Place
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
@@ -194,10 +194,10 @@ class ChatGates:
         lifted = await self.commands.lift(self._actor(person), held, reason)
         return Lifted(lifted, held.holds, " ".join(reason.split()))
 
-    def _actor(self, person: Person) -> Actor:
-        shown = named(self._chat, person)
+    def _actor(self, person: Person) -> Requester:
+        by = named(self._chat, person)
         key, email = person.key(self._chat), person.email or ""
-        return Actor(key, person.called, shown, email, person.accounts(self._chat))
+        return Requester(key, by, email, person.accounts(self._chat))
 
 
 def right_to_lift(holds: Sequence[Hold]) -> Right:

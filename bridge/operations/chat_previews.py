@@ -22,7 +22,7 @@ from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.core.previews.acts import NEEDS, Act, awaits_approval
 from bridge.core.previews.preview import Preview
 from bridge.pipeline.audit import named
-from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands, offered, without_native
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
@@ -118,8 +118,8 @@ class ChatPreviews:
         return denial(self._access, person, right, preview.app)
 
     def _asker(self, person: Person, place: Place) -> Asker:
-        shown = named(self._chat, person)
-        actor = Actor(person.key(self._chat), person.called, shown, person.email or "")
+        by = named(self._chat, person)
+        actor = Requester(person.key(self._chat), by, person.email or "")
         return Asker(actor, person, self._access, place.channel)
 
 

@@ -34,13 +34,14 @@ from bridge.core.events import Action, Asked, write_command
 from bridge.core.gates.freezes import Freeze
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State, too_late
+from bridge.core.origin import Actor
 from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.operations.base import Context, Desk, Unfound, carry_out
 from bridge.operations.chat_gates import ABOUT_GATES, ChatGates, sentence
 from bridge.operations.chat_previews import ChatPreviews
 from bridge.operations.typed import written
 from bridge.operations.words import parse, usages
-from bridge.pipeline.audit import ChatAudit, actor
+from bridge.pipeline.audit import ChatAudit
 from bridge.pipeline.deploying.rollback_plan import Ways, promotion, version_asked
 from bridge.pipeline.feedback.lookup import (
     NEEDS,
@@ -155,9 +156,7 @@ class ChatCommands:
 
     # ── the port ──────────────────────────────────────────────────────────
 
-    def parse(self, text: str, verb: Verb | None = None) -> Read:
-        """Read what somebody typed."""
-        return parse(text, verb)
+    parse = staticmethod(parse)
 
     async def answer(self, person: Person, place: Place, typed: Read, id_: str) -> AnyReply:
         """Carry out or answer what somebody typed."""
@@ -412,7 +411,7 @@ class ChatCommands:
         asked = Asked(
             action,
             app.id,
-            actor(self._chat, person),
+            Actor(self._chat, person.called),
             person=person.key(self._chat) if person.chat else person.id,
             accounts=" ".join(person.accounts(self._chat)),
             channel=place.channel,

@@ -7,6 +7,7 @@ import time
 
 from bridge.core.access import Person
 from bridge.core.chat.replies import Denied
+from bridge.core.origin import Actor
 from bridge.ports.chats import AnyReply
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Audit
@@ -51,17 +52,16 @@ class ChatAudit:
 
 
 async def record(
-    journal: Audit, by: str, what: str, about: str, *, app_id: str = "", at: float | None = None
+    journal: Audit, by: Actor, what: str, about: str, *, app_id: str = "", at: float | None = None
 ) -> None:
     """Write what somebody has done; see `done`."""
     await journal.audit(done(by, what, about, app_id=app_id, at=at))
 
 
-def done(by: str, what: str, about: str, *, app_id: str = "", at: float | None = None) -> Audited:
+def done(by: Actor, what: str, about: str, *, app_id: str = "", at: float | None = None) -> Audited:
     """Return what the audit log says of what somebody has done.
 
     Args:
-        by: e.g. "cli: ada".
         about: the app's label, or what else was changed; never a secret.
         at: seconds; None: now.
     """
@@ -69,12 +69,7 @@ def done(by: str, what: str, about: str, *, app_id: str = "", at: float | None =
     return Audited(moment, by, what, app_id, about, (), DONE)
 
 
-def named(chat: str, person: Person) -> str:
-    """Return how the audit log names a person: with their id, as many choose their own name."""
-    shown = actor(chat, person)
-    return shown if person.id == f"{chat}:{person.called}" else f"{shown} ({person.id})"
-
-
-def actor(chat: str, person: Person) -> str:
-    """Return how a person is named as the cause of a deployment."""
-    return f"{chat}: {person.called}"
+def named(chat: str, person: Person) -> Actor:
+    """Return how the audit log names a person."""
+    own_name = person.id == f"{chat}:{person.called}"
+    return Actor(chat, person.called, "" if own_name else person.id)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bridge.core.gates.locks import Lock
-from bridge.core.lifecycle import Brief, Cancel, Change, Deployment, Evidence, State
+from bridge.core.lifecycle import Brief, Cancel, Change, Deployment, Evidence, NoteKind, State
 from bridge.ports.gates import Judging
 
 
@@ -53,11 +53,12 @@ class Deployments(Protocol):
     ) -> None:
         """Record which images are a deployment's own; `evidence`: if they run, which proves it."""
 
-    async def settle_rollback(self, id_: str, note: str = "") -> None:
+    async def settle_rollback(self, id_: str, note: str = "", way_back: str = "") -> None:
         """Record that the rollback that an unhealthy one announces was asked for or given up.
 
         Args:
             note: what was decided late, for people; "" if they were told.
+            way_back: see `Deployment`.
         """
 
     async def last_deployments(self) -> dict[str, Deployment]:
@@ -109,7 +110,7 @@ class Deployments(Protocol):
     ) -> Deployment | None:
         """Do the same, and take a lock if it moves, unless its scope has one."""
 
-    async def say(self, id_: str, note: str) -> None:
+    async def say(self, id_: str, note: str, kind: NoteKind | None = None) -> None:
         """Set an open deployment's note, and mark its subscriptions as pending.
 
         The note becomes a line of its history, unless it is among the last few in this state.

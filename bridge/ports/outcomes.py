@@ -9,6 +9,7 @@ from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision
 from bridge.core.events import Ref, Repository
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.origin import Actor
 
 Cursor = Mapping[str, Any]
 """A place's cursor as JSON: the message's ts, the comment's id, what it shows.
@@ -257,7 +258,7 @@ class Audited:
     """A change of an app's configuration, or a command, for the audit log.
 
     Attributes:
-        by: e.g. "cli: ada".
+        by: who has made it.
         what: e.g. "provider set".
         difference: without secrets.
         outcome: `BEGUN`, "done", "waits for …", "outcome unknown: …", or why not.
@@ -268,7 +269,7 @@ class Audited:
     """
 
     at: float
-    by: str
+    by: Actor
     what: str
     app_id: str
     app: str

@@ -110,6 +110,13 @@ deployments = sa.Table(
     sa.Column("back_to", sa.Text),
     sa.Column("images", sa.Text),
     sa.Column("back_from", sa.Text),
+    sa.Column("cause", sa.Text),
+    sa.Column("found", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("actor_door", sa.Text, nullable=False, server_default=""),
+    sa.Column("actor_name", sa.Text, nullable=False, server_default=""),
+    sa.Column("actor_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("note_kind", sa.Text),
+    sa.Column("way_back", sa.Text, nullable=False, server_default=""),
     sa.Index("deployments_by_app", "app_id", "seq"),
     sa.Index("deployments_by_app_state", "app_id", "state", "seq"),
     sa.Index("deployments_by_seq", "seq"),
@@ -129,6 +136,8 @@ changes = sa.Table(
     sa.Column("at", sa.Float(53), nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
+    sa.Column("note_kind", sa.Text),
+    sa.Column("way_back", sa.Text, nullable=False, server_default=""),
     sa.Index("changes_by_deployment", "deployment", "number"),
 )
 
@@ -175,6 +184,9 @@ audit = sa.Table(
     sa.Column("seq", sa.BigInteger),
     sa.Column("undoing", sa.Text, nullable=False, server_default=""),
     sa.Column("undoes", sa.Integer),
+    sa.Column("actor_door", sa.Text, nullable=False, server_default=""),
+    sa.Column("actor_name", sa.Text, nullable=False, server_default=""),
+    sa.Column("actor_id", sa.Text, nullable=False, server_default=""),
     sa.Index("audit_by_app", "app_id", "number"),
     sa.Index("audit_by_seq", "seq", unique=True),
 )

@@ -16,7 +16,8 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.gates.locks import EVERYTHING, Scope, scope_named
 from bridge.core.holds import Gate
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.gates.commands import Actor, GateCommands
+from bridge.core.origin import Actor
+from bridge.pipeline.gates.commands import GateCommands, Requester
 from tests.chaos.dokploy.faults import Handler
 from tests.chaos.pushes import MONO
 from tests.chaos.stage import SITE, Closed, Stage
@@ -43,9 +44,7 @@ WITHIN = 6.0
 AGAIN = 0.2
 """Seconds until something is tried or looked at again."""
 
-ADA, GRACE = (
-    Actor(f"cli:{name.lower()}", name, f"cli: {name.lower()}") for name in ("Ada", "Grace")
-)
+ADA, GRACE = (Requester(f"cli:{name.lower()}", Actor("cli", name)) for name in ("Ada", "Grace"))
 
 
 @dataclass(frozen=True)

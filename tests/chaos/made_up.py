@@ -8,6 +8,7 @@ from typing import Any
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
+from bridge.core.origin import PUSH
 from bridge.ports.inbox import Delivery, DeliveryState
 from tests.chaos.dokploy.jobs import Asked, Fate, Job
 from tests.chaos.dokploy.made import MadeApps
@@ -104,7 +105,7 @@ def deployed(seq: int, commit: str, app: str) -> Deployment:
         app_id=app,
         app=f"shop/{app}",
         action=Action.DEPLOY,
-        trigger="push",
+        origin=PUSH,
         state=State.DONE,
         created_at=0.0,
         asked_at=2.0,

@@ -246,7 +246,7 @@ def what_goes_on_is_enough() -> None:
         facts = transitions._superseded(first, "is older")
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
         db.execute(sa.insert(t), [deployment_row(new)])
-        transitions.add_line(db, new.id, new.seq, now, new.state, new.note)
+        transitions.add_line(db, new, now)
 
     add = _put(transitions, "add_deployment", oldest)
 

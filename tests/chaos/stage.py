@@ -15,6 +15,7 @@ from typing import Any
 
 from bridge.app.storage import open_stores
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
+from bridge.core.origin import Actor
 from bridge.ports.inbox import DeliveryState, NewDelivery
 from tests.chaos.cluster import ROOT
 from tests.chaos.disk import SmallDisk
@@ -177,7 +178,7 @@ class Stage:
     async def cancel(self, app: str) -> None:
         """Cancel an app's deployments on the command line; return once that is decided."""
         id_ = f"cli-{uuid.uuid4().hex}"
-        body = write_command(Asked(Action.CANCEL, app, "cli: ada"))
+        body = write_command(Asked(Action.CANCEL, app, Actor("cli", "ada")))
         async with open_stores(self.fleet.settings) as stores:
             await stores.inbox.keep(
                 NewDelivery(COMMAND_HOST, id_, Action.CANCEL, {}, body, time.time())

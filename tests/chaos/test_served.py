@@ -10,6 +10,7 @@ from bridge.core.events import Action
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.lifecycle import Verdict as Judged
+from bridge.core.origin import Origin
 from tests.chaos.claims import judge_claims
 from tests.chaos.decided import judge_order
 from tests.chaos.dokploy.jobs import PERSON, Job, Served
@@ -55,7 +56,7 @@ def run() -> Run:
 def rollback(run: Run) -> Deployment:
     """Return what the bridge does by itself: it goes back from the second version to the first."""
     to, left = run.record.deployments[:2]
-    own: dict[str, Any] = {"trigger": BRIDGE, "person": BY_ITSELF, "back_from": left.id}
+    own: dict[str, Any] = {"origin": Origin.read(BRIDGE), "person": BY_ITSELF, "back_from": left.id}
     own |= {"action": Action.ROLLBACK, "target": to.id, "intent_at": 3.2}
     return replace(deployed(3, FIRST, APP), commit=None, backend_id=None, **own)
 
@@ -117,7 +118,7 @@ def deploy_it_again(run: Run) -> None:
 
 def by_a_person(run: Run) -> None:
     """Have a person ask for the rollback."""
-    change(run, 2, trigger="cli: ada", person="cli:ada", back_from=None)
+    change(run, 2, origin=Origin.read("cli: ada"), person="cli:ada", back_from=None)
 
 
 def deploy_by_hand(run: Run) -> None:

@@ -17,6 +17,7 @@ from bridge.core.configuration.difference import Changed
 from bridge.core.console import NO_CONSOLE
 from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.origin import Actor
 from bridge.ports.chats import Chat, ChatParts
 from bridge.ports.feedback import Occasion, Snapshot, Turn
 from bridge.ports.outcomes import DONE, Audited, Outcome, Subscription, about_deployment
@@ -262,7 +263,7 @@ async def test_a_service_that_is_away_is_an_error_after_which_it_goes_on(stage: 
 async def test_where_changes_from_elsewhere_are_told_somebody_tells_them(stage: Stage) -> None:
     note = Audited(
         at=1.0,
-        by="cli: ada",
+        by=Actor("cli", "ada"),
         what="provider set",
         app_id="app-web",
         app="shop/web",

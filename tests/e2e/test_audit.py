@@ -11,6 +11,7 @@ from bridge.core.events import (
     write_command,
 )
 from bridge.core.events import Asked as Command
+from bridge.core.origin import Actor
 from bridge.ports.inbox import NewDelivery
 from tests.worlds.bridge import Origin, World
 from tests.worlds.embedded import until
@@ -28,7 +29,7 @@ WAYS = {
 
 async def kept(world: World, host: str, action: Action, target: str, id_: str) -> None:
     actor, person, _ = WAYS.get(host, ("preview: #12", "", ""))
-    asked = Command(action, target, actor, person=person, app="shop/web")
+    asked = Command(action, target, Actor.read(actor), person=person, app="shop/web")
     await world.stores.inbox.keep(
         NewDelivery(host, id_, action, {}, write_command(asked), 1_700_000_000.0)
     )
@@ -54,7 +55,7 @@ async def test_what_people_ask_for_is_in_it_once(world: World, origin: Origin, h
         lambda: world.stores.journal.audited(limit=20), lambda those: len(those) > len(ACTS)
     )
     by = WAYS[host][2]
-    assert [(one.by, one.what, one.app_id, one.outcome) for one in reversed(found)] == [
+    assert [(str(one.by), one.what, one.app_id, one.outcome) for one in reversed(found)] == [
         *(
             (by, str(action), "" if action is Action.REPLAY else app_id, f"kept as {host}-{action}")
             for action in ACTS

@@ -59,7 +59,7 @@ def test_another_branch_keeps_all_else_and_shows_the_difference(web: Cli) -> Non
     assert (now["source"], now["branch"], now["watch_paths"]) == ("git", "dev", ["a"])
     (note,) = audits(web)
     assert (note.what, note.app, note.outcome) == ("provider set", "default/web", "done")
-    assert note.by.startswith("cli: ")
+    assert note.by.door == "cli"
 
 
 def test_disconnecting_shows_what_is_stored_for_other_sources_and_undo_brings_it_back(

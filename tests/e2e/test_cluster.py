@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from bridge.app.storage import Stores, open_stores
+from bridge.core.origin import Actor
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Audited
 from tests.chaos.cluster import Cluster, Process
@@ -252,7 +253,7 @@ async def done_now_and_then(cluster: Cluster, worker: Process, *, times: int) ->
 
 def old_change() -> Audited:
     """Somebody changed something longer ago than it is kept."""
-    return Audited(time.time() - YEARS, "cli: ada", "env set", "app-0", "shop/app-0", ())
+    return Audited(time.time() - YEARS, Actor("cli", "ada"), "env set", "app-0", "shop/app-0", ())
 
 
 async def test_a_push_is_decided_once_for_apps_found_late_whichever_worker_finds_them(

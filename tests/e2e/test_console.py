@@ -408,7 +408,7 @@ async def test_auto_deploy_is_switched_off(tmp_path: Path) -> None:
             assert answer.status_code == 303, answer.text
             assert dokploy.written["app_web"]["autoDeploy"] is False
             (note,) = await console.world.stores.journal.audited(limit=5)
-            assert (note.by, note.what, note.outcome) == (
+            assert (str(note.by), note.what, note.outcome) == (
                 "console: owner (console:owner)",
                 "adopt",
                 "done",

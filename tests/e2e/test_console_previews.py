@@ -86,7 +86,7 @@ async def test_the_commit_on_the_page_is_approved_and_no_other(console: ConsoleW
     now = await now_of(console, waits)
     assert (now.approved, now.approver) == (MOVED, "Grace")
     assert await audited(console) == [("preview approve", f"shop/web #12: commit {MOVED[:12]}")]
-    assert [one.by for one in await journal.audited(limit=9)] == ["console: Grace (U0APPROVE)"]
+    assert [str(one.by) for one in await journal.audited(limit=9)] == ["console: Grace (U0APPROVE)"]
 
 
 async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(

@@ -9,16 +9,17 @@ import pytest
 
 from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.origin import Actor
 from bridge.core.people import Identities
-from bridge.pipeline.gates.commands import Actor, GateCommands
+from bridge.pipeline.gates.commands import GateCommands, Requester
 from tests.fakes.gitea import FakeGitea
 from tests.worlds.bridge import Origin
 from tests.worlds.embedded import until
 from tests.worlds.previews import FAKES, NAME, PreviewWorld, preview_world
 
-ADA = Actor("slack:U0000001", "Ada", "slack: Ada", "ada@office.example")
-GRACE = Actor("slack:U0000002", "Grace", "slack: Grace", "grace@office.example")
-EVE = Actor("slack:U0000003", "Eve", "slack: Eve", "eve@office.example")
+ADA = Requester("slack:U0000001", Actor("slack", "Ada"), "ada@office.example")
+GRACE = Requester("slack:U0000002", Actor("slack", "Grace"), "grace@office.example")
+EVE = Requester("slack:U0000003", Actor("slack", "Eve"), "eve@office.example")
 PEOPLE = {
     one: [mark, f"github:{one}", f"gitlab:{one}", f"gitea:{one}"]
     for one, mark in (
@@ -75,7 +76,7 @@ async def newest(mono: PreviewWorld, name: str, says: str, state: State) -> Depl
     return one
 
 
-async def approve(mono: PreviewWorld, by: Actor, held: Deployment) -> bool:
+async def approve(mono: PreviewWorld, by: Requester, held: Deployment) -> bool:
     journal = mono.world.stores.journal
     who = Identities({name: frozenset(marks) for name, marks in PEOPLE.items()})
     commands = GateCommands(journal, lambda: (), time.time, identities=who)

@@ -138,7 +138,7 @@ async def test_a_lock_ends_with_its_pull_request(stage: Stage) -> None:
     assert "Ada had locked it since" in words_of(told)
     assert await stage.locks() == []
     audited = await stage.world.stores.journal.audited(limit=9)
-    assert [(one.by, one.what) for one in audited] == [
+    assert [(str(one.by), one.what) for one in audited] == [
         (stage.fake.name, "unlock"),
         ("slack: Ada (U0ADA)", "lock"),
     ]

@@ -176,7 +176,7 @@ async def test_previews_are_listed_stopped_and_started_again_by_command(both: Bo
     await both.says("is up")
 
     found = await world.world.stores.journal.audited(limit=20)
-    assert [(one.by, one.what) for one in found if one.what.startswith("preview ")] == [
+    assert [(str(one.by), one.what) for one in found if one.what.startswith("preview ")] == [
         ("slack: Ada (U0ADA)", "preview extend"),
         ("slack: Ada (U0ADA)", "preview stop"),
     ]

@@ -170,7 +170,7 @@ async def test_an_approval_is_a_click_of_who_may(door: Door) -> None:
     assert "You may not approve shop/web" in refused
     assert "You approved `ccccccc` of *shop/web*" in granted
     assert [one.name for one in await door.journal.approvals("app-web", HEAD)] == ["Ada"]
-    audited = [(one.by, one.what, one.outcome) for one in await door.audit()]
+    audited = [(str(one.by), one.what, one.outcome) for one in await door.audit()]
     assert ("slack: Ada (U0ADA)", "approve", "commit ccccccc") in audited
     assert ("slack: Bob (U0BOB)", "gate.approve", "refused: no right to approve") in audited
 
@@ -238,7 +238,7 @@ async def test_the_dialog_refuses_who_may_not_override(door: Door) -> None:
 
     await door.slack.until(lambda: "You may not override shop/web" in str(door.slack.views))
     assert "gate.reason" not in str(door.slack.views)
-    audited = [(one.by, one.outcome) for one in await door.audit()]
+    audited = [(str(one.by), one.outcome) for one in await door.audit()]
     assert audited == [("slack: Bob (U0BOB)", "refused: no right to override")]
 
 

@@ -98,7 +98,7 @@ async def test_a_change_is_shown_agreed_to_made_and_told(both: SlackWorld, origi
 
     assert await branch_of(both, app_id) == "dev"
     note = await change(both)
-    assert (note.by, note.what, note.app) == ("slack: Ada (U0ADA)", "provider set", "shop/web")
+    assert (str(note.by), note.what, note.app) == ("slack: Ada (U0ADA)", "provider set", "shop/web")
     assert {one.field for one in note.difference} == {"branch", "watch_paths"}
     message = await both.slack.until(lambda: posted(both, "changed"))
     assert "*Ada* changed the source of *shop/web*" in words_of(message)
@@ -413,7 +413,7 @@ async def test_who_may_not_is_refused_at_every_step_and_that_is_kept(
 
         assert await branch_of(both, app_id) == "main"
         refusals = await both.world.stores.journal.audited(limit=20)
-        assert any("U0EVE" in one.by and "configure" in one.outcome for one in refusals)
+        assert any("U0EVE" in str(one.by) and "configure" in one.outcome for one in refusals)
         assert all(one.seq is None for one in refusals)
 
 

@@ -70,7 +70,7 @@ async def test_who_may_only_see_is_told_which_right_is_missing(door: Door) -> No
     assert await door.asked() == []
     (note, *others) = await door.audit()
     assert others == []
-    assert (note.by, note.what) == ("slack: Bob (U0BOB)", "deploy")
+    assert (str(note.by), note.what) == ("slack: Bob (U0BOB)", "deploy")
     assert note.outcome == "refused: no right to deploy"
 
 
@@ -79,7 +79,7 @@ async def test_what_is_done_is_kept_with_who_did_it(door: Door) -> None:
 
     assert answered.body["response_type"] == "in_channel"
     (asked,) = await door.asked()
-    assert (asked.target, asked.actor, asked.person) == ("app-web", "slack: Ada", "U0ADA")
+    assert (asked.target, str(asked.actor), asked.person) == ("app-web", "slack: Ada", "U0ADA")
     assert asked.channel == "C0SHOP"
     assert await door.audit() == []  # it is written with the decision
 

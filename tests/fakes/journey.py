@@ -23,6 +23,7 @@ from bridge.core.health.serving import Serving
 from bridge.core.hooks import SignedBy
 from bridge.core.lifecycle import LIVE, Deployment, State, deployment_id
 from bridge.core.masking import Mask, mask_of
+from bridge.core.origin import PUSH, Origin
 from bridge.core.tracking import token_for
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.gates import Judging
@@ -544,7 +545,7 @@ def deployment(seq: int = 1, app_id: str = "app-web", **others: Any) -> Deployme
         app_id=app_id,
         app=f"shop/{app_id.removeprefix('app-')}",
         action=Action.DEPLOY,
-        trigger="push",
+        origin=PUSH,
         state=State.WAITING,
         created_at=1_700_000_000.0,
         ref="refs/heads/main",
@@ -552,4 +553,6 @@ def deployment(seq: int = 1, app_id: str = "app-web", **others: Any) -> Deployme
         note="waits for its turn",
         token=token_for("this bridge", id_),
     )
+    if "trigger" in others:
+        others["origin"] = Origin.read(others.pop("trigger"))
     return replace(waiting, **others)

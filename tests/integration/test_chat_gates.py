@@ -82,7 +82,7 @@ class Desk:
     async def audited(self) -> list[tuple[str, str, str, str]]:
         """Return who did what to what, and the outcome, newest first."""
         return [
-            (one.by, one.what, one.app, one.outcome)
+            (str(one.by), one.what, one.app, one.outcome)
             for one in await self.journal.audited(limit=100)
         ]
 

@@ -19,6 +19,7 @@ from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.configuration.plan import HalfMade, NotKept, Overtaken
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
+from bridge.core.origin import Actor
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deploying.configure import PAUSES, Cleared, Configurer, check_nothing_open
@@ -29,7 +30,7 @@ from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import ManualClock, deployment
 from tests.worlds.embedded import Maker, maker_of, until
 
-BY = "cli: ada"
+BY = Actor("cli", "ada")
 GIT = GitSource(url="https://example.com/a.git", branch="main", watch_paths=("web/**",))
 DEV = WantedSource(None, {"branch": "dev"})
 
@@ -104,7 +105,12 @@ async def test_what_was_shown_is_written_and_noted(
     assert found.saved.provider == GIT.model_copy(update={"branch": "dev"})
     assert backend.writes == ["write_source"]
     (note,) = await journal.audited(limit=9)
-    assert (note.by, note.what, note.app_id, note.app) == (BY, "provider set", app.id, "shop/web")
+    assert (note.by, note.what, note.app_id, note.app) == (
+        BY,
+        "provider set",
+        app.id,
+        "shop/web",
+    )
     assert (note.difference, note.outcome) == (plan.difference, "done")
 
 
@@ -416,7 +422,7 @@ async def test_disconnecting_takes_the_rules_away_and_wakes_the_catalog(
         ManualClock(),
         wake=lambda: woken.append(True),
     )
-    await journal.save_rules(app.id, Rules(tags="v*"), by=BY)
+    await journal.save_rules(app.id, Rules(tags="v*"), by=str(BY))
 
     found = await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
 

@@ -16,6 +16,7 @@ from bridge.core.decision import Policy
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, write_command
 from bridge.core.lifecycle import deployment_id
+from bridge.core.origin import Actor
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.config_drafts import ConfigDrafts, Configuring
 from bridge.pipeline.deploying.configure import Configurer
@@ -107,7 +108,7 @@ class Stage:
 
     def ask(self, action: Action, draft: str = "", seq: int = 1) -> None:
         self.inbox.asked[seq] = Asked(
-            action, self.app.id, "slack: Ada", "U1", "C1", app="shop/web", draft=draft
+            action, self.app.id, Actor("slack", "Ada"), "U1", "C1", app="shop/web", draft=draft
         )
 
     async def run(self, seq: int = 1, steps: KeptSteps | None = None) -> Audited:
@@ -147,7 +148,7 @@ async def test_what_was_agreed_to_is_made_and_noted_with_who(stage: Stage) -> No
     note = await stage.run()
 
     assert (await stage.source()).branch == "dev"
-    assert (note.by, note.what, note.outcome) == ("slack: Ada (U1)", "provider set", DONE)
+    assert (str(note.by), note.what, note.outcome) == ("slack: Ada (U1)", "provider set", DONE)
     assert [one.field for one in note.difference] == ["branch"]
     assert await stage.journal.draft(draft) is None
     assert (await stage.configurer.plan_undo(stage.app)).difference != ()

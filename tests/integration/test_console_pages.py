@@ -26,6 +26,7 @@ from bridge.core.apps import Rules
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.lifecycle import State, deployment_id
+from bridge.core.origin import Actor
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import as_preview
 from bridge.ports.inbox import Delivery, DeliveryState
@@ -209,7 +210,9 @@ async def test_the_audit_log_goes_on_to_its_first_entry() -> None:
     async with records_of(apps, grants=grants) as records:
         for number in range(2 * A_PAGE + 1):
             label = SHOP if number in (0, 2 * A_PAGE) else SECRET
-            note = Audited(NOW, f"person-{number}", "deploy", "app-web", label, (), "done")
+            note = Audited(
+                NOW, Actor(name=f"person-{number}"), "deploy", "app-web", label, (), "done"
+            )
             await records.journal.audit(note)
 
         all_ = await pages_from(records, BY_LINK, "/console/audit")

@@ -50,9 +50,9 @@ async def test_a_lock_holds_until_it_is_released(world: GateWorld) -> None:
 
     assert (await world.state(new), world.backend.asked) == ("done", 1)
     audited = await world.journal.audited(limit=9)
-    assert [(one.what, one.app, one.by) for one in audited] == [
-        ("unlock", "all apps", "cli: ada"),
-        ("lock", "all apps", "cli: ada"),
+    assert [(one.what, one.app, str(one.by)) for one in audited] == [
+        ("unlock", "all apps", "cli: Ada"),
+        ("lock", "all apps", "cli: Ada"),
     ]
 
 

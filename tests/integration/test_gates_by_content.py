@@ -15,6 +15,7 @@ from bridge.core.gates.locks import Scope
 from bridge.core.health.serving import By, Look
 from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.origin import Actor
 from bridge.core.people import Writer
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet
@@ -413,7 +414,7 @@ async def test_who_has_approved_the_same_content_has_approved(world: GateWorld) 
     assert held.note == "held: needs 2 approvals of 2222222, has 1; approved by Grace"
 
     assert not await world.approve(GRACE, new)
-    eve = replace(GRACE, person="slack:U3", name="Eve", email="eve@example.com")
+    eve = replace(GRACE, person="slack:U3", by=Actor("slack", "Eve"), email="eve@example.com")
     assert await world.approve(eve, new)
     await world.settle()
     assert await world.state(new) == "done"

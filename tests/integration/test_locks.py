@@ -157,8 +157,8 @@ async def test_what_is_kept_is_reminded_of_a_week_later(desk: Desk) -> None:
     assert kept.remind_at == taken.at + 8 * DAY
     assert await desk.round(6 * DAY) == []
     assert len(await desk.round(DAY)) == 1
-    by = [(one.by, one.what) for one in await desk.world.journal.audited(limit=9)]
-    assert by == [("slack: Grace", "keep lock"), ("cli: ada", "lock")]
+    by = [(str(one.by), one.what) for one in await desk.world.journal.audited(limit=9)]
+    assert by == [("slack: Grace", "keep lock"), ("cli: Ada", "lock")]
 
 
 async def test_a_lock_that_is_gone_can_not_be_kept(desk: Desk) -> None:
@@ -196,7 +196,7 @@ async def test_an_event_releases_the_lock_with_its_pull_request(
     await desk.world.settle()
     assert await desk.world.state(held) == "done"
     audited = (await desk.world.journal.audited(limit=1))[0]
-    assert (audited.by, audited.what, audited.app) == ("github", "unlock", "shop/web")
+    assert (str(audited.by), audited.what, audited.app) == ("github", "unlock", "shop/web")
     assert audited.outcome == f"my-org/mono#12 is {word}; was locked by Ada"
 
 

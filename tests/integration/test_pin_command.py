@@ -12,6 +12,7 @@ from bridge.core.configuration.configuration import DockerSource, GitSource
 from bridge.core.decision import decide
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import State
+from bridge.core.origin import Actor
 from bridge.core.pins import pin_of
 from bridge.core.rules import RuleBook
 from bridge.embedded.server import EmbeddedServer
@@ -25,7 +26,7 @@ from tests.worlds.gates import ChecksHost
 ONE = "1" * 40
 HOMES = {"github.com": "github"}
 GIT = GitSource(url="https://github.com/my-org/mono.git", branch="main")
-BY = "cli: ada"
+BY = Actor("cli", "ada")
 
 
 class MortalHost(ChecksHost):
@@ -144,7 +145,7 @@ async def test_a_branch_that_is_not_there_changes_nothing(
 async def test_a_glob_is_no_branch_to_track(
     backend: Maker, journal: SqlJournal, host: MortalHost, app: App
 ) -> None:
-    await journal.save_rules(app.id, Rules(branch="release/*"), by=BY)
+    await journal.save_rules(app.id, Rules(branch="release/*"), by=str(BY))
     with pytest.raises(
         Rejected, match=r"name the branch .* with --branch: 'release/\*' is several"
     ):

@@ -8,9 +8,10 @@ import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.errors import Ambiguous, BridgeError, NotFound, Rejected
+from bridge.core.origin import Actor
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands, offered
 from tests.fakes.journey import ManualClock, app
 from tests.worlds.gates import GateWorld
@@ -18,13 +19,13 @@ from tests.worlds.previewed import HEAD, MONO, MOVED, held, kept, native, report
 
 WEB, API = app("app-web"), app("app-api")
 OTHER = app("app-other", name="web", project="blog")
-ADA = Asker(Actor("cli:ada", "ada", "cli: ada"))
+ADA = Asker(Requester("cli:ada", Actor("cli", "ada")))
 NOBODY = Person("U1", "Mallory")
 
 
 def visitor(*rights: Right, apps: str = "*") -> Asker:
     grants = [Grant(("U1",), frozenset(rights), (apps,))] if rights else []
-    actor = Actor("console:U1", "Mallory", "console: Mallory")
+    actor = Requester("console:U1", Actor("console", "Mallory"))
     return Asker(actor, NOBODY, Access(grants))
 
 
@@ -53,7 +54,7 @@ async def now_of(world: GateWorld, preview: Preview) -> Preview:
 
 async def audited(world: GateWorld) -> list[tuple[str, str, str, str]]:
     found = await world.journal.audited(limit=9)
-    return [(one.by, one.what, one.app, one.outcome) for one in found]
+    return [(str(one.by), one.what, one.app, one.outcome) for one in found]
 
 
 # ── Dokploy's own ────────────────────────────────────────────────────────────

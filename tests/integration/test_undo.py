@@ -21,6 +21,7 @@ from bridge.core.configuration.merge import (
 )
 from bridge.core.configuration.plan import Overtaken
 from bridge.core.errors import NotFound, Rejected
+from bridge.core.origin import Actor
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.outcomes import WAITS
@@ -29,7 +30,7 @@ from bridge.storage.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock
 from tests.worlds.embedded import Maker, maker_of
 
-BY = "cli: ada"
+BY = Actor("cli", "ada")
 SECRET = "hunter2 of the tests"
 DOCKER = DockerSource(image="web:1", username="me", password=SecretStr(SECRET))
 
@@ -246,7 +247,7 @@ async def test_a_change_that_was_cut_off_is_finished_and_others_are_not_touched(
 async def test_disconnecting_is_carried_out_with_the_rules(
     configurer: Configurer, journal: SqlJournal, app: App
 ) -> None:
-    await journal.save_rules(app.id, Rules(tags="v*"), by=BY)
+    await journal.save_rules(app.id, Rules(tags="v*"), by=str(BY))
     undoing = (await configurer.plan(app, NoSource())).undoing
 
     for _ in range(2):

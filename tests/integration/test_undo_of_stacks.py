@@ -11,12 +11,13 @@ from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.configuration.merge import NoSource, WantedSource, WantedVariables
 from bridge.core.errors import Rejected
+from bridge.core.origin import Actor
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import ManualClock
 
-BY = "cli: ada"
+BY = Actor("cli", "ada")
 STACK = App("stack_1", "stack", "shop", kind=AppKind.COMPOSE)
 GITHUB = {
     "composeId": "stack_1",

@@ -22,7 +22,8 @@ from bridge.chats.facts.links import NOTHING_KNOWN, Around
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.gates.locks import Lock, PullRef
-from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.lifecycle import Change, Deployment, NoteKind, State
+from bridge.core.origin import Actor
 from bridge.ports.feedback import LockNews
 from bridge.ports.outcomes import Audited
 from tests.scenes.pulls import cards as pull_cards
@@ -65,7 +66,7 @@ def _card(
 
 
 def _failure(one: Deployment, app: App, note: str, log: str, around: Around) -> Scene:
-    change = Change(NOON + 76, one.state, note)
+    change = Change(NOON + 76, one.state, note, one.note_kind)
     card = card_of(one, app, LINKS, around)
     return partial(render_failure, card, failure_of(one, change, log))
 
@@ -76,8 +77,13 @@ def cards() -> Iterator[tuple[str, Scene]]:
         yield f"card_{state}", _card(deployment(state, SEEN), SEEN, AROUND)
     yield "card_superseded_with_link", _card(deployment(State.SUPERSEDED), superseded_by=NEWER)
     note = "waits for the backend: dokploy can't be reached (ConnectError)"
-    yield "card_waits_for_the_backend", _card(deployment(State.WAITING, note=note))
-    other = deployment(deployed_commit=OTHER, note="commit 9ab41c7 is live, not 13dfa1f")
+    yield (
+        "card_waits_for_the_backend",
+        _card(deployment(State.WAITING, note=note, note_kind=NoteKind.AWAY)),
+    )
+    other = deployment(
+        deployed_commit=OTHER, note="commit 9ab41c7 is live, not 13dfa1f", note_kind=NoteKind.LIVE
+    )
     yield "card_other_commit_is_live", _card(other)
     tag = deployment(
         app=API, ref="refs/tags/v2.4.0", trigger="tag", message="Release 2.4.0", author="Grace"
@@ -85,10 +91,18 @@ def cards() -> Iterator[tuple[str, Scene]]:
     yield "card_tag", _card(tag, API)
     asked: dict[str, Any] = {"ref": None, "commit": None, "message": None, "author": None}
     by_person = deployment(
-        trigger="cli: ada", deployed_commit=OTHER, note="commit 9ab41c7 is live", **asked
+        trigger="cli: ada",
+        deployed_commit=OTHER,
+        note="commit 9ab41c7 is live",
+        note_kind=NoteKind.LIVE,
+        **asked,
     )
     yield "card_asked_from_the_command_line", _card(by_person)
-    image = deployment(note="image ghcr.io/acme/shop:2.4.0 is live; verified", **OF_AN_IMAGE)
+    image = deployment(
+        note="image ghcr.io/acme/shop:2.4.0 is live; verified",
+        note_kind=NoteKind.LIVE,
+        **OF_AN_IMAGE,
+    )
     yield "card_image", _card(image)
     yield "card_app_is_gone", _card(deployment(), None)
     yield "card_posted_anew", _card(deployment(), remark=POSTED_ANEW)
@@ -114,7 +128,7 @@ def changes() -> Iterator[tuple[str, Scene]]:
     """Changes of configurations."""
     note = Audited(
         at=NOON,
-        by="cli: ada",
+        by=Actor("cli", "ada"),
         what="provider set",
         app_id=WEB.id,
         app=WEB.label,
@@ -126,13 +140,13 @@ def changes() -> Iterator[tuple[str, Scene]]:
         outcome="done",
         number=7,
     )
-    undo = replace(note, number=8, undoes=7, by="slack: Grace Hopper (U0123ABC)")
+    undo = replace(note, number=8, undoes=7, by=Actor("slack", "Grace Hopper", "U0123ABC"))
     yield "change", partial(render_change, note)
     yield "change_undone", partial(render_change, note, undo)
     yield "change_of_undo", partial(render_change, undo)
     hard = replace(
         note,
-        by=f"slack: {HOSTILE} (U1)",
+        by=Actor("slack", HOSTILE, "U1"),
         app=LONGEST.label,
         difference=tuple(Changed(f"env.{HOSTILE}{n}", HOSTILE * 9, None) for n in range(40)),
         outcome=f"NotKept: {HOSTILE * 20}",

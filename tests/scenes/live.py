@@ -13,6 +13,7 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import State, Verdict, deployment_id
+from bridge.core.origin import Origin
 from bridge.core.pins import pin_for
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.settings import read_settings
@@ -145,7 +146,7 @@ class _History:
         await self._journal.move(deployment_id(seq, CACHE.id), DONE, "live")
 
     async def _ask(self, seq: int, app: App, **facts: Any) -> None:
-        by_hand = {"trigger": "cli: grace", "author": None, "commit": None, "ref": None}
+        by_hand = {"origin": Origin.read("cli: grace"), "author": None, "commit": None, "ref": None}
         new = replace(self._deployment(seq, app), **(by_hand | facts))
         await self._journal.record([Outcome(seq, f"d-{seq}", (), (new,))], window=0)
 

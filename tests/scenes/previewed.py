@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bridge.app.storage import Stores, open_stores
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import NoteKind, State
 from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
@@ -120,7 +120,8 @@ async def _live(journal: Journal, one: Preview) -> None:
     built = deployment(9001, one.made or "", app=f"{one.app} pr")
     await record(journal, outcome(built.seq, built, explicit=True))
     note = f"commit {HEAD[:7]} is live"
-    await journal.move(built.id, State.DONE, note, deployed_commit=HEAD)
+    facts = {"deployed_commit": HEAD, "note_kind": NoteKind.LIVE}
+    await journal.move(built.id, State.DONE, note, **facts)
 
 
 async def preview_some(stores: Stores) -> None:

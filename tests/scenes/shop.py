@@ -13,7 +13,8 @@ from bridge.core.gates.locks import BRIDGE, lock_after
 from bridge.core.health.fate import Fate, Now
 from bridge.core.health.serving import By, Look
 from bridge.core.holds import Gate, Hold, Proposal
-from bridge.core.lifecycle import FINAL, LIVE, Deployment, State, deployment_id
+from bridge.core.lifecycle import FINAL, LIVE, Deployment, NoteKind, State, deployment_id
+from bridge.core.origin import PUSH, Origin
 from bridge.githosts import HOSTS
 from tests.scenes.slack_gates import (
     APPROVAL,
@@ -111,6 +112,7 @@ def deployment(
         "asked_at": None if ours else NOON + 2,
         "finished_at": NOON + 76 if over else None,
         "note": NOTES[state],
+        "note_kind": NoteKind.LIVE if state in (State.VERIFYING, *LIVE) else None,
         "deployed_commit": PUSHED if state in (State.VERIFYING, *LIVE) else None,
         "holds": (APPROVAL,) if state is State.HELD else (),
     }
@@ -121,10 +123,12 @@ def deployment(
         app_id=app.id,
         app=app.label,
         action=Action.DEPLOY,
-        trigger="push",
+        origin=PUSH,
         state=state,
         created_at=NOON,
     )
+    if "trigger" in fields:
+        fields["origin"] = Origin.read(fields.pop("trigger"))
     return replace(made, **(facts | fields))
 
 
@@ -216,6 +220,7 @@ BACK = deployment(
     trigger=f"rollback: {BRIDGE}",
     deployed_commit=OTHER,
     note=f"{OTHER[:7]} is served again, as it was built then; verified",
+    note_kind=NoteKind.AGAIN,
     ref=None,
     commit=None,
     message=None,
@@ -228,8 +233,9 @@ KEPT_LOCK = lock_after(BACK, WEB, NOON + 600)
 
 def fates() -> Iterator[tuple[str, Deployment, Around]]:
     """Cards of what was live, and of what is live by a rollback, by their scenes' names."""
-    bad = f"{NOTES[State.UNHEALTHY]}; it goes back to {OTHER[:7]} by itself"
-    unhealthy = deployment(State.UNHEALTHY, note=bad)
+    by_itself = f"it goes back to {OTHER[:7]} by itself"
+    bad = f"{NOTES[State.UNHEALTHY]}; {by_itself}"
+    unhealthy = deployment(State.UNHEALTHY, note=bad, way_back=by_itself)
     hand = Look(NOON + 600, since=NOON + 600, by=By.BACKEND, place="Dokploy")
     gone = Fate(Now.ROLLED_BACK, NOON + 600, BACK, stands=True)
     yield "rolled_back", unhealthy, Around(fate=gone, lock=KEPT_LOCK)

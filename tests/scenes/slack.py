@@ -27,7 +27,7 @@ from bridge.core.events import Action
 from bridge.core.gates.promotion import Promotion
 from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
-from bridge.core.lifecycle import Change, Deployment, State, Verdict
+from bridge.core.lifecycle import Change, Deployment, NoteKind, State, Verdict
 from bridge.core.pins import pin_for
 from bridge.operations.words import usages
 from bridge.pipeline.deploying.rollback_plan import Plan
@@ -87,9 +87,14 @@ def cards() -> Iterator[tuple[str, Scene]]:
         ),
     )
     note = "waits for the backend: dokploy can't be reached (ConnectError)"
-    yield "card_waits_for_the_backend", _card(deployment(State.WAITING, note=note), can_cancel=True)
+    yield (
+        "card_waits_for_the_backend",
+        _card(deployment(State.WAITING, note=note, note_kind=NoteKind.AWAY), can_cancel=True),
+    )
     yield "card_running_without_cancel", _card(deployment(State.RUNNING))
-    other = deployment(deployed_commit=OTHER, note="commit 9ab41c7 is live, not 13dfa1f")
+    other = deployment(
+        deployed_commit=OTHER, note="commit 9ab41c7 is live, not 13dfa1f", note_kind=NoteKind.LIVE
+    )
     yield "card_other_commit_is_live", _card(other)
     tag = deployment(
         app=API, ref="refs/tags/v2.4.0", trigger="tag", message="Release 2.4.0", author="Grace"
@@ -105,10 +110,18 @@ def cards() -> Iterator[tuple[str, Scene]]:
     )
     yield "card_redeploy_from_chat", _card(by_chat)
     by_person = deployment(
-        trigger="cli: ada", deployed_commit=OTHER, note="commit 9ab41c7 is live", **asked
+        trigger="cli: ada",
+        deployed_commit=OTHER,
+        note="commit 9ab41c7 is live",
+        note_kind=NoteKind.LIVE,
+        **asked,
     )
     yield "card_asked_from_the_command_line", _card(by_person)
-    image = deployment(note="image ghcr.io/acme/shop:2.4.0 is live; verified", **OF_AN_IMAGE)
+    image = deployment(
+        note="image ghcr.io/acme/shop:2.4.0 is live; verified",
+        note_kind=NoteKind.LIVE,
+        **OF_AN_IMAGE,
+    )
     yield "card_image", _card(image)
     longest = f"{HOSTILE * 9}@sha256:{'5' * 64}"
     yield "card_image_hardest", _card(replace(image, state=State.RUNNING, image=longest))
@@ -138,7 +151,10 @@ def _line(one: Deployment, change: Change) -> Message:
 def lines() -> Iterator[tuple[str, Scene]]:
     """The thread."""
     for state in State:
-        one, change = deployment(state), Change(NOON + TIMES[state], state, NOTES[state])
+        one, change = (
+            deployment(state),
+            Change(NOON + TIMES[state], state, NOTES[state], deployment(state).note_kind),
+        )
         yield f"line_{state}", partial(_line, one, change)
     failed = deployment(State.FAILED)
     change = Change(NOON + 76, State.FAILED, NOTES[State.FAILED])
@@ -379,9 +395,12 @@ def gone_back() -> Iterator[tuple[str, Scene]]:
         (State.UNHEALTHY, f"{served}, but GET https://web.example.com/healthz: 502 Bad Gateway"),
         (State.FAILED, refused),
     ):
-        yield f"card_rollback_{state}", _card(_rollback(state, note))
-    by_itself = f"{NOTES[State.UNHEALTHY]}; it goes back to {OTHER[:7]} by itself"
-    yield "card_unhealthy_rolled_back", _card(deployment(State.UNHEALTHY, note=by_itself))
+        kind = None if state is State.FAILED else NoteKind.AGAIN
+        yield f"card_rollback_{state}", _card(_rollback(state, note, note_kind=kind))
+    by_itself = f"it goes back to {OTHER[:7]} by itself"
+    note = f"{NOTES[State.UNHEALTHY]}; {by_itself}"
+    bad = deployment(State.UNHEALTHY, note=note, way_back=by_itself)
+    yield "card_unhealthy_rolled_back", _card(bad)
 
 
 def gates() -> Iterator[tuple[str, Scene]]:

@@ -31,6 +31,7 @@ from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.configuration.row import SourceRow
 from bridge.core.decision import Reason
 from bridge.core.matching.lint import lint
+from bridge.core.origin import Actor
 from bridge.ports.backends import GitAccount
 from bridge.ports.outcomes import WAITS, Audited
 
@@ -121,7 +122,7 @@ def note(**others: Any) -> Audited:
     """A change that was made."""
     made = Audited(
         NOON,
-        "slack: Ada (U012AB3CD)",
+        Actor("slack", "Ada", "U012AB3CD"),
         "provider set",
         "web0000000000000000ap",
         "shop/web",
@@ -272,17 +273,17 @@ def outcomes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     yield "provider-overtaken", lambda: config_views.told(note(outcome=why))
     yield "provider-told", lambda: config_views.told(note())
     yield "provider-note", lambda: config_views.change_note(note())
-    back = note(by="slack: Bob (U0B)", what="provider undo", undoes=7, number=8)
+    back = note(by=Actor("slack", "Bob", "U0B"), what="provider undo", undoes=7, number=8)
     yield "provider-note-undone", lambda: config_views.change_note(note(), back)
     build = (Changed("dockerfile", "Dockerfile", "web.Dockerfile"),)
-    typed = note(by="cli: ada", what="build set", difference=build)
+    typed = note(by=Actor("cli", "ada"), what="build set", difference=build)
     yield "provider-note-from-the-command-line", lambda: config_views.change_note(typed)
     gone = (Changed("source", "github", None), Changed("branch", "main", None))
     parted = note(what="provider disconnect", difference=gone)
     yield "provider-note-disconnected", lambda: config_views.change_note(parted)
     yield "provider-note-of-undo", lambda: config_views.change_note(back)
     wild = note(
-        by=f"slack: {hostile * 5} (U1)",
+        by=Actor("slack", hostile * 5, "U1"),
         app=hostile * 10,
         outcome=f"Refused: {hostile * 100}",
         difference=tuple(Changed(f"env.{hostile}{n}", hostile * 9, None) for n in range(300)),

@@ -28,7 +28,8 @@ from bridge.core.apps import App, AppKind, Source, SourceType, Trigger, unused
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
-from bridge.core.lifecycle import Deployment, State, deployment_id
+from bridge.core.lifecycle import Deployment, NoteKind, State, deployment_id
+from bridge.core.origin import Actor, Cause, Origin
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Audited, Outcome, PushSeen, Subscription, about_deployment
@@ -279,7 +280,7 @@ async def _fill(stores: "Stores") -> None:
     await journal.audit(
         Audited(
             at=NOW - DAY,
-            by="cli: ada",
+            by=Actor("cli", "ada"),
             what="provider set",
             app_id=WORKER.id,
             app=WORKER.label,
@@ -363,7 +364,7 @@ def _deployment(
         app_id=of.id,
         app=of.label,
         action=Action.DEPLOY,
-        trigger="push" if seq != 2 else "push, found by reconciliation",
+        origin=Origin(Cause.PUSH, found=seq == 2),
         state=State.WAITING,
         created_at=NOW - age,
         ref="refs/heads/main",
@@ -379,7 +380,9 @@ def _facts(state: State, commit: str, age: float) -> dict[str, Any]:
     if state is State.RUNNING:
         return facts
     facts["finished_at"] = NOW - age + 44
-    return facts if state is State.FAILED else facts | {"deployed_commit": commit}
+    if state is State.FAILED:
+        return facts
+    return facts | {"deployed_commit": commit, "note_kind": NoteKind.LIVE}
 
 
 async def _others(stores: "Stores") -> None:

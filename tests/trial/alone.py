@@ -13,6 +13,7 @@ import httpx
 
 from bridge.app.storage import open_stores
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
+from bridge.core.origin import Actor
 from bridge.ports.inbox import NewDelivery
 from bridge.settings import read_settings
 from tests.fakes.lossy import LossyProxy, lossy
@@ -46,7 +47,7 @@ def as_person(trial: Trial, name: str) -> BridgeProcess:
 
 def cancel_one(scene: Scene, deployment: str) -> None:
     """Ask to cancel a single deployment, as the button of its card does."""
-    asked = Asked(Action.CANCEL, scene.service.id, "cli: bob", deployment=deployment)
+    asked = Asked(Action.CANCEL, scene.service.id, Actor("cli", "bob"), deployment=deployment)
     id_ = f"cli-{uuid.uuid4().hex}"
     new = NewDelivery(COMMAND_HOST, id_, Action.CANCEL, {}, write_command(asked), time.time())
 

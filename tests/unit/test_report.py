@@ -21,7 +21,7 @@ def ended(
     given: dict[str, Any] = {
         "app": app_id.replace("app-", "shop/"),
         "action": DEPLOY,
-        "trigger": "push",
+        "pushed": True,
         "created_at": at - took,
         "live_at": at if live else None,
         "finished_at": at,
@@ -39,7 +39,7 @@ def test_how_often_and_how_fast() -> None:
     """Ten pushes took 1 to 10 min: the median is 5.5, nine of ten took no longer than 9."""
     found = figures(
         *(ended(n, n * 1000.0, took=n * 60.0) for n in range(1, 11)),
-        ended(20, 20_000.0, action=REDEPLOY, trigger="cli: ada"),
+        ended(20, 20_000.0, action=REDEPLOY, pushed=False),
     )
 
     assert (found.live, found.per_day) == (11, 1.1)
@@ -51,7 +51,7 @@ def test_a_push_counts_with_the_one_that_replaced_it() -> None:
     """Pushed at 0 and replaced by that of 50, which went live at 100: 100 s and 50 s."""
     second = ended(2, 100.0, took=50.0)
     first = ended(1, 50.0, State.SUPERSEDED, took=50.0, superseded_by=second.id)
-    by_hand = ended(3, 200.0, took=5.0, trigger="cli: ada")
+    by_hand = ended(3, 200.0, took=5.0, pushed=False)
     replaced = ended(4, 150.0, State.SUPERSEDED, took=30.0, superseded_by=by_hand.id)
     lost = ended(5, 150.0, State.SUPERSEDED, superseded_by="0000000000000099.app-web")
 
@@ -68,10 +68,10 @@ def test_what_failed_was_unhealthy_or_was_rolled_back_from() -> None:
         ended(2, 200.0, FAILED),
         ended(3, 300.0, FAILED),
         ended(4, 400.0, UNHEALTHY),
-        ended(5, 500.0, action=ROLLBACK, trigger="cli: ada", target=deployment_id(1, "app-web")),
+        ended(5, 500.0, action=ROLLBACK, pushed=False, target=deployment_id(1, "app-web")),
         ended(6, 600.0),
         ended(7, 700.0),
-        ended(8, 800.0, action=ROLLBACK, trigger="cli: ada", target=deployment_id(6, "app-web")),
+        ended(8, 800.0, action=ROLLBACK, pushed=False, target=deployment_id(6, "app-web")),
         ended(9, 900.0),
         ended(10, 910.0, State.UNKNOWN),
         ended(11, 920.0, State.CANCELLED),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.core.events import Action
 from bridge.core.failure import failure_in
+from bridge.core.origin import Origin
 from bridge.core.tracking import (
     CLOCKS_DIFFER,
     CLOSING,
@@ -210,7 +211,9 @@ def test_title_and_description_always_hold_the_token(ref: str | None, commit: st
 
 
 def test_title_and_description_tell_people_what_it_is() -> None:
-    tagged = replace(OURS, ref="refs/tags/v1", action=Action.REDEPLOY, trigger="cli: ada")
+    tagged = replace(
+        OURS, ref="refs/tags/v1", action=Action.REDEPLOY, origin=Origin.read("cli: ada")
+    )
 
     assert title_of(OURS) == f"Deploy main@ccccccc {TOKEN}"
     assert title_of(tagged) == f"Rebuild v1@ccccccc {TOKEN}"

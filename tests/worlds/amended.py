@@ -26,7 +26,7 @@ from bridge.core.events import Action
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF, lock_after
 from bridge.core.health.fate import Fate
 from bridge.core.health.serving import By, Look, Serving
-from bridge.core.lifecycle import Deployment, Evidence, State
+from bridge.core.lifecycle import Deployment, Evidence, NoteKind, State
 from bridge.core.pulls import PullRequest
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import Plans, Use, shows_of
@@ -335,9 +335,14 @@ class World:
     async def _brought(self, new: Deployment, sha: str, end: State) -> Deployment:
         await self._begun(new)
         note = f"commit {sha[:7]} is live"
-        facts = {"deployed_commit": sha, "finished_at": self.clock()}
+        facts: dict[str, Any] = {
+            "deployed_commit": sha,
+            "finished_at": self.clock(),
+            "note_kind": NoteKind.LIVE,
+        }
         if new.action is Action.ROLLBACK:
             note = f"{sha[:7]} is served again, as it was built then"
+            facts["note_kind"] = NoteKind.AGAIN
             lock = lock_after(new, WEB, self.clock())
             lock = lock if new.person else replace(lock, owner=BY_ITSELF)
             await self.journal.move_and_lock(lock, new.id, State.VERIFYING, note, **facts)
@@ -345,9 +350,11 @@ class World:
             await self.journal.move(new.id, State.VERIFYING, note, **facts)
         self.live = sha
         await self.clock.sleep(5)
+        said = {"note_kind": facts["note_kind"], "way_back": ""}
         if end is State.UNHEALTHY:
-            note += ", but GET https://shop.example.com/: 502; it goes back to 1234567 by itself"
-        await self.journal.move(new.id, end, note)
+            said["way_back"] = "it goes back to 1234567 by itself"
+            note += f", but GET https://shop.example.com/: 502; {said['way_back']}"
+        await self.journal.move(new.id, end, note, **said)
         found = await self.journal.deployment(new.id)
         assert found is not None
         self.brought.append(found)

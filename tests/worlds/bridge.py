@@ -18,6 +18,7 @@ from bridge.app.storage import Stores, migrate
 from bridge.app.wiring import NO_PUBLISHERS, Publishers
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
+from bridge.core.origin import Actor
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.settings import Settings, read_settings
 from tests.worlds.embedded import Client, Repository, until
@@ -167,7 +168,7 @@ class World:
 
     async def ask(self, action: Action, target: str) -> str:
         """Ask the way the command line does; return the delivery id."""
-        asked = Asked(action, target, "cli: ada")
+        asked = Asked(action, target, Actor("cli", "ada"))
         id_ = f"cli-{uuid.uuid4().hex}"
         new = NewDelivery(COMMAND_HOST, id_, action, {}, write_command(asked), 0.0)
         await self.stores.inbox.keep(new)

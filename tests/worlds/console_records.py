@@ -15,6 +15,7 @@ from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
+from bridge.core.origin import Actor
 from bridge.core.refused import RefusedWebhooks
 from bridge.pipeline.deciding.hook_troubles import HookTroubles
 from bridge.pipeline.deciding.interpret import Reading
@@ -168,7 +169,9 @@ async def tell(records: Records, words: str, label: str = "shop/web") -> None:
     await _preview(records, words, label)
     lock = Lock(f"app/{deployment(1).app_id}", label, "cli:x", words, words, NOW)
     await journal.take_lock(lock, [deployment(1).app_id], steal=True)
-    await journal.audit(Audited(NOW, words, words, deployment(1).app_id, label, (), words))
+    await journal.audit(
+        Audited(NOW, Actor(name=words), words, deployment(1).app_id, label, (), words)
+    )
     hook = Hook("repos/a/b", words, None, words)
     await HookTroubles(journal, lambda: NOW).note(words, words, [(hook, None)])
     await journal.keep_refused(

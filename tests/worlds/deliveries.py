@@ -12,6 +12,7 @@ import pytest
 from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision
 from bridge.core.events import COMMAND_HOST, Action, Asked, Event, Repository, write_command
+from bridge.core.origin import Actor
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.deliveries import DecisionTiming, Deliveries
 from bridge.pipeline.deciding.interpret import Reading
@@ -71,7 +72,11 @@ class Desk:
 
     async def ask(self, action: str, target: str, *, body: bytes | None = None) -> int:
         """Keep a person's command."""
-        body = write_command(Asked(Action.DEPLOY, target, "cli: ada")) if body is None else body
+        body = (
+            write_command(Asked(Action.DEPLOY, target, Actor("cli", "ada")))
+            if body is None
+            else body
+        )
         id_ = f"cli-{action}-{target}"
         new = NewDelivery(COMMAND_HOST, id_, action, {}, body, self.clock.now)
         return (await self.inbox.keep(new)).seq

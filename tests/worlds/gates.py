@@ -10,6 +10,7 @@ from bridge.core.errors import Unreachable
 from bridge.core.events import Commit, Repository
 from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, deployment_of
+from bridge.core.origin import Actor
 from bridge.core.people import Identities, Writer
 from bridge.pipeline.deciding.changes import Changes
 from bridge.pipeline.deciding.dispatch import DEPLOYMENT_FLOW, Starting
@@ -17,7 +18,7 @@ from bridge.pipeline.deploying.deployments import Deployer
 from bridge.pipeline.deploying.pinning import Pins
 from bridge.pipeline.gates.authors import AuthorsOfRanges
 from bridge.pipeline.gates.ci import CiReader
-from bridge.pipeline.gates.commands import Actor, GateCommands
+from bridge.pipeline.gates.commands import GateCommands, Requester
 from bridge.pipeline.gates.content import Contents
 from bridge.pipeline.gates.gates import Gatekeeper, Heads, Judges
 from bridge.ports.authors import Authored
@@ -29,8 +30,8 @@ from tests.fakes.journey import FakeBackend, FakeFlows, KeptSteps, ManualClock, 
 from tests.worlds.deployer import PACE
 from tests.worlds.journal import journal_in_memory
 
-ADA = Actor("cli:ada", "Ada", "cli: ada", "ada@example.com")
-GRACE = Actor("slack:U2", "Grace", "slack: Grace", "grace@example.com")
+ADA = Requester("cli:ada", Actor("cli", "Ada"), "ada@example.com")
+GRACE = Requester("slack:U2", Actor("slack", "Grace"), "grace@example.com")
 PEOPLE = Identities(
     {
         one: frozenset({mark, f"github:{one}"})
@@ -197,7 +198,7 @@ class GateWorld:
         await Starting(self.flows).follow(recorded)
         return new
 
-    async def approve(self, actor: Actor, wanted: Deployment) -> bool:
+    async def approve(self, actor: Requester, wanted: Deployment) -> bool:
         """Approve what is shown of a held deployment."""
         held = await self.now(wanted)
         commit = held.head or held.commit or ""

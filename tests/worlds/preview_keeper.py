@@ -211,7 +211,7 @@ class KeeperWorld:
                 commit = asked.commit or self._head_of(asked.target)
                 self.asked[one.id, commit] += 1
                 self.deployed[asked.target] = commit
-                number = re.search(r"#(\d+)", asked.actor)
+                number = re.search(r"#(\d+)", asked.actor.name)
                 assert number is not None
                 self.commits[int(number[1])].add(commit)
                 app = await self.journal.app(asked.target)

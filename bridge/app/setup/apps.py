@@ -10,6 +10,7 @@ from bridge.app.providers import host_apis
 from bridge.core.apps import App, of_people
 from bridge.core.errors import BridgeError
 from bridge.core.hooks import ScopeKind
+from bridge.core.origin import Actor
 from bridge.githosts.server import homes_of
 from bridge.pipeline.deciding.hook_targets import Target
 from bridge.pipeline.deciding.reconcile import wanted_of
@@ -18,7 +19,7 @@ from bridge.ports.backends import Backend
 from bridge.settings import Settings
 from bridge.storage.journal import SqlJournal
 
-BY = "setup"
+BY = Actor(name="setup")
 """The author of these changes in the audit."""
 
 

@@ -6,7 +6,6 @@ Source: https://docs.discord.com/developers/resources/message#embed-object
 
 import hashlib
 import json
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,9 +33,11 @@ from bridge.chats.facts.proposal import Proposed
 from bridge.chats.facts.text import NOTHING, cut, units
 from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.difference import text_of as value_of
+from bridge.core.events import COMMAND_HOST
 from bridge.core.health.fate import Now
 from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import State
+from bridge.core.origin import Actor
 from bridge.ports.outcomes import DONE, Audited
 
 TITLE = 256
@@ -294,12 +295,10 @@ MOST_CHANGES = 15
 _PARTS = {"provider": "the source", "build": "the build", "env": "the variables"}
 """By the first word of what was changed."""
 
-_DOOR = re.compile(r"(?:[a-z]+: )?(?P<name>.*?)(?: \([UW][A-Z0-9]+\))?")
-
 
 def render_change(note: Audited, undone: Audited | None = None) -> Message:
     """Return who has changed what of an app's configuration, and whether it was undone."""
-    where = " on the command line" if note.by.startswith("cli: ") else ""
+    where = " on the command line" if note.by.door == COMMAND_HOST else ""
     did = "undid a change of" if note.undoes is not None else "changed"
     if note.what.endswith(" disconnect"):
         did = "disconnected"
@@ -315,9 +314,8 @@ def render_change(note: Audited, undone: Audited | None = None) -> Message:
     return Message(embed_of(title, _GREY, lines, at=note.at), plain(note.app or NOTHING, POST_NAME))
 
 
-def _who(by: str) -> str:
-    found = _DOOR.fullmatch(by)
-    return escape(found["name"] if found else by, 60) or NOTHING
+def _who(by: Actor) -> str:
+    return escape(by.name, 60) or NOTHING
 
 
 def _part(note: Audited) -> str:

@@ -4,7 +4,6 @@ They are collected here once; each chat only formats them. Texts of people, host
 `Text`, a note or a log, which the chat escapes and cuts.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +18,7 @@ from bridge.chats.facts.proposal import (
 )
 from bridge.chats.facts.text import Phrase, Text, clean, clean_lines
 from bridge.core.apps import App, environment_of
-from bridge.core.events import Action
+from bridge.core.events import COMMAND_HOST, Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate, Now, as_told, note_now
@@ -30,12 +29,14 @@ from bridge.core.lifecycle import (
     VERIFIED,
     Change,
     Deployment,
+    NoteKind,
     State,
     app_of,
     live_image,
     promotes,
 )
 from bridge.core.masking import redact
+from bridge.core.origin import Actor, Cause
 from bridge.core.rules import label_matches
 from bridge.views.deployments import version_of
 
@@ -248,21 +249,19 @@ def commit_of(sha: str | None, app: App | None, links: Links) -> Commit | None:
     return Commit(Text(sha[:7], _SHORT), links.commit(app, sha)) if sha else None
 
 
-_PUSHED = {"push": "pushed", "tag": "tagged"}
-_DOOR = re.compile(r"\b(?P<door>[a-z]+): ")
-_USER_ID = re.compile(r" \([UW][A-Z0-9]+\)")
+_PUSHED = {Cause.PUSH: "pushed", Cause.TAG: "tagged"}
 
 
 def asked_by(deployment: Deployment) -> Phrase:
     """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
-    kind, _, more = deployment.trigger.partition(", ")
-    if (pushed := _PUSHED.get(kind)) is not None:
+    origin = deployment.origin
+    if (pushed := _PUSHED.get(origin.cause)) is not None:
         author = deployment.author or ""
         by: Phrase = (f"{pushed} by ", Text(author, PERSON)) if clean(author) else (pushed,)
-        person = person_of(more)
-        return (*by, ", ", *person) if person else by
+        more = _with_door(origin.more(origin.actor.name), origin.actor)
+        return (*by, ", ", *more) if more else by
     verb = "promotion" if _promoted(deployment) else deployment.action
-    who = person_of(deployment.trigger)
+    who = person_of(origin.actor)
     return (f"{verb} asked by ", *who) if who else (f"{verb} asked",)
 
 
@@ -271,14 +270,16 @@ def _promoted(deployment: Deployment) -> bool:
     return promotes(deployment) and app_of(deployment.target or "") != deployment.app_id
 
 
-def person_of(actor: str) -> Phrase:
-    """Return a person's name in plain words: "cli: ada" is "ada on the command line"."""
-    name = _USER_ID.sub("", _DOOR.sub("", actor, count=1))
-    if not clean(name):
+def person_of(actor: Actor) -> Phrase:
+    """Return a person's name in plain words, e.g. "ada on the command line"."""
+    return _with_door(actor.name, actor)
+
+
+def _with_door(words: str, actor: Actor) -> Phrase:
+    if not clean(words):
         return ()
-    door = _DOOR.search(actor)
-    on = (" on the command line",) if door and door["door"] == "cli" else ()
-    return (Text(name, PERSON), *on)
+    on = (" on the command line",) if actor.door == COMMAND_HOST else ()
+    return (Text(words, PERSON), *on)
 
 
 def verdict_of(deployment: Deployment, fate: Fate | None = None) -> str:
@@ -292,7 +293,7 @@ def verdict_of(deployment: Deployment, fate: Fate | None = None) -> str:
     if fate is not None:
         state = deployment.state if fate.itself or not fate.live else State.DONE
         return _NOW[state, fate.live]
-    if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
+    if deployment.state is State.WAITING and deployment.note_kind is NoteKind.AWAY:
         return "waits for the backend"
     return _VERDICTS[deployment.state]
 
@@ -302,9 +303,9 @@ def told_verdict(state: State) -> str:
     return _VERDICTS[state]
 
 
-def news(state: State, note: str) -> str:
+def news(change: Change) -> str:
     """Return a change's note in words that stay true, redacted."""
-    return _redacted_news(state, as_told(note))
+    return _redacted_news(change.state, as_told(change))
 
 
 def _redacted_news(state: State, note: str) -> str:
@@ -324,11 +325,11 @@ def remark(deployment: Deployment, fate: Fate | None = None) -> str:
         return ""
     live = deployment.deployed_commit
     is_live = f"commit {live[:7]} is live" if live else live_image(deployment.shown_image)
-    as_shown = deployment.note.removesuffix(VERIFIED) == is_live
+    as_shown = deployment.note in (is_live, is_live + VERIFIED)
     if as_shown and deployment.action is Action.DEPLOY:
         return ""
-    note = deployment.note.removeprefix(f"{_AWAY}: ").removeprefix(HELD)
-    return _redacted_news(deployment.state, note_now(note, fate))
+    note = note_now(deployment, fate).removeprefix(f"{_AWAY}: ").removeprefix(HELD)
+    return _redacted_news(deployment.state, note)
 
 
 def holds_of(deployment: Deployment) -> tuple[Hold, ...]:
@@ -397,7 +398,7 @@ def failure_of(deployment: Deployment, change: Change, log: str) -> Failure:
     """
     lasted = took(deployment)
     verdict = told_verdict(change.state) + (f" after {lasted}" if lasted else "")
-    note = news(change.state, change.note)
+    note = news(change)
     if change.state is State.UNHEALTHY:
         seen = _without_first(redact(deployment.log_tail or ""), note)
         tail = clean_lines(seen).strip("\n")

@@ -221,7 +221,7 @@ def render_line(
         card = card_of(deployment, app, links or Links(), around)
         told = _loud(card, failure_of(deployment, change, log_tail), mention(author_id or ""))
         return Line(_to_act_on(told, deployment, card, around), broadcast=True)
-    said = news(change.state, change.note) or told_verdict(change.state)
+    said = news(change) or told_verdict(change.state)
     at = moment(change.at, "{time_secs}")
     line = f"{ICONS[change.state]}  {said}  ·  {at}"
     return Line(Message(f"{escape(deployment.app, 200)}: {said}", (context(line),)))

@@ -30,7 +30,9 @@ from bridge.core.configuration.fields import SOURCES
 from bridge.core.configuration.plan import Plan
 from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.decision import Reason
+from bridge.core.events import COMMAND_HOST
 from bridge.core.matching.lint import Finding
+from bridge.core.origin import Actor
 from bridge.ports.outcomes import DONE, PARTLY, UNSURE, WAITS, Audited
 
 MOST_CHANGES = 40
@@ -148,7 +150,7 @@ def _ended(name: str, note: Audited) -> tuple[str, str]:
 
 def change_note(note: Audited, undone: Audited | None = None) -> Message:
     """Render who changed what, for the app's channel; with Undo while that makes sense."""
-    who, where = _who(note.by), " on the command line" if note.by.startswith("cli: ") else ""
+    who, where = _who(note.by), " on the command line" if note.by.door == COMMAND_HOST else ""
     did = f"{'undid a change of' if note.undoes is not None else _did(note.what)} {_part(note)}"
     head = f":gear:  *{who}* {did} of *{escape(note.app, 200) or NOTHING}*{where}"
     blocks: list[Block] = [section(head), *change_blocks(note.difference)]
@@ -175,10 +177,8 @@ def _part(note: Audited) -> str:
     return _PARTS.get(note.what.partition(" ")[0], "the configuration")
 
 
-def _who(by: str) -> str:
-    """Return a name without its origin and id, escaped: "slack: Ada (U1)" is Ada."""
-    name = by.removeprefix("slack: ").removeprefix("cli: ")
-    return escape(name.rpartition(" (")[0] or name, 80) or NOTHING
+def _who(by: Actor) -> str:
+    return escape(by.name, 80) or NOTHING
 
 
 def name_of(app: App) -> str:

@@ -15,7 +15,8 @@ from bridge.core.apps import App, SourceType
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate, Now
 from bridge.core.health.serving import Serving
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.origin import Actor
 from bridge.core.pins import shown_branch
 from bridge.views.deployments import version_of
 
@@ -114,8 +115,8 @@ def asked_by(deployment: Deployment) -> str:
     return phrase_of(card.asked_by(deployment))
 
 
-def person_of(actor: str) -> str:
-    """Return a person's name in plain words: "cli: ada" is "ada on the command line"."""
+def person_of(actor: Actor) -> str:
+    """Return a person's name in plain words, e.g. "ada on the command line"."""
     return phrase_of(card.person_of(actor))
 
 
@@ -125,9 +126,9 @@ def sentence(note: str) -> str:
     return shown[:1].upper() + shown[1:]
 
 
-def news(state: State, note: str) -> str:
+def news(change: Change) -> str:
     """Return a change's note as a sentence that stays true."""
-    return sentence(card.news(state, note))
+    return sentence(card.news(change))
 
 
 def remark(deployment: Deployment, fate: Fate | None = None) -> str:

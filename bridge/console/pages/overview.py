@@ -130,7 +130,7 @@ async def _of_deployments(records: Records, seen: Mapping[str, App]) -> list[Nee
         for one in troubled:
             link, fate = f"/console/deployments/{one.id}", fates.get(one.id)
             says = f"; {fate.says}" if fate is not None and fate.says else ""
-            told = f"{one.app}: {note_now(one.note, fate)}{says}"
+            told = f"{one.app}: {note_now(one, fate)}{says}"
             found.append(Need(tone, state, told, link))
     return found
 

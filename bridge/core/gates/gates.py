@@ -148,7 +148,7 @@ def _turn(wanted: Deployment, facts: Facts) -> Iterator[Hold]:
 def _schedule(wanted: Deployment, now: float) -> Iterator[Hold]:
     if wanted.not_before is not None and now < wanted.not_before:
         key = f"{Gate.SCHEDULE}:{wanted.not_before:.0f}"
-        why = f"asked for a later time by {wanted.trigger.partition(': ')[2] or wanted.trigger}"
+        why = f"asked for a later time by {wanted.origin.actor.name or wanted.trigger}"
         yield Hold(Gate.SCHEDULE, key, why, Right.DEPLOY, until=wanted.not_before)
 
 

@@ -128,9 +128,8 @@ def lock_after(rollback: Deployment, app: App, now: float) -> Lock:
     It belongs to the person who went back: what they ask for passes.
     """
     owner = rollback.person or f"rollback:{rollback.id}"
-    name = rollback.trigger.partition(": ")[2] or rollback.trigger
     reason = f"{ROLLED_BACK}{rollback.seq}; unlock it once a fix is merged"
-    lock = Lock(f"app/{app.id}", app.label, owner, name, reason, now)
+    lock = Lock(f"app/{app.id}", app.label, owner, rollback.origin.actor.name, reason, now)
     return replace(lock, remind_at=next_reminder(lock, now))
 
 

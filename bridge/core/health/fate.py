@@ -5,7 +5,6 @@ may be deployed again, and a rollback takes back all that came after its target.
 was true when it was written; `as_told` returns it in words that stay true.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,7 +13,7 @@ from types import MappingProxyType
 from bridge.core.events import Action
 from bridge.core.health.rollback import version_of
 from bridge.core.health.serving import By, Look, Serving, brought_there, moment_of
-from bridge.core.lifecycle import LIVE, Deployment, Evidence, State
+from bridge.core.lifecycle import LIVE, Change, Deployment, Evidence, NoteKind, State
 from bridge.core.masking import redact
 
 
@@ -306,41 +305,40 @@ def _there(now: Now, look: Look, other: Deployment | None) -> str:
 
 # ── notes ───────────────────────────────────────────────────────────────────────────────────────
 
-_WAS_TOLD = re.compile(r"^((?:commit|image) \S+) is live\b|^(\S+) is served again\b")
-_WILL_GO_BACK = re.compile(
-    r"; (it goes back to .{1,300}? by itself( once nothing holds it: .*)?"
-    r"|whether it goes back by itself is decided later: .*)$",
-    re.DOTALL,
-)
+_TENSES = {
+    NoteKind.LIVE: (" is live", " went live"),
+    NoteKind.AGAIN: (" is served again", " was served again"),
+}
 
 
-def as_told(note: str) -> str:
+def as_told(said: Deployment | Change) -> str:
     """Return a note in words that stay true: what it says is live went live then.
 
     No note tells a secret, not even one that was recorded before its shape was known.
     """
-    return _WAS_TOLD.sub(
-        lambda found: f"{found[1]} went live" if found[1] else f"{found[2]} was served again",
-        redact(note),
-    )
+    return _in_the_past(said, said.note)
 
 
-def without_way_back(note: str) -> str:
+def without_way_back(said: Deployment | Change) -> str:
     """Return a note without the way back that it announces."""
-    return _WILL_GO_BACK.sub("", note)
+    return said.note.removesuffix(f"; {said.way_back}") if said.way_back else said.note
 
 
-def lasting(note: str) -> str:
+def lasting(said: Deployment | Change) -> str:
     """Return a note in words that stay true, without the way back, which may never come."""
-    return without_way_back(as_told(note))
+    return _in_the_past(said, without_way_back(said))
 
 
-def note_now(note: str, fate: Fate | None) -> str:
+def note_now(said: Deployment | Change, fate: Fate | None) -> str:
     """Return a deployment's note as it is true now; without a fate, as it stays true.
 
     It no longer announces a way back that was given up, or from what is not served any more.
     """
     if fate is None or not fate.itself:
-        return lasting(note)
-    note = redact(note)
-    return note if fate.given_up is None else without_way_back(note)
+        return lasting(said)
+    return redact(said.note if fate.given_up is None else without_way_back(said))
+
+
+def _in_the_past(said: Deployment | Change, note: str) -> str:
+    now, then = _TENSES.get(said.note_kind, ("", "")) if said.note_kind else ("", "")
+    return redact(note).replace(now, then, 1)

@@ -18,6 +18,7 @@ from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
 from bridge.core.health.rollback import Rung, Version, version_of
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
+from bridge.core.origin import NOBODY, Actor
 
 
 class Works(StrEnum):
@@ -300,11 +301,11 @@ class Serving:
         return None if self.stopped else self.since
 
     @property
-    def by(self) -> str:
-        """Who brought it: of a push its author, else who asked for it; "" if unknown."""
+    def by(self) -> Actor:
+        """Who brought it: of a push its author, else who asked for it; `NOBODY` if unknown."""
         if (ours := self.ours) is None:
-            return ""
-        return (ours.author or "") if ours.pushed else ours.trigger
+            return NOBODY
+        return Actor(name=ours.author or "") if ours.pushed else ours.origin.actor
 
     @property
     def evidence(self) -> Evidence | None:

@@ -33,6 +33,7 @@ from bridge.core.events import (
     RefPushed,
 )
 from bridge.core.lifecycle import deployment_id
+from bridge.core.origin import Cause, Origin
 from bridge.core.pins import OWN, owner_of
 from bridge.core.rules import NO_TAGS, AppTags
 from bridge.pipeline.deciding.app_index import AppIndex, apps_of, index
@@ -40,7 +41,7 @@ from bridge.pipeline.deciding.catalog import LOOK_AGAIN, Catalog
 from bridge.pipeline.deciding.changes import Decided as ByItsList
 from bridge.pipeline.deciding.changes import ViewFinder
 from bridge.pipeline.deciding.freshness import Freshness, Pushed
-from bridge.pipeline.deciding.interpret import Meaning, author_of, pushed_by, requested, trigger_of
+from bridge.pipeline.deciding.interpret import Meaning, author_of, origin_of, pushed_by, requested
 from bridge.pipeline.deciding.late_comments import unused_pull
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import Occasion, Planner
@@ -151,7 +152,7 @@ class Deciding:
         if not decisions:
             why = unused(event.repository.name, event.repository.host)
             return None, done(delivery, DeliveryState.IGNORED, why)
-        trigger = trigger_of(meaning)
+        origin = origin_of(meaning)
         outcome = Outcome(
             seq=delivery.seq,
             delivery=delivery.id,
@@ -162,7 +163,7 @@ class Deciding:
                         delivery,
                         app,
                         Action.DEPLOY,
-                        trigger,
+                        origin,
                         moment.salt,
                         moment.now,
                         event,
@@ -202,7 +203,7 @@ class Deciding:
         elif asked.action in CONFIGURING:
             reason = Reason.CONFIGURE_ASKED
         decision = because(app, reason, f"{asked.actor} asked to {asked.action.verb}{what_for}")
-        what = (asked.action, asked.actor, moment.salt, moment.now)
+        what = (asked.action, Origin(Cause.ASKED, asked.actor), moment.salt, moment.now)
         new = requested(delivery, app, *what, asked=asked)
         deployments = (new,) if decision.deploy else ()
         outcome = Outcome(
@@ -223,7 +224,6 @@ def audited_of(delivery: Delivery, asked: Asked, outcome: Outcome) -> Audited | 
     """
     if asked.action in CONFIGURING or delivery.host == PREVIEW_HOST:
         return None
-    by = f"{asked.actor} ({asked.person})" if asked.person else asked.actor
     app_id, label = "", asked.app or asked.target
     if outcome.push is None:
         app_id = asked.target
@@ -232,7 +232,7 @@ def audited_of(delivery: Delivery, asked: Asked, outcome: Outcome) -> Audited | 
     if not outcome.decisions:
         said = f"refused: {label} is gone"
     what = str(asked.action)
-    return Audited(delivery.received_at, by, what, app_id, label, (), said, seq=delivery.seq)
+    return Audited(delivery.received_at, asked.by, what, app_id, label, (), said, seq=delivery.seq)
 
 
 def unless_made_later(

@@ -28,6 +28,7 @@ from bridge.core.hooks import (
     may_be_ours,
     same_url,
 )
+from bridge.core.origin import NOBODY, Actor
 from bridge.pipeline.audit import record
 from bridge.pipeline.deciding.hook_targets import Target
 from bridge.ports.chats import Seal
@@ -160,7 +161,7 @@ class Hooks:
     """Lists, makes, rotates and removes webhooks.
 
     Attributes:
-        by: who makes, rotates and removes them, for the audit log, e.g. "cli: ada".
+        by: who makes, rotates and removes them, for the audit log.
         deploys_itself: see `SeenHook`.
     """
 
@@ -168,7 +169,7 @@ class Hooks:
     store: HookStore
     seal: Seal
     clock: Clock
-    by: str = ""
+    by: Actor = NOBODY
     deploys_itself: Own = lambda _: False
 
     # ── looking ───────────────────────────────────────────────────────────

@@ -26,6 +26,7 @@ from bridge.core.events import (
 )
 from bridge.core.hooks import SIGNED_FOR
 from bridge.core.lifecycle import Deployment, State, deployment_id
+from bridge.core.origin import NOBODY, Cause, Origin
 from bridge.core.pins import tracked
 from bridge.core.tracking import token_for
 from bridge.pipeline.deciding.provenance import Provenance, Silent, nobody_asked
@@ -102,13 +103,11 @@ def pushed_by(meaning: Meaning) -> float | None:
     return None if told == math.inf else told + CLOCKS_APART
 
 
-def trigger_of(meaning: Meaning) -> str:
-    """Return the cause of a push's deployments, for people."""
+def origin_of(meaning: Meaning) -> Origin:
+    """Return what led to a push's deployments."""
     assert isinstance(meaning.event, RefPushed)
-    kind = "tag" if meaning.event.ref.kind is RefKind.TAG else "push"
-    if meaning.event.found:
-        kind += ", found by reconciliation"
-    return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
+    cause = Cause.TAG if meaning.event.ref.kind is RefKind.TAG else Cause.PUSH
+    return Origin(cause, meaning.asked.actor if meaning.asked else NOBODY, meaning.event.found)
 
 
 def asker_of(host: str, asked: Asked | None) -> str:
@@ -117,7 +116,7 @@ def asker_of(host: str, asked: Asked | None) -> str:
         return ""
     if ":" in asked.person:
         return asked.person
-    return f"{host}:{asked.person or asked.actor.partition(': ')[2] or asked.actor}"
+    return f"{host}:{asked.person or asked.actor.name}"
 
 
 def time_asked_for(asked: Asked) -> float | None:
@@ -148,7 +147,7 @@ def requested(
     delivery: Delivery,
     app: App,
     action: Action,
-    trigger: str,
+    origin: Origin,
     salt: str,
     now: float,
     push: RefPushed | None = None,
@@ -157,7 +156,7 @@ def requested(
     """Return the deployment that a delivery requests for an app, in its initial state.
 
     Args:
-        trigger: "push", "tag", or the requester.
+        origin: what led to it.
         salt: random, see `token_for`.
         asked: the person's request, if somebody asked.
     """
@@ -171,7 +170,7 @@ def requested(
         app_id=app.id,
         app=app.label,
         action=action,
-        trigger=trigger,
+        origin=origin,
         state=State.WAITING,
         created_at=now,
         ref=str(push.ref) if push else (f"refs/heads/{branch}" if branch else None),

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected
+from bridge.core.origin import Actor
 from bridge.pipeline.deploying.configure import Noted
 from bridge.ports.backends import Backend, DeploysPushes, ReadsApps, read_apps
 from bridge.ports.clock import Clock, Wake
@@ -78,7 +79,7 @@ class Adopter:
         now, unread = await self._fresh([one for one in apps if one.id in adopted])
         return Adoption(False, tuple(one for one in now if not one.auto_deploy), (), unread)
 
-    async def switch(self, app: App, *, off: bool, by: str) -> None:
+    async def switch(self, app: App, *, off: bool, by: Actor) -> None:
         """Switch one app, and read it back.
 
         Raises:

@@ -23,6 +23,7 @@ from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.origin import Actor
 from bridge.pipeline.deploying.hands_off import why_not_started
 from bridge.pipeline.deploying.rollback_plan import FAR_BACK, Plan, Ways
 from bridge.ports.backends import Backend, ShowsSaved
@@ -60,6 +61,11 @@ class Announced:
         if self.plan is not None:
             return self.plan.way.to.id
         return "" if self.later else None
+
+    @property
+    def way_back(self) -> str:
+        """See `Deployment.way_back`."""
+        return self.says if self.plan is not None or self.later else ""
 
 
 NOTHING_TO_UNDO = Announced(None, "not rolled back: what it has built does not run")
@@ -150,7 +156,7 @@ class GoingBack:
         asked = Asked(
             Action.ROLLBACK,
             plan.app.id,
-            BRIDGE,
+            Actor(name=BRIDGE),
             app=plan.app.label,
             deployment=plan.way.to.id,
             way=plan.way.rung,

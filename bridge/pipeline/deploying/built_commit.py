@@ -5,7 +5,7 @@ from itertools import dropwhile
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError
 from bridge.core.events import Action
-from bridge.core.lifecycle import Deployment, live_image
+from bridge.core.lifecycle import Deployment, NoteKind, live_image
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.journal import Journal
 
@@ -45,23 +45,27 @@ async def built(
     return ours.deployed_commit if ours is not None else None
 
 
-def what_was_built(deployment: Deployment, record: BackendDeployment) -> str:
-    """Return which version a deployment has brought live, for its note."""
+def what_was_built(
+    deployment: Deployment, record: BackendDeployment
+) -> tuple[str, NoteKind | None]:
+    """Return the note on which version a deployment has brought live, and its kind."""
     if deployment.image is not None and record.commit is None:
-        return live_image(deployment.image)
+        return live_image(deployment.image), NoteKind.LIVE
     if deployment.action is Action.REDEPLOY:
-        return "rebuilt what was checked out; nothing was fetched"
+        return "rebuilt what was checked out; nothing was fetched", None
     if record.commit is None:
-        return "the backend does not say which commit is live"
+        return "the backend does not say which commit is live", NoteKind.UNTOLD
     if deployment.head not in (None, record.commit):
         live, passed = record.commit[:7], deployment.head[:7]
-        return (
+        note = (
             f"commit {live} is live, but {passed} is what had passed the gates: the branch's head"
             f" moved before the backend cloned it. Check {live}, or deploy again"
         )
+        return note, NoteKind.LIVE
     if deployment.commit is None or record.commit == deployment.commit:
-        return f"commit {record.commit[:7]} is live"
-    return (
+        return f"commit {record.commit[:7]} is live", NoteKind.LIVE
+    note = (
         f"commit {record.commit[:7]} is live, not {deployment.commit[:7]}:"
         " the branch's head was a different commit when the build began"
     )
+    return note, NoteKind.LIVE

@@ -32,6 +32,7 @@ from bridge.core.errors import (
     Unreachable,
 )
 from bridge.core.events import Action, Asked, RefPushed, parse_command
+from bridge.core.origin import Actor
 from bridge.core.rules import RuleBook
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices
@@ -272,7 +273,7 @@ class Configuring:
             return None
         delivery = await self.inbox.get(seq)
         chat = delivery.host if delivery else "chat"
-        first = Audited(self.clock(), chat, "configure", app_id, app_id, (), seq=seq)
+        first = Audited(self.clock(), Actor(name=chat), "configure", app_id, app_id, (), seq=seq)
         asked = _asked(seq, delivery) if delivery else None
         if asked is None:
             await self._settle(seq, note or first, FORGOTTEN)
@@ -280,7 +281,7 @@ class Configuring:
         if note is None:
             note = replace(
                 first,
-                by=_by(asked),
+                by=asked.by,
                 what=str(asked.action),
                 app=asked.app or app_id,
             )
@@ -357,10 +358,6 @@ class Configuring:
             await self.journal.audit(replace(note, outcome=outcome))
         elif kept.outcome != outcome:
             await self.journal.settle(kept.number, outcome)
-
-
-def _by(asked: Asked) -> str:
-    return f"{asked.actor} ({asked.person})" if asked.person else asked.actor
 
 
 def _refusal(error: BridgeError) -> str:

@@ -46,6 +46,7 @@ from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered, Unre
 from bridge.core.lifecycle import Deployment
 from bridge.core.matching.lint import lint
 from bridge.core.matching.watch_paths import Semantics
+from bridge.core.origin import Actor
 from bridge.core.rules import RuleBook
 from bridge.ports.backends import (
     Backend,
@@ -248,7 +249,7 @@ class Configurer:
             )
         return undoing
 
-    async def apply(self, plan: Plan, *, by: str) -> Configured:
+    async def apply(self, plan: Plan, *, by: Actor) -> Configured:
         """Write the plan; return the configuration that the backend has now.
 
         Raises:
@@ -265,7 +266,7 @@ class Configurer:
         async with Noted(self.journal, self.note(plan, by=by), self.shown):
             return await self._make(plan, by)
 
-    def note(self, plan: Plan, *, by: str, seq: int | None = None) -> Audited:
+    def note(self, plan: Plan, *, by: Actor, seq: int | None = None) -> Audited:
         """Return the audit entry of a change, before it is made."""
         note = self._note(plan.app, plan.what, by, plan.difference)
         return replace(note, undoing=self.sealed(plan.undoing), undoes=plan.undoes, seq=seq)
@@ -289,7 +290,7 @@ class Configurer:
             log.warning("a change can't be undone", extra={"why": str(error)})
             return ""
 
-    async def carry_out(self, app: App, undoing: Undoing, *, by: str) -> Configured:
+    async def carry_out(self, app: App, undoing: Undoing, *, by: Actor) -> Configured:
         """Make a change that was recorded before, or the missing rest of it.
 
         Raises:
@@ -301,7 +302,7 @@ class Configurer:
         plan = going_on(app, undoing, now)
         return now if plan.empty else await self._make(plan, by)
 
-    async def _make(self, plan: Plan, by: str) -> Configured:
+    async def _make(self, plan: Plan, by: Actor) -> Configured:
         """Write what differs and read it back; write the missing part if a response was lost.
 
         A write contains the final values, so repeating it is harmless.
@@ -354,7 +355,7 @@ class Configurer:
         records = await self.backend.deployments(app)
         check_nothing_open(app, ours, records, await self.backend.queue())
 
-    async def clear(self, app: App, *, by: str) -> Cleared:
+    async def clear(self, app: App, *, by: Actor) -> Cleared:
         """Delete the app's log folder; return which logs are gone.
 
         Raises:
@@ -388,10 +389,10 @@ class Configurer:
             raise Unanswered(app.backend, said)
         return Cleared(removed, tuple(id_ for id_ in before if id_ in after))
 
-    def _note(self, app: App, what: str, by: str, changed: tuple[Changed, ...]) -> Audited:
+    def _note(self, app: App, what: str, by: Actor, changed: tuple[Changed, ...]) -> Audited:
         return Audited(self.clock(), by, what, app.id, app.label, changed)
 
-    async def _write(self, plan: Plan, by: str, *, begun: bool) -> BridgeError | None:
+    async def _write(self, plan: Plan, by: Actor, *, begun: bool) -> BridgeError | None:
         """Send what differs; return the error that ended it early, if any.
 
         Args:
@@ -410,7 +411,7 @@ class Configurer:
             begun = True
         return None
 
-    def _steps(self, plan: Plan, by: str) -> Iterator[Callable[[], Awaitable[None]]]:
+    def _steps(self, plan: Plan, by: Actor) -> Iterator[Callable[[], Awaitable[None]]]:
         app, old, new = plan.app, plan.before.saved, plan.after.saved
         backend = self.backend
         if old.row and new.row and (fields := changes(old.row, new.row)):
@@ -420,7 +421,7 @@ class Configurer:
         if new.environment != old.environment:
             yield partial(backend.save_environment, app, new.environment)
         if plan.after.rules != plan.before.rules:
-            yield partial(self.journal.save_rules, app.id, plan.after.rules, by=by)
+            yield partial(self.journal.save_rules, app.id, plan.after.rules, by=str(by))
 
     async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read; retry after each pause while nothing answers."""

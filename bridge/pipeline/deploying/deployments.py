@@ -22,6 +22,7 @@ from bridge.core.lifecycle import (
     OURS,
     Deployment,
     Evidence,
+    NoteKind,
     State,
     app_of,
     deployment_of,
@@ -273,6 +274,7 @@ class Restorer:
             "image": to.image,
             "way": Rung.KEPT,
             "evidence": Evidence.ANSWER,
+            "note_kind": NoteKind.AGAIN,
         }
         while True:
             try:
@@ -288,7 +290,7 @@ class Restorer:
     async def _wait(self, id_: str, error: BridgeError, away: int, *, maybe_asked: bool) -> None:
         """Wait for the backend; a cancel or another rollback may come first."""
         await self.journal.withdraw(id_, maybe_asked=maybe_asked)
-        await self.journal.say(id_, f"waits for the backend: {error}")
+        await self.journal.say(id_, f"waits for the backend: {error}", NoteKind.AWAY)
         await self.sleep(self.timing.retry.after(away, error))
 
 

@@ -22,7 +22,7 @@ from bridge.core.failure import (
     failed_by_itself,
 )
 from bridge.core.gates.locks import lock_after
-from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, State
+from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, NoteKind, State
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, token_of, within
 from bridge.pipeline.deploying.build_log import BuildLog, end_by_log, why_failed
@@ -161,7 +161,8 @@ class Ending:
         record = await self._settled(deployment, app, record)
         backend = self.backend(app)
         facts["deployed_commit"] = await built(deployment, app, record, backend, self.journal)
-        note = what_was_built(deployment, record) + more
+        note, facts["note_kind"] = what_was_built(deployment, record)
+        note += more
         if deployment.cancel is not None:
             note += "; the cancel came too late"
         await self.serves(deployment, app, note, facts)
@@ -418,7 +419,8 @@ class Ending:
         same = all(record.commit == newest.commit for record in records)
         commit = newest.commit if same else None
         note = f"commit {(newest.commit or '')[:7]} is live; {doubt}"
-        return await self.serves(deployment, app, note, facts | {"deployed_commit": commit})
+        facts |= {"deployed_commit": commit, "note_kind": NoteKind.LIVE}
+        return await self.serves(deployment, app, note, facts)
 
     async def _take_back(
         self, deployment: Deployment, why: str, *, interrupted: bool = False

@@ -13,6 +13,7 @@ from bridge.core.configuration.merge import WantedPin
 from bridge.core.configuration.plan import Plan
 from bridge.core.errors import Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import LOSABLE
+from bridge.core.origin import Actor
 from bridge.core.pins import fixed_at, is_one, pin_for, pin_of, tracked, unpinnable
 from bridge.core.rules import RuleBook, ruled, rules_for
 from bridge.pipeline.deciding.reconcile import NO_HOMES, Homes, place_of
@@ -179,7 +180,7 @@ class Pinner:
         wanted = WantedPin(pin_of(app) or pin_for(app), tracks, pin=True)
         return Pinning(app, tracks, await self.configurer.plan(app, wanted))
 
-    async def pin(self, planned: Pinning, *, by: str) -> None:
+    async def pin(self, planned: Pinning, *, by: Actor) -> None:
         """Make the branch, have pushes to the tracked one deploy, and have the backend build it.
 
         In this order a push deploys at every moment in between.
@@ -190,7 +191,7 @@ class Pinner:
         rules = planned.plan.before.rules
         if rules.branch != planned.tracks:
             rules = replace(rules, branch=planned.tracks)
-            await self.journal.save_rules(planned.app.id, rules, by=by)
+            await self.journal.save_rules(planned.app.id, rules, by=str(by))
         plan = await self.configurer.plan(planned.app, planned.plan.wanted)
         await self.configurer.apply(plan, by=by)
 
@@ -215,7 +216,7 @@ class Pinner:
         wanted = WantedPin(tracks, None, pin=False)
         return Pinning(app, tracks, await self.configurer.plan(app, wanted))
 
-    async def unpin(self, planned: Pinning, *, by: str) -> None:
+    async def unpin(self, planned: Pinning, *, by: Actor) -> None:
         """Have the backend build the tracked branch, then delete the app's own."""
         if not planned.plan.empty:
             await self.configurer.apply(planned.plan, by=by)

@@ -22,7 +22,7 @@ from bridge.core.errors import (
 )
 from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment, NoteKind, State
 from bridge.core.tracking import description_of, marked, title_of
 from bridge.pipeline.deploying.hands_off import HandsOff
 from bridge.pipeline.deploying.outcome import Ending, FollowTiming
@@ -281,15 +281,21 @@ class Asker:
         self, deployment: Deployment, error: Unreachable, attempt: _Attempt
     ) -> None:
         self.pollers.troubled(error.service)
-        await self._wait(deployment, f"waits for the backend: {error}", error, attempt)
+        note = f"waits for the backend: {error}"
+        await self._wait(deployment, note, error, attempt, NoteKind.AWAY)
 
     async def _wait(
-        self, deployment: Deployment, note: str, error: BridgeError, attempt: _Attempt
+        self,
+        deployment: Deployment,
+        note: str,
+        error: BridgeError,
+        attempt: _Attempt,
+        kind: NoteKind | None = None,
     ) -> None:
         if not attempt.may_be_there:
             # Nothing was requested, so a newer push may supersede this one meanwhile.
             await self._withdraw(deployment)
-        await self.journal.say(deployment.id, note)
+        await self.journal.say(deployment.id, note, kind)
         attempt.away += 1
         await self.sleep(self.timing.retry.after(attempt.away, error))
 
@@ -321,7 +327,7 @@ class Asker:
                     raise
                 away += 1
                 note = f"waits for the backend, to put the app's image back: {error}"
-                await self.journal.say(deployment.id, note)
+                await self.journal.say(deployment.id, note, NoteKind.AWAY)
                 await self.sleep(self.timing.retry.after(away, error))
 
     def _backend(self, app: App) -> Backend:

@@ -326,13 +326,14 @@ class Watching:
         if found.before is None and (instead := await self._replaced(deployment, app)) is not None:
             await self._over(deployment, instead)
             return True
+        said = {"note_kind": deployment.note_kind, "way_back": announced.way_back}
         facts = {"log_tail": evidence.seen, "back_to": announced.back_to}
-        await self.ending.end(deployment.id, State.UNHEALTHY, note, **facts)
+        await self.ending.end(deployment.id, State.UNHEALTHY, note, **facts, **said)
         if back is not None and announced.plan is not None:
             await back.ask(deployment, announced.plan)
             await self.journal.settle_rollback(deployment.id)
         elif announced.later:
-            await self._go_back_late(replace(deployment, note=note), app)
+            await self._go_back_late(replace(deployment, note=note, way_back=announced.says), app)
         return True
 
     async def _announced(self, back: GoingBack, deployment: Deployment, app: App) -> Announced:
@@ -365,8 +366,8 @@ class Watching:
                 await self.going_back.ask(deployment, announced.plan)
             elif await self._replaced(deployment, app) is not None:
                 return await self.journal.settle_rollback(deployment.id)
-            note = f"{without_way_back(deployment.note)}; {announced.says}"
-            return await self.journal.settle_rollback(deployment.id, note)
+            note = f"{without_way_back(deployment)}; {announced.says}"
+            return await self.journal.settle_rollback(deployment.id, note, announced.way_back)
         return None
 
     async def _over(self, deployment: Deployment, why: str) -> None:
@@ -376,6 +377,7 @@ class Watching:
             await self._end(deployment, to, f"; not verified: {why}")
 
     async def _end(self, deployment: Deployment, state: State, note: str, **facts: Any) -> None:
+        facts["note_kind"] = deployment.note_kind
         await self.ending.end(deployment.id, state, f"{deployment.note}{note}", **facts)
 
 

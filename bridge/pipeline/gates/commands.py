@@ -37,6 +37,7 @@ from bridge.core.gates.locks import (
 from bridge.core.gates.times import for_people
 from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.origin import Actor
 from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls
 from bridge.ports.clock import Clock, Wake
@@ -62,21 +63,25 @@ LONGEST_FREEZE = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class Requester:
     """Somebody who acts.
 
     Attributes:
         person: permanent, e.g. "slack:U012AB3CD" or "cli:ada".
-        name: for display, e.g. "Ada"; shown: with the door, e.g. "slack: Ada".
+        by: how the audit log names them.
         email: "" if unknown, or not verified.
         accounts: what else their service calls them, e.g. "github:#583231".
     """
 
     person: str
-    name: str
-    shown: str
+    by: Actor
     email: str = ""
     accounts: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Their name, for display."""
+        return self.by.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class GateCommands:
 
     async def lock(
         self,
-        actor: Actor,
+        actor: Requester,
         scope: Scope,
         reason: str,
         *,
@@ -161,7 +166,7 @@ class GateCommands:
         self.wake()
         return Locked(taken, await self._going(scope))
 
-    async def unlock(self, actor: Actor, scope: Scope) -> Lock | None:
+    async def unlock(self, actor: Requester, scope: Scope) -> Lock | None:
         """Remove a lock; return it, or None if there was none."""
 
         def audit(released: Lock | None) -> Audited | None:
@@ -173,7 +178,7 @@ class GateCommands:
             self.wake()
         return released
 
-    async def keep(self, actor: Actor, lock: Lock) -> Lock | None:
+    async def keep(self, actor: Requester, lock: Lock) -> Lock | None:
         """Remind the owner of a lock less soon; return the lock, or None if it is gone."""
         again_at = next_reminder(lock, self.clock() + KEPT - DAY)
         note = self._note(actor, "keep lock", Scope(lock.scope, lock.label), lock.reason)
@@ -189,7 +194,7 @@ class GateCommands:
 
     async def freeze(
         self,
-        actor: Actor,
+        actor: Requester,
         scope: Scope,
         reason: str,
         *,
@@ -223,7 +228,7 @@ class GateCommands:
         self.wake()
         return new
 
-    async def unfreeze(self, actor: Actor, scope: Scope) -> list[Freeze]:
+    async def unfreeze(self, actor: Requester, scope: Scope) -> list[Freeze]:
         """End the freezes by command of a scope; return them."""
 
         def audit(ended: list[Freeze]) -> Audited | None:
@@ -251,7 +256,7 @@ class GateCommands:
             raise Rejected(f"no deployment of {label} is held")
         return held[0]
 
-    async def approve(self, actor: Actor, held: Deployment, commit: str) -> bool:
+    async def approve(self, actor: Requester, held: Deployment, commit: str) -> bool:
         """Approve a commit of a held deployment; return False if they had done so.
 
         Args:
@@ -327,7 +332,7 @@ class GateCommands:
         given = await self.journal.approvals(held.app_id)
         return counting(given, held.asked_by, proposed(held), self.identities)
 
-    async def lift(self, actor: Actor, held: Deployment, reason: str) -> Deployment:
+    async def lift(self, actor: Requester, held: Deployment, reason: str) -> Deployment:
         """Let a held deployment pass everything that holds it now.
 
         Raises:
@@ -359,10 +364,10 @@ class GateCommands:
             if one.app_id in ids and (one.state is not State.WAITING or one.intent_at is not None)
         )
 
-    def _note(self, actor: Actor, what: str, scope: Scope, outcome: str) -> Audited:
+    def _note(self, actor: Requester, what: str, scope: Scope, outcome: str) -> Audited:
         """Return what the audit log is to say, in the transaction in which it is done."""
         at, app_id = self.clock(), app_in(scope.key) or ""
-        return Audited(at, actor.shown, what, app_id, scope.label, (), outcome)
+        return Audited(at, actor.by, what, app_id, scope.label, (), outcome)
 
 
 def _only(held: Deployment) -> Scope:

@@ -23,6 +23,7 @@ from bridge.core.gates.locks import (
     covered,
     next_reminder,
 )
+from bridge.core.origin import Actor
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import home_of, normalise_url
 from bridge.pipeline.deciding.reconcile import Homes, place_of
@@ -257,7 +258,9 @@ class LockKeeper:
         assert lock.merge is not None
         outcome = f"{why}; was locked by {lock.name}"
         app_id = app_in(lock.scope) or ""
-        note = Audited(self._clock(), lock.merge.host, "unlock", app_id, lock.label, (), outcome)
+        note = Audited(
+            self._clock(), Actor(name=lock.merge.host), "unlock", app_id, lock.label, (), outcome
+        )
         labels = self._labels(lock)
 
         def tell(kept: Audited) -> Sequence[Subscription]:

@@ -12,6 +12,7 @@ from bridge.core.apps import SHARE_COMMITS, App
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
+from bridge.core.origin import Actor
 from bridge.core.pins import pin_for
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import (
@@ -165,7 +166,8 @@ class PreviewApps:
         self, preview: Preview, made: App, action: Action, id_: str, commit: str = ""
     ) -> int:
         """Ask for something as a person does, once for each id; return the delivery."""
-        asked = Asked(action, made.id, f"preview: {preview.label}", app=made.label, commit=commit)
+        by = Actor(PREVIEW_HOST, preview.label)
+        asked = Asked(action, made.id, by, app=made.label, commit=commit)
         kept = await self.inbox.keep(
             NewDelivery(PREVIEW_HOST, id_, str(action), {}, write_command(asked), self.clock())
         )

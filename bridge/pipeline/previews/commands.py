@@ -17,7 +17,7 @@ from bridge.core.previews.naming import find_preview
 from bridge.core.previews.native import NativePreview, why_not_ours
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.gates.commands import Requester
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Audited
@@ -39,7 +39,7 @@ class Asker:
         channel: where they ask, if it is in a chat; grants may count only in some channels.
     """
 
-    actor: Actor
+    actor: Requester
     person: Person | None = None
     access: Access | None = None
     channel: str | None = None
@@ -173,7 +173,7 @@ class PreviewCommands:
     ) -> Preview:
         """Change what people ask for, with its entry in the audit log."""
         said = f"{preview.label}: {outcome}" if outcome else preview.label
-        at, by, app_id = self._clock(), asker.actor.shown, preview.app_id
+        at, by, app_id = self._clock(), asker.actor.by, preview.app_id
         note = Audited(at, by, f"preview {act}", app_id, preview.app, (), said)
         after = await self._journal.ask_previews(
             preview.id, lambda after: note if after else None, **facts

@@ -8,10 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.events import Action
-from bridge.core.lifecycle import Cancel, Deployment, Evidence, State, Verdict
+from bridge.core.lifecycle import Cancel, Change, Deployment, Evidence, NoteKind, State, Verdict
+from bridge.core.origin import Cause, Origin
 from bridge.storage import tables
 from bridge.storage.journal.gates import read_holds, read_lifts
-from bridge.storage.journal.rows import batched
+from bridge.storage.journal.rows import actor_row, batched, split_actor
 from bridge.storage.journal.statements import CHANGE, OF_ID
 
 _T = tables.deployments
@@ -24,9 +25,11 @@ def ids_text(ids: Sequence[str]) -> str:
 
 def read_deployment(row: Mapping[str, Any] | sa.RowMapping) -> Deployment:
     """Return a deployment from a row of `deployments`."""
+    facts, origin = split_origin(row)
     return Deployment(
-        **dict(row)
+        **facts
         | {
+            "origin": origin,
             "action": Action(row["action"]),
             "state": State(row["state"]),
             "known_before": tuple(json.loads(row["known_before"])),
@@ -37,8 +40,35 @@ def read_deployment(row: Mapping[str, Any] | sa.RowMapping) -> Deployment:
             "evidence": row["evidence"] and Evidence(row["evidence"]),
             "holds": read_holds(row["holds"]),
             "lifts": read_lifts(row["lifts"]),
+            "note_kind": row["note_kind"] and NoteKind(row["note_kind"]),
         }
     )
+
+
+def read_change(row: Mapping[str, Any] | sa.RowMapping) -> Change:
+    """Return a line of a history from a row of `changes`."""
+    kind = row["note_kind"] and NoteKind(row["note_kind"])
+    return Change(row["at"], State(row["state"]), row["note"], kind, row["way_back"])
+
+
+ORIGIN = (_T.c.trigger, _T.c.cause, _T.c.found, _T.c.actor_door, _T.c.actor_name, _T.c.actor_id)
+"""The columns of what led to a deployment."""
+
+
+def origin_row(origin: Origin) -> dict[str, Any]:
+    """Return what led to a deployment as columns; processes of older releases read `trigger`."""
+    facts = {"trigger": str(origin), "cause": origin.cause, "found": origin.found}
+    return facts | actor_row(origin.actor)
+
+
+def split_origin(row: Mapping[str, Any] | sa.RowMapping) -> tuple[dict[str, Any], Origin]:
+    """Return the columns of a deployment's row, and what led to it.
+
+    Processes of an older release write only `trigger`, beside ours during an upgrade.
+    """
+    facts, actor = split_actor(row)
+    text, cause, found = (facts.pop(name) for name in ("trigger", "cause", "found"))
+    return facts, Origin(Cause(cause), actor, found) if cause else Origin.read(text)
 
 
 # ── find them ────────────────────────────────────────────────────────────────────────────────────

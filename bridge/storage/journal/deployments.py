@@ -8,12 +8,29 @@ import sqlalchemy as sa
 from bridge.core.gates.locks import Lock
 from bridge.core.gates.order import Earlier
 from bridge.core.holds import Lift
-from bridge.core.lifecycle import FINAL, SERVED, Brief, Cancel, Change, Deployment, Evidence, State
+from bridge.core.lifecycle import (
+    FINAL,
+    SERVED,
+    Brief,
+    Cancel,
+    Change,
+    Deployment,
+    Evidence,
+    NoteKind,
+    State,
+)
 from bridge.ports.gates import Judging
 from bridge.ports.outcomes import Audits
 from bridge.storage import tables
 from bridge.storage.journal.audit import audited
-from bridge.storage.journal.deployment_rows import all_of, change, ids_text, locked, read
+from bridge.storage.journal.deployment_rows import (
+    all_of,
+    change,
+    ids_text,
+    locked,
+    read,
+    read_change,
+)
 from bridge.storage.journal.due import changing
 from bridge.storage.journal.gates import keep_lock
 from bridge.storage.journal.held import earlier_apps, intend, judge, lift
@@ -50,13 +67,14 @@ def _newest_of(app_ids: Sequence[str], each: int) -> "sa.Select[Any]":
     return query.order_by(t.c.seq.desc())
 
 
-def _decided(db: sa.Connection, id_: str, note: str, at: float) -> None:
+def _decided(db: sa.Connection, id_: str, note: str, way_back: str, at: float) -> None:
     """Record that an unhealthy deployment announces no rollback any more, and say why."""
     one = locked(db, id_, LOCKED)
     if one is not None:
-        change(db, id_, {"back_to": None, "note": note or one.note})
-        if note not in ("", one.note):
-            add_line(db, id_, one.seq, at, one.state, note)
+        said = {"note": note, "way_back": way_back} if note else {}
+        changed = change(db, id_, {"back_to": None} | said)
+        if changed is not None and changed.note != one.note:
+            add_line(db, changed, at)
 
 
 class Deployments(Transactions):
@@ -141,14 +159,14 @@ class Deployments(Transactions):
         facts |= {} if evidence is None else {"evidence": evidence}
         await self._write(lambda db: change(db, id_, facts))
 
-    async def settle_rollback(self, id_: str, note: str = "") -> None:
+    async def settle_rollback(self, id_: str, note: str = "", way_back: str = "") -> None:
         at = self._clock()
-        await self._change(lambda db: _decided(db, id_, note, at))
+        await self._change(lambda db: _decided(db, id_, note, way_back, at))
 
     async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
         t = tables.changes
         query = sa.select(t).where(t.c.deployment == id_).order_by(t.c.number).offset(after)
-        return [Change(r["at"], State(r["state"]), r["note"]) for r in await self._all(query)]
+        return [read_change(row) for row in await self._all(query)]
 
     async def earlier(self, ids: Mapping[str, str]) -> dict[str, Earlier]:
         return await self._read(lambda db: earlier_apps(db, ids))
@@ -210,10 +228,10 @@ class Deployments(Transactions):
 
         return await self._change(work)
 
-    async def say(self, id_: str, note: str) -> None:
+    async def say(self, id_: str, note: str, kind: NoteKind | None = None) -> None:
         """Set a deployment's note, and add it to the history if it is new."""
         at = self._clock()
-        await self._change(lambda db: say(db, id_, note, at))
+        await self._change(lambda db: say(db, id_, note, kind, at))
 
     async def cancel(self, app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
         at = self._clock()

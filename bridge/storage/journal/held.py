@@ -188,14 +188,16 @@ def _hold(
         "held_at": found.held_at or at,
         "look_at": found.look_at if marked else next_look(holds, at),
         "note": note,
+        "note_kind": None,
     }
     held = change(db, found.id, facts)
     if by.head is not None and any(one.gate is Gate.CHECKS for one in holds):
         keep_due(db, by.head, at)
     if found.state is not State.HELD:
         mark_followers_due(db, found.app_id, at, found.id)  # they no longer wait for it
-    if found.state is not State.HELD or _headlines(holds) != _headlines(found.holds):
-        add_line(db, found.id, found.seq, at, State.HELD, note)
+    new = found.state is not State.HELD or _headlines(holds) != _headlines(found.holds)
+    if held is not None and new:
+        add_line(db, held, at)
     elif holds != found.holds:
         show(db, found.id, found.seq, at)
     return held
@@ -236,6 +238,5 @@ def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None
         return None
     changed_ = change(db, id_, {"lifts": lifts_text((*held.lifts, new))})
     mark_due(db, tables.deployments.c.id == id_, at)
-    note = f"{new.by} lets it pass: {new.reason}"
-    add_line(db, id_, held.seq, at, State.HELD, note)
+    add_line(db, replace(held, note=f"{new.by} lets it pass: {new.reason}"), at)
     return changed_

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple, fields
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceTyp
 from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
+from bridge.core.origin import Actor
 from bridge.core.policies import VerifyPolicy
 from bridge.ports.feedback import Pending
 from bridge.ports.outcomes import Audited, Explained, Subscription
@@ -106,11 +107,15 @@ def _read_checks(said: Mapping[str, Any]) -> CheckPolicy:
     return CheckPolicy(**{name: kinds.get(name, float)(value) for name, value in said.items()})
 
 
+_ACTOR = ("actor_door", "actor_name", "actor_id")
+
+
 def audit_row(new: Audited) -> dict[str, Any]:
     """Return a change as a row of `audit`; the database numbers it."""
     return {
         "at": new.at,
-        "by": new.by,
+        **actor_row(new.by),
+        "by": str(new.by),
         "what": new.what,
         "app_id": new.app_id,
         "app": new.app,
@@ -126,7 +131,23 @@ def read_audited(row: Mapping[str, Any]) -> Audited:
     """Return a change from a row of `audit`."""
     changes = json.loads(row["difference"])
     difference = tuple(Changed(name, _value(old), _value(new)) for name, old, new in changes)
-    return Audited(**dict(row) | {"difference": difference})
+    facts, actor = split_actor(row)
+    by = actor if actor.name else Actor.read(row["by"])
+    return Audited(**facts | {"difference": difference, "by": by})
+
+
+def actor_row(actor: Actor) -> dict[str, str]:
+    """Return an actor as columns."""
+    return dict(zip(_ACTOR, astuple(actor), strict=True))
+
+
+def split_actor(row: Mapping[str, Any] | sa.RowMapping) -> tuple[dict[str, Any], Actor]:
+    """Return an actor from its columns, and the other columns of the row.
+
+    A process of an older release, beside ours during an upgrade, stores nobody.
+    """
+    facts = dict(row)
+    return facts, Actor(*(facts.pop(name) for name in _ACTOR))
 
 
 def _value(value: Any) -> Any:

@@ -12,10 +12,11 @@ from bridge.core.decision import Reason
 from bridge.core.events import Action
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
 from bridge.core.lifecycle import FINAL, Evidence, State
+from bridge.core.origin import Cause
 from bridge.core.pins import is_one, tracked
 from bridge.core.report import EndedDeployment
 from bridge.storage import tables
-from bridge.storage.journal.deployment_rows import read_all
+from bridge.storage.journal.deployment_rows import ORIGIN, read_all, split_origin
 from bridge.storage.journal.due import changing, mark_apps_due, mark_followers_due
 from bridge.storage.journal.pushes import newest_moves
 from bridge.storage.journal.rows import batched
@@ -350,7 +351,7 @@ def _ended_since(since: float, app_id: str | None) -> sa.Select[Any]:
     """Return the query for what has ended since; it reads only that, from an index."""
     t = tables.deployments
     query = sa.select(
-        *(t.c.id, t.c.seq, t.c.app_id, t.c.app, t.c.action, t.c.trigger, t.c.state, t.c.created_at),
+        *(t.c.id, t.c.seq, t.c.app_id, t.c.app, t.c.action, *ORIGIN, t.c.state, t.c.created_at),
         *(t.c.live_at, t.c.finished_at, t.c.superseded_by, t.c.target, t.c.deployed_commit),
     ).where(t.c.finished_at >= since)
     if app_id is not None:
@@ -359,4 +360,6 @@ def _ended_since(since: float, app_id: str | None) -> sa.Select[Any]:
 
 
 def _read_ended(row: dict[str, Any]) -> EndedDeployment:
-    return EndedDeployment(**row | {"action": Action(row["action"]), "state": State(row["state"])})
+    facts, origin = split_origin(row)
+    known = {"action": Action(row["action"]), "state": State(row["state"])}
+    return EndedDeployment(**facts | known, pushed=origin.cause is not Cause.ASKED)

@@ -18,7 +18,7 @@ from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
-from bridge.storage.journal.deployment_rows import all_of, last_served, one_of
+from bridge.storage.journal.deployment_rows import all_of, last_served, one_of, read_change
 from bridge.storage.journal.fates import fates, instead_of
 from bridge.storage.journal.locks import locks_where
 from bridge.storage.journal.previews import of_pull
@@ -92,7 +92,7 @@ def _history(db: sa.Connection, id_: str) -> tuple[Change, ...]:
     t = tables.changes
     query = sa.select(t).where(t.c.deployment == id_).order_by(t.c.number)
     found = db.execute(query).mappings()
-    return tuple(Change(row["at"], State(row["state"]), row["note"]) for row in found)
+    return tuple(map(read_change, found))
 
 
 def _beside(db: sa.Connection, subscription_id: str, ids: Sequence[str]) -> dict[str, Cursor]:

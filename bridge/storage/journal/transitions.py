@@ -19,6 +19,7 @@ from bridge.core.lifecycle import (
     Cancel,
     Deployment,
     Evidence,
+    NoteKind,
     State,
     Verdict,
     Wanted,
@@ -34,6 +35,7 @@ from bridge.storage.journal.deployment_rows import (
     change,
     ids_text,
     locked,
+    origin_row,
     read,
 )
 from bridge.storage.journal.due import mark_apps_due, mark_followers_due
@@ -62,6 +64,9 @@ MAYBE_ASKED = (
 
 NEWER_HEAD = "is newer and builds the same branch's head"
 
+NO_KIND: dict[str, Any] = {"note_kind": None, "way_back": ""}
+"""The facts about a note on which nothing depends."""
+
 LAST_LINES = 5
 """The last lines of a deployment's history; a note that is among them is not repeated."""
 
@@ -80,7 +85,7 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
     elif (facts := _newer(db, new) or _pushed_later(db, new, older)) is not None:
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
     db.execute(sa.insert(tables.deployments), [deployment_row(new)])
-    add_line(db, new.id, new.seq, now, new.state, new.note)
+    add_line(db, new, now)
     if new.superseded_by not in {one.id for one in older}:
         _replace(db, new, older, now)
 
@@ -88,13 +93,17 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
 def deployment_row(deployment: Deployment) -> dict[str, Any]:
     """Return a deployment as a row of `deployments`."""
     row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
-    return row | {
-        "known_before": ids_text(deployment.known_before),
-        "accounts": ids_text(deployment.accounts),
-        "images": None if deployment.images is None else ids_text(deployment.images),
-        "holds": holds_text(deployment.holds),
-        "lifts": lifts_text(deployment.lifts),
-    }
+    return (
+        row
+        | origin_row(row.pop("origin"))
+        | {
+            "known_before": ids_text(deployment.known_before),
+            "accounts": ids_text(deployment.accounts),
+            "images": None if deployment.images is None else ids_text(deployment.images),
+            "holds": holds_text(deployment.holds),
+            "lifts": lifts_text(deployment.lifts),
+        }
+    )
 
 
 def _unasked(db: sa.Connection, one: Deployment) -> list[Deployment]:
@@ -258,9 +267,11 @@ def move(
     also = also_shown(db, row, to, facts.get("deployed_commit"))
     if to in SERVED and State(row["state"]) not in SERVED:
         _end_watch(db, row, at)
-    moved = change(db, id_, ended | facts | {"state": to, "note": note})
-    add_line(db, id_, row["seq"], at, to, note, also)
-    if moved is not None and to in ASKED_FOR:
+    moved = change(db, id_, NO_KIND | ended | facts | {"state": to, "note": note})
+    if moved is None:
+        return None
+    add_line(db, moved, at, also)
+    if to in ASKED_FOR:
         _replace(db, moved, _beside(db, moved), at)
     if to in BROUGHT_UP:
         mark_apps_due(db, [row["app_id"]], at)  # what they would change is shown with their holds
@@ -291,7 +302,7 @@ def _end_watch(db: sa.Connection, newer: sa.RowMapping, at: float) -> None:
         # What a backend restores has no record there, so its word is missing.
         to = State.UNKNOWN if one.way == Rung.KEPT else State.DONE
         why = f"{one.note}; not verified: deployment #{newer['seq']} is served now"
-        move(db, one.id, to, why, {}, at)
+        move(db, one.id, to, why, {"note_kind": one.note_kind}, at)
 
 
 def withdraw(
@@ -304,7 +315,7 @@ def withdraw(
     if (ended := needless(db, waiting, at, cancelled_here(waiting), more)) is not None:
         return ended
     if more:
-        say(db, id_, more, at)
+        say(db, id_, more, None, at)
     return waiting
 
 
@@ -341,8 +352,9 @@ def take_back(
         "interrupted": lost.interrupted + interrupted,
         "maybe_asked": False,
     }
-    waiting = change(db, id_, facts)
-    add_line(db, id_, lost.seq, at, State.WAITING, note)
+    waiting = change(db, id_, NO_KIND | facts)
+    if waiting is not None:
+        add_line(db, waiting, at)
     return waiting
 
 
@@ -365,20 +377,20 @@ def needless(
     return _supersede(db, asking.id, facts | {"note": facts["note"] + more}, at)
 
 
-def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
+def say(db: sa.Connection, id_: str, note: str, kind: NoteKind | None, at: float) -> None:
     """Set the note of a deployment, and add it to the history if it is new.
 
     A backend that fails in alternating ways would write a line at every attempt, so a note among
     the last few lines is not repeated.
     """
-    row = db.execute(LOCKED, {"its_id": id_}).mappings().first()
-    if row is None or row["note"] == note or State(row["state"]) in FINAL:
+    one = locked(db, id_, LOCKED)
+    if one is None or one.note == note or one.final:
         return  # a final deployment keeps its last note
-    change(db, id_, {"note": note})
-    if (row["state"], note) in _last_lines(db, id_):
-        show(db, id_, row["seq"], at)
+    said = change(db, id_, {"note": note, "note_kind": kind})
+    if said is None or (one.state, note) in _last_lines(db, id_):
+        show(db, id_, one.seq, at)
     else:
-        add_line(db, id_, row["seq"], at, State(row["state"]), note)
+        add_line(db, said, at)
 
 
 def _last_lines(db: sa.Connection, id_: str) -> set[tuple[str, str]]:
@@ -409,21 +421,13 @@ def cancel(
     return [deployment for deployment in moved if deployment is not None]
 
 
-def add_line(
-    db: sa.Connection,
-    id_: str,
-    seq: int,
-    at: float,
-    state: State,
-    note: str,
-    also: Sequence[str] = (),
-) -> None:
-    """Add a line to a deployment's history and mark its subscriptions as pending; see `show`."""
-    line = {"deployment": id_, "at": at, "state": state, "note": note}
-    db.execute(sa.insert(tables.changes), [line])
-    show(db, id_, seq, at, also)
-    if state in BAD:
-        hurry(db, about_deployment(id_))
+def add_line(db: sa.Connection, now: Deployment, at: float, also: Sequence[str] = ()) -> None:
+    """Add what is said of a deployment now to its history; mark its subscriptions as pending."""
+    said = {name: getattr(now, name) for name in ("state", "note", "note_kind", "way_back")}
+    db.execute(sa.insert(tables.changes), [said | {"deployment": now.id, "at": at}])
+    show(db, now.id, now.seq, at, also)
+    if now.state in BAD:
+        hurry(db, about_deployment(now.id))
 
 
 def show(db: sa.Connection, id_: str, seq: int, at: float, also: Sequence[str] = ()) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 from bridge.core.apps import App
 from bridge.core.gates.locks import Lock, scope_named
 from bridge.core.lifecycle import Deployment, app_of
-from bridge.pipeline.gates.commands import Actor, GateCommands
+from bridge.core.origin import Actor
+from bridge.pipeline.gates.commands import GateCommands, Requester
 from bridge.pipeline.gates.gates import Gatekeeper
 from bridge.ports.gates import Judging
 from bridge.storage.engines import sqlite_engine
@@ -37,7 +38,7 @@ AT_A_TIME = 100
 """Apps that a push changes."""
 
 COMMITS, APPS = 100, 50
-ADA = Actor("cli:ada", "Ada", "cli: ada")
+ADA = Requester("cli:ada", Actor("cli", "Ada"))
 REPOSITORY = "my-org/mono"
 
 

@@ -18,6 +18,7 @@ from bridge.chats.facts.card import Channels
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.origin import Actor
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import LINK, Audited, Outcome, Subscription
 from tests.fakes.discord import GUILD, TOKEN, FakeDiscord
@@ -495,7 +496,7 @@ async def test_no_error_shows_the_address(stage: Stage, caplog: pytest.LogCaptur
 
 NOTE = Audited(
     at=1_779_969_600.0,
-    by="cli: ada",
+    by=Actor("cli", "ada"),
     what="provider set",
     app_id="app-web",
     app="shop/web",
@@ -509,7 +510,7 @@ async def test_a_change_is_told_once_it_is_made_and_says_when_it_was_undone(stag
     made = replace(NOTE, outcome="done")
     (further,) = await stage.change(made)
     await stage.change(made)
-    undo = replace(made, number=8, undoes=7, by="slack: Grace (U1)")
+    undo = replace(made, number=8, undoes=7, by=Actor("slack", "Grace", "U1"))
     await stage.change(made, undo)
 
     (message,) = stage.discord.shown(HOOK)

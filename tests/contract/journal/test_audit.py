@@ -9,6 +9,7 @@ from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import Scope
 from bridge.core.holds import Lift
+from bridge.core.origin import Actor
 from bridge.ports.outcomes import Audited
 from tests.contract.journal.test_due import ID, held, lock
 from tests.contract.journal.test_previews import WEB, WEB_12, reported
@@ -74,8 +75,8 @@ async def test_nothing_is_done_without_its_entry(
         await do(journal, clock, fails)
     assert await state(journal) == before
 
-    entry = Audited(clock.now, "cli: ada", what, "app-web", "shop/web", (), "done")
+    entry = Audited(clock.now, Actor("cli", "ada"), what, "app-web", "shop/web", (), "done")
     await do(journal, clock, lambda _done: entry)
     assert await state(journal) != before
     (kept,) = await journal.audited(limit=9)
-    assert (kept.what, kept.by) == (what, "cli: ada")
+    assert (kept.what, str(kept.by)) == (what, "cli: ada")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.configuration.difference import Changed
+from bridge.core.origin import Actor
 from bridge.ports.outcomes import (
     ABOUT_ANYTHING,
     BEGUN,
@@ -21,7 +22,7 @@ async def test_changes_are_noted_before_they_are_made_and_settled_after(
 ) -> None:
     journal = await reopened()
     changes = (Changed("branch", "main", None), Changed("watch_paths", None, ("ä/**",)))
-    first = Audited(clock(), "cli: ada", "provider set", "app-a", "shop/a", changes)
+    first = Audited(clock(), Actor("cli", "ada"), "provider set", "app-a", "shop/a", changes)
     second = replace(first, what="clear", app_id="app-b", difference=())
     numbers = [await journal.audit(new) for new in (first, second)]
     await journal.settle(numbers[0], "done")
@@ -38,7 +39,7 @@ async def test_changes_are_noted_before_they_are_made_and_settled_after(
 
 def asked_for(seq: int, clock: ManualClock, **others: Any) -> Audited:
     """The note of a change that a delivery asked for."""
-    note = Audited(clock(), "slack: ada", "provider set", "app-a", "shop/a", (), seq=seq)
+    note = Audited(clock(), Actor("slack", "ada"), "provider set", "app-a", "shop/a", (), seq=seq)
     return replace(note, **others)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.gates.locks import DAY, Lock, PullRef
+from bridge.core.origin import Actor
 from bridge.ports.gates import DueLock
 from bridge.ports.outcomes import Audited, Subscription, about_change, about_lock
 from tests.contract.journal.test_due import ID, held, lock
@@ -159,7 +160,9 @@ async def test_a_lock_is_released_once_with_what_tells_of_it(
     found = await held(journal, clock)
     mine = lock(clock, merge=PULL)
     await journal.take_lock(mine, ["app-web"], steal=False)
-    note = Audited(clock.now, "github", "unlock", "", "shop/web", (), "Acme/Shop#12 is merged")
+    note = Audited(
+        clock.now, Actor(name="github"), "unlock", "", "shop/web", (), "Acme/Shop#12 is merged"
+    )
 
     def tell(kept: Audited) -> list[Subscription]:
         follows = (about_change(kept.number),)
@@ -171,7 +174,7 @@ async def test_a_lock_is_released_once_with_what_tells_of_it(
     assert await journal.locks() == []
     assert [one.id for one in await journal.due_holds(clock.now, 9)] == [found.id]
     (audited,) = await journal.audited(limit=9)
-    assert (audited.by, audited.what, audited.outcome) == ("github", "unlock", note.outcome)
+    assert (str(audited.by), audited.what, audited.outcome) == ("github", "unlock", note.outcome)
     assert await told(journal) == ["slack.lock ended"]
     clock.now += 1
     await journal.forget_audit(clock.now, 9)

@@ -1,6 +1,6 @@
 """Migrations of the journal, from every earlier release."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bridge.core.errors import Rejected
+from bridge.core.lifecycle import NoteKind, State
+from bridge.core.origin import NOBODY, Actor, Cause, Origin
+from bridge.ports.outcomes import Audited
 from bridge.storage import migrations, tables
 from bridge.storage.engines import postgres_engine, sqlite_engine
+from bridge.storage.journal.deployment_rows import all_of, read_change
+from bridge.storage.journal.rows import audit_row, read_audited
 from bridge.storage.journal.transitions import deployment_row
 from tests.fakes.journey import deployment
 from tests.worlds.earlier import EARLIER, make_earlier
@@ -77,17 +82,12 @@ def test_how_often_a_build_was_interrupted_is_read_from_the_history_of_an_earlie
     make_earlier(engine, "0012")
     restarted = "the backend was restarted while it built; asked again"
     lost = "the backend has lost it before it began, as a restart does; asked again"
-    with engine.begin() as db:
-        there = {column["name"] for column in sa.inspect(db).get_columns("deployments")}
-        for seq, notes in enumerate([(lost, restarted), (lost,), ()]):
-            row = deployment_row(deployment(seq, asked_again=len(notes)))
-            one = {name: value for name, value in row.items() if name in there}
-            columns = ", ".join(f'"{name}"' for name in one)
-            values = ", ".join(f":{name}" for name in one)
-            db.execute(sa.text(f"INSERT INTO deployments ({columns}) VALUES ({values})"), one)
-            for note in notes:
-                line = {"deployment": one["id"], "at": 1.0, "state": "waiting", "note": note}
-                db.execute(sa.insert(tables.changes), [line])
+    for seq, notes in enumerate([(lost, restarted), (lost,), ()]):
+        row = deployment_row(deployment(seq, asked_again=len(notes)))
+        _insert(engine, "deployments", row)
+        for note in notes:
+            line = {"deployment": row["id"], "at": 1.0, "state": "waiting", "note": note}
+            _insert(engine, "changes", line)
 
     migrations.migrate(engine)
 
@@ -95,6 +95,94 @@ def test_how_often_a_build_was_interrupted_is_read_from_the_history_of_an_earlie
     with engine.begin() as db:
         found = db.execute(sa.select(t.c.interrupted, t.c.maybe_asked).order_by(t.c.seq)).all()
     assert [tuple(row) for row in found] == [(1, False), (0, False), (0, False)]
+
+
+ORIGINS = {
+    "push": Origin(Cause.PUSH),
+    "tag": Origin(Cause.TAG),
+    "push, found by reconciliation": Origin(Cause.PUSH, found=True),
+    "tag, found by reconciliation, replayed by slack: Ada": Origin(
+        Cause.TAG, Actor("slack", "Ada"), found=True
+    ),
+    "push, replayed by cli: ada": Origin(Cause.PUSH, Actor("cli", "ada")),
+    "cli: ada": Origin(Cause.ASKED, Actor("cli", "ada")),
+    "slack: Ada: the first (U0ADA)": Origin(Cause.ASKED, Actor("slack", "Ada: the first", "U0ADA")),
+    "preview: shop/web #12": Origin(Cause.ASKED, Actor("preview", "shop/web #12")),
+    "the bridge": Origin(Cause.ASKED, Actor(name="the bridge")),
+}
+
+
+def test_what_led_to_a_deployment_is_read_from_the_text_of_an_earlier_release(
+    engine: sa.Engine,
+) -> None:
+    make_earlier(engine, "0012")
+    for seq, text in enumerate(ORIGINS):
+        _insert(engine, "deployments", deployment_row(deployment(seq)) | {"trigger": text})
+        row = audit_row(Audited(1.0, NOBODY, "deploy", "", "", ())) | {"by": text}
+        _insert(engine, "audit", row)
+
+    migrations.migrate(engine)
+
+    a, t = tables.audit, tables.deployments
+    with engine.begin() as db:
+        found = all_of(db, sa.select(t).order_by(t.c.seq))
+        said = db.execute(sa.select(a).order_by(a.c.number)).mappings()
+        by = [read_audited(dict(one)).by for one in said]
+        db.execute(sa.update(t).values(cause=None))  # as an older process beside ours has it
+        again = all_of(db, sa.select(t).order_by(t.c.seq))
+    assert [one.origin for one in found] == list(ORIGINS.values())
+    assert [one.trigger for one in found] == list(ORIGINS)
+    assert [str(one) for one in by] == list(ORIGINS)
+    assert again == found
+
+
+BACK = "it goes back to 1111111 by itself"
+HELD_BACK = f"{BACK} once nothing holds it: shop/web is locked by Ada: a\nrelease"
+LATER = "whether it goes back by itself is decided later: dokploy can't be reached"
+NOTES = [
+    ("done", "commit 1111111 is live", NoteKind.LIVE, ""),
+    ("done", "image shop/web:2 is live; verified", NoteKind.LIVE, ""),
+    ("verifying", "1111111 is served again, as it was built then", NoteKind.AGAIN, ""),
+    ("done", "the backend does not say which commit is live; verified", NoteKind.UNTOLD, ""),
+    ("done", "rebuilt what was checked out; nothing was fetched", None, ""),
+    ("waiting", "waits for the backend: dokploy can't be reached", NoteKind.AWAY, ""),
+    ("waiting", "waits for its turn", None, ""),
+    ("unhealthy", f"commit 2222222 is live, but 502; {BACK}", NoteKind.LIVE, BACK),
+    ("unhealthy", f"commit 2222222 is live, but 502; {HELD_BACK}", NoteKind.LIVE, HELD_BACK),
+    ("unhealthy", f"commit 2222222 is live, but 502; {LATER}", NoteKind.LIVE, LATER),
+    ("unhealthy", "commit 2222222 is live, but 502; not rolled back: x", NoteKind.LIVE, ""),
+]
+
+
+def test_what_a_note_says_is_read_from_the_text_of_an_earlier_release(engine: sa.Engine) -> None:
+    make_earlier(engine, "0012")
+    for seq, (state, note, _, _) in enumerate(NOTES):
+        row = deployment_row(deployment(seq, state=State(state), note=note))
+        _insert(engine, "deployments", row)
+        line = {"deployment": row["id"], "at": 1.0, "state": state, "note": note}
+        _insert(engine, "changes", line)
+
+    migrations.migrate(engine)
+
+    c, t = tables.changes, tables.deployments
+    with engine.begin() as db:
+        found = all_of(db, sa.select(t).order_by(t.c.seq))
+        lines = [
+            read_change(one) for one in db.execute(sa.select(c).order_by(c.c.number)).mappings()
+        ]
+    for those in (found, lines):
+        said = [(str(one.state), one.note, one.note_kind, one.way_back) for one in those]
+        assert said == NOTES
+
+
+def _insert(engine: sa.Engine, table: str, row: Mapping[str, object]) -> None:
+    """Add a row, without the columns that its table does not have yet."""
+    with engine.begin() as db:
+        there = {column["name"] for column in sa.inspect(db).get_columns(table)}
+        one = {name: value for name, value in row.items() if name in there}
+        columns = ", ".join(f'"{name}"' for name in one)
+        values = ", ".join(f":{name}" for name in one)
+        db.execute(sa.text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), one)
 
 
 def test_head_names_the_newest_migration() -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from bridge.core.health.serving import Look
 from bridge.core.lifecycle import State
+from bridge.core.origin import Actor
 from bridge.durable.system import sqlite_engine as workflows_engine
 from bridge.ports.outcomes import (
     Audited,
@@ -167,7 +168,9 @@ async def test_what_still_goes_on_is_not_forgotten(journal: Any, clock: ManualCl
 
 async def test_old_entries_of_the_audit_are_forgotten(journal: Any, clock: ManualClock) -> None:
     for at in (1.0, 2.0, 3.0):
-        await journal.audit(Audited(at, "cli: ada", "provider set", "app-web", "shop/web", ()))
+        await journal.audit(
+            Audited(at, Actor("cli", "ada"), "provider set", "app-web", "shop/web", ())
+        )
 
     assert [await journal.forget_audit(3.0, 10), await journal.forget_audit(3.0, 10)] == [2, 0]
     assert [one.at for one in await journal.audited(limit=10)] == [3.0]

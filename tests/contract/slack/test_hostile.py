@@ -15,6 +15,7 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.origin import Origin
 from bridge.ports.outcomes import Explained
 from tests.oracles.slack_rules import faults
 from tests.scenes.shop import HOSTILE, links_to
@@ -54,7 +55,9 @@ DEPLOYMENTS = st.builds(
     app_id=IDS,
     app=WORDS,
     action=st.sampled_from([Action.DEPLOY, Action.REDEPLOY]),
-    trigger=st.sampled_from(["push", "tag"]) | WORDS.map(lambda who: f"slack: {who}") | WORDS,
+    origin=(st.sampled_from(["push", "tag"]) | WORDS.map(lambda who: f"slack: {who}") | WORDS).map(
+        Origin.read
+    ),
     state=st.sampled_from(State),
     created_at=st.floats(0, 4e9),
     ref=st.none() | WORDS | WORDS.map(lambda name: f"refs/tags/{name}"),

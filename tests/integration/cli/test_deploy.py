@@ -27,7 +27,7 @@ def test_a_wish_is_kept_like_a_delivery(filled: Cli, action: str) -> None:
     assert kept.id.startswith("cli-")
     assert kept.id in result.stdout
     assert (asked.action, asked.target) == (Action(action), "app_web")
-    assert asked.actor.startswith("cli: ")
+    assert asked.actor.door == "cli"
 
 
 def test_a_wish_without_a_running_bridge_says_that_it_waits(filled: Cli) -> None:

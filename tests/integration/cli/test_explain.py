@@ -12,6 +12,7 @@ from bridge.cli.root import app
 from bridge.cli.what_if import parse_payload, split_request
 from bridge.core.errors import Rejected
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
+from bridge.core.origin import Actor
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
 from tests.worlds.cli import DOCS, GUID, RECEIVED, WEB, Cli, push
 
@@ -55,7 +56,7 @@ def test_an_app_that_was_made_after_a_kept_push_is_not_told_to_deploy(filled: Cl
         (kept,) = await stores.inbox.newest(1)
         done = Finished(kept.seq, kept.host, kept.id, DeliveryState.DECIDED)
         await stores.inbox.finish([done])
-        asked = Asked(Action.REPLAY, str(kept.seq), "cli: ada")
+        asked = Asked(Action.REPLAY, str(kept.seq), Actor("cli", "ada"))
         new = NewDelivery(COMMAND_HOST, "again", "replay", {}, write_command(asked), RECEIVED + 90)
         return (await stores.inbox.keep(new)).seq
 

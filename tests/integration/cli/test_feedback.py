@@ -5,6 +5,7 @@ from dataclasses import replace
 from bridge.app.storage import Stores
 from bridge.cli.show import shrunk
 from bridge.core.configuration.difference import Changed
+from bridge.core.origin import Actor
 from bridge.ports.outcomes import Audited, Subscription, about_deployment
 from tests.worlds.cli import RECEIVED, Cli
 
@@ -106,9 +107,9 @@ def test_where_nothing_is_kept_nothing_is_shown(cli: Cli) -> None:
 
 async def changed(stores: Stores) -> None:
     branch = (Changed("branch", "main", "dev"),)
-    first = Audited(RECEIVED, "cli: ada", "provider set", "app_web", "shop/web", branch)
+    first = Audited(RECEIVED, Actor("cli", "ada"), "provider set", "app_web", "shop/web", branch)
     await stores.journal.settle(await stores.journal.audit(first), "done")
-    gone = Audited(RECEIVED + 1, "slack: bob", "clear", "app_old", "shop/old", ())
+    gone = Audited(RECEIVED + 1, Actor("slack", "bob"), "clear", "app_old", "shop/old", ())
     await stores.journal.settle(await stores.journal.audit(gone), "Refused: dokploy: no")
 
 

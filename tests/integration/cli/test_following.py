@@ -13,6 +13,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.origin import PUSH
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
@@ -25,7 +26,7 @@ FIRST = Deployment(
     app_id=WEB.id,
     app=WEB.label,
     action=Action.DEPLOY,
-    trigger="push",
+    origin=PUSH,
     state=State.WAITING,
     created_at=1.0,
     commit=SHA,

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.cli import show
 from bridge.core.apps import Source, SourceType
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import NoteKind, State
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.outcomes import Outcome
 from tests.fakes.journey import deployment
@@ -304,6 +304,7 @@ def test_no_list_goes_on_to_say_that_what_was_replaced_is_live(filled: Cli) -> N
 
     async def went_live(stores, id_: str, commit: str, at: float) -> None:
         facts = {"deployed_commit": commit, "live_at": at, "finished_at": at}
+        facts["note_kind"] = NoteKind.LIVE
         assert await stores.journal.move(id_, State.DONE, f"commit {commit[:7]} is live", **facts)
 
     filled.with_stores(replace_it)

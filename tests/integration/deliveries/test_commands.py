@@ -5,6 +5,7 @@ import pytest
 from bridge.core.errors import MalformedPayload
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import State
+from bridge.core.origin import Actor
 from bridge.pipeline.deciding.dispatch import CANCEL_FLOW, CANCEL_ONE_FLOW
 from bridge.ports.inbox import DeliveryState, NewDelivery
 from tests.fakes.journey import app, deployment, push
@@ -34,7 +35,9 @@ async def test_a_persons_cancel_starts_its_flow_and_no_deployment(desk: Desk) ->
 
 async def test_a_cancel_of_one_deployment_starts_a_flow_for_that_one(desk: Desk) -> None:
     one = deployment(7)
-    asked = Asked(Action.CANCEL, "app-web", "slack: Ada", person="U0ADA", deployment=one.id)
+    asked = Asked(
+        Action.CANCEL, "app-web", Actor("slack", "Ada"), person="U0ADA", deployment=one.id
+    )
     new = NewDelivery(COMMAND_HOST, "cli-1", "cancel", {}, write_command(asked), desk.clock.now)
     seq = (await desk.inbox.keep(new)).seq
     await desk.drain()

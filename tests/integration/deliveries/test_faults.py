@@ -11,6 +11,7 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.core.events import Action, Asked, Event, write_command
+from bridge.core.origin import Actor
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.dispatch import CANCEL_FLOW, DEPLOYMENT_FLOW
 from bridge.pipeline.deciding.interpret import MOST_OF_SMALL
@@ -221,7 +222,9 @@ async def test_a_replay_of_what_kills_the_process_is_parked_as_well(desk: Desk) 
     poison = await desk.keep("poison", push(), body=b"poison")
     assert await starts(desk, Deadly(desk.host, b"poison")) == 21
     again = await desk.ask(
-        "replay", str(poison), body=write_command(Asked(Action.REPLAY, str(poison), "cli: ada"))
+        "replay",
+        str(poison),
+        body=write_command(Asked(Action.REPLAY, str(poison), Actor("cli", "ada"))),
     )
 
     assert await starts(desk, desk.host) == 21  # type: ignore[arg-type]

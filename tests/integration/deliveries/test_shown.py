@@ -15,6 +15,7 @@ from bridge.core.events import (
     Repository,
     write_command,
 )
+from bridge.core.origin import Actor
 from bridge.core.pulls import PullRequest
 from bridge.ports.feedback import Occasion
 from bridge.ports.inbox import DeliveryState
@@ -50,7 +51,7 @@ async def test_what_is_decided_is_recorded_with_where_it_will_be_shown(desk: Des
     pushed = await desk.keep("one", push())
     asked = await desk.ask("deploy", "app-web")
     replayed = await desk.ask(
-        "replay", "one", body=write_command(Asked(Action.REPLAY, str(pushed), "cli: ada"))
+        "replay", "one", body=write_command(Asked(Action.REPLAY, str(pushed), Actor("cli", "ada")))
     )
     await desk.keep("elsewhere", ELSEWHERE)
     await desk.keep("ignored", Ignored("nothing"))

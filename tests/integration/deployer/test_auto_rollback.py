@@ -38,7 +38,7 @@ async def test_an_unhealthy_version_asks_for_the_one_before(world: World) -> Non
     assert second.state is State.UNHEALTHY
     assert second.note.endswith("500 Oh, expected 2xx; it goes back to 1111111 by itself")
     (command,) = world.asked
-    assert (command.action, command.deployment, command.way, command.actor) == (
+    assert (command.action, command.deployment, command.way, str(command.actor)) == (
         Action.ROLLBACK, first.id, "kept", "the bridge",
     )  # fmt: skip
 
@@ -319,11 +319,12 @@ async def test_a_lock_that_will_hold_it_is_named_instead_of_a_promise(world: Wor
 
     await world.live(second)
 
-    note = (await world.stage.now(second)).note
+    found = await world.stage.now(second)
+    note = found.note
     promise = "; it goes back to 1111111 by itself"
     assert note.endswith(f"{promise} once nothing holds it: shop/web is locked by bob: I look")
     assert (
-        lasting(note)
+        lasting(found)
         == f"commit 2222222 went live, but {note.partition(', but ')[2].partition(promise)[0]}"
     )
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from bridge.core.origin import Actor
 from bridge.core.previews.preview import Preview, PreviewState
-from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands
 from tests.worlds.embedded import until
 from tests.worlds.preview_keeper import KeeperWorld
 
 NEVER = 3600.0
-ADA = Asker(Actor("cli:ada", "ada", "cli: ada"))
+ADA = Asker(Requester("cli:ada", Actor("cli", "ada")))
 
 
 @pytest.fixture

@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.errors import Rejected
+from bridge.core.origin import Actor
 from bridge.core.previews.acts import Act, possible
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.deploying.pinning import Pins
-from bridge.pipeline.gates.commands import Actor
+from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands
 from tests.worlds.preview_keeper import POLICY, KeeperWorld
 
-ADA = Asker(Actor("cli:ada", "ada", "cli: ada"))
+ADA = Asker(Requester("cli:ada", Actor("cli", "ada")))
 
 
 @pytest.mark.parametrize("parts", [{"policy": replace(POLICY, ci_secrets_for_forks=False)}])

@@ -7,6 +7,7 @@ from bridge.chats.discord.settings import Webhook
 from bridge.chats.facts.card import Channels
 from bridge.core.errors import Rejected
 from bridge.core.events import Action, Asked
+from bridge.core.origin import Actor
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Audited, Outcome, about_delivery
 from bridge.settings import channels_of, read_settings
@@ -68,7 +69,7 @@ def test_two_names_of_one_webhook_are_one_channel(
 ) -> None:
     channels = Channels([("*/*", names)])
     occasion = Occasion(push(), None, Outcome(1, "d1", (), (deployment(1),)), {})
-    note = Audited(1.0, "cli: ada", "env set", "app-web", "shop/web", (), number=3)
+    note = Audited(1.0, Actor("cli", "ada"), "env set", "app-web", "shop/web", (), number=3)
 
     cards = Cards(channels, WEBHOOKS)(occasion)
     changes = ChangePlans(channels, WEBHOOKS).of_note(note)
@@ -79,7 +80,7 @@ def test_two_names_of_one_webhook_are_one_channel(
 
 @pytest.mark.parametrize("action", [Action.CONFIGURE, Action.UNDO, Action.DEPLOY])
 def test_a_change_that_was_asked_for_in_another_chat_is_told(action: Action) -> None:
-    asked = Asked(action, "app-web", "slack: Ada (U1)", person="U1", channel="C1")
+    asked = Asked(action, "app-web", Actor("slack", "Ada", "U1"), person="U1", channel="C1")
     occasion = Occasion(asked, asked, Outcome(7, "d7", ()), {"app-web": app()})
 
     found = ChangePlans(Channels(default="default"), WEBHOOKS)(occasion)

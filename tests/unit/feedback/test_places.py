@@ -13,6 +13,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, PullRequestChanged, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
+from bridge.core.origin import Actor
 from bridge.core.pulls import PullRequest
 from bridge.githosts.comment import marker
 from bridge.githosts.publishers import WriteTurns
@@ -140,7 +141,7 @@ def test_only_what_is_set_is_used(use: Use) -> None:
         (push(), []),
         (push(deleted=True, commit=None), [replace(HIT, reason=Reason.REF_DELETED)]),
         (push(repository=Repository("gitlab", "1", "a/b")), [HIT]),
-        (Asked(Action.DEPLOY, "app-web", "cli: ada"), [replace(HIT, reason=Reason.ASKED)]),
+        (Asked(Action.DEPLOY, "app-web", Actor("cli", "ada")), [replace(HIT, reason=Reason.ASKED)]),
     ],
     ids=["another branch", "another trigger", "no app", "deleted", "another host", "a command"],
 )

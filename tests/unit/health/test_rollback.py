@@ -17,6 +17,7 @@ from bridge.core.health.rollback import (
     way_back,
 )
 from bridge.core.lifecycle import Deployment, State, Verdict
+from bridge.core.origin import Origin
 from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import app, deployment, serving_of
 
@@ -252,6 +253,8 @@ def test_where_others_are_kept_it_names_those_and_nothing_to_switch_on() -> None
 
 
 def test_the_lock_is_the_person_s() -> None:
-    lock = lock_after(replace(THREE, trigger="slack: Ada", person="slack:U1"), app(), 5.0)
+    lock = lock_after(
+        replace(THREE, origin=Origin.read("slack: Ada"), person="slack:U1"), app(), 5.0
+    )
 
     assert (lock.scope, lock.owner, lock.name, lock.at) == ("app/app-web", "slack:U1", "Ada", 5.0)

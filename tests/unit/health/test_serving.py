@@ -21,7 +21,7 @@ def made(seq: int, version: str, state: State = State.DONE, **others: Any) -> De
         "live_at": float(seq),
         "finished_at": seq + 0.5,
     }
-    return replace(deployment(seq, state=state), **(served | others))
+    return deployment(seq, state=state, **(served | others))
 
 
 def unknown(at: float) -> Deployment:
@@ -76,7 +76,7 @@ def test_a_rollback_says_what_it_led_away_from_if_that_is_known(
     assert (serving.rolled_back, serving.rolled_back_from) == (True, left)
     said = f"rolled back from {left}" if left else "rolled back"
     assert serving.notes == (said, "verified")
-    assert serving.by == "cli: ada"
+    assert str(serving.by) == "cli: ada"
 
 
 def test_an_image_is_a_version_and_an_author_brings_a_push() -> None:
@@ -84,7 +84,7 @@ def test_an_image_is_a_version_and_an_author_brings_a_push() -> None:
 
     serving = with_branch(Serving(image), None)
 
-    assert (serving.commit, serving.version, serving.by) == (None, "nginx:1.27", "Ada")
+    assert (serving.commit, serving.version, str(serving.by)) == (None, "nginx:1.27", "Ada")
     assert serving.notes == ("unknown how far behind", "not verified")
 
 

@@ -10,6 +10,7 @@ from bridge.chats.slack.payloads import Answer
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.origin import Actor
 from bridge.ports.feedback import Snapshot
 from tests.fakes.journey import deployment
 from tests.scenes.shop import LINKS
@@ -131,7 +132,7 @@ async def test_a_failure_calls_the_author_or_else_who_asked(
     stage: Stage, address: str, called: str
 ) -> None:
     stage.address = address
-    asked = Asked(Action.DEPLOY, "app-web", "slack: Ada", person="U0ADA", channel="C9")
+    asked = Asked(Action.DEPLOY, "app-web", Actor("slack", "Ada"), person="U0ADA", channel="C9")
 
     await stage.publish(W, A, F, asked=asked)
 

@@ -12,7 +12,7 @@ from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import render_card
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.events import Action
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import NoteKind, State
 from bridge.ports.feedback import Snapshot
 from tests.scenes.shop import LINKS, OTHER, SEEN, WEB, deployment, links_to, now
 from tests.scenes.slack_gates import NOON, PUSHED
@@ -151,7 +151,9 @@ def test_a_card_says_who_wanted_it(trigger: str, action: Action, said: str) -> N
 
 def test_a_card_says_that_it_waits_for_the_backend() -> None:
     note = "waits for the backend: dokploy can't be reached"
-    card = render_card(deployment(State.WAITING, note=note), WEB, links=LINKS)
+    card = render_card(
+        deployment(State.WAITING, note=note, note_kind=NoteKind.AWAY), WEB, links=LINKS
+    )
 
     assert "*shop/web* waits for the backend\n" in words(card)
     assert "Dokploy can't be reached" in words(card)

@@ -15,6 +15,7 @@ from bridge.chats.slack.payloads import Answer
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, TooEarly, Unreachable
 from bridge.core.events import Action, Asked
+from bridge.core.origin import Actor
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import (
     UNKNOWN,
@@ -30,7 +31,7 @@ from tests.fakes.journey import app
 from tests.scenes.slack_provider import note
 
 NOTE = replace(note(), seq=5)
-ADA = Asked(Action.CONFIGURE, "app-web", "slack: Ada", "U1", "C1", view="V1", draft="d")
+ADA = Asked(Action.CONFIGURE, "app-web", Actor("slack", "Ada"), "U1", "C1", view="V1", draft="d")
 
 
 @dataclass
@@ -212,7 +213,7 @@ async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: 
 
     (further,) = await noted(client, Snapshot(audited=(NOTE,)), remembered)
     await noted(client, Snapshot(audited=(NOTE,)), remembered)
-    undone = replace(note(), number=8, undoes=7, by="slack: Bob (U2)", seq=9)
+    undone = replace(note(), number=8, undoes=7, by=Actor("slack", "Bob", "U2"), seq=9)
     trying = replace(undone, outcome="begun")
     await noted(client, Snapshot(audited=(NOTE, trying)), remembered)
     await noted(client, Snapshot(audited=(NOTE, undone)), remembered)
@@ -233,7 +234,7 @@ async def test_a_channel_sees_whatever_was_made(client: Client, outcome: str) ->
 
 
 async def test_what_is_changed_without_the_chat_is_posted_likewise(client: Client) -> None:
-    typed = replace(note(), by="cli: ada", number=7, seq=None)
+    typed = replace(note(), by=Actor("cli", "ada"), number=7, seq=None)
     plans, remembered = ChangePlans(Channels([("shop/*", ("C2", "C3"))])), Remembered()
     subscription, other = plans.of_note(typed)
     assert ChangePlans(Channels()).of_note(typed) == []

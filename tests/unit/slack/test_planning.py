@@ -6,6 +6,7 @@ from bridge.chats.facts.card import Channels
 from bridge.chats.slack.cards import CARD, NOTICE, Cards, card, lane_of
 from bridge.core.decision import Reason, because
 from bridge.core.events import Action, Asked
+from bridge.core.origin import Actor
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Outcome
 from tests.fakes.journey import app, deployment, push
@@ -52,18 +53,18 @@ def test_a_push_gets_a_card_in_each_channel_of_its_app() -> None:
 
 
 def test_what_is_asked_from_nowhere_is_shown_to_who_asked() -> None:
-    asked = Asked(Action.DEPLOY, "app-web", "slack: Ada", "U0ADA")
+    asked = Asked(Action.DEPLOY, "app-web", Actor("slack", "Ada"), "U0ADA")
     (found,) = Cards(Channels())(occasion(asked))
 
     assert found.place["channel"] == "U0ADA"
 
 
 def test_the_command_line_makes_no_card_where_no_channel_is_set() -> None:
-    assert Cards(Channels())(occasion(Asked(Action.DEPLOY, "app-web", "cli: ada"))) == []
+    assert Cards(Channels())(occasion(Asked(Action.DEPLOY, "app-web", Actor("cli", "ada")))) == []
 
 
 def test_only_a_card_where_it_was_asked_for_may_go_to_the_person_instead() -> None:
-    asked = Asked(Action.DEPLOY, "app-web", "slack: Ada", "U0ADA", "C0HERE")
+    asked = Asked(Action.DEPLOY, "app-web", Actor("slack", "Ada"), "U0ADA", "C0HERE")
 
     assert card("d", "C0HERE", asked).place["person"] == "U0ADA"
     assert "person" not in card("d", "#all", asked).place
@@ -71,7 +72,7 @@ def test_only_a_card_where_it_was_asked_for_may_go_to_the_person_instead() -> No
 
 def test_only_people_of_slack_are_told_there_also_of_what_they_asked_for_elsewhere() -> None:
     for person, told in (("slack:U0ADA", ["U0ADA"]), ("github:ada", []), ("console:owner", [])):
-        asked = Asked(Action.DEPLOY, "app-web", "console: Ada", person)
+        asked = Asked(Action.DEPLOY, "app-web", Actor("console", "Ada"), person)
         found = Cards(Channels())(occasion(asked))
         assert [one.place["channel"] for one in found] == told
         assert [one.place["asker"] for one in found] == told
@@ -79,10 +80,13 @@ def test_only_people_of_slack_are_told_there_also_of_what_they_asked_for_elsewhe
 
 
 def test_what_is_asked_in_vain_is_told_to_who_asked_by_chat() -> None:
-    asked = Asked(Action.CANCEL, "app-web", "slack: Ada", "U0ADA", "C1", app="shop/web")
+    asked = Asked(Action.CANCEL, "app-web", Actor("slack", "Ada"), "U0ADA", "C1", app="shop/web")
     (found,) = Cards(Channels((), "#all"))(occasion(asked, decided=False))
 
     assert found.kind == NOTICE
     assert found.place["person"] == "U0ADA"
     assert "cancel of shop/web" in found.place["text"]
-    assert Cards(Channels())(occasion(Asked(Action.DEPLOY, "x", "cli: a"), decided=False)) == []
+    assert (
+        Cards(Channels())(occasion(Asked(Action.DEPLOY, "x", Actor("cli", "a")), decided=False))
+        == []
+    )
