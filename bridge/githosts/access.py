@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import TypeAdapter
-
 from bridge.core.errors import NotFound
-from bridge.githosts.answers import Answer, read
+from bridge.githosts.answers import Answer, list_of, read
 from bridge.githosts.http import NOTHING, Ask, Client
 from bridge.githosts.webhook import Model
 
@@ -19,12 +17,121 @@ F = TypeVar("F")
 AskAbout = Callable[..., Awaitable[Answer]]
 """Sends a request as `Access.ask` does: a repository's name, the method, and a path under it."""
 
+_TOTALS = ("x-total-count", "x-total")
+"""The headers in which hosts tell how many entries a list has."""
+
+_MOST_PAGES = 256
+_MOST_HEADS = 4096
+
+
+class _Made(Model):
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    etag: str
+    link: str
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A part of an API, e.g. a repository or its owner, and who may ask about it.
+
+    Attributes:
+        path: all paths of its requests are below it.
+    """
+
+    client: Client
+    send: Ask
+    path: str
+    known: OrderedDict[tuple[str, str], _Page]
+
+    async def ask(self, method: str, path: str = "", **given: Any) -> Answer:
+        """Send one request; `query`, `body` and `headers` are those of `Client.ask`."""
+        return await self.send(method, self.path + path, **given)
+
+    async def get(self, path: str, form: type[F], query: Mapping[str, Any] = NOTHING) -> F:
+        """Return what is there, in the expected form."""
+        return read(form, await self.ask("GET", path, query=query), self.client.service)
+
+    async def change(self, method: str, path: str, form: type[F], body: Mapping[str, Any]) -> F:
+        """Make or change something; return the answer in the expected form."""
+        answer = await self.ask(method, path, body=body)
+        return read(form, answer, self.client.service, reads=False)
+
+    async def make(self, path: str, body: Mapping[str, Any]) -> str:
+        """Add an entry to a list; return its id."""
+        return str((await self.change("POST", path, _Made, body)).id)
+
+    async def pages(
+        self, path: str, form: type[F], query: Mapping[str, Any] = NOTHING
+    ) -> AsyncIterator[F]:
+        """Yield the pages of a list in the expected form."""
+        async for answer in self.client.pages(self.send, self.path + path, query=query):
+            yield read(form, answer, self.client.service)
+
+    async def entries(
+        self, path: str, entry: type[F], query: Mapping[str, Any] = NOTHING
+    ) -> list[F]:
+        """Return all entries of a list."""
+        return [one async for page in self.pages(path, list_of(entry), query) for one in page]
+
+    async def counted(
+        self, path: str, entry: type[F], query: Mapping[str, Any] = NOTHING, *, null: bool = False
+    ) -> tuple[list[F], int | None]:
+        """Return all entries of a list, and how many the host says there are, if it does.
+
+        Args:
+            null: the host may send that for an empty list.
+        """
+        found, total = list[F](), ""
+        async for answer in self.client.pages(self.send, self.path + path, query=query):
+            if not (null and answer.body is None):
+                found += read(list_of(entry), answer, self.client.service)
+            total = next((answer.headers[name] for name in _TOTALS if name in answer.headers), "")
+        return found, int(total) if total.isdecimal() else None
+
+    async def known_pages(
+        self, path: str, form: type[F], query: Mapping[str, Any] = NOTHING
+    ) -> AsyncIterator[F]:
+        """Yield the pages of a list that is read again and again.
+
+        Each is requested with its last ETag: hosts don't count what has not changed.
+        """
+
+        async def ask(method: str, there: str, *, query: Mapping[str, Any]) -> Answer:
+            key = there, urlencode(query)
+            known = self.known.get(key)
+            condition = {"If-None-Match": known.etag} if known else {}
+            answer = await self.send(method, there, query=query, headers=condition)
+            if answer.status != 304 or known is None:
+                content = read(form, answer, self.client.service)
+                etag, link = (answer.headers.get(name, "") for name in ("etag", "link"))
+                known = _Page(etag, link, content)
+            self._keep(key, known)
+            return replace(
+                answer, headers={**answer.headers, "link": known.link}, body=known.content
+            )
+
+        async for answer in self.client.pages(ask, self.path + path, query=query):
+            yield answer.body
+
+    def _keep(self, key: tuple[str, str], page: _Page) -> None:
+        self.known.pop(key, None)
+        if page.etag:
+            self.known[key] = page
+        if len(self.known) > _MOST_PAGES:
+            self.known.popitem(last=False)
+
 
 class Access(ABC):
-    """Requests about repositories of one host."""
+    """Requests to one host, each with the token for the repository that it is about."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._known = OrderedDict[tuple[str, str], _Page]()
 
     @abstractmethod
     def place(self, repository: str) -> str:
@@ -32,46 +139,22 @@ class Access(ABC):
 
     @abstractmethod
     def asker(self, repository: str) -> Ask:
-        """Send requests with the token for a repository."""
+        """Return what sends requests with the token for a repository."""
 
-    async def ask(
-        self,
-        repository: str,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] = NOTHING,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] = NOTHING,
-    ) -> Answer:
+    def of(self, repository: str) -> Resource:
+        """Return a repository; raise NotFound if the text names none."""
+        return self.at(self.place(repository), repository)
+
+    def at(self, path: str, repository: str = "") -> Resource:
+        """Return another part of the API, asked about with the token for a repository."""
+        return Resource(self.client, self.asker(repository), path, self._known)
+
+    async def ask(self, repository: str, method: str, path: str, **given: Any) -> Answer:
         """Send one request about a repository; `path` is under it, e.g. "/hooks"."""
-        whole, ask = f"{self.place(repository)}{path}", self.asker(repository)
-        return await ask(method, whole, query=query, body=body, headers=headers)
-
-    async def pages(
-        self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
-    ) -> AsyncIterator[Answer]:
-        """Yield the pages of one of a repository's lists."""
-        whole, ask = f"{self.place(repository)}{path}", self.asker(repository)
-        async for answer in self.client.pages(ask, whole, query=query):
-            yield answer
-
-    async def make(self, repository: str, path: str, body: Mapping[str, Any]) -> str:
-        """Add an entry to one of a repository's lists; return its id."""
-        answer = await self.ask(repository, "POST", path, body=body)
-        return str(read(_MADE, path, answer, self.client.service, reads=False).id)
-
-
-class _Made(Model):
-    id: int
-
-
-_MADE = TypeAdapter(_Made)
+        return await self.of(repository).ask(method, path, **given)
 
 
 # ── Branch heads, read conditionally: GitHub does not count unchanged answers ─────────────────────
-
-_MOST = 4096
 
 
 class Heads:
@@ -110,59 +193,5 @@ class Heads:
         self._known.pop(key, None)
         if etag := answer.headers.get("etag"):
             self._known[key] = (etag, commit)
-        if len(self._known) > _MOST:
-            self._known.popitem(last=False)
-
-
-# ── Lists, read conditionally ─────────────────────────────────────────────────────────────────────
-
-_MOST_PAGES = 256
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    etag: str
-    link: str
-    content: Any
-
-
-class KnownPages:
-    """The last pages of lists that are read again and again, each with its ETag."""
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
-        self._known: OrderedDict[tuple[str, str], _Page] = OrderedDict()
-
-    async def pages(
-        self,
-        repository: str,
-        path: str,
-        form: TypeAdapter[F],
-        *,
-        query: Mapping[str, Any] = NOTHING,
-    ) -> AsyncIterator[F]:
-        """Yield the pages of one of a repository's lists in the expected form."""
-        whole, send = f"{self._access.place(repository)}{path}", self._access.asker(repository)
-        client = self._access.client
-
-        async def ask(method: str, there: str, *, query: Mapping[str, Any]) -> Answer:
-            key = there, urlencode(query)
-            known = self._known.get(key)
-            condition = {"If-None-Match": known.etag} if known else {}
-            answer = await send(method, there, query=query, headers=condition)
-            if answer.status != 304 or known is None:
-                content = read(form, path, answer, client.service, reads=True)
-                etag, link = (answer.headers.get(name, "") for name in ("etag", "link"))
-                known = _Page(etag, link, content)
-            self._keep(key, known)
-            return replace(answer, headers={"link": known.link}, body=known.content)
-
-        async for answer in client.pages(ask, whole, query=query):
-            yield answer.body
-
-    def _keep(self, key: tuple[str, str], page: _Page) -> None:
-        self._known.pop(key, None)
-        if page.etag:
-            self._known[key] = page
-        if len(self._known) > _MOST_PAGES:
+        if len(self._known) > _MOST_HEADS:
             self._known.popitem(last=False)

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from functools import cache
+from types import GenericAlias
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -89,7 +91,9 @@ def error_in(request: Request, answer: Answer, now: float, remedy: str) -> Bridg
     if status < 400:
         why = f"it redirects {request.path} (HTTP {status}): it has moved, or the address is wrong"
         return Refused(service, f"{why}; use its present name", status=status)
-    return Refused(service, words + _wanted(answer), status=status)
+    if answer.needs and status == 403:
+        words += f" (it needs {fit(answer.needs)})"
+    return Refused(service, words, status=status)
 
 
 _GATEWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
@@ -164,8 +168,9 @@ def trouble(request: Request, error: Exception) -> BridgeError:
     import requests
     from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-    why = why_not_connected(error) or _words_of(error)
-    why = fit(why, (request.token,))
+    ours = isinstance(error, NotJson | Unusual | RuntimeError)
+    words = str(error) if ours else f"{type(error).__name__}: {error}"
+    why = fit(why_not_connected(error) or words, (request.token,))
     failed = requests.exceptions
     before = (CannotConnect, failed.ConnectTimeout, failed.ProxyError, failed.SSLError)
     inner = error.args[0] if error.args else None
@@ -177,11 +182,6 @@ def trouble(request: Request, error: Exception) -> BridgeError:
             request.service, f"it redirects to another host, which must not get our token: {why}"
         )
     return lost(request, why)
-
-
-def _words_of(error: Exception) -> str:
-    ours = isinstance(error, NotJson | Unusual | RuntimeError)
-    return str(error) if ours else f"{type(error).__name__}: {error}"
 
 
 def words_in(body: Any, secrets: Iterable[str] = ()) -> str:
@@ -249,21 +249,26 @@ def _their_now(answer: Answer, now: float) -> float:
         return now
 
 
-def _wanted(answer: Answer) -> str:
-    """Name a sufficient permission, if the host does."""
-    told = answer.needs and answer.status in (403, 404)
-    return f" (it needs {fit(answer.needs)})" if told else ""
+@cache
+def _adapter(form: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(form)
 
 
-def read(form: TypeAdapter[F], request: str, answer: Answer, service: str, *, reads: bool) -> F:
+def list_of(entry: type[F]) -> type[list[F]]:
+    """Return the form of a list of such entries."""
+    return cast("type[list[F]]", GenericAlias(list, (entry,)))
+
+
+def read(form: type[F], answer: Answer, service: str, *, reads: bool = True) -> F:
     """Return an answer in the expected form.
 
     Raises:
         Unreachable, Unanswered: it has another; the message never repeats it.
     """
+    adapter: TypeAdapter[F] = _adapter(cast("Any", form))
     try:
-        return form.validate_python(answer.body)
+        return adapter.validate_python(answer.body)
     except ValidationError as error:
         first = explained_one(error.errors(include_url=False)[0], answer.body)
         why = f"unexpected answer: {first}"
-        raise lost(Request(service, "GET" if reads else "POST", request), why) from None
+        raise lost(Request(service, "GET" if reads else "POST", ""), why) from None

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from bridge.core.people import MOST_PEOPLE, Writer, co_authors, unlisted_in
 from bridge.githosts.webhook import Author, ListedCommit, Model, address, id_of
@@ -27,10 +28,21 @@ _THE_HOST = re.compile(r"noreply@[\w.-]+", re.ASCII | re.IGNORECASE).fullmatch
 
 
 class Account(Model):
-    """An account that a host has linked to a commit; without a login, it has linked none."""
+    """A person or an organisation, as hosts show them; without a login, it is no account."""
 
     id: Any = None
     login: str | None = None
+    username: str | None = None
+    name: str | None = None
+    email: str | None = None
+
+    @property
+    def called(self) -> str:
+        """Its login, in whichever field that is."""
+        return self.login or self.username or self.name or ""
+
+
+NOBODY = Account()
 
 
 class Named(Model):
@@ -44,22 +56,12 @@ class Named(Model):
         return str(self.id) if self.login.lower() == login.lower() else None
 
 
-NAMED = TypeAdapter(Named)
-
-
-class Signature(Model):
-    """Who signed a commit, as Git has it."""
-
-    name: str | None = None
-    email: str | None = None
-
-
 class Written(Model):
     """What Git has of a commit."""
 
     message: str = ""
-    author: Signature | None = None
-    committer: Signature | None = None
+    author: Author | None = None
+    committer: Author | None = None
 
 
 class AuthoredCommit(Model):
@@ -80,7 +82,7 @@ class AuthoredCommit(Model):
         yield from named_in(private, self.commit.message)
 
 
-def _signed(private: Private, commit: str, by: Signature | None, account: Account | None) -> Writer:
+def _signed(private: Private, commit: str, by: Author | None, account: Account | None) -> Writer:
     login = (account and account.login) or ""
     number = id_of(account.id) if account and login else ""
     return writer(private, address(by.email if by else None), login, number, commit)
@@ -96,10 +98,10 @@ def writer(
 ) -> Writer:
     """Return a writer; a private address tells of an account what the host does not."""
     login = _login(login)
-    if (found := private.fullmatch(email)) is None:
+    if (known := private.fullmatch(email)) is None:
         return Writer(login, number, email.lower(), commit)
-    linked, number = bool(login), number or found[1] or ""
-    return Writer(login or found[2], number, email.lower(), commit, linked=linked)
+    linked, number = bool(login), number or known[1] or ""
+    return Writer(login or known[2], number, email.lower(), commit, linked=linked)
 
 
 def authors_of(
@@ -110,8 +112,8 @@ def authors_of(
     Args:
         cut: the head, if these may not be all; "" if they are.
     """
-    listed = (_listed(private, one) for one in commits or ())
-    by = [replace(one, login=_login(one.login), email=one.email.lower()) for one in pushers]
+    listed = (_listed(private, commit) for commit in commits or ())
+    by = [replace(who, login=_login(who.login), email=who.email.lower()) for who in pushers]
     told = distinct([*listed, by])
     if commits and (len(told) > MOST_PEOPLE or len(commits) > MOST_COMMITS):
         told, cut = frozenset(by), cut or commits[-1].id
@@ -138,17 +140,17 @@ def authored(
     private: Private, commits: Iterable[AuthoredCommit], *, onward: bool = True
 ) -> Authored:
     """Return who wrote some commits, unless they are too many to be told apart."""
-    found = distinct(one.writers(private) for one in commits)
-    if len(found) > MOST_PEOPLE:
+    writers = distinct(commit.writers(private) for commit in commits)
+    if len(writers) > MOST_PEOPLE:
         return Authored(None, f"they name more than {MOST_PEOPLE} people")
-    return Authored(found, onward=onward)
+    return Authored(writers, onward=onward)
 
 
 def distinct(commits: Iterable[Iterable[Writer]]) -> frozenset[Writer]:
     """Return the writers of some commits, each with one of their commits."""
-    found: dict[tuple[str, ...], Writer] = {}
-    for one in (writer_ for each in commits for writer_ in each):
-        key = (one.login, one.number, one.email)
-        if key not in found or not found[key].commit:
-            found[key] = one
-    return frozenset(found.values())
+    writers: dict[tuple[str, ...], Writer] = {}
+    for who in chain.from_iterable(commits):
+        key = (who.login, who.number, who.email)
+        if key not in writers or not writers[key].commit:
+            writers[key] = who
+    return frozenset(writers.values())

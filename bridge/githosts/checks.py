@@ -13,7 +13,7 @@ from bridge.core.hooks import may_be_ours
 from bridge.githosts.pool import Bounds
 from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.clock import Clock
-from bridge.ports.githosts import Hook, Redelivers, Sending, ShowsHooks, all_in
+from bridge.ports.githosts import Hook, Redelivers, ShowsHooks, all_in
 
 BOUNDS = Bounds(size=16, deadline=6.0, wait=6.0, silence=6.0)
 """Of the requests of checks: a person waits for them."""
@@ -137,7 +137,8 @@ class HookCheck:
             return []
         tell = self.about(hook.place)
         if aim is Aim.ASTRAY:
-            says = f"a webhook leads to {_path_of(hook)}, where the bridge takes no webhooks"
+            path = (urlsplit(hook.url or "").path or "/")[:100]
+            says = f"a webhook leads to {path}, where the bridge takes no webhooks"
             remedy = f"change its address to {self.wanted}"
             return [tell(Level.ERROR, "host.hook.path", says, remedy)]
         if aim is Aim.BACKEND:
@@ -179,16 +180,16 @@ class HookCheck:
             return
         if hook.events is None or self.events.everything in hook.events:
             return
-        lost = {one: why for one, why in self.events.others.items() if one not in hook.events}
+        lost = {event: why for event, why in self.events.others.items() if event not in hook.events}
         if lost:
             says = f"the webhook does not send {', '.join(lost)}: {'; '.join(lost.values())}"
             yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
-        silent = [one for one in self.events.checks if hook.events.isdisjoint(one)]
+        silent = [group for group in self.events.checks if hook.events.isdisjoint(group)]
         if silent and self._concerns(self.checked.awaited, hook):
-            names = ", ".join(" or ".join(one) for one in silent)
+            names = ", ".join(" or ".join(group) for group in silent)
             says = f"the webhook does not send {names}: that a check has passed is noticed later"
             yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
-        unseen = [one for one in self.events.pulls if one not in hook.events]
+        unseen = [event for event in self.events.pulls if event not in hook.events]
         if unseen and self._concerns(self.checked.previewed, hook):
             why = "previews follow such changes of pull requests only minutes later"
             says = f"the webhook does not send {', '.join(unseen)}: {why}"
@@ -209,7 +210,8 @@ class HookCheck:
         if not isinstance(self.api, Redelivers):
             return []
         try:
-            last = await self._last(self.api, hook)
+            sendings = self.api.sendings(hook, self.clock() - RECENT)
+            last = await anext(sendings, None)
         except BridgeError as error:
             remedy = f"{self.sees}, or look at {self.title}"
             says = f"its deliveries can't be seen: {error}"
@@ -220,31 +222,26 @@ class HookCheck:
         remedy = "`dokploy-bridge deliveries --refused` says why, if it arrived"
         return [tell(Level.ERROR, "host.hook.delivery", says, remedy)]
 
-    async def _last(self, api: Redelivers, hook: Hook) -> Sending | None:
-        async for one in api.sendings(hook, self.clock() - RECENT):
-            return one
-        return None
-
     # ── one repository ──────────────────────────────────────────────────────
 
     def _of_repository(
         self, name: str, places: Mapping[str, list[Hook] | None]
     ) -> Iterator[Finding]:
         tell, hooks = self.about(name), all_in(places)
-        here = [one for one in hooks if self.aim(one) in (Aim.HERE, Aim.IN_CLEAR)]
-        working = [one for one in here if one.trouble is None and self._sends_pushes(one)]
-        servers = sorted({_place_of(one) for one in working})
+        here = [hook for hook in hooks if self.aim(hook) in (Aim.HERE, Aim.IN_CLEAR)]
+        working = [hook for hook in here if hook.trouble is None and self._sends_pushes(hook)]
+        servers = sorted({_place_of(hook) for hook in working})
         if working and self.checked.public_url is None and len(servers) == len(working):
             says = f"its pushes are sent to {' and to '.join(servers)}; {NO_ADDRESS}"
             yield tell(Level.OK, "host.hook", says)
         elif len(working) > 1:
-            where = " and ".join(_owner(one.place) for one in working)
+            where = " and ".join(_owner(hook.place) for hook in working)
             says = f"{len(working)} webhooks send each push here ({where})"
             remedy = "delete all but one; the bridge deploys once, but is sent everything twice"
             yield tell(Level.WARNING, "host.hook.twice", says, remedy)
         elif working:
             yield tell(Level.OK, "host.hook", "its pushes are sent here")
-        elif not here and all(self.aim(one) is not Aim.ASTRAY for one in hooks):
+        elif not here and all(self.aim(hook) is not Aim.ASTRAY for hook in hooks):
             yield self._missing(name, places, tell)
 
     def _missing(
@@ -255,7 +252,7 @@ class HookCheck:
             says = "its webhooks can't be seen with this credential, so they were not checked"
             return tell(Level.WARNING, "host.hook.unseen", says, self.sees)
         says = f"no webhook sends its pushes to {self.wanted}"
-        if others := sorted({_place_of(one) for one in all_in(places) if self._similar(one)}):
+        if others := sorted({_place_of(hook) for hook in all_in(places) if self._similar(hook)}):
             says += f"; one leads to {' and one to '.join(others)}"
             remedy = "if that is this bridge, set public_url to it; else change its address"
             return tell(Level.WARNING, "host.hook.elsewhere", says, remedy)
@@ -280,9 +277,12 @@ class HookCheck:
             return Aim.HERE if may_be_ours(hook.url or "", self.path) else Aim.ELSEWHERE
         if there.hostname == ours.hostname and _port(there) in (_port(ours), _PORTS["http"]):
             return self._aim_here(there, ours)
-        if any(_same_place(there, _parsed(one)) for one in self.checked.backends):
+        if self._is_backend(there):
             return Aim.BACKEND
         return Aim.ELSEWHERE
+
+    def _is_backend(self, there: SplitResult) -> bool:
+        return any(_same_place(there, _parsed(url)) for url in self.checked.backends)
 
     def _aim_here(self, there: SplitResult, ours: SplitResult) -> Aim:
         """Return where a webhook to the bridge's host leads, which may serve others, too."""
@@ -291,7 +291,7 @@ class HookCheck:
             if there.scheme == "http" and ours.scheme == "https":
                 return Aim.IN_CLEAR
             return Aim.HERE if _port(there) == _port(ours) else Aim.ELSEWHERE
-        if any(_same_place(there, _parsed(one)) for one in self.checked.backends):
+        if self._is_backend(there):
             return Aim.BACKEND
         return Aim.ASTRAY if there.path.startswith(f"{above}/") else Aim.ELSEWHERE
 
@@ -332,12 +332,8 @@ def _port(parts: SplitResult) -> int:
     return parts.port or _PORTS[parts.scheme]
 
 
-def _same_place(one: SplitResult, other: SplitResult | None) -> bool:
-    return other is not None and (one.hostname, _port(one)) == (other.hostname, _port(other))
-
-
-def _path_of(hook: Hook) -> str:
-    return (urlsplit(hook.url or "").path or "/")[:100]
+def _same_place(here: SplitResult, other: SplitResult | None) -> bool:
+    return other is not None and (here.hostname, _port(here)) == (other.hostname, _port(other))
 
 
 def _place_of(hook: Hook) -> str:
@@ -364,4 +360,4 @@ def lacking(granted: Sequence[str], needed: Mapping[str, Sequence[str]]) -> list
     Args:
         needed: each with the scopes that include it.
     """
-    return [one for one, wider in needed.items() if not {one, *wider} & set(granted)]
+    return [scope for scope, wider in needed.items() if not {scope, *wider} & set(granted)]

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Container, Iterable
 from typing import TypeVar
 
 from bridge.core.checks import Check, CheckState
-from bridge.core.errors import NotFound, Refused, Unreachable
+from bridge.core.errors import Unreachable
 from bridge.githosts.webhook import web_url
 
 OURS = "dokploy/"
@@ -69,18 +69,6 @@ def all_there(service: str, what: str, listed: int, told: int | None) -> None:
     """
     if told is not None and listed < told:
         raise Unreachable(service, f"it listed {listed} of {told} {what}: a page is missing")
-
-
-async def if_seen(asked: Awaitable[T]) -> T | None:
-    """Return what was asked for; None if it is not there, or the credential may not see it."""
-    try:
-        return await asked
-    except NotFound:
-        return None
-    except Refused as error:
-        if error.status != 403:
-            raise
-        return None
 
 
 async def both(one: Awaitable[S], other: Awaitable[T]) -> tuple[S, T]:

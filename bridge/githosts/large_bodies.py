@@ -18,17 +18,12 @@ from itertools import islice
 from pathlib import Path
 from typing import overload
 
+from pydantic_core import from_json
+
 import bridge
 from bridge.core.errors import MalformedPayload, Unreachable, Unread
 from bridge.core.events import Event, RefPushed, kind_of
-from bridge.githosts.reader import (
-    LENGTH,
-    Asked,
-    length_of,
-    read_head,
-    read_paths,
-    write_asked,
-)
+from bridge.githosts.reader import LENGTH, asking, read_head
 from bridge.githosts.webhook import give_back
 from bridge.ports.githosts import Binds, GitHost
 
@@ -60,7 +55,7 @@ class Apart:
         self, host: GitHost, event: str, headers: Mapping[str, str], body: Iterable[bytes]
     ) -> Event:
         """See `ParsesApart`; raise Unreachable if too many wait."""
-        asked = write_asked(Asked(kind_of(host.name), event, headers))
+        asked = asking(kind_of(host.name), event, headers)
         async with self._turn():
             try:
                 async with asyncio.timeout(SECONDS):
@@ -153,13 +148,12 @@ class Answer:
         """Yield all frames; may be called repeatedly, in any thread."""
         at = 0
         while head := os.pread(self.file, LENGTH, at):
-            size = length_of(head)
+            size = int.from_bytes(head, "big")
             yield os.pread(self.file, size, at + LENGTH)
             at += LENGTH + size
 
 
 def _event(answer: Answer) -> Event:
-    """Return the event in an answer."""
     if (frame := next(answer.frames(), None)) is None:
         raise _ended(0)
     head = read_head(frame)
@@ -185,7 +179,7 @@ class FiledPaths(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         for frame in islice(self._answer.frames(), 1, None):
-            yield from read_paths(frame)
+            yield from from_json(frame)
 
     @overload
     def __getitem__(self, at: int) -> str: ...

@@ -48,31 +48,27 @@ class PreviewDeploymentPublisher:
     async def _show(
         self, objects: "_Objects", snapshot: Snapshot, preview: Preview, now: Deployment
     ) -> None:
-        one = objects.add(preview, now)
-        app = snapshot.apps.get(now.app_id)
-        shown = None if app is None else replace(app, url=preview.url)
-        await self.each.show(one, now, shown, objects.cursor(now.id), objects.saving(now.id))
+        made, app = objects.add(preview, now), snapshot.apps.get(now.app_id)
+        await self.each.show(made, now, None if app is None else replace(app, url=preview.url))
 
     async def _end(self, objects: "_Objects", served: str | None) -> None:
         """End all objects but the served one; with none, their environment ends, too."""
-        left = [id_ for id_ in objects.ids if id_ != served]
+        left = {id_: objects.object(id_) for id_ in objects.ids if id_ != served}
         there = {
-            id_: host_id
-            for id_ in left
-            if (host_id := await self.each.find(objects.object(id_), objects.cursor(id_)))
+            id_: host_id for id_, made in left.items() if (host_id := await self.each.find(made))
         }
         last = None if served is not None else next(reversed(there), None)
-        for id_ in left:
+        for id_, made in left.items():
             if id_ in there:
-                await self._end_one(objects.object(id_), there[id_], replaced=id_ != last)
+                await self._end_one(made, there[id_], replaced=id_ != last)
             await objects.drop(id_)
 
-    async def _end_one(self, one: DeploymentObject, host_id: str, *, replaced: bool) -> None:
-        await self.each.pace.wait(one.lane, passing=False)
+    async def _end_one(self, made: DeploymentObject, host_id: str, *, replaced: bool) -> None:
+        await self.each.pace.wait(made.lane, passing=False)
         with suppress(NotFound):  # somebody has deleted it
             words = "a newer commit is deployed" if replaced else "the preview has ended"
             await self.each.api.end_deployment(
-                one.place["repository"], host_id, words, replaced=replaced
+                made.place["repository"], host_id, words, replaced=replaced
             )
 
 
@@ -104,20 +100,13 @@ class _Objects:
     def object(self, id_: str) -> DeploymentObject:
         """Return an object that was added."""
         of, made = self._subscription, self._made[id_]
-        return DeploymentObject(of.lane, {**of.place, **made}, made["words"], transient=True)
-
-    def cursor(self, id_: str) -> Cursor:
-        """Return the cursor of an object."""
-        return self._cursors.get(id_, {})
-
-    def saving(self, id_: str) -> SaveCursor:
-        """Return what replaces the cursor of an object."""
 
         async def save(cursor: Cursor) -> None:
             self._cursors[id_] = cursor
             await self._store()
 
-        return save
+        place, cursor = {**of.place, **made}, self._cursors.get(id_, {})
+        return DeploymentObject(of.lane, place, made["words"], cursor, save, transient=True)
 
     async def drop(self, id_: str) -> None:
         """Forget an object that is ended."""

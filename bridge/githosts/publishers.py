@@ -105,15 +105,15 @@ class CommentPublisher:
         shows = {"shown": _digest(body), "bad": _bad(snapshot)}
         if cursor.get("shown") == shows["shown"] or cursor.get("unwanted"):
             return ()
-        under_way = sum(not one.final for one in newest(snapshot))
+        under_way = sum(not deployment.final for deployment in newest(snapshot))
         if cursor.get("bad", shows["bad"]) != shows["bad"]:
             under_way = 0  # what has failed waits for nothing
         self.pace.calm(self.api.name, under_way, cursor.get("at"))
         id_ = cursor.get("comment")
-        if id_ is not None and await self._edited(subscription, id_, body, passing=under_way > 0):
-            await save_cursor({**cursor, **shows, "at": self.pace.clock()})
-            return ()
         if id_ is not None:
+            if await self._edited(subscription, id_, body, passing=under_way > 0):
+                await save_cursor({**cursor, **shows, "at": self.pace.clock()})
+                return ()
             if cursor.get("again"):
                 await save_cursor({"unwanted": True})  # deleted twice: on purpose
                 return ()
@@ -137,12 +137,11 @@ class CommentPublisher:
     async def _posted(
         self, subscription: Subscription, body: str, cursor: Cursor, save_cursor: SaveCursor
     ) -> str:
-        place = subscription.place
-        there = await self._there(subscription)
-        if there is not None:
+        repository, number = subscription.place["repository"], subscription.place["number"]
+        if (there := await self._there(repository, number)) is not None:
             if there.body != body:
                 await self.pace.turn(subscription.lane)
-                await self.api.edit_comment(place["repository"], place["number"], there.id, body)
+                await self.api.edit_comment(repository, number, there.id, body)
             return there.id
         if cursor.get("posting") and not cursor.get("waited"):
             await save_cursor({**cursor, "waited": True})
@@ -150,23 +149,23 @@ class CommentPublisher:
         await self.pace.turn(subscription.lane)
         await save_cursor({**_quiet(cursor), "posting": True})
         try:
-            return await self.api.comment(place["repository"], place["number"], body)
+            return await self.api.comment(repository, number, body)
         except (Unreachable, Refused, Rejected):  # surely not posted
             await save_cursor(_quiet(cursor))
             raise
 
-    async def _there(self, subscription: Subscription) -> Comment | None:
+    async def _there(self, repository: str, number: int) -> Comment | None:
         """Return our oldest comment with this bridge's marker."""
-        place = subscription.place
-        async for one in self.api.comments(place["repository"], place["number"]):
-            if one.ours and is_marked(one.body, self.instance):
-                return one
+        async for comment in self.api.comments(repository, number):
+            if comment.ours and is_marked(comment.body, self.instance):
+                return comment
         return None
 
 
 def _bad(snapshot: Snapshot) -> str:
     """Return what tells one set of deployments that have ended badly from another."""
-    return _digest(" ".join(sorted(one.id for one in newest(snapshot) if one.state in BAD)))
+    bad = (deployment.id for deployment in newest(snapshot) if deployment.state in BAD)
+    return _digest(" ".join(sorted(bad)))
 
 
 def _digest(text: str) -> str:
@@ -195,20 +194,20 @@ class StatusPublisher:
     ) -> Sequence[Subscription]:
         """Set it if it differs; see `Publisher`."""
         place = subscription.place
-        found = [one for one in standings(snapshot) if one.app_id == place["app"]]
-        said = status_of(found[0], snapshot) if found else None
-        if said is None or cursor.get("shown") == _level(said):
+        standing = next((of for of in standings(snapshot) if of.app_id == place["app"]), None)
+        said = status_of(standing, snapshot) if standing else None
+        if standing is None or said is None or cursor.get("shown") == _level(said):
             return ()
         app = snapshot.apps.get(place["app"])
-        await self.pace.wait(subscription.lane, passing=_passing(found[0]))
+        await self.pace.wait(subscription.lane, passing=_passing(standing))
         try:
             await self.api.set_status(
                 place["repository"],
                 place["commit"],
-                place.get("context") or _context(found[0]),
+                place.get("context") or _context(standing),
                 said.state,
                 said.description,
-                _page_about(found[0], self.console) or (app.page if app else None),
+                _page_about(standing, self.console) or (app.page if app else None),
             )
         except NotFound as error:
             await _too_early(cursor, save_cursor, error)
@@ -216,27 +215,35 @@ class StatusPublisher:
         return ()
 
 
-def _page_about(one: Standing, console: ConsolePages) -> str | None:
+def _page_about(standing: Standing, console: ConsolePages) -> str | None:
     """Return the console's page of what a status is about."""
-    if one.deployment is not None and not one.skipped:
-        return console.deployment(one.deployment.id)
-    return None if one.newest is None else console.delivery(one.newest.seq)
+    if standing.deployment is not None and not standing.skipped:
+        return console.deployment(standing.deployment.id)
+    return None if standing.newest is None else console.delivery(standing.newest.seq)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DeploymentObject:
     """A deployment object, as it is or shall be.
 
     Attributes:
         place: its `repository`, `commit`, `ref` and `environment`.
         words: its description, by which it is found again; see `words_of`.
+        cursor: what is known of this object alone; `store` replaces it.
         transient: it is of a preview.
     """
 
     lane: str
     place: Mapping[str, Any]
     words: str
+    cursor: Cursor
+    store: SaveCursor
     transient: bool = False
+
+    async def save(self, cursor: Cursor) -> None:
+        """Replace the cursor."""
+        self.cursor = cursor
+        await self.store(cursor)
 
 
 def words_of(deployment: Deployment) -> str:
@@ -265,27 +272,26 @@ class DeploymentPublisher:
             if told.id != deployment.id and not _is_of(told, subscription.place["commit"]):
                 told = deployment
             app = snapshot.apps.get(deployment.app_id)
-            one = DeploymentObject(subscription.lane, subscription.place, words_of(deployment))
+            place, words = subscription.place, words_of(deployment)
+            made = DeploymentObject(subscription.lane, place, words, cursor, save_cursor)
             fate = snapshot.fates.get(deployment.id) or snapshot.fates.get(told.id)
-            await self.show(one, told, app, cursor, save_cursor, fate)
+            await self.show(made, told, app, fate)
         return ()
 
     async def show(
         self,
-        one: DeploymentObject,
+        made: DeploymentObject,
         deployment: Deployment,
         app: App | None,
-        cursor: Cursor,
-        save_cursor: SaveCursor,
         fate: Fate | None = None,
     ) -> None:
         """Create the object of a deployment if it is missing, and set its state.
 
         Args:
             app: its address and page are shown.
-            cursor: of this object alone.
             fate: what has become of it; None unless it went live.
         """
+        cursor = made.cursor
         if never_asked(deployment) and "deployment" not in cursor:
             return
         said = deployment_status(deployment)
@@ -295,20 +301,20 @@ class DeploymentPublisher:
         shown = str(cursor.get("shown", ""))
         if fate is not None and fate.gone and shown.startswith(_ENDED):
             # What has come back is newer on the host than the push that had replaced it.
-            if _AGAIN in shown or not (_by_push(fate) and _is_in(one.place, app)):
-                await self._ended(one, fate, cursor, save_cursor)
+            if _AGAIN in shown or not (_by_push(fate) and _is_in(made.place, app)):
+                await self._end(made, fate)
             return
         if shown == level and "ended" not in cursor:
             return
         passing = not deployment.final
         if fate is not None and fate.now is Now.AGAIN and not self.api.reactivates:
-            cursor = {name: cursor[name] for name in cursor.keys() - {"deployment"}}
-        id_ = cursor.get("deployment") or await self._made(one, passing, cursor, save_cursor)
+            made.cursor = {name: cursor[name] for name in cursor.keys() - {"deployment"}}
+        id_ = made.cursor.get("deployment") or await self._make(made, passing)
         if said.waits and "shown" not in cursor:
             return  # as it is made
-        await self.pace.wait(one.lane, passing=passing)
+        await self.pace.wait(made.lane, passing=passing)
         await self.api.set_deployment(
-            one.place["repository"],
+            made.place["repository"],
             id_,
             said.state,
             said.description,
@@ -316,56 +322,50 @@ class DeploymentPublisher:
             environment_url=app.url if app and deployment.served else None,
             log_url=self.console.deployment(deployment.id) or (app.page if app else None),
         )
-        cursor = {"deployment": id_, "shown": level}
-        await save_cursor(cursor)
+        await made.save({"deployment": id_, "shown": level})
         if fate is not None and fate.gone:  # an older one that succeeds late must not seem active
-            await self._ended(one, fate, cursor, save_cursor)
+            await self._end(made, fate)
 
-    async def _ended(
-        self, one: DeploymentObject, fate: Fate, cursor: Cursor, save_cursor: SaveCursor
-    ) -> None:
+    async def _end(self, made: DeploymentObject, fate: Fate) -> None:
         """Say once that it is not served any more."""
-        said = fate.says
-        if cursor.get("ended") == said:
+        if made.cursor.get("ended") == fate.says:
             return
-        await self.pace.wait(one.lane, passing=fate.by is not None and not fate.by.final)
+        await self.pace.wait(made.lane, passing=fate.by is not None and not fate.by.final)
         with suppress(NotFound):  # somebody has deleted it
             await self.api.end_deployment(
-                one.place["repository"], cursor["deployment"], said, replaced=True
+                made.place["repository"], made.cursor["deployment"], fate.says, replaced=True
             )
-        await save_cursor({**cursor, "ended": said})
+        await made.save({**made.cursor, "ended": fate.says})
 
-    async def find(self, one: DeploymentObject, cursor: Cursor) -> str | None:
+    async def find(self, made: DeploymentObject) -> str | None:
         """Return the host's id of an object, if there is one."""
-        if (known := cursor.get("deployment")) is not None:
+        if (known := made.cursor.get("deployment")) is not None:
             return str(known)
-        if not cursor.get("making"):
+        if not made.cursor.get("making"):
             return None
-        place = one.place
+        place = made.place
         return await self.api.find_deployment(
-            place["repository"], place["commit"], place["environment"], one.words
+            place["repository"], place["commit"], place["environment"], made.words
         )
 
-    async def _made(
-        self, one: DeploymentObject, passing: bool, cursor: Cursor, save_cursor: SaveCursor
-    ) -> str:
-        place = one.place
-        id_ = await self.find(one, cursor)
+    async def _make(self, made: DeploymentObject, passing: bool) -> str:
+        place, before = made.place, made.cursor
+        id_ = await self.find(made)
         if id_ is None:
-            await self.pace.wait(one.lane, passing=passing)
-            await save_cursor({**cursor, "making": True})
+            await self.pace.wait(made.lane, passing=passing)
+            await made.save({**before, "making": True})
             try:
                 id_ = await self.api.create_deployment(
                     place["repository"],
                     place["commit"],
                     place["ref"],
                     place["environment"],
-                    one.words,
-                    transient=one.transient,
+                    made.words,
+                    transient=made.transient,
                 )
             except NotFound as error:
-                await _too_early(cursor, save_cursor, error)
-        await save_cursor({"deployment": id_})
+                await _too_early(before, made.save, error)
+        await made.save({"deployment": id_})
         return id_
 
 
@@ -399,14 +399,15 @@ def _is_in(place: Mapping[str, Any], app: App | None) -> bool:
     return place["environment"] in names.values() and (not known or place["repository"] in known)
 
 
-def _context(one: Standing) -> str:
+def _context(standing: Standing) -> str:
     """Return the status name for a subscription of an older release, which stored none."""
-    return contexts({one.app_id: one.label})[one.app_id]
+    return contexts({standing.app_id: standing.label})[standing.app_id]
 
 
-def _passing(one: Standing) -> bool:
+def _passing(standing: Standing) -> bool:
     """Return whether an app's status will change again."""
-    return not one.skipped and one.deployment is not None and not one.deployment.final
+    deployment = standing.deployment
+    return not standing.skipped and deployment is not None and not deployment.final
 
 
 def never_asked(deployment: Deployment) -> bool:

@@ -45,13 +45,13 @@ async def changed_since(listing: Listing, since: float) -> list[PullRequest]:
         since: in seconds since 1970. Most hosts know whole seconds only, so its own counts whole.
     """
     since = math.floor(since)
-    found: dict[int, PullRequest] = {}
+    pulls: dict[int, PullRequest] = {}
     async for page in listing:
-        for one in page:
-            if one.updated_at is not None and one.updated_at < since:
-                return list(found.values())
-            found.setdefault(one.number, one)  # a change meanwhile moves others to the next page
-    return list(found.values())
+        for pull in page:
+            if pull.updated_at is not None and pull.updated_at < since:
+                return list(pulls.values())
+            pulls.setdefault(pull.number, pull)  # a change meanwhile moves others to the next page
+    return list(pulls.values())
 
 
 async def all_listed(service: str, listed: Callable[[], Listing]) -> list[PullRequest]:
@@ -65,11 +65,11 @@ async def all_listed(service: str, listed: Callable[[], Listing]) -> list[PullRe
     """
     before: set[int] | None = None
     for _ in range(_READINGS):
-        found, pages = dict[int, PullRequest](), 0
+        pulls, pages = dict[int, PullRequest](), 0
         async for page in listed():
-            found |= {one.number: one for one in page}
+            pulls |= {pull.number: pull for pull in page}
             pages += 1
-        if pages <= 1 or before == found.keys():
-            return list(found.values())
-        before = set(found)
+        if pages <= 1 or before == pulls.keys():
+            return list(pulls.values())
+        before = set(pulls)
     raise Unreachable(service, "its pull requests changed while they were listed")

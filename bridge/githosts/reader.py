@@ -8,8 +8,9 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,60 +41,28 @@ _EVENTS: dict[str, TypeAdapter[Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The body to read."""
-
-    host: str
-    event: str
-    headers: Mapping[str, str]
-
-
-_ASKED = TypeAdapter(Asked)
-
-
-def write_asked(asked: Asked) -> bytes:
-    """Write the line before a body."""
-    return _ASKED.dump_json(asked) + b"\n"
-
-
-def read_asked(line: bytes) -> Asked:
-    """Read the line before a body."""
-    return _ASKED.validate_json(line)
+def asking(host: str, event: str, headers: Mapping[str, str]) -> bytes:
+    """Return the line before a body: what it is."""
+    return to_json([host, event, dict(headers)]) + b"\n"
 
 
 def told(event: Event) -> Iterator[bytes]:
     """Return the frames of a body's meaning."""
-    paths: tuple[str, ...] | None = None
+    paths: Sequence[str] | None = None
     if isinstance(event, RefPushed):
-        paths = None if event.paths is None else tuple(event.paths)
-        event = replace(event, paths=None)
-    kind = type(event).__name__
-    yield _frame(
-        {
-            "kind": kind,
-            "event": _EVENTS[kind].dump_python(event, mode="json"),
-            "paths": None if paths is None else len(paths),
-        }
-    )
-    yield from map(_frame, _grouped(paths or ()))
-
-
-def _grouped(paths: Iterable[str]) -> Iterator[list[str]]:
-    some: list[str] = []
+        paths, event = event.paths, replace(event, paths=None)
+    kind, count = type(event).__name__, None if paths is None else len(paths)
+    meaning = _EVENTS[kind].dump_python(event, mode="json")
+    yield _frame({"kind": kind, "event": meaning, "paths": count})
+    group: list[str] = []
     size = 0
-    for path in paths:
-        some.append(path)
+    for path in paths or ():
+        group.append(path)
         size += len(path)
         if size >= _FRAME:
-            yield some
-            some, size = [], 0
-    yield some
-
-
-def refused(why: str) -> bytes:
-    """Return the frame that says why a body is malformed."""
-    return _frame({"malformed": why})
+            yield _frame(group)
+            group, size = [], 0
+    yield _frame(group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +89,6 @@ def read_head(frame: bytes) -> Head:
     return Head(_EVENTS[fields["kind"]].validate_python(fields["event"]), fields["paths"])
 
 
-def read_paths(frame: bytes) -> list[str]:
-    """Read a frame of paths."""
-    paths: list[str] = from_json(frame)
-    return paths
-
-
-def length_of(head: bytes) -> int:
-    """Return the length of the next frame."""
-    return int.from_bytes(head, "big")
-
-
 def _frame(content: Any) -> bytes:
     written = to_json(content)
     return len(written).to_bytes(LENGTH, "big") + written
@@ -155,8 +113,8 @@ def main() -> None:
     # A signal to the process group is meant for the bridge, which ends the reader if it must.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    for one in HOSTS.values():  # so their imports don't count towards the limit
-        one.reader()
+    for host in HOSTS.values():  # so their imports don't count towards the limit
+        host.reader()
     limit()
     for piece in answer(sys.stdin.buffer):
         sys.stdout.buffer.write(piece)
@@ -166,31 +124,26 @@ def main() -> None:
 def answer(asked: BinaryIO) -> Iterable[bytes]:
     """Return the frames of a body's meaning, or the one that says why it is malformed."""
     try:
-        about = read_asked(asked.readline())
-        host = HOSTS[about.host].reader()
-        return told(host.parse(about.event, about.headers, _body(asked)))
+        host, event, headers = from_json(asked.readline())
+        return told(HOSTS[host].reader().parse(event, headers, _body(asked)))
     except (MalformedPayload, Rejected) as error:
-        return [refused(str(error))]
+        why = str(error)
     except MemoryError:
-        return [refused(TOO_MUCH)]
+        why = TOO_MUCH
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
         # pydantic's Rust parser ran out of memory; its exception class can't be imported.
-        return [refused(TOO_MUCH)]
+        why = TOO_MUCH
+    return [_frame({"malformed": why})]
 
 
 def _body(asked: BinaryIO) -> bytes:
     """Return the whole body; only the parser then holds it."""
     body = BytesIO()  # gives its bytes without a copy, unlike `read`
-    for piece in without_nul(_pieces(asked)):
+    for piece in without_nul(iter(partial(asked.read, _PIECE), b"")):
         body.write(piece)
     return body.getvalue()
-
-
-def _pieces(asked: BinaryIO) -> Iterator[bytes]:
-    while piece := asked.read(_PIECE):
-        yield piece
 
 
 def limit() -> None:

@@ -69,9 +69,9 @@ def homes_of(servers: Iterable[HostServer]) -> dict[str, str]:
     A host's bare name counts only if it is that of one server: SSH addresses have no port.
     """
     servers = list(servers)
-    whole = {normalise_url(url): one.name for one in servers for url in one.addresses}
+    whole = {normalise_url(url): server.name for server in servers for url in server.addresses}
     bare = defaultdict[str, set[str]](set)
-    for one in servers:
-        for name in names_of(one.addresses):
-            bare[name].add(one.name)
-    return {name: min(those) for name, those in bare.items() if len(those) == 1} | whole
+    for server in servers:
+        for name in names_of(server.addresses):
+            bare[name].add(server.name)
+    return {name: min(owners) for name, owners in bare.items() if len(owners) == 1} | whole

@@ -54,14 +54,14 @@ class Said:
     waits: bool = False
 
 
-def status_of(one: Standing, snapshot: Snapshot) -> Said | None:
+def status_of(standing: Standing, snapshot: Snapshot) -> Said | None:
     """Return the status of an app under the newest push's commit; None for no status."""
-    if one.skipped:
-        assert one.newest is not None
-        decision = one.newest.decision
+    if standing.skipped:
+        assert standing.newest is not None
+        decision = standing.newest.decision
         words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
         return Said(CommitState.SUCCESS, _plain(f"skipped: {words} ({decision.evidence})"))
-    return None if one.deployment is None else _told(one.deployment, snapshot)
+    return None if standing.deployment is None else _told(standing.deployment, snapshot)
 
 
 def _told(deployment: Deployment, snapshot: Snapshot) -> Said:
@@ -203,7 +203,7 @@ def _printable(name: str) -> str:
 
 
 def _plain_name(name: str) -> str:
-    kept = "".join(one if _is_plain(one) else "-" for one in name)
+    kept = "".join(char if _is_plain(char) else "-" for char in name)
     return kept.strip("/ ") or PRODUCTION
 
 

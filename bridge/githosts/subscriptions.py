@@ -78,35 +78,34 @@ class Plans:
             return []
         if not watches(decision.reason for decision in outcome.decisions):
             return []
-        found: list[Subscription] = []
+        planned: list[Subscription] = []
         if Use.COMMENT in self.uses:
-            found.append(self._push(push, outcome.seq))
+            planned.append(self._push(push, outcome.seq))
         if Use.STATUS in self.uses:
-            found += self._statuses(push, occasion)
+            planned += self._statuses(push, occasion)
         if Use.DEPLOYMENT in self.uses:
-            found += self._deployments(push, occasion)
-        return found
+            planned += self._deployments(push, occasion)
+        return planned
 
     def previews(self, preview: Preview, seq: int | None) -> list[Subscription]:
         """Return where a preview is shown; `seq`: the delivery that asks for its deployment."""
         repository, pull = preview.repository, preview.pull
         if repository.host != self.host:
             return []
-        found = list[Subscription]()
+        planned = list[Subscription]()
+        follows = [about_pull(pull_id(repository, pull.number))]
+        follows += [] if seq is None else [about_delivery(seq)]
         if Use.COMMENT in self.uses:
             id_ = f"{repository.id} {pull.number}"
-            follows = [about_pull(pull_id(repository, pull.number))]
-            follows += [] if seq is None else [about_delivery(seq)]
-            found.append(self._at("comment", id_, repository, *follows, number=pull.number))
+            planned.append(self._at("comment", id_, repository, *follows, number=pull.number))
         if Use.DEPLOYMENT in self.uses and seq is not None:
             name = preview_environment(self.review, preview.app, pull.number)
-            follows = [about_pull(pull_id(repository, pull.number)), about_delivery(seq)]
             place = {"preview": preview.id, "environment": name}
-            found.append(
+            planned.append(
                 self._at("preview", preview.id, repository, *follows, rank=Rank.DEPLOYED, **place)
             )
         if Use.STATUS in self.uses and seq is not None and preview.made is not None:
-            found.append(
+            planned.append(
                 self._at(
                     "status",
                     f"{repository.id} {pull.head_sha} {preview.made}",
@@ -118,7 +117,7 @@ class Plans:
                     context=f"{next(iter(contexts({'': preview.app}).values()))} (preview)",
                 )
             )
-        return found
+        return planned
 
     def late(
         self, opened: PullRequestChanged, decided: Mapping[int, Sequence[Decision]]
@@ -134,18 +133,7 @@ class Plans:
         if not follows:
             return []
         id_, number = f"{opened.repository.id} {opened.pull.number}", opened.pull.number
-        return [self._subscription("comment", id_, opened, *follows, number=number)]
-
-    def _subscription(
-        self,
-        kind: str,
-        id_: str,
-        event: RefPushed | PullRequestChanged,
-        *follows: str,
-        rank: Rank = Rank.READ,
-        **place: object,
-    ) -> Subscription:
-        return self._at(kind, id_, event.repository, *follows, rank=rank, **place)
+        return [self._at("comment", id_, opened.repository, *follows, number=number)]
 
     def _at(
         self,
@@ -170,10 +158,10 @@ class Plans:
         assert push.commit is not None
         branch = push.ref.name if push.ref.kind is RefKind.BRANCH else None
         # It follows the delivery only to be deleted with it.
-        return self._subscription(
+        return self._at(
             "push",
             f"{seq}",
-            push,
+            push.repository,
             about_delivery(seq),
             commit=push.commit.sha,
             branch=branch,
@@ -191,10 +179,10 @@ class Plans:
             return about_deployment(id_) if id_ else about_delivery(outcome.seq)
 
         return [
-            self._subscription(
+            self._at(
                 "status",
                 f"{push.repository.id} {sha} {decision.app_id}",
-                push,
+                push.repository,
                 follows(decision),
                 rank=Rank.DEPLOYED if decision.app_id in deployed else Rank.SKIPPED,
                 commit=sha,
@@ -210,10 +198,10 @@ class Plans:
         assert push.commit is not None
         names = environments(_labels(occasion), occasion.apps)
         return [
-            self._subscription(
+            self._at(
                 "deployment",
                 one.id,
-                push,
+                push.repository,
                 about_deployment(one.id),
                 rank=Rank.DEPLOYED,
                 commit=push.commit.sha,
@@ -257,11 +245,11 @@ class FindsPullRequests:
         except NotFound as error:
             await _look_again(cursor, save_cursor, str(error))
             known = []
-        found = [one.number for one in known if concerns(one, place["branch"], place["commit"])]
-        if not found:
+        numbers = [one.number for one in known if concerns(one, place["branch"], place["commit"])]
+        if not numbers:
             await _look_again(cursor, save_cursor, "no pull request contains this commit")
-        await save_cursor({"found": found})
-        return [self._comment(subscription, number) for number in found]
+        await save_cursor({"found": numbers})
+        return [self._comment(subscription, number) for number in numbers]
 
     def _comment(self, subscription: Subscription, number: int) -> Subscription:
         place, host = subscription.place, subscription.kind.partition(".")[0]
@@ -301,12 +289,12 @@ def shows_of(
     compare: Compares = nothing,
 ) -> dict[str, Publisher]:
     """Return a host's publishers by kind of subscription; for the rest see `render_comment`."""
-    found: dict[str, Publisher] = {
+    publishers: dict[str, Publisher] = {
         f"{api.name}.push": FindsPullRequests(api),
         f"{api.name}.comment": CommentPublisher(api, pace, instance, chats, console, compare),
         f"{api.name}.status": StatusPublisher(api, pace, console),
     }
     if isinstance(api, HasDeployments):
-        found[f"{api.name}.deployment"] = each = DeploymentPublisher(api, pace, console)
-        found[f"{api.name}.preview"] = PreviewDeploymentPublisher(each)
-    return found
+        publishers[f"{api.name}.deployment"] = each = DeploymentPublisher(api, pace, console)
+        publishers[f"{api.name}.preview"] = PreviewDeploymentPublisher(each)
+    return publishers

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
-from bridge.core.events import Commit, Ignored, Ref
+from bridge.core.events import Commit, Ignored, Ref, RefKind
 from bridge.core.large_json import LARGE, let_others_go_on, load_large, must_be_usual
 from bridge.core.refs import normalise_url
 from bridge.core.validation_errors import explained
@@ -319,6 +319,37 @@ Commits = Annotated[
 def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
     """Return the listed commit with that id; search from the end, where heads are."""
     return next((commit for commit in reversed(commits) if commit.id == sha), None)
+
+
+def unlisted(ref: Ref, *, deleted: bool, created: bool) -> str:
+    """Return why a push lists no files; "" if it does."""
+    if deleted:
+        return f"the {ref.kind} was deleted"
+    if ref.kind is RefKind.TAG:
+        return "a tag push lists no files"
+    return "a new branch has nothing to compare with" if created else ""
+
+
+def files_of(
+    title: str, commits: Sequence[ListedCommit], *, most: int | None = None
+) -> tuple[tuple[str, ...] | None, str]:
+    """Return the files of some commits and "", or None and why they are unknown.
+
+    Args:
+        title: the host's name for people.
+        most: the most that it lists of a commit; then a commit without files may be too large.
+    """
+    listed: list[list[str]] = []
+    for commit in commits:
+        files, which = commit.files(), commit.id[:7]
+        if files is None:
+            return None, f"{title} listed no files for commit {which}"
+        if most is not None and not files:
+            return None, f"{title} listed no files for commit {which}; it may be too large"
+        if most is not None and len(files) >= most:
+            return None, f"{title} lists no more than {most} files of a commit"
+        listed.append(files)
+    return union(listed), ""
 
 
 def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -368,9 +368,9 @@ def comments_are_not_looked_for() -> None:
 
 
 def objects_are_not_looked_for() -> None:
-    from bridge.githosts.github.api import GithubApi
+    from bridge.githosts.github.api import Github
 
-    _put(GithubApi, "find_deployment", _nothing)
+    _put(Github, "find_deployment", _nothing)
 
 
 def cards_are_not_looked_for() -> None:

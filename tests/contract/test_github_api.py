@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.hooks import HostHook, Scope, ScopeKind
 from bridge.githosts.answers import Answer, Request
-from bridge.githosts.github.service import Github, github_api
+from bridge.githosts.github.api import Github, github_api
 from bridge.ports.githosts import CommitState, Hook
 from tests.oracles.host_contracts import operations
 from tests.worlds.hosts import Mocked, everything
@@ -194,7 +194,7 @@ async def test_answers_are_read(github: Mocked) -> None:
 async def test_a_call_that_breaks_the_contract_is_told(github: Mocked) -> None:
     """So the tests above can fail."""
     with pytest.raises(Refused):
-        await github.api._access.ask(REPOSITORY, "POST", f"/statuses/{SHA}", body={"state": "red"})
+        await github.api.access.ask(REPOSITORY, "POST", f"/statuses/{SHA}", body={"state": "red"})
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ async def test_an_error_of_the_contract_becomes_ours(
 
 
 async def test_only_a_write_is_unclear_after_a_server_error(github: Mocked) -> None:
-    client = github.api._access.client
+    client = github.api.access.client
     sent: Callable[[Request, str], Awaitable[Answer]] = client._sent
 
     async def broken(request: Request, account: str) -> Answer:

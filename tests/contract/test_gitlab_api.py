@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.hooks import HostHook, Scope, ScopeKind
 from bridge.githosts import HOSTS
-from bridge.githosts.gitlab.service import Gitlab, gitlab_api
+from bridge.githosts.gitlab.api import Gitlab, gitlab_api
 from bridge.ports.githosts import CommitState, Hook
 from tests.oracles.host_contracts import operations
 from tests.worlds.hosts import Mocked, everything
@@ -140,7 +140,7 @@ async def test_a_call_that_breaks_the_contract_is_told(gitlab: Mocked) -> None:
     """So the tests above can fail."""
     body = {"environment": "e", "sha": SHA, "ref": "main", "tag": False, "status": "red"}
     with pytest.raises(Refused):
-        await gitlab.api._access.ask(PROJECT, "POST", "/deployments", body=body)
+        await gitlab.api.access.ask(PROJECT, "POST", "/deployments", body=body)
 
 
 @pytest.mark.parametrize(

@@ -439,7 +439,7 @@ async def test_a_rate_limit_pauses_all_that_its_credential_asks(
         assert caught.value.retry_after > 5.0
     assert len(host.fake.asked) == asked
 
-    pauses = host.api._access.client._pauses
+    pauses = host.api.access.client._pauses
     monkeypatch.setattr(pauses, "_ticks", lambda: time.monotonic() + 100.0)
     assert await host.api.head(NAME, "main") == head
 
@@ -511,7 +511,7 @@ async def test_a_refusal_has_the_hosts_words_and_no_secret(host: Host) -> None:
 async def test_a_host_that_hangs_delays_nobody_else(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = host.api._access.client._pool
+    calls = host.api.access.client._pool
     monkeypatch.setattr(calls, "_bounds", replace(FEW, deadline=1.0))
     pull = host.repository.open_pull("main")
     sha = host.repository.branches["main"]

@@ -44,7 +44,7 @@ def hooked(host: Host, url: str) -> FakeHook:
     assert isinstance(host.fake, FakeGithub | FakeGitlab)
     if isinstance(host.fake, FakeGithub):
         host.fake.app_hook(url, SECRET)
-        if host.api._access.credential.app_token():  # type: ignore[union-attr]
+        if host.api.access.credential.app_token():  # type: ignore[union-attr]
             return host.fake.app_hooks[0]
     return host.fake.hook(host.repository, url, SECRET)
 

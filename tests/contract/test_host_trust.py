@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from bridge.core.errors import Refused, Unreachable
 from bridge.githosts.gitea.api import Gitea, gitea_api
-from bridge.githosts.github.service import Github, github_api
-from bridge.githosts.gitlab.service import Gitlab, gitlab_api
+from bridge.githosts.github.api import Github, github_api
+from bridge.githosts.gitlab.api import Gitlab, gitlab_api
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab

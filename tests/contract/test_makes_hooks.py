@@ -65,7 +65,7 @@ def api_of(host: Host) -> ManagesHooks:
 
 
 def is_app(host: Host) -> bool:
-    return isinstance(host.fake, FakeGithub) and bool(host.api._access.credential.app_token())  # type: ignore[union-attr]
+    return isinstance(host.fake, FakeGithub) and bool(host.api.access.credential.app_token())  # type: ignore[union-attr]
 
 
 async def scope_of(host: Host, kind: ScopeKind) -> Scope:

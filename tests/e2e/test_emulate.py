@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import Refused
-from bridge.githosts.github.service import Github, github_api
+from bridge.githosts.github.api import Github, github_api
 from tests.oracles.emulators import emulated
 from tests.worlds.bridge import SECRET, Origin, World, running_world
 from tests.worlds.embedded import until

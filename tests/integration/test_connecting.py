@@ -32,10 +32,10 @@ from bridge.embedded.building.process import Limits, Runner
 from bridge.embedded.building.sources import Clone
 from bridge.embedded.paths import BuildFailed
 from bridge.githosts.gitea.api import gitea_api
-from bridge.githosts.github.service import github_api
+from bridge.githosts.github.api import github_api
 from bridge.githosts.github.settings import Github as GithubSettings
 from bridge.githosts.github.setup import SETUP as GITHUB_SETUP
-from bridge.githosts.gitlab.service import gitlab_api
+from bridge.githosts.gitlab.api import gitlab_api
 from bridge.oauth.http import Asks
 from bridge.outbound import Guard, Outbound
 from bridge.ports.probes import Silent, Unprobed

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticKnownError, core_schema
 
 from bridge.chats.slack.payloads import check_form
@@ -155,7 +155,7 @@ def _rules() -> None:
 
 def _answer() -> None:
     answer = Answer(200, {}, [{"name": {}}])
-    read(TypeAdapter(list[_Inner]), "repos", answer, "github", reads=True)
+    read(list[_Inner], answer, "github")
 
 
 def _found() -> None:

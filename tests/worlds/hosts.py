@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from bridge.githosts import HOSTS
 from bridge.githosts.answers import Answer, Request
 from bridge.githosts.gitea.api import Gitea, gitea_api
-from bridge.githosts.github.service import Github, github_api
-from bridge.githosts.gitlab.service import Gitlab, gitlab_api
+from bridge.githosts.github.api import Github, github_api
+from bridge.githosts.gitlab.api import Gitlab, gitlab_api
 from bridge.githosts.pool import Bounds
 from bridge.ports.githosts import GitHost, HasDeployments, Redelivers
 from tests.fakes.gitea import FakeGitea
@@ -116,7 +116,7 @@ class Mocked:
     called: set[tuple[str, str] | None] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        client = self.api._access.client
+        client = self.api.access.client
         sent: Callable[[Request, str], Awaitable[Answer]] = client._sent
         base = "/api/v4" if self.host == "gitlab" else ""
 

@@ -1,368 +1,427 @@
-"""Gitea's REST API, which Forgejo shares: changed files, comments, statuses, refs and hooks.
+"""Gitea's REST API, which Forgejo shares.
 
 https://docs.gitea.com/api
 """
 
-from collections.abc import AsyncIterator
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from fnmatch import translate
+from functools import lru_cache, partial
+from typing import Any, ClassVar
 
-from pydantic import Field, SecretStr, TypeAdapter
+from pydantic import SecretStr
+from requests import PreparedRequest
+from requests.auth import AuthBase
 
+from bridge.core.checks import Check, Required
 from bridge.core.errors import NotFound, Refused
-from bridge.core.events import Commit, Repository
-from bridge.githosts.access import AskAbout
-from bridge.githosts.answers import read
-from bridge.githosts.gitea.access import GiteaAccess
-from bridge.githosts.gitea.authors import authors, number_of
-from bridge.githosts.gitea.branches import GiteaMovesBranches
-from bridge.githosts.gitea.ci import GiteaReadsChecks
-from bridge.githosts.gitea.hooks import GiteaMakesHooks
-from bridge.githosts.gitea.pulls import GiteaListsPulls
-from bridge.githosts.http import cut, numeric, part
-from bridge.githosts.pool import Bounds
-from bridge.githosts.webhook import Model, address, clone_urls, web_url
+from bridge.core.hooks import HostHook, ScopeKind
+from bridge.core.pulls import PullRequest
+from bridge.githosts.access import Access, Resource
+from bridge.githosts.answers import Answer, Request, loaded
+from bridge.githosts.api import NamedRef, Query, RecreatesBranches, if_seen
+from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, authored
+from bridge.githosts.ci import all_there, is_ours, newest
+from bridge.githosts.gitea.webhooks import Gitea as Webhooks
+from bridge.githosts.gitea.webhooks import GiteaPull
+from bridge.githosts.http import NOTHING, Ask, Client, checked_base, checked_token, part
+from bridge.githosts.payloads import CommitStatus
+from bridge.githosts.pool import Bounds, OwnHostSession
+from bridge.githosts.pulls import PAGE_OF_RECENT
+from bridge.githosts.repos_api import (
+    Contents,
+    File,
+    IssueComment,
+    ListedPull,
+    RepoHook,
+    ReposApi,
+    Tree,
+    User,
+    WholeCommit,
+    contents,
+    named,
+)
+from bridge.githosts.webhook import Model
 from bridge.ports.authors import Authored
-from bridge.ports.githosts import ChangeSet, Comment, CommitState, Hook, TagAt
+from bridge.ports.clock import Clock
+from bridge.ports.githosts import ChangeSet, Hook
 
-_MOST_PAGES = 100
+# ── Requests, with one token for all of a server ──────────────────────────────────────────────────
+
+PAGE = 50
+"""Requested entries per page; a server may be configured to return fewer."""
+
+_MOST_PAGES = 1000
+
+
+class GiteaWire:
+    """One session, for one thread at a time."""
+
+    def __init__(self, base: str, *, ca: str | None, silence: float) -> None:
+        self._base = base
+        self._silence = silence
+        self._session = OwnHostSession(base, ca)
+        self._session.headers["Accept"] = "application/json"
+
+    def ask(self, request: Request) -> Answer:
+        response = self._session.request(
+            request.method,
+            self._base + request.path,
+            params={name: _plain(value) for name, value in request.query.items()},
+            json=None if request.body is None else dict(request.body),
+            headers=dict(request.headers),
+            auth=_Token(request.token),
+            timeout=self._silence,
+        )
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        status = response.status_code
+        return Answer(status, headers, loaded(response.content, status))
+
+    def close(self) -> None:
+        self._session.close()
+
+
+class _Token(AuthBase):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        r.headers["Authorization"] = f"token {self._token}"
+        return r
+
+
+def _plain(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+class _NumberedPages(Client):
+    """Reads lists until a header's number of entries is reached."""
+
+    async def pages(
+        self, ask: Ask, path: str, *, query: Mapping[str, Any] = NOTHING
+    ) -> AsyncIterator[Answer]:
+        seen = 0
+        for number in range(1, _MOST_PAGES + 1):
+            answer = await ask("GET", path, query={"limit": PAGE, **query, "page": number})
+            yield answer
+            count = len(answer.body) if isinstance(answer.body, list) else 0
+            seen += count
+            total = answer.headers.get("x-total-count", "")
+            if not count or (total.isdecimal() and seen >= int(total)):
+                return
+
+
+class GiteaAccess(Access):
+    """Requests to one server, with one token."""
+
+    def __init__(
+        self,
+        name: str,
+        token: SecretStr,
+        *,
+        url: str,
+        ca: str | None = None,
+        bounds: Bounds | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        """Take the server's name, shown in errors, and its address."""
+        base, bounds = f"{checked_base(name, url)}/api/v1", bounds or Bounds()
+        self._token = SecretStr(checked_token(name, token.get_secret_value()))
+
+        def wire() -> GiteaWire:
+            return GiteaWire(base, ca=ca, silence=bounds.silence)
+
+        remedy = f"set the token of {name} to one that is valid"
+        client = _NumberedPages(name, base, wire, remedy=remedy, bounds=bounds, clock=clock)
+        super().__init__(client)
+
+    def place(self, repository: str) -> str:
+        return f"/repos/{named(self.client.service, repository)}"
+
+    def asker(self, repository: str) -> Ask:  # noqa: ARG002 - one token is good for all
+        return partial(self.client.ask, self._token.get_secret_value())
+
+
+# ── The API ───────────────────────────────────────────────────────────────────────────────────────
+
+PULLS = ("pull_request_label", "pull_request_sync")
+"""Those that tell of the labels of pull requests, and of pushes to them."""
+
+EVENTS = ("push", "delete", "pull_request", *PULLS)
+"""The events that the bridge needs, as webhooks list them."""
+
+CHECKS = ("status", "action_run_success", "action_run_failure")
+"""Those that tell of checks: Gitea has the first from 1.24 on, Forgejo the others. A server ignores
+what it does not know, so a webhook without them lacks nothing that could be corrected."""
+
+_ASKED = ("push", "delete", "pull_request_only", *PULLS, *CHECKS)
+"""All as the server takes them: `pull_request` would add reviews, assignees and comments."""
+
+_MOST_TREES = 100
 """The most pages of a tree to read; each has 1,000 entries by default."""
 
 
-async def changes(ask: AskAbout, service: str, repository: str, base: str, head: str) -> ChangeSet:
-    """Return every path that differs, the old names of renamed files among them.
-
-    A comparison lists the files of each commit, of a rename both names. That is all that differs if
-    `head` is ahead and no commit is a merge, since a merge may revert files. Otherwise, and on
-    servers without a comparison (before 1.22), both trees are compared.
-
-    Raises:
-        NotFound: the server does not know `head` (yet). A `base` that it does not know any more
-            makes the files unknown.
-        Refused, Unreachable: as `HostApi` has it.
-    """
-    if (listed := await _compared(ask, service, repository, base, head)) is not None:
-        return ChangeSet(listed, "compared by Gitea")
-    new = await _tree(ask, service, repository, head)
-    try:
-        old = await _tree(ask, service, repository, base)
-    except NotFound:
-        return ChangeSet(None, f"Gitea does not know the commit {base[:12]} any more")
-    if new is None or old is None:
-        return ChangeSet(None, "the repository has more files than are read from Gitea")
-    differing = (path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
-    return ChangeSet(tuple(sorted(differing)), "the trees of both commits were compared")
+class _Pull(GiteaPull, ListedPull):
+    pass
 
 
-async def _compared(
-    ask: AskAbout, service: str, repository: str, base: str, head: str
-) -> tuple[str, ...] | None:
-    """Return the paths in the comparison, or None if it may not list all of them."""
-    path = f"/compare/{part(base)}...{part(head)}"
-    try:
-        answer = await ask(repository, "GET", path)
-    except NotFound:
-        return None  # or no such operation; the trees tell
-    found = read(_COMPARISON, path, answer, service, reads=True)
-    commits = found.commits
-    if not commits or found.total_commits != len(commits):
-        return None
-    if any(one.files is None or len(one.parents) != 1 for one in commits):
-        return None
-    if {one.parents[0].sha for one in commits} - {one.sha for one in commits} != {base}:
-        return None  # `base` is on another branch, or was taken back
-    return tuple(sorted({file.filename for one in commits for file in one.files or ()}))
+class _Hook(RepoHook):
+    needed = EVENTS
+    title = "Gitea"
+
+    def meaning(self, place: str) -> Hook:
+        hook = super().meaning(place)
+        if hook.trouble is None and "push" not in (self.events or ()):
+            return replace(hook, trouble="it sends no pushes: choose its push events")
+        return hook
 
 
-async def _tree(
-    ask: AskAbout, service: str, repository: str, commit: str
-) -> dict[str, tuple[str, str]] | None:
-    """Return mode and object of files and submodules, by path; None if there are too many.
-
-    Raises:
-        NotFound: the server does not know the commit, to which it says 400.
-    """
-    path, found = f"/git/trees/{part(commit)}", dict[str, tuple[str, str]]()
-    for number in range(1, _MOST_PAGES + 1):
-        query = {"recursive": True, "page": number}
-        try:
-            answer = await ask(repository, "GET", path, query=query)
-        except Refused as error:
-            if error.status == 400:
-                raise NotFound(f"{service} has no {path}: {error.words}") from error
-            raise
-        page = read(_TREE, path, answer, service, reads=True)
-        found |= {one.path: (one.mode, one.sha) for one in page.tree if one.type != "tree"}
-        if not page.truncated:
-            return found
-    return None
-
-
-class _File(Model):
-    filename: str
-
-
-class _Parent(Model):
-    sha: str
-
-
-class _Compared(Model):
-    sha: str
-    parents: list[_Parent] = Field(default_factory=list)
-    files: list[_File] | None = None
+class _ComparedCommit(WholeCommit):
+    files: list[File] | None = None
 
 
 class _Comparison(Model):
     total_commits: int
-    commits: list[_Compared] | None = None
-
-
-class _Entry(Model):
-    path: str
-    mode: str
-    type: str
-    sha: str
-
-
-class _Tree(Model):
-    tree: list[_Entry]
-    truncated: bool = False
-
-
-_COMPARISON, _TREE = TypeAdapter(_Comparison), TypeAdapter(_Tree)
-
-
-# ── Comments, statuses, refs and hooks ────────────────────────────────────────────────────────────
-
-_DESCRIPTION = 255
-
-_STATUS = {
-    CommitState.PENDING: "pending",
-    CommitState.RUNNING: "pending",
-    CommitState.SUCCESS: "success",
-    CommitState.FAILURE: "failure",
-    CommitState.CANCELLED: "error",
-}
-
-
-class Gitea(GiteaListsPulls, GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranches):
-    """The API of a Gitea or Forgejo, as far as the bridge uses it.
-
-    A `HostApi` that `ListsPulls`, `TellsWriters`, `ListsRefs`, `MovesBranches`, `ListsHooks`,
-    `ManagesHooks`, `ReadsChecks` and `TellsAuthors`.
-    It has no deployment objects, and does not list the deliveries of its webhooks.
-    """
-
-    def __init__(self, name: str, access: GiteaAccess) -> None:
-        """Take the server's name, unique among all servers."""
-        self.name = name
-        GiteaMakesHooks.__init__(self, access)
-        self.access = access
-
-    def key(self, repository: Repository) -> str:
-        """Return the repository's name, its only key in the API."""
-        return repository.name
-
-    async def account(self) -> str:
-        return (await self._access.me()).login
-
-    async def repository(self, name: str) -> Repository:
-        found = read(_WHOLE, "", await self._access.ask(name, "GET", ""), self.name, reads=True)
-        return Repository(
-            self.name,
-            str(found.id),
-            found.full_name,
-            clone_urls(found.clone_url, found.ssh_url, found.html_url),
-            web_url(found.html_url),
-        )
-
-    async def commit(self, repository: str, sha: str) -> Commit:
-        path = f"/git/commits/{part(sha)}"
-        query = {"stat": False, "verification": False, "files": False}
-        answer = await self._access.ask(repository, "GET", path, query=query)
-        found = read(_COMMIT, path, answer, self.name, reads=True)
-        author = found.commit.author or _Author()
-        return Commit(
-            found.sha,
-            found.commit.message,
-            author.name or "",
-            web_url(found.html_url),
-            address(author.email),
-            tuple(parent.sha for parent in found.parents),
-        )
-
-    async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
-        """Yield all comments; Gitea lists them on one page."""
-        path, me = f"/issues/{number}/comments", (await self._access.me()).id
-        answer = await self._access.ask(repository, "GET", path)
-        for one in read(_COMMENTS, path, answer, self.name, reads=True):
-            ours = one.user is not None and one.user.id == me
-            yield Comment(str(one.id), one.body or "", ours)
-
-    async def comment(self, repository: str, number: int, body: str) -> str:
-        return await self._access.make(repository, f"/issues/{number}/comments", {"body": body})
-
-    async def edit_comment(
-        self,
-        repository: str,
-        number: int,  # noqa: ARG002 - Gitea's comments are found by their id alone
-        id_: str,
-        body: str,
-    ) -> None:
-        path = f"/issues/comments/{numeric(self.name, id_)}"
-        answer = await self._access.ask(repository, "PATCH", path, body={"body": body})
-        if answer.status == 204:  # it is there, but is no comment that can be edited
-            raise NotFound(f"{self.name} has no comment {id_} that can be edited")
-
-    async def set_status(
-        self,
-        repository: str,
-        commit: str,
-        context: str,
-        state: CommitState,
-        description: str,
-        url: str | None = None,
-    ) -> None:
-        body = {
-            "state": _STATUS[state],
-            "context": context,
-            "description": cut(description, _DESCRIPTION),
-            **({"target_url": url} if url else {}),
-        }
-        await self._access.ask(repository, "POST", f"/statuses/{part(commit)}", body=body)
-
-    async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
-        return await changes(self._access.ask, self.name, repository, base, head)
-
-    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
-        return await authors(self._access, self.name, repository, base, head)
-
-    hides_accounts = True  # whoever has a private profile
-
-    async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token serves all
-        return await number_of(self._access, self.name, login)
-
-    async def head(self, repository: str, branch: str) -> str | None:
-        path = f"/branches/{part(branch)}"
-        try:
-            answer = await self._access.ask(repository, "GET", path)
-        except NotFound:
-            await self.repository(repository)  # raises NotFound where that is what is missing
-            return None
-        return read(_BRANCH, path, answer, self.name, reads=True).commit.id
-
-    async def tags(self, repository: str, limit: int) -> list[TagAt]:
-        found: list[TagAt] = []
-        async for answer in self._access.pages(repository, "/tags"):
-            tags = read(_TAGS, "/tags", answer, self.name, reads=True)
-            found += [TagAt(tag.name, tag.commit.sha) for tag in tags]
-            if len(found) >= limit:
-                break
-        return found[:limit]
-
-    async def hooks(self, repository: str) -> list[Hook]:
-        """Return a repository's webhooks; none if the credential may not list them."""
-        return await self._listed(repository) or []
-
-    async def hooks_by_place(self, repository: str) -> dict[str, list[Hook] | None]:
-        """Return the webhooks of a repository; its organisation's are seen by its owners alone."""
-        return {repository: await self._listed(repository)}
-
-    async def _listed(self, repository: str) -> list[Hook] | None:
-        found: list[Hook] = []
-        try:
-            async for answer in self._access.pages(repository, "/hooks"):
-                hooks = read(_HOOKS, "/hooks", answer, self.name, reads=True)
-                found += [one.meaning(repository) for one in hooks]
-        except Refused as error:
-            if error.status != 403:
-                raise
-            return None
-        return found
-
-    async def close(self) -> None:
-        await self._access.client.close()
-
-
-class _User(Model):
-    id: int
-
-
-class _Whole(Model):
-    id: int
-    full_name: str
-    html_url: str | None = None
-    clone_url: str | None = None
-    ssh_url: str | None = None
-
-
-class _Author(Model):
-    name: str | None = None
-    email: str | None = None
-
-
-class _Written(Model):
-    message: str = ""
-    author: _Author | None = None
-
-
-class _Commit(Model):
-    sha: str
-    html_url: str | None = None
-    commit: _Written
-    parents: list[_Parent] = Field(default_factory=list)
-
-
-class _Comment(Model):
-    id: int
-    body: str | None = None
-    user: _User | None = None
-
-
-class _Tip(Model):
-    id: str
+    commits: list[_ComparedCommit] | None = None
 
 
 class _Branch(Model):
-    commit: _Tip
+    enable_status_check: bool = False
+    status_check_contexts: list[str] | None = None
 
 
-class _Tag(Model):
-    name: str
-    commit: _Parent
+class Gitea(ReposApi, RecreatesBranches):
+    """The API of a Gitea or Forgejo, as far as the bridge uses it.
+
+    A `HostApi` that is also `MovesBranches`, `ReadsChecks`, `TellsAuthors` and `SaysWho`. It has no
+    deployment objects, and does not list the deliveries of its webhooks. It answers no conditional
+    requests.
+    """
+
+    access: GiteaAccess
+    title = "Gitea"
+    hides_accounts = True  # whoever has a private profile
+    commits = "/git/commits"
+    commit_query: ClassVar[Query] = {"stat": False, "verification": False, "files": False}
+    too_many_files = "are read from Gitea"
+    pull_form = _Pull
+    open_pulls_query: ClassVar[Query] = {"state": "open", "sort": "oldest"}
+    recent_pulls_query: ClassVar[Query] = {
+        "state": "all",
+        "sort": "recentupdate",
+        "limit": PAGE_OF_RECENT,
+    }
+    hook_form = _Hook
+    new_hook: ClassVar[Mapping[str, str]] = {"type": "gitea"}
+    new_branch = ("new_branch_name", "old_ref_name")
+    tells_writers = (
+        "to see who may write to a repository, make the account of the bridge's token its"
+        " administrator"
+    )
+    moves = (
+        "to move a branch of its own, the account of the bridge's token needs the right to write"
+        " to the repository (the token: `write:repository`), and no protection may cover"
+        " `bridge/**`"
+    )
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(access)
+        self._me: User | None = None
+
+    async def me(self) -> User:
+        """Return the account of our token."""
+        if self._me is None:
+            self._me = await self.access.at("/user").get("", User)
+        return self._me
+
+    async def account(self) -> str:
+        return (await self.me()).login
+
+    async def _is_us(self, user: User) -> bool:
+        return user.id == (await self.me()).id
+
+    async def _comments(self, place: Resource, path: str) -> AsyncIterator[list[IssueComment]]:
+        yield await place.get(path, list[IssueComment])  # all on one page
+
+    async def head(self, repository: str, branch: str) -> str | None:
+        try:
+            path = f"{self.branches}/{part(branch)}"
+            return (await self.access.of(repository).get(path, NamedRef)).commit.sha
+        except NotFound:
+            await self.repository(repository)  # raises NotFound where that is what is missing
+            return None
+
+    def _is_there(self, error: Refused) -> bool:
+        return error.status == 409
+
+    async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
+        """Return the open ones whose head is the commit, and the one that it merged."""
+        pulls = [
+            pull
+            async for page in self._listed(repository, {"state": "open"})
+            for pull in page
+            if pull.head_sha == commit
+        ]
+        try:
+            path = f"/commits/{part(commit)}/pull"
+            merged = (await self.access.of(repository).get(path, _Pull)).meaning()
+        except NotFound:
+            if not pulls:
+                await self.commit(repository, commit)  # raises NotFound for one that is not there
+            return pulls
+        return pulls if merged in pulls else [*pulls, merged]
+
+    async def pull_files(self, repository: str, number: int) -> ChangeSet:
+        try:
+            return await super().pull_files(repository, number)
+        except NotFound:
+            await self.pull_request(repository, number)  # raises NotFound if that is missing
+            return ChangeSet(None, "this Gitea lists no files of pull requests, as before 1.18")
+
+    # ── comparisons ─────────────────────────────────────────────────────────
+
+    async def _comparison(self, repository: str, base: str, head: str) -> _Comparison:
+        path = f"/compare/{part(base)}...{part(head)}"
+        return await self.access.of(repository).get(path, _Comparison)
+
+    async def _compared(self, repository: str, base: str, head: str) -> set[str] | None:
+        """Return the files of each commit, of a rename both names.
+
+        That is all that differs if no commit is a merge, since a merge may revert files.
+        """
+        try:
+            compared = await self._comparison(repository, base, head)
+        except NotFound:
+            return None  # or no such operation (before 1.22); the trees tell
+        commits = compared.commits
+        if not commits or compared.total_commits != len(commits):
+            return None
+        if any(commit.files is None or len(commit.parents) != 1 for commit in commits):
+            return None
+        own = {commit.sha for commit in commits}
+        if {commit.parents[0].sha for commit in commits} - own != {base}:
+            return None  # `base` is on another branch, or was taken back
+        return {name for commit in commits for file in commit.files or () for name in file.names()}
+
+    async def _tree(self, repository: str, commit: str) -> Contents | None:
+        path, files = f"/git/trees/{part(commit)}", dict[str, tuple[str, str]]()
+        for number in range(1, _MOST_TREES + 1):
+            query = {"recursive": True, "page": number}
+            try:
+                page = await self.access.of(repository).get(path, Tree, query)
+            except Refused as error:
+                if error.status == 400:  # it does not know the commit
+                    raise NotFound(f"{self.name} has no {path}: {error.words}") from error
+                raise
+            files |= contents(page.tree)
+            if not page.truncated:
+                return files
+        return None
+
+    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
+        if base is None:
+            return authored(Webhooks.private, [await self._commit(repository, head)])
+        try:
+            ahead = await self._comparison(repository, base, head)
+        except NotFound:
+            await self._commit(repository, head)  # raises NotFound if that is missing
+            why = "which is live (it can from Gitea 1.22)"
+            return Authored(None, f"{self.name} can't compare it with {base[:7]}, {why}")
+        if ahead.total_commits > MOST_COMMITS:
+            return Authored(None, TOO_MANY)
+        if ahead.total_commits != len(ahead.commits or ()):
+            return Authored(None, f"{self.name} has not listed them all")
+        back = await self._comparison(repository, head, base)
+        return authored(Webhooks.private, ahead.commits or [], onward=not back.total_commits)
+
+    # ── webhooks ────────────────────────────────────────────────────────────
+
+    def _hook(self, url: str, secret: str) -> Mapping[str, Any]:
+        """Return a whole webhook: the server resets the events that are not named."""
+        config = {"url": url, "content_type": "json", "secret": secret}
+        return {"active": True, "events": [*_ASKED], "config": config}
+
+    async def test_hook(self, hook: HostHook) -> bool:
+        """Have the server send the head of the default branch, as a push that moves nothing."""
+        if hook.scope.kind is ScopeKind.OWNER:
+            return False
+        await self._scope(hook.scope).ask("POST", f"{self._path(hook)}/tests")
+        return True
+
+    # ── checks ──────────────────────────────────────────────────────────────
+
+    async def checks(self, repository: str, commit: str) -> list[Check]:
+        """Return the newest status of each context; Gitea lists all that were ever set."""
+        place, path = self.access.of(repository), f"/commits/{part(commit)}/statuses"
+        statuses, total = await place.counted(path, CommitStatus, null=True)
+        all_there(self.name, "statuses", len(statuses), total)
+        theirs = [status for status in statuses if not is_ours(status.context)]
+        return newest((status.id, status.meaning()) for status in theirs)
+
+    async def required_checks(self, repository: str, branch: str) -> tuple[Required, ...] | None:
+        """Return the contexts that the branch's protection requires; see `fits`."""
+        path = f"{self.branches}/{part(branch)}"
+        seen = await if_seen(self.access.of(repository).get(path, _Branch))
+        if seen is None:
+            return None
+        if not seen.enable_status_check:
+            return ()
+        names = [name for name in seen.status_check_contexts or () if not is_ours(name)]
+        return tuple(map(Required, dict.fromkeys(names)))
+
+    def fits(self, required: str, name: str) -> bool:
+        """Return whether a context is one that the protection requires, by Gitea's globs.
+
+        `*` matches any text, also a slash, `?` any character; there are `[a-c]`, `[!a-c]`,
+        `{a,b}`, and a backslash. https://pkg.go.dev/github.com/gobwas/glob
+        """
+        return required == name or any(glob.fullmatch(name) for glob in _compiled(required))
 
 
-class _Config(Model):
-    url: str | None = None
-    content_type: str | None = None
+_MOST_ALTERNATIVES = 256
 
 
-class _Hook(Model):
-    id: int
-    active: bool = True
-    events: list[str] = Field(default_factory=list)
-    config: _Config
-
-    def meaning(self, place: str) -> Hook:
-        return Hook(
-            place,
-            str(self.id),
-            self.config.url,
-            self._trouble(),
-            events=frozenset(self.events),
-            content_type=self.config.content_type,
-        )
-
-    def _trouble(self) -> str | None:
-        if not self.active:
-            return "it is switched off at Gitea"
-        return None if "push" in self.events else "it sends no pushes: choose its push events"
+@lru_cache(maxsize=1024)
+def _compiled(glob: str) -> tuple[re.Pattern[str], ...]:
+    """Return a glob as expressions, none of which backtracks; () if it is invalid or too large."""
+    try:
+        plain, _ = _expanded(glob, 0, nested=False)
+    except ValueError:
+        return ()
+    return tuple(re.compile(translate(pattern)) for pattern in plain)
 
 
-_WHOLE, _COMMIT, _BRANCH = TypeAdapter(_Whole), TypeAdapter(_Commit), TypeAdapter(_Branch)
-_COMMENTS, _TAGS, _HOOKS = (
-    TypeAdapter(list[_Comment]),
-    TypeAdapter(list[_Tag]),
-    TypeAdapter(list[_Hook]),
-)
+def _expanded(glob: str, at: int, *, nested: bool) -> tuple[list[str], int]:
+    """Return the patterns without braces, as `fnmatch` has them, and where they end.
+
+    Raises:
+        ValueError: a brace or bracket is not closed, or they are too many.
+    """
+    done, now = list[str](), [""]
+    while at < len(glob):
+        char, at = glob[at], at + 1
+        if nested and char == "}":
+            return done + now, at
+        if nested and char == ",":
+            done, now, inner = done + now, [""], [""]
+        elif char == "{":
+            inner, at = _expanded(glob, at, nested=True)
+        elif char == "[":
+            begins, at = at - 1, glob.index("]", at + 1) + 1
+            inner = [glob[begins:at]]
+        elif char == "\\":
+            char, at = glob[at : at + 1] or char, at + 1
+            inner = [f"[{char}]" if char in "*?[" else char]
+        else:
+            inner = [char]
+        now = [begun + more for begun in now for more in inner]
+        if len(done) + len(now) > _MOST_ALTERNATIVES:
+            raise ValueError("too many alternatives")
+    if nested:
+        raise ValueError("a brace is not closed")
+    return now, at
 
 
 def gitea_api(
@@ -380,4 +439,4 @@ def gitea_api(
     """
     if token is None:
         return None
-    return Gitea(name, GiteaAccess(name, token, url=url, ca=ca, bounds=bounds))
+    return Gitea(GiteaAccess(name, token, url=url, ca=ca, bounds=bounds))

@@ -49,22 +49,10 @@ def _settings() -> "type[Gitea]":
     return Gitea
 
 
-def _webhooks(settings: "Gitea") -> GitHost:
+def _signed_with(*secrets: str) -> GitHost:
     from bridge.githosts.gitea.webhooks import Gitea
 
-    return Gitea([one.get_secret_value() for one in settings.webhook_secrets])
-
-
-def _reader() -> GitHost:
-    from bridge.githosts.gitea.webhooks import Gitea
-
-    return Gitea([token_hex(32)])
-
-
-def _verifier(secret: str, _signs: bool | None) -> GitHost:
-    from bridge.githosts.gitea.webhooks import Gitea
-
-    return Gitea([secret])
+    return Gitea(secrets)
 
 
 def _api(name: str, settings: "Gitea") -> HostApi | None:
@@ -75,14 +63,6 @@ def _api(name: str, settings: "Gitea") -> HostApi | None:
     return gitea_api(name, token=settings.token, url=settings.url, ca=settings.ca)
 
 
-def _web_url(settings: "Gitea") -> str:
-    return settings.web_url or settings.url
-
-
-def _homes(settings: "Gitea") -> tuple[str, ...]:
-    return (settings.url,)
-
-
 def _checks(checked: Checked) -> AsyncIterator[Finding]:
     from bridge.githosts.gitea.checks import checks
 
@@ -90,9 +70,26 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
 
 
 def _setup() -> "Setup":
-    from bridge.githosts.gitea.setup import setup_with
+    from bridge.githosts.tokens import token_setup
+    from bridge.ports.setup import SetupField
 
-    return setup_with(_api)
+    return token_setup(
+        "Gitea",
+        _api,
+        "pull request",
+        SetupField(
+            "url",
+            "Address of Gitea or Forgejo",
+            "as in your browser",
+            example="https://gitea.example.com",
+        ),
+        SetupField(
+            "token",
+            "Access token",
+            "Settings, Applications, Generate New Token; repository and issue: read and write",
+            secret=True,
+        ),
+    )
 
 
 GITEA = Provider(
@@ -104,16 +101,16 @@ GITEA = Provider(
     settings=_settings,
     secrets=(WebhookSecrets("webhook_secrets"),),
     webhook_note="as application/json",
-    webhooks=_webhooks,
-    reader=_reader,
-    verifier=_verifier,
+    webhooks=lambda given: _signed_with(*(one.get_secret_value() for one in given.webhook_secrets)),
+    reader=lambda: _signed_with(token_hex(32)),
+    verifier=lambda secret, _signs: _signed_with(secret),
     events=_EVENTS,
     likeness=_likeness,
     event_of=_event_of,
     further="giteas",
     api=_api,
-    web_url=_web_url,
-    homes=_homes,
+    web_url=lambda given: given.web_url or given.url,
+    homes=lambda given: (given.url,),
     pages=Pages(pull_request="/pulls/{number}"),
     checks=_checks,
     setup=_setup,

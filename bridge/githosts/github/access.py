@@ -1,19 +1,20 @@
 """Access to GitHub: its address, and the right token for each repository."""
 
 import asyncio
-import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Protocol
 from urllib.parse import quote, urlencode
 
-from pydantic import AwareDatetime, Field, SecretStr, TypeAdapter
+from pydantic import AwareDatetime, Field, SecretStr
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
-from bridge.githosts.access import Access
+from bridge.githosts.access import Access, Resource
 from bridge.githosts.answers import Answer, read
 from bridge.githosts.http import Ask, Client, checked_base, checked_token
 from bridge.githosts.pool import Bounds
+from bridge.githosts.repos_api import named
 from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock
 
@@ -79,7 +80,7 @@ class TokenCredential:
     async def login(self, client: Client) -> str:
         if self._login is None:
             answer = await client.ask(self._token.get_secret_value(), "GET", "/user")
-            self._login = read(_USER, "/user", answer, client.service, reads=True).login
+            self._login = read(_User, answer, client.service).login
         return self._login
 
     def app_token(self) -> str | None:
@@ -140,8 +141,7 @@ class AppCredential:
     async def login(self, client: Client) -> str:
         if self._login is None:
             answer = await client.ask(self.jwt(), "GET", "/app", account=APP)
-            app = read(_APP, "/app", answer, client.service, reads=True)
-            self._login = f"{app.slug}[bot]"
+            self._login = f"{read(_App, answer, client.service).slug}[bot]"
         return self._login
 
     async def _installation(self, client: Client, repository: str) -> "_Installation":
@@ -156,25 +156,21 @@ class AppCredential:
                 f"github: the App is not installed for {repository}; install it there, or add"
                 " the repository to its installation"
             ) from None
-        found = read(_INSTALLATION, path, answer, client.service, reads=True)
-        self._installations[key] = found
-        return found
+        self._installations[key] = read(_Installation, answer, client.service)
+        return self._installations[key]
 
     async def _renewed(
         self, client: Client, repository: str, installation: "_Installation"
     ) -> "_Token":
         path = f"/app/installations/{installation.id}/access_tokens"
         # It may have fewer permissions; then requests that need more fail with GitHub's words.
-        body = {
-            "permissions": _at_most({**PERMISSIONS, **MOVES_BRANCHES}, installation.permissions)
-        }
+        wanted = _at_most({**PERMISSIONS, **MOVES_BRANCHES}, installation.permissions)
+        body = {"permissions": wanted}
         try:
             answer = await client.ask(self.jwt(), "POST", path, body=body, account=APP)
-            held = read(_TOKEN, path, answer, client.service, reads=False)
+            held = read(_Token, answer, client.service, reads=False)
         except (NotFound, Refused):
-            self.forget(
-                repository
-            )  # the installation was removed or changed: look it up again next time
+            self.forget(repository)  # the installation was removed or changed: look it up again
             raise
         except Unanswered as error:
             # A surplus token is harmless, and the actual request was not sent.
@@ -218,15 +214,9 @@ class _Token(Model):
     expires_at: Annotated[AwareDatetime, Field(strict=False)]  # a text, in JSON
 
 
-_USER, _APP = TypeAdapter(_User), TypeAdapter(_App)
-_INSTALLATION, _TOKEN = TypeAdapter(_Installation), TypeAdapter(_Token)
-
-
 # ── Access to GitHub: its address, and the right token for each repository ────────────────────────
 
 SERVICE = "github"
-
-_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII).fullmatch
 
 
 class GithubAccess(Access):
@@ -253,11 +243,9 @@ class GithubAccess(Access):
         self.credential = credential
 
     def place(self, repository: str) -> str:
-        """Return the start of GitHub's paths for a repository."""
-        return f"/repos/{named(repository)}"
+        return f"/repos/{named(SERVICE, repository)}"
 
     def asker(self, repository: str) -> Ask:
-        """Send requests with the token for a repository."""
 
         async def once(method: str, path: str, **others: Any) -> Answer:
             token = await self.credential.token(self.client, repository)
@@ -275,17 +263,17 @@ class GithubAccess(Access):
 
         return ask
 
-    async def as_the_app(self, method: str, path: str, **others: Any) -> Answer:
-        """Send one request as the App itself."""
+    @property
+    def is_app(self) -> bool:
+        """Whether we are an App."""
+        return self.credential.app_token() is not None
+
+    def as_app(self, path: str) -> Resource:
+        """Return a part of the API, asked about as the App itself."""
         token = self.credential.app_token() or ""
-        return await self.client.ask(token, method, path, account=APP, **others)
-
-
-def named(repository: str) -> str:
-    """Return a repository's name, safe in a path; raise NotFound if it is invalid."""
-    if not _NAME(repository) or {".", ".."} & set(repository.split("/")):
-        raise NotFound(f"github: {repository[:200]!r} is no repository; write owner/name")
-    return repository
+        return Resource(
+            self.client, partial(self.client.ask, token, account=APP), path, self._known
+        )
 
 
 # ── The bridge's GitHub App: its permissions, and the address of its webhook ──────────────────────

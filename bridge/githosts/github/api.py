@@ -3,191 +3,160 @@
 https://docs.github.com/en/rest
 """
 
-from collections.abc import AsyncIterator
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, SecretStr
 
-from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.core.events import Commit, Repository
-from bridge.githosts.access import AskAbout
-from bridge.githosts.answers import read
-from bridge.githosts.github.access import SERVICE
-from bridge.githosts.github.authors import authors, number_of
-from bridge.githosts.github.pulls import File, GithubListsPulls
+from bridge.core.errors import NotFound, Refused, Rejected, Unreachable
+from bridge.core.pulls import PullRequest
+from bridge.githosts.api import Query, Tip, check_moved, remedied
+from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, AuthoredCommit, authored
+from bridge.githosts.github.access import AppCredential, Credential, GithubAccess, TokenCredential
+from bridge.githosts.github.ci import GithubReadsChecks
+from bridge.githosts.github.hooks import GithubHooks
+from bridge.githosts.github.webhooks import GitHub as Webhooks
 from bridge.githosts.http import cut, numeric, part
-from bridge.githosts.webhook import Model, address, clone_urls, web_url
+from bridge.githosts.pool import Bounds
+from bridge.githosts.pulls import PAGE_OF_RECENT
+from bridge.githosts.repos_api import (
+    Contents,
+    File,
+    ListedPull,
+    ReposApi,
+    Tree,
+    User,
+    contents,
+)
+from bridge.githosts.webhook import Model
 from bridge.ports.authors import Authored
-from bridge.ports.githosts import ChangeSet, Comment, CommitState
+from bridge.ports.githosts import CommitState
 
 LISTED = 300
 """The most files that a comparison lists."""
 
+_NO_REF, _NO_COMMIT, _IS_THERE = (
+    "reference does not exist",
+    "object does not exist",
+    "reference already exists",
+)
 
-async def changes(ask: AskAbout, repository: str, base: str, head: str) -> ChangeSet:
-    """Return every path that differs, the old names of renamed files among them.
-
-    Raises:
-        NotFound: GitHub does not know `head` (yet). If it no longer knows `base`, the
-            files are unknown.
-        Refused, Unreachable: see `HostApi`.
-    """
-    listed = await _compared(ask, repository, base, head)
-    if listed is not None:
-        return ChangeSet(listed, "compared by GitHub")
-    new = await _tree(ask, repository, head)
-    try:
-        old = await _tree(ask, repository, base)
-    except NotFound:
-        return ChangeSet(None, f"GitHub does not know the commit {base[:12]} any more")
-    if new is None or old is None:
-        return ChangeSet(None, "the repository has more files than GitHub lists")
-    differing = (path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
-    return ChangeSet(tuple(sorted(differing)), "the trees of both commits were compared")
+_DEPLOYMENT: Mapping[CommitState, str] = {
+    **ReposApi.states,
+    CommitState.PENDING: "queued",
+    CommitState.RUNNING: "in_progress",
+}
 
 
-async def _compared(ask: AskAbout, repository: str, base: str, head: str) -> tuple[str, ...] | None:
-    """Return the files in GitHub's comparison, if it is complete."""
-    path = f"/compare/{part(base)}...{part(head)}"
-    try:
-        # The commits come in pages and are not needed; all files come with the first page.
-        answer = await ask(repository, "GET", path, query={"per_page": 1})
-    except NotFound:
-        return None  # or there is no common ancestor; the trees decide
-    except Refused as error:
-        if error.status in (401, 403):
-            raise
-        return None
-    except Unreachable as error:
-        if error.retry_after is not None:
-            raise
-        # "this diff is taking too long to generate"; if GitHub is away, the next request shows it
-        return None
-    found = read(_COMPARISON, path, answer, "github", reads=True)
-    if found.status not in ("ahead", "identical") or len(found.files) >= LISTED:
-        return None
-    return tuple(sorted({name for file in found.files for name in file.names()}))
-
-
-async def _tree(ask: AskAbout, repository: str, commit: str) -> dict[str, tuple[str, str]] | None:
-    """Return mode and object of files and submodules by path; None if there are too many."""
-    path = f"/git/trees/{part(commit)}"
-    answer = await ask(repository, "GET", path, query={"recursive": 1})
-    found = read(_TREE, path, answer, "github", reads=True)
-    if found.truncated:
-        return None
-    return {one.path: (one.mode, one.sha) for one in found.tree if one.type != "tree"}
-
-
-class _Comparison(Model):
+class _Compared(Model):
     status: Literal["ahead", "behind", "diverged", "identical"]
     files: list[File] = Field(default_factory=list)
 
 
-class _Entry(Model):
-    path: str
-    mode: str
-    type: str
-    sha: str
+class _ComparedCommits(Model):
+    status: str
+    total_commits: int
+    commits: list[AuthoredCommit] = Field(default_factory=list)
 
 
-class _Tree(Model):
-    tree: list[_Entry]
-    truncated: bool = False
+class _Deployment(Model):
+    id: int
+    description: str | None = None
 
 
-_COMPARISON, _TREE = TypeAdapter(_Comparison), TypeAdapter(_Tree)
+class _Ref(Model):
+    object: Tip
 
 
-# ── GitHub's REST API ─────────────────────────────────────────────────────────────────────────────
+class Github(ReposApi, GithubHooks, GithubReadsChecks):
+    """GitHub's API, as far as the bridge uses it.
 
-_DESCRIPTION = 140
-
-_STATUS = {
-    CommitState.PENDING: "pending",
-    CommitState.RUNNING: "pending",
-    CommitState.SUCCESS: "success",
-    CommitState.FAILURE: "failure",
-    CommitState.CANCELLED: "error",
-}
-_DEPLOYMENT = _STATUS | {CommitState.PENDING: "queued", CommitState.RUNNING: "in_progress"}
-
-
-class GithubApi(GithubListsPulls):
-    """The bridge's requests to GitHub.
-
-    A `HostApi` that `ListsPulls`, `TellsWriters`, `TellsAuthors` and `TellsAccounts`.
+    A `HostApi` that also `HasDeployments`, `MovesBranches` and `TellsAuthors`.
     """
 
-    name = SERVICE
+    access: GithubAccess
+    title = "GitHub"
     reactivates = True
+    longest_description = 140
+    commit_query: ClassVar[Query] = {"per_page": 1}  # of its files, which are not needed
+    too_many_files = "GitHub lists"
+    most_files = 3000
+    pull_form = ListedPull
+    open_pulls_query: ClassVar[Query] = {"state": "open", "sort": "created", "direction": "asc"}
+    recent_pulls_query: ClassVar[Query] = {
+        "state": "all",
+        "sort": "updated",
+        "direction": "desc",
+        "per_page": PAGE_OF_RECENT,
+    }
+    tells_writers = (
+        "to see who may write to a repository, the bridge's token needs the right to write there; a"
+        " GitHub App needs nothing more than *Metadata*: read"
+    )
+    moves = (
+        "to move a branch of its own, the bridge's GitHub App or fine-grained token needs the"
+        " permission *Contents*: write (a classic token: the scope `repo`), and no ruleset may"
+        " cover `bridge/**`"
+    )
 
-    def key(self, repository: Repository) -> str:
-        """Return the repository's name, the only key in GitHub's API."""
-        return repository.name
+    async def _is_us(self, user: User) -> bool:
+        return user.login == await self.access.credential.login(self.access.client)
 
-    async def repository(self, name: str) -> Repository:
-        found = read(_WHOLE, "", await self._access.ask(name, "GET", ""), SERVICE, reads=True)
-        return Repository(
-            SERVICE,
-            str(found.id),
-            found.full_name,
-            clone_urls(found.clone_url, found.ssh_url, found.git_url),
-            web_url(found.html_url),
-        )
+    async def number_of(self, repository: str, login: str) -> str | None:
+        # Raise NotFound if it is the App's installation that is missing.
+        await self.access.credential.token(self.access.client, repository)
+        return await super().number_of(repository, login)
 
-    async def commit(self, repository: str, sha: str) -> Commit:
-        path = f"/commits/{sha}"
-        query = {"per_page": 1}  # a page of its files, which are not needed here
-        answer = await self._access.ask(repository, "GET", path, query=query)
-        found = read(_COMMIT, path, answer, SERVICE, reads=True)
-        author = found.commit.author or _Author()
-        return Commit(
-            found.sha,
-            found.commit.message,
-            author.name or "",
-            web_url(found.html_url),
-            address(author.email),
-            tuple(parent.sha for parent in found.parents),
-        )
+    async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
+        pulls = await self.access.of(repository).entries(f"/commits/{commit}/pulls", ListedPull)
+        return [pull.meaning() for pull in pulls]
 
-    async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
-        path = f"/issues/{number}/comments"
-        login = await self._access.credential.login(self._access.client)
-        async for answer in self._access.pages(repository, path):
-            for one in read(_COMMENTS, path, answer, SERVICE, reads=True):
-                ours = one.user is not None and one.user.login == login
-                yield Comment(str(one.id), one.body or "", ours)
+    # ── comparisons ─────────────────────────────────────────────────────────
 
-    async def comment(self, repository: str, number: int, body: str) -> str:
-        return await self._access.make(repository, f"/issues/{number}/comments", {"body": body})
+    async def _compared(self, repository: str, base: str, head: str) -> set[str] | None:
+        path = f"/compare/{part(base)}...{part(head)}"
+        try:
+            # The commits come in pages and are not needed; all files come with the first page.
+            found = await self.access.of(repository).get(path, _Compared, {"per_page": 1})
+        except NotFound:
+            return None  # or there is no common ancestor; the trees decide
+        except Refused as error:
+            if error.status in (401, 403):
+                raise
+            return None
+        except Unreachable as error:
+            if error.retry_after is not None:
+                raise
+            # "this diff is taking too long to generate"; if GitHub is away, the next request
+            # shows it
+            return None
+        if found.status not in ("ahead", "identical") or len(found.files) >= LISTED:
+            return None
+        return {name for file in found.files for name in file.names()}
 
-    async def edit_comment(
-        self,
-        repository: str,
-        number: int,  # noqa: ARG002 - GitHub finds comments by their id alone
-        id_: str,
-        body: str,
-    ) -> None:
-        path = f"/issues/comments/{numeric(SERVICE, id_)}"
-        await self._access.ask(repository, "PATCH", path, body={"body": body})
+    async def _tree(self, repository: str, commit: str) -> Contents | None:
+        path = f"/git/trees/{part(commit)}"
+        page = await self.access.of(repository).get(path, Tree, {"recursive": 1})
+        return None if page.truncated else contents(page.tree)
 
-    async def set_status(
-        self,
-        repository: str,
-        commit: str,
-        context: str,
-        state: CommitState,
-        description: str,
-        url: str | None = None,
-    ) -> None:
-        body = {
-            "state": _STATUS[state],
-            "context": context,
-            "description": cut(description, _DESCRIPTION),
-            **({"target_url": url} if url else {}),
-        }
-        await self._access.ask(repository, "POST", f"/statuses/{commit}", body=body)
+    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
+        if base is None:
+            return authored(Webhooks.private, [await self._commit(repository, head)])
+        path, commits = f"/compare/{part(base)}...{part(head)}", list[AuthoredCommit]()
+        try:
+            async for page in self.access.of(repository).pages(path, _ComparedCommits):
+                commits += page.commits
+                if page.total_commits > MOST_COMMITS:
+                    return Authored(None, f"{TOO_MANY}, more than are read from GitHub")
+                if len(commits) >= page.total_commits:
+                    onward = page.status in ("ahead", "identical")
+                    return authored(Webhooks.private, commits, onward=onward)
+        except NotFound:
+            await self._commit(repository, head)  # raises NotFound if that is what is missing
+            return Authored(None, f"GitHub can't compare it with {base[:7]}, which is live")
+        return Authored(None, "GitHub has not listed them all")
+
+    # ── deployments ─────────────────────────────────────────────────────────
 
     async def create_deployment(
         self,
@@ -202,7 +171,7 @@ class GithubApi(GithubListsPulls):
         body = {
             "ref": commit,
             "environment": environment,
-            "description": cut(description, _DESCRIPTION),
+            "description": cut(description, self.longest_description),
             # Without these GitHub merges the default branch into the ref, or refuses.
             "auto_merge": False,
             "required_contexts": [],
@@ -210,17 +179,18 @@ class GithubApi(GithubListsPulls):
             # By default it is one if it is called "production".
             **({"production_environment": False} if transient else {}),
         }
-        return await self._access.make(repository, "/deployments", body)
+        return await self.access.of(repository).make("/deployments", body)
 
     async def find_deployment(
         self, repository: str, commit: str, environment: str, description: str
     ) -> str | None:
         query = {"sha": commit, "environment": environment}
-        said = cut(description, _DESCRIPTION)
-        async for answer in self._access.pages(repository, "/deployments", query=query):
-            for one in read(_DEPLOYMENTS, "/deployments", answer, SERVICE, reads=True):
-                if one.description == said:
-                    return str(one.id)
+        said = cut(description, self.longest_description)
+        place = self.access.of(repository)
+        async for page in place.pages("/deployments", list[_Deployment], query):
+            for deployment in page:
+                if deployment.description == said:
+                    return str(deployment.id)
         return None
 
     async def set_deployment(
@@ -235,13 +205,11 @@ class GithubApi(GithubListsPulls):
     ) -> None:
         body = {
             "state": _DEPLOYMENT[state],
-            "description": cut(description, _DESCRIPTION),
             "auto_inactive": True,
             **({"environment_url": environment_url} if environment_url else {}),
             **({"log_url": log_url} if log_url else {}),
         }
-        path = f"/deployments/{numeric(SERVICE, id_)}/statuses"
-        await self._access.ask(repository, "POST", path, body=body)
+        await self._say(repository, id_, description, body)
 
     async def end_deployment(
         self,
@@ -251,70 +219,109 @@ class GithubApi(GithubListsPulls):
         *,
         replaced: bool,  # noqa: ARG002 - a newer success leaves earlier transient ones active
     ) -> None:
-        body = {"state": "inactive", "description": cut(why, _DESCRIPTION)}
-        path = f"/deployments/{numeric(SERVICE, id_)}/statuses"
-        await self._access.ask(repository, "POST", path, body=body)
+        await self._say(repository, id_, why, {"state": "inactive"})
 
-    async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
-        return await changes(self._access.ask, repository, base, head)
+    async def _say(
+        self, repository: str, id_: str, description: str, body: Mapping[str, Any]
+    ) -> None:
+        path = f"/deployments/{numeric(self.name, id_)}/statuses"
+        body = {**body, "description": cut(description, self.longest_description)}
+        await self.access.of(repository).ask("POST", path, body=body)
 
-    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
-        return await authors(self._access, repository, base, head)
+    # ── branches, which can be moved back and sideways ──────────────────────
 
-    hides_accounts = False
+    async def move_branch(self, repository: str, branch: str, commit: str) -> None:
+        """See `MovesBranches`. It is always sent: what a branch reads as may be a little old."""
+        for put in (self._put_branch, self._make_branch, self._put_branch):
+            if await put(repository, branch, commit):
+                return
+        raise Unreachable(self.name, f"somebody else makes and deletes {branch} meanwhile")
 
-    async def number_of(self, repository: str, login: str) -> str | None:
-        return await number_of(self._access, repository, login)
+    async def _put_branch(self, repository: str, branch: str, commit: str) -> bool:
+        """Put a branch elsewhere; return False if it is not there."""
+        body = {"sha": commit, "force": True}
+        return await self._moved(repository, branch, commit, "PATCH", _ref(branch), body)
 
-    async def close(self) -> None:
-        await self._access.client.close()
+    async def _make_branch(self, repository: str, branch: str, commit: str) -> bool:
+        """Make a branch; return False if it is there already."""
+        body = {"ref": f"refs/heads/{branch}", "sha": commit}
+        return await self._moved(repository, branch, commit, "POST", "/git/refs", body)
 
+    async def _moved(
+        self,
+        repository: str,
+        branch: str,
+        commit: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+    ) -> bool:
+        try:
+            with remedied(self.moves):
+                ref = await self.access.of(repository).change(method, path, _Ref, body)
+        except NotFound:
+            await self.repository(repository)  # raises NotFound if that is what is missing
+            why = f"it has no {path} for us; {self.moves}"
+            raise Refused(self.name, why, status=404) from None
+        except Refused as error:
+            if error.status == 403:  # once it is granted, a new token has it
+                self.access.credential.forget(repository)
+            if _says(error, _NO_COMMIT):
+                raise NotFound(f"{self.name} has no commit {commit[:12]} in {repository}") from None
+            if not _says(error, _NO_REF, _IS_THERE):
+                raise
+            return False
+        check_moved(self.name, branch, ref.object.sha, commit)
+        return True
 
-class _Whole(Model):
-    id: int
-    full_name: str
-    html_url: str | None = None
-    clone_url: str | None = None
-    ssh_url: str | None = None
-    git_url: str | None = None
-
-
-class _Author(Model):
-    name: str | None = None
-    email: str | None = None
-
-
-class _Written(Model):
-    message: str = ""
-    author: _Author | None = None
-
-
-class _Parent(Model):
-    sha: str
-
-
-class _Commit(Model):
-    sha: str
-    html_url: str | None = None
-    commit: _Written
-    parents: list[_Parent] = Field(default_factory=list)
-
-
-class _User(Model):
-    login: str
-
-
-class _Comment(Model):
-    id: int
-    body: str | None = None
-    user: _User | None = None  # an account that was deleted
-
-
-class _Deployment(Model):
-    id: int
-    description: str | None = None
+    async def delete_branch(self, repository: str, branch: str) -> None:
+        try:
+            with remedied(self.moves):
+                await self.access.of(repository).ask("DELETE", _ref(branch))
+        except NotFound:
+            await self.repository(repository)
+        except Refused as error:
+            if not _says(error, _NO_REF):
+                raise
 
 
-_WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
-_COMMENTS = TypeAdapter(list[_Comment])
-_DEPLOYMENTS = TypeAdapter(list[_Deployment])
+def _ref(branch: str) -> str:
+    return f"/git/refs/{part(f'heads/{branch}')}"
+
+
+def _says(error: Refused, *words: str) -> bool:
+    return error.status == 422 and any(one in error.words.lower() for one in words)
+
+
+def github_api(
+    *,
+    token: SecretStr | None = None,
+    app_id: int | None = None,
+    private_key: SecretStr | None = None,
+    api_url: str = "https://api.github.com",
+    ca: str | None = None,
+    bounds: Bounds | None = None,
+) -> Github | None:
+    """Return GitHub's API, with a token or as an App; None if neither is set.
+
+    Raises:
+        Rejected: a setting is unusable.
+    """
+    credential = credential_of(token, app_id, private_key)
+    if credential is None:
+        return None
+    return Github(GithubAccess(credential, api_url=api_url, ca=ca, bounds=bounds))
+
+
+def credential_of(
+    token: SecretStr | None, app_id: int | None, private_key: SecretStr | None
+) -> Credential | None:
+    """Return the credential that is set; None if there is none; raise Rejected for a half one."""
+    if (app_id is None) != (private_key is None):
+        missing = "PRIVATE_KEY" if private_key is None else "APP_ID"
+        raise Rejected(f"a GitHub App needs both an id and a key: set BRIDGE_GITHUB_{missing}")
+    if app_id is None or private_key is None:
+        return None if token is None else TokenCredential(token)
+    if token is not None:
+        raise Rejected("a GitHub App and BRIDGE_GITHUB_TOKEN are both set: unset one of them")
+    return AppCredential(app_id, private_key)

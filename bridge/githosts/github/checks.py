@@ -6,23 +6,21 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from bridge.core.errors import NotFound
 from bridge.githosts.answers import Answer, read
 from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
 from bridge.githosts.github.access import (
-    APP,
     CHECK_EVENTS,
     CHECKS,
     EVENTS,
     MOVES_BRANCHES,
     PERMISSIONS,
-    SERVICE,
     GithubAccess,
-    named,
 )
-from bridge.githosts.github.service import Github, github_api
+from bridge.githosts.github.api import Github, github_api
+from bridge.githosts.tokens import accepted, ask_user
 from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
 
@@ -60,8 +58,7 @@ async def checks(checked: Checked) -> AsyncIterator[Finding]:
     if api is None:
         return
     try:
-        is_app = api.access.credential.app_token() is not None
-        async for finding in _of_app(checked, api) if is_app else _of_token(checked, api):
+        async for finding in (_of_app if api.access.is_app else _of_token)(checked, api):
             yield finding
     finally:
         await api.close()
@@ -71,11 +68,8 @@ async def checks(checked: Checked) -> AsyncIterator[Finding]:
 
 
 async def _of_token(checked: Checked, api: Github) -> AsyncIterator[Finding]:
-    about, ask = checked.name, api.access.asker("")
-    answer = await ask("GET", "/user")
-    login = read(_USER, "/user", answer, SERVICE, reads=True).login
-    yield Finding(Level.OK, "host.token", about, f"the token of {login} is accepted")
-    for finding in _told_by(answer, about):
+    about, answer = checked.name, await ask_user(api.access)
+    for finding in (*accepted(about, answer), *_told_by(answer, about)):
         yield finding
     sees = "give the token *Webhooks* read (a classic one: `read:repo_hook`)"
     may_write = partial(_may_write, about, api.access)
@@ -84,9 +78,8 @@ async def _of_token(checked: Checked, api: Github) -> AsyncIterator[Finding]:
 
 
 def _told_by(answer: Answer, about: str) -> Iterator[Finding]:
-    """Yield what the headers of an answer tell of the token, and of the clock."""
-    headers, now = answer.headers, time.time()
-    yield from clock_finding("host.clock", about, ahead_in(headers, now))
+    """Yield what the headers of an answer tell of the token."""
+    headers = answer.headers
     if (scopes := headers.get("x-oauth-scopes")) is not None:  # a classic token
         granted = [one.strip() for one in scopes.split(",")]
         if missing := lacking(granted, SCOPES):
@@ -96,7 +89,7 @@ def _told_by(answer: Answer, about: str) -> Iterator[Finding]:
     until = headers.get("github-authentication-token-expiration")
     if until is not None and (ends := _moment(until)) is not None:
         remedy = "make a new one in time, and set it as the token; a GitHub App's key does not end"
-        yield expiry_finding("host.token.expiry", about, "the token", ends, now, remedy)
+        yield expiry_finding("host.token.expiry", about, "the token", ends, time.time(), remedy)
 
 
 def _moment(text: str) -> float | None:
@@ -109,10 +102,7 @@ def _moment(text: str) -> float | None:
 
 
 async def _may_write(host: str, access: GithubAccess, name: str) -> Finding | None:
-    path = f"/repos/{named(name)}"
-    answer = await access.ask(name, "GET", "")
-    whole = read(_WHOLE, path, answer, SERVICE, reads=True)
-    if whole.permissions.get("push", True):
+    if (await access.of(name).get("", _Whole)).permissions.get("push", True):
         return None
     says = "the token may not write there: comments, statuses and deployments are refused"
     remedy = "give its account the role *Write* there, or use a GitHub App"
@@ -124,9 +114,8 @@ async def _may_write(host: str, access: GithubAccess, name: str) -> Finding | No
 
 async def _of_app(checked: Checked, api: Github) -> AsyncIterator[Finding]:
     about, access = checked.name, api.access
-    proof = access.credential.app_token() or ""
-    answer = await access.client.ask(proof, "GET", "/app", account=APP)
-    app = read(_APP, "/app", answer, SERVICE, reads=True)
+    answer = await access.as_app("/app").ask("GET")
+    app = read(_App, answer, access.client.service)
     yield Finding(Level.OK, "host.token", about, f"the key of the App {app.slug} is accepted")
     ahead = ahead_in(answer.headers, time.time())
     for finding in clock_finding("host.clock", about, ahead, refused_at=PROOF_SECONDS):
@@ -163,15 +152,13 @@ async def _installed(
     Args:
         known: permissions that the App itself lacks.
     """
-    about, path = f"{checked.name} {name}", f"/repos/{named(name)}/installation"
-    proof = access.credential.app_token() or ""
+    about, path = f"{checked.name} {name}", f"{access.place(name)}/installation"
     try:
-        answer = await access.client.ask(proof, "GET", path, account=APP)
+        found = await access.as_app(path).get("", _Installation)
     except NotFound:
         says = "the App is not installed for it: nothing is shown there, and no push is sent"
         remedy = "install the App there, or add the repository to its installation"
         return Finding(Level.ERROR, "host.installation", about, says, remedy)
-    found = read(_INSTALLATION, path, answer, SERVICE, reads=True)
     if found.suspended_at is not None:
         says, remedy = "the App's installation is suspended", "lift that at GitHub"
         return Finding(Level.ERROR, "host.installation", about, says, remedy)
@@ -200,10 +187,6 @@ def _short(granted: Mapping[str, str], needed: Mapping[str, str] = PERMISSIONS) 
     ]
 
 
-class _User(Model):
-    login: str
-
-
 class _App(Model):
     slug: str
     permissions: dict[str, str] = Field(default_factory=dict)
@@ -217,7 +200,3 @@ class _Installation(Model):
 
 class _Whole(Model):
     permissions: dict[str, bool] = Field(default_factory=dict)
-
-
-_USER, _APP, _WHOLE = TypeAdapter(_User), TypeAdapter(_App), TypeAdapter(_Whole)
-_INSTALLATION = TypeAdapter(_Installation)

@@ -3,120 +3,19 @@
 https://docs.github.com/en/rest/checks/runs, https://docs.github.com/en/rest/commits/statuses
 """
 
+from abc import ABC
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from bridge.core.checks import Check, Required
-from bridge.githosts.access import KnownPages
-from bridge.githosts.answers import read
-from bridge.githosts.ci import all_there, both, if_seen, is_ours, newest
-from bridge.githosts.github.access import SERVICE, GithubAccess
-from bridge.githosts.github.webhooks import CheckRun, CommitStatus
+from bridge.githosts.access import Access
+from bridge.githosts.api import Api, if_seen
+from bridge.githosts.ci import all_there, both, is_ours, newest
+from bridge.githosts.github.webhooks import CheckRun, SetStatus
 from bridge.githosts.http import part
 from bridge.githosts.webhook import Model
-
-
-class GithubReadsChecks:
-    """Checks of commits; a `ReadsChecks`."""
-
-    def __init__(self, access: GithubAccess) -> None:
-        self._access = access
-        self._known = KnownPages(access)
-        self._apps: dict[str, int] = {}
-
-    async def checks(self, repository: str, commit: str) -> list[Check]:
-        """Return the newest run of each check, and the newest status of each context.
-
-        A check suite without runs is none: GitHub makes one for each App that is installed.
-        """
-        runs, statuses = await both(
-            self._runs(repository, commit), self._statuses(repository, commit)
-        )
-        found = [(one.id, one.meaning()) for one in runs]
-        theirs = [one for one in statuses if not is_ours(one.context)]
-        return newest([*found, *((one.id, one.meaning()) for one in theirs)])
-
-    async def required_checks(self, repository: str, branch: str) -> tuple[Required, ...] | None:
-        """Return what the branch's protection and the rulesets require; None if neither is seen."""
-        seen = await both(
-            if_seen(self._protected(repository, branch)),
-            if_seen(self._ruled(repository, branch)),
-        )
-        if all(one is None for one in seen):
-            return None
-        found = [one for some in seen for one in some or () if not is_ours(one.name)]
-        # One of a certain app is required of nobody else: a list of names repeats those.
-        apart = {one.name for one in found if one.app_id is not None}
-        wanted = [one for one in found if one.app_id is not None or one.name not in apart]
-        return tuple(dict.fromkeys(wanted))
-
-    async def with_apps(
-        self, repository: str, commit: str, checks: Sequence[Check], names: Collection[str]
-    ) -> list[Check]:
-        """See `TellsApps`: the list of all statuses that were set tells by whom."""
-        newest: dict[str, CommitStatus] = {}
-        path = f"/commits/{part(commit)}/statuses"
-        async for page in self._known.pages(repository, path, _STATUSES):
-            for one in page:
-                if one.context in names and newest.setdefault(one.context, one).id < one.id:
-                    newest[one.context] = one
-        found = {
-            name: replace(one.meaning(), app_id=await self._app_id(repository, one.slug))
-            for name, one in newest.items()
-        }
-        return [one if one.app else found.get(one.name, one) for one in checks]
-
-    async def _app_id(self, repository: str, slug: str | None) -> int | None:
-        """Return an App's number; None for none."""
-        if slug is None:
-            return None
-        if slug not in self._apps:
-            path = f"/apps/{part(slug)}"
-            answer = await if_seen(self._access.asker(repository)("GET", path))
-            if answer is None:
-                return None
-            self._apps[slug] = read(_APP, path, answer, SERVICE, reads=True).id
-        return self._apps[slug]
-
-    async def _runs(self, repository: str, commit: str) -> list[CheckRun]:
-        path, told = f"/commits/{part(commit)}/check-runs", 0
-        found: dict[int, CheckRun] = {}
-        query = {"filter": "latest"}
-        async for page in self._known.pages(repository, path, _RUNS, query=query):
-            found |= {one.id: one for one in page.check_runs}
-            told = page.total_count
-        all_there(SERVICE, "check runs", len(found), told)
-        return list(found.values())
-
-    async def _statuses(self, repository: str, commit: str) -> list[CommitStatus]:
-        path, told = f"/commits/{part(commit)}/status", 0
-        found: dict[int, CommitStatus] = {}
-        async for page in self._known.pages(repository, path, _COMBINED):
-            found |= {one.id: one for one in page.statuses}
-            told = page.total_count
-        all_there(SERVICE, "commit statuses", len(found), told)
-        return list(found.values())
-
-    async def _protected(self, repository: str, branch: str) -> list[Required] | None:
-        """Return what the branch's own protection requires; None: there is one that is not seen."""
-        path = f"/branches/{part(branch)}"
-        answer = await self._access.ask(repository, "GET", path)
-        found = read(_BRANCH, path, answer, SERVICE, reads=True)
-        if found.protection is None:
-            return None if found.protected else []
-        required = found.protection.required_status_checks
-        if required is None or required.enforcement_level == "off":
-            return []
-        return [*map(Required, required.contexts), *(one.meaning for one in required.checks)]
-
-    async def _ruled(self, repository: str, branch: str) -> list[Required]:
-        """Return what rulesets require of the branch."""
-        path, found = f"/rules/branches/{part(branch)}", list[Required]()
-        async for rules in self._known.pages(repository, path, _RULES):
-            found += [one for rule in rules for one in rule.required]
-        return found
 
 
 class _Runs(Model):
@@ -126,7 +25,7 @@ class _Runs(Model):
 
 class _Combined(Model):
     total_count: int
-    statuses: list[CommitStatus]
+    statuses: list[SetStatus]
 
 
 class _Context(Model):
@@ -173,6 +72,99 @@ class _App(Model):
     id: int
 
 
-_RUNS, _COMBINED = TypeAdapter(_Runs), TypeAdapter(_Combined)
-_STATUSES, _APP = TypeAdapter(list[CommitStatus]), TypeAdapter(_App)
-_BRANCH, _RULES = TypeAdapter(_Branch), TypeAdapter(list[_Rule])
+class GithubReadsChecks(Api, ABC):
+    """Checks of commits; a `ReadsChecks` that `TellsApps`."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(access)
+        self._apps: dict[str, int] = {}
+
+    async def checks(self, repository: str, commit: str) -> list[Check]:
+        """Return the newest run of each check, and the newest status of each context.
+
+        A check suite without runs is none: GitHub makes one for each App that is installed.
+        """
+        runs, statuses = await both(
+            self._runs(repository, commit), self._statuses(repository, commit)
+        )
+        seen = [(run.id, run.meaning()) for run in runs]
+        theirs = [status for status in statuses if not is_ours(status.context)]
+        seen += [(status.id, status.meaning()) for status in theirs]
+        return newest(seen)
+
+    async def required_checks(self, repository: str, branch: str) -> tuple[Required, ...] | None:
+        """Return what the branch's protection and the rulesets require; None if neither is seen."""
+        seen = await both(
+            if_seen(self._protected(repository, branch)),
+            if_seen(self._ruled(repository, branch)),
+        )
+        if all(one is None for one in seen):
+            return None
+        required = [one for some in seen for one in some or () if not is_ours(one.name)]
+        # One of a certain app is required of nobody else: a list of names repeats those.
+        apart = {one.name for one in required if one.app_id is not None}
+        wanted = [one for one in required if one.app_id is not None or one.name not in apart]
+        return tuple(dict.fromkeys(wanted))
+
+    async def with_apps(
+        self, repository: str, commit: str, checks: Sequence[Check], names: Collection[str]
+    ) -> list[Check]:
+        """See `TellsApps`: the list of all statuses that were set tells by whom."""
+        latest: dict[str, SetStatus] = {}
+        place, path = self.access.of(repository), f"/commits/{part(commit)}/statuses"
+        async for page in place.known_pages(path, list[SetStatus]):
+            for status in page:
+                name = status.context
+                if name in names and latest.setdefault(name, status).id < status.id:
+                    latest[name] = status
+        by_name = {
+            name: replace(status.meaning(), app_id=await self._app_id(repository, status.slug))
+            for name, status in latest.items()
+        }
+        return [check if check.app else by_name.get(check.name, check) for check in checks]
+
+    async def _app_id(self, repository: str, slug: str | None) -> int | None:
+        """Return an App's number; None for none."""
+        if slug is None:
+            return None
+        if slug not in self._apps:
+            app = await if_seen(self.access.at("/apps", repository).get(f"/{part(slug)}", _App))
+            if app is None:
+                return None
+            self._apps[slug] = app.id
+        return self._apps[slug]
+
+    async def _runs(self, repository: str, commit: str) -> list[CheckRun]:
+        place, path = self.access.of(repository), f"/commits/{part(commit)}/check-runs"
+        runs, total = dict[int, CheckRun](), 0
+        async for page in place.known_pages(path, _Runs, {"filter": "latest"}):
+            runs |= {run.id: run for run in page.check_runs}
+            total = page.total_count
+        all_there(self.name, "check runs", len(runs), total)
+        return list(runs.values())
+
+    async def _statuses(self, repository: str, commit: str) -> list[SetStatus]:
+        place, path = self.access.of(repository), f"/commits/{part(commit)}/status"
+        statuses, total = dict[int, SetStatus](), 0
+        async for page in place.known_pages(path, _Combined):
+            statuses |= {status.id: status for status in page.statuses}
+            total = page.total_count
+        all_there(self.name, "commit statuses", len(statuses), total)
+        return list(statuses.values())
+
+    async def _protected(self, repository: str, branch: str) -> list[Required] | None:
+        """Return what the branch's own protection requires; None: there is one that is not seen."""
+        seen = await self.access.of(repository).get(f"{self.branches}/{part(branch)}", _Branch)
+        if seen.protection is None:
+            return None if seen.protected else []
+        required = seen.protection.required_status_checks
+        if required is None or required.enforcement_level == "off":
+            return []
+        return [*map(Required, required.contexts), *(one.meaning for one in required.checks)]
+
+    async def _ruled(self, repository: str, branch: str) -> list[Required]:
+        """Return what rulesets require of the branch."""
+        pages = self.access.of(repository).known_pages(
+            f"/rules/branches/{part(branch)}", list[_Rule]
+        )
+        return [one async for rules in pages for rule in rules for one in rule.required]

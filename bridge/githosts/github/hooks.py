@@ -1,156 +1,36 @@
-"""Make and change webhooks of repositories and organisations, and the App's own.
+"""GitHub's webhooks, of repositories, organisations and the App, and what they have sent.
 
+GitHub keeps deliveries for three days and never retries one by itself.
 https://docs.github.com/en/rest/repos/webhooks
 """
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from abc import ABC
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import AwareDatetime, Field
 
-from bridge.core.errors import NotFound, Refused, Rejected
+from bridge.core.errors import Rejected
 from bridge.core.hooks import HostHook, Scope, ScopeKind
-from bridge.githosts.answers import Answer, read
-from bridge.githosts.github.access import EVENTS, SERVICE, GithubAccess, named
-from bridge.githosts.http import Ask, numeric, part
+from bridge.githosts.access import Resource
+from bridge.githosts.api import Api, if_seen
+from bridge.githosts.github.access import EVENTS, GithubAccess
+from bridge.githosts.http import part
+from bridge.githosts.repos_api import Config, RepoHook, named
 from bridge.githosts.webhook import Model
+from bridge.ports.githosts import Hook, Payload, Sending
 
-_APP_HOOK = "app"
+APP_HOOK = "app"
+"""The place and the id of a GitHub App's only webhook."""
+
+_APP_CONFIG = "/app/hook/config"
+
 _AN_APP_CAN_NOT = (
     "github: our credential is a GitHub App, whose own webhook reports every repository where it is"
     " installed: install the App there, or use --app"
 )
-
-
-class GithubMakesHooks:
-    """Webhooks of the bridge's own; a `ManagesHooks`."""
-
-    def __init__(self, access: GithubAccess) -> None:
-        self._access = access
-
-    async def hook_scope(self, kind: ScopeKind, name: str) -> Scope:
-        if kind is ScopeKind.APP:
-            if not self._is_app:
-                raise Rejected("github: no App is set, so there is no webhook of one")
-            app = read(
-                _APP, "/app", await self._access.as_the_app("GET", "/app"), SERVICE, reads=True
-            )
-            return Scope(kind, "", str(app.id))
-        if kind is ScopeKind.OWNER:
-            if self._is_app:
-                raise Rejected(_AN_APP_CAN_NOT)
-            path = f"/orgs/{part(name)}"
-            org = read(_ORG, path, await self._of_org(name)("GET", path), SERVICE, reads=True)
-            return Scope(kind, org.login, str(org.id))
-        found = read(_REPOSITORY, "", await self._access.ask(name, "GET", ""), SERVICE, reads=True)
-        return Scope(kind, found.full_name, str(found.id))
-
-    async def scopes_over(self, repository: str) -> list[Scope]:
-        own = await self.hook_scope(ScopeKind.REPOSITORY, repository)
-        if self._is_app:
-            return [own, await self.hook_scope(ScopeKind.APP, "")]
-        return [own, Scope(ScopeKind.OWNER, own.name.partition("/")[0])]
-
-    async def hooks_at(self, scope: Scope) -> list[HostHook] | None:
-        try:
-            if scope.kind is ScopeKind.APP:
-                answer = await self._access.as_the_app("GET", "/app/hook/config")
-                return _app_hook(scope, answer)
-            path, found = f"{_place(scope)}/hooks", list[HostHook]()
-            async for answer in self._access.client.pages(self._ask_at(scope), path):
-                hooks = read(_HOOKS, path, answer, SERVICE, reads=True)
-                found += [one.meaning(scope) for one in hooks]
-        except NotFound:
-            return None
-        except Refused as error:
-            if error.status != 403:
-                raise
-            return None
-        return found
-
-    async def create_hook(self, scope: Scope, url: str, secret: str) -> HostHook:
-        if scope.kind is ScopeKind.APP:
-            raise Rejected("github: an App has one webhook, which is made with it")
-        if self._is_app:
-            raise Rejected(_AN_APP_CAN_NOT)
-        path = f"{_place(scope)}/hooks"
-        body = {"name": "web", "active": True, "events": [*EVENTS], "config": _config(url, secret)}
-        answer = await self._ask_at(scope)("POST", path, body=body)
-        return read(_HOOK, path, answer, SERVICE, reads=False).meaning(scope)
-
-    async def change_hook(self, hook: HostHook, url: str, secret: str) -> HostHook:
-        if hook.scope.kind is ScopeKind.APP:
-            path = "/app/hook/config"
-            answer = await self._access.as_the_app("PATCH", path, body=_config(url, secret))
-            return _app_hook(hook.scope, answer)[0]
-        path = _path(hook)
-        body = {"active": True, "add_events": list(hook.missing), "config": _config(url, secret)}
-        if hook.scope.kind is ScopeKind.OWNER:  # it takes only the whole list
-            del body["add_events"]
-            body["events"] = [*EVENTS]
-        answer = await self._ask_at(hook.scope)("PATCH", path, body=body)
-        return read(_HOOK, path, answer, SERVICE, reads=False).meaning(hook.scope)
-
-    async def test_hook(self, hook: HostHook) -> bool:
-        if hook.scope.kind is ScopeKind.APP:
-            return False  # GitHub sends it no ping on request
-        await self._ask_at(hook.scope)("POST", f"{_path(hook)}/pings")
-        return True
-
-    async def delete_hook(self, hook: HostHook) -> None:
-        if hook.scope.kind is ScopeKind.APP:
-            raise Rejected("github: the webhook of an App goes with the App; delete that at GitHub")
-        try:
-            await self._ask_at(hook.scope)("DELETE", _path(hook))
-        except NotFound:
-            return
-
-    @property
-    def _is_app(self) -> bool:
-        return self._access.credential.app_token() is not None
-
-    def _ask_at(self, scope: Scope) -> Ask:
-        if scope.kind is ScopeKind.OWNER:
-            return self._of_org(scope.name)
-        return self._access.asker(scope.name)
-
-    def _of_org(self, name: str) -> Ask:
-        return self._access.asker(f"{part(name)}/{part(name)}")  # a token serves all
-
-
-def _place(scope: Scope) -> str:
-    if scope.kind is ScopeKind.OWNER:
-        return f"/orgs/{part(scope.name)}"
-    return f"/repos/{named(scope.name)}"
-
-
-def _path(hook: HostHook) -> str:
-    return f"{_place(hook.scope)}/hooks/{numeric(SERVICE, hook.id)}"
-
-
-def _config(url: str, secret: str) -> Mapping[str, str]:
-    return {"url": url, "content_type": "json", "insecure_ssl": "0", "secret": secret}
-
-
-def _app_hook(scope: Scope, answer: Answer) -> list[HostHook]:
-    config = read(_CONFIG, "/app/hook/config", answer, SERVICE, reads=True)
-    return [config.meaning(scope, _APP_HOOK)] if config.url else []
-
-
-class _Config(Model):
-    url: str | None = None
-    content_type: str | None = None
-    insecure_ssl: str | float | int | None = None
-
-    def meaning(self, scope: Scope, id_: str, **others: Any) -> HostHook:
-        return HostHook(
-            scope,
-            id_,
-            self.url or "",
-            as_json=self.content_type == "json",
-            checks_tls=str(self.insecure_ssl or "0") == "0",
-            **others,
-        )
 
 
 class _Response(Model):
@@ -159,18 +39,20 @@ class _Response(Model):
     message: str | None = None
 
 
-class _Hook(Model):
-    id: int
-    active: bool = True
-    events: list[str] = Field(default_factory=list)
-    config: _Config
+class GithubHook(RepoHook):
+    """A webhook; GitHub shows its secret as asterisks, and omits an empty one."""
+
+    needed = EVENTS
+    title = "GitHub"
+    usually = "form"
+
     last_response: _Response | None = None
 
-    def meaning(self, scope: Scope) -> HostHook:
-        missing = tuple(one for one in EVENTS if one not in self.events and "*" not in self.events)
-        return self.config.meaning(
-            scope, str(self.id), active=self.active, missing=missing, trouble=self._trouble()
-        )
+    def meaning(self, place: str) -> Hook:
+        return replace(super().meaning(place), signed=bool(self.config.secret))
+
+    def managed(self, scope: Scope) -> HostHook:
+        return replace(super().managed(scope), trouble=self._trouble())
 
     def _trouble(self) -> str | None:
         last = self.last_response
@@ -180,19 +62,164 @@ class _Hook(Model):
         return f"its last delivery failed ({last.code or last.status}){words}"
 
 
+def _app_hook(config: Config) -> Hook:
+    form = config.content_type or GithubHook.usually
+    return Hook(
+        APP_HOOK,
+        APP_HOOK,
+        config.url,
+        content_type=form,
+        verifies_tls=config.checks_tls,
+        signed=bool(config.secret),
+    )
+
+
+def _managed_app_hook(scope: Scope, config: Config) -> HostHook:
+    as_json = config.content_type == "json"
+    url, checks_tls = config.url or "", config.checks_tls
+    return HostHook(scope, APP_HOOK, url, as_json=as_json, checks_tls=checks_tls)
+
+
+class _Sending(Model):
+    id: int
+    guid: str
+    event: str
+    delivered_at: Annotated[AwareDatetime, Field(strict=False)]
+    status: str
+    status_code: int
+
+    def meaning(self) -> Sending:
+        return Sending(
+            id=str(self.id),
+            delivery=self.guid,
+            event=self.event,
+            at=self.delivered_at.timestamp(),
+            answered=200 <= self.status_code < 300,
+            words=f"{self.status} ({self.status_code})" if self.status_code else self.status,
+        )
+
+
+class _Request(Model):
+    headers: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = None
+
+
+class _Sent(Model):
+    request: _Request
+
+
 class _App(Model):
     id: int
 
 
-class _Org(Model):
-    id: int
-    login: str
+class GithubHooks(Api, ABC):
+    """GitHub's webhooks; a `ManagesHooks` that `Redelivers`."""
+
+    access: GithubAccess
+    hook_form = GithubHook
+    new_hook: ClassVar[Mapping[str, str]] = {"name": "web"}
+
+    # ── those that there are, and what they have sent ───────────────────────
+
+    async def hooks_by_place(self, repository: str) -> dict[str, list[Hook] | None]:
+        hooks: dict[str, list[Hook] | None] = {}
+        if self.access.is_app:
+            config = await self.access.as_app(_APP_CONFIG).get("", Config)
+            hooks[APP_HOOK] = [_app_hook(config)] if config.url else []
+            places = [f"repos/{named(self.name, repository)}"]
+        else:  # an installation token covers only its installation
+            owner = named(self.name, repository).partition("/")[0]
+            places = [f"orgs/{owner}", f"repos/{repository}"]
+        for place in places:
+            asked = self.access.at(f"/{place}", repository).entries("/hooks", GithubHook)
+            seen = await if_seen(asked)
+            hooks[place] = None if seen is None else [hook.meaning(place) for hook in seen]
+        return hooks
+
+    async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
+        async for page in self._deliveries(hook).pages("", list[_Sending]):
+            for sending in page:
+                if sending.delivered_at.timestamp() < since:
+                    return
+                yield sending.meaning()
+
+    async def payload(self, hook: Hook, id_: str) -> Payload | None:
+        sent = (await self._deliveries(hook).get(f"/{part(id_)}", _Sent)).request
+        if sent.headers is None or sent.payload is None:
+            return None
+        headers = {name.lower(): str(value) for name, value in sent.headers.items()}
+        # The API returns it as JSON, even if it was sent as a form.
+        headers["content-type"] = "application/json"
+        return Payload(headers, json.dumps(sent.payload).encode())
+
+    async def redeliver(self, hook: Hook, id_: str) -> None:
+        await self._deliveries(hook).ask("POST", f"/{part(id_)}/attempts")
+
+    def _deliveries(self, hook: Hook) -> Resource:
+        if hook.place == APP_HOOK:
+            return self.access.as_app("/app/hook/deliveries")
+        path = f"/{hook.place}/hooks/{part(hook.id)}/deliveries"
+        return self.access.at(path, hook.place.removeprefix("repos/"))
+
+    # ── those of the bridge's own ───────────────────────────────────────────
+
+    async def hook_scope(self, kind: ScopeKind, name: str) -> Scope:
+        if kind is ScopeKind.APP:
+            if not self.access.is_app:
+                raise Rejected("github: no App is set, so there is no webhook of one")
+            return Scope(kind, "", str((await self.access.as_app("/app").get("", _App)).id))
+        if kind is ScopeKind.OWNER and self.access.is_app:
+            raise Rejected(_AN_APP_CAN_NOT)
+        return await super().hook_scope(kind, name)
+
+    async def scopes_over(self, repository: str) -> list[Scope]:
+        own, *owners = await super().scopes_over(repository)
+        if self.access.is_app:
+            return [own, await self.hook_scope(ScopeKind.APP, "")]
+        return [own, *owners]
+
+    async def hooks_at(self, scope: Scope) -> list[HostHook] | None:
+        if scope.kind is not ScopeKind.APP:
+            return await super().hooks_at(scope)
+        config = await if_seen(self.access.as_app(_APP_CONFIG).get("", Config))
+        if config is None:
+            return None
+        return [_managed_app_hook(scope, config)] if config.url else []
+
+    async def create_hook(self, scope: Scope, url: str, secret: str) -> HostHook:
+        if scope.kind is ScopeKind.APP:
+            raise Rejected("github: an App has one webhook, which is made with it")
+        if self.access.is_app:
+            raise Rejected(_AN_APP_CAN_NOT)
+        return await super().create_hook(scope, url, secret)
+
+    async def change_hook(self, hook: HostHook, url: str, secret: str) -> HostHook:
+        if hook.scope.kind is ScopeKind.OWNER:  # it takes only the whole list of events
+            return await super().change_hook(hook, url, secret)
+        if hook.scope.kind is ScopeKind.REPOSITORY:
+            added = {"add_events": list(hook.missing), "config": _config(url, secret)}
+            return await self._change_hook(hook, {"active": True, **added})
+        place, body = self.access.as_app(_APP_CONFIG), _config(url, secret)
+        return _managed_app_hook(hook.scope, await place.change("PATCH", "", Config, body))
+
+    async def test_hook(self, hook: HostHook) -> bool:
+        if hook.scope.kind is ScopeKind.APP:
+            return False  # GitHub sends it no ping on request
+        await self._scope(hook.scope).ask("POST", f"{self._path(hook)}/pings")
+        return True
+
+    async def delete_hook(self, hook: HostHook) -> None:
+        if hook.scope.kind is ScopeKind.APP:
+            raise Rejected("github: the webhook of an App goes with the App; delete that at GitHub")
+        await super().delete_hook(hook)
+
+    def _hook(self, url: str, secret: str) -> Mapping[str, Any]:
+        return {"active": True, "events": [*EVENTS], "config": _config(url, secret)}
+
+    def _owner(self, name: str) -> Resource:
+        path = part(name)
+        return self.access.at(f"/orgs/{path}", f"{path}/{path}")  # a token serves all
 
 
-class _Repository(Model):
-    id: int
-    full_name: str
-
-
-_APP, _ORG, _REPOSITORY = TypeAdapter(_App), TypeAdapter(_Org), TypeAdapter(_Repository)
-_CONFIG, _HOOK, _HOOKS = TypeAdapter(_Config), TypeAdapter(_Hook), TypeAdapter(list[_Hook])
+def _config(url: str, secret: str) -> Mapping[str, str]:
+    return {"url": url, "content_type": "json", "insecure_ssl": "0", "secret": secret}

@@ -65,26 +65,10 @@ def _settings() -> "type[Github]":
     return Github
 
 
-def _webhooks(settings: "Github") -> GitHost:
+def _signed_with(*secrets: str) -> GitHost:
     from bridge.githosts.github.webhooks import GitHub
 
-    return GitHub([one.get_secret_value() for one in settings.webhook_secrets])
-
-
-def _reader() -> GitHost:
-    from bridge.githosts.github.webhooks import GitHub
-
-    return GitHub([token_hex(32)])
-
-
-def _verifier(secret: str, _signs: bool | None) -> GitHost:
-    from bridge.githosts.github.webhooks import GitHub
-
-    return GitHub([secret])
-
-
-def _hint_in(headers: Mapping[str, str]) -> str:
-    return headers.get("X-GitHub-Hook-ID", "")
+    return GitHub(secrets)
 
 
 def _hint_of(_secret: str, hook: str | None) -> str:
@@ -94,7 +78,7 @@ def _hint_of(_secret: str, hook: str | None) -> str:
 def _api(_name: str, settings: "Github") -> HostApi | None:
     if settings.token is None and settings.app_id is None and settings.private_key is None:
         return None  # before the slow import
-    from bridge.githosts.github.service import github_api
+    from bridge.githosts.github.api import github_api
 
     return github_api(
         token=settings.token,
@@ -103,11 +87,6 @@ def _api(_name: str, settings: "Github") -> HostApi | None:
         api_url=settings.api_url,
         ca=settings.ca,
     )
-
-
-def _own_limits(settings: "Github") -> bool:
-    """Return whether we authenticate as an App, whose installations each have their own limits."""
-    return settings.app_id is not None
 
 
 def _web_url(settings: "Github") -> str:
@@ -161,17 +140,17 @@ GITHUB = Provider(
     secrets=(WebhookSecrets("webhook_secrets"),),
     token_begins=("ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_"),
     webhook_note="as application/json",
-    webhooks=_webhooks,
-    reader=_reader,
-    verifier=_verifier,
-    hint_in=_hint_in,
+    webhooks=lambda given: _signed_with(*(one.get_secret_value() for one in given.webhook_secrets)),
+    reader=lambda: _signed_with(token_hex(32)),
+    verifier=lambda secret, _signs: _signed_with(secret),
+    hint_in=lambda headers: headers.get("X-GitHub-Hook-ID", ""),
     hint_of=_hint_of,
     events=_EVENTS,
     likeness=_likeness,
     event_of=_event_of,
     api=_api,
     limits=(Limit(1, 1.0), Limit(80, 60.0), Limit(490, 3600.0)),  # its own is 500 an hour
-    own_limits=_own_limits,
+    own_limits=lambda given: given.app_id is not None,  # each installation has its own
     web_url=_web_url,
     homes=_homes,
     manifest=AppManifest(

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from bridge.connecting.clients import http_client
 from bridge.core.errors import Refused, Rejected, Unreachable
 from bridge.core.errors.connection import why_not_connected
-from bridge.githosts.answers import read
-from bridge.githosts.github.access import APP, SERVICE, GithubAccess, github_manifest
+from bridge.githosts.github.access import SERVICE, GithubAccess, github_manifest
+from bridge.githosts.tokens import has_token
 from bridge.githosts.webhook import Model
 from bridge.ports.setup import Registration, Setup, SetupField
 
@@ -54,11 +54,6 @@ class _Refusal(Model):
     message: str
 
 
-_REFUSAL = TypeAdapter(_Refusal)
-_REGISTERED = TypeAdapter(_Registered)
-_INSTALLED = TypeAdapter(list[_Installed])
-
-
 def _manifest(public_url: str, name: str) -> Mapping[str, Any]:
     return github_manifest(public_url, name) | {
         "redirect_url": f"{public_url}/setup/github",
@@ -86,7 +81,10 @@ async def _redeem(settings: "Github", code: str) -> Mapping[str, str]:
         )
     if status != 201:
         raise Refused(SERVICE, f"it answers {status} to the registration's code")
-    found = _read(body)
+    try:
+        found = _Registered.model_validate_json(body)
+    except ValidationError:
+        raise Refused(SERVICE, "its answer has no App's id and key") from None
     secret = {"webhook_secrets": found.webhook_secret} if found.webhook_secret else {}
     signs_in: Mapping[str, str] = {}
     if found.client_id and found.client_secret:
@@ -115,13 +113,6 @@ async def _ask(settings: "Github", method: str, path: str) -> tuple[int, bytes]:
     return answer.status_code, body
 
 
-def _read(body: bytes) -> _Registered:
-    try:
-        return _REGISTERED.validate_json(body)
-    except ValidationError:
-        raise Refused(SERVICE, "its answer has no App's id and key") from None
-
-
 async def _then(settings: "Github") -> str:
     """Return the page that installs the App."""
     from bridge.githosts.github.settings import web_url_of
@@ -137,7 +128,7 @@ async def _is_there(settings: "Github") -> Sequence[str]:
     """Return that a server is GitHub's: it refuses, as GitHub does, who has no credential."""
     status, body = await _ask(settings, "GET", "/app")
     try:
-        refused = status == 401 and bool(_REFUSAL.validate_json(body).message)
+        refused = status == 401 and bool(_Refusal.model_validate_json(body).message)
     except ValidationError:
         refused = False
     if not refused:
@@ -150,11 +141,10 @@ async def _tries(_name: str, settings: "Github") -> Sequence[str]:
         return await _is_there(settings)
     async with _access(settings) as access:
         login = await access.credential.login(access.client)
-        if (proof := access.credential.app_token()) is None:
+        if not access.is_app:
             return (f"GitHub answers and accepts the token of {login}",)
-        path = "/app/installations"
-        answer = await access.client.ask(proof, "GET", path, account=APP)
-        owners = [one.account.login for one in read(_INSTALLED, path, answer, SERVICE, reads=True)]
+        installed = await access.as_app("/app/installations").get("", list[_Installed])
+        owners = [one.account.login for one in installed]
     app = login.removesuffix("[bot]")
     if not owners:
         return (f"the App {app} is registered, but not installed yet: install it",)
@@ -163,7 +153,7 @@ async def _tries(_name: str, settings: "Github") -> Sequence[str]:
 
 @asynccontextmanager
 async def _access(settings: "Github") -> "AsyncIterator[GithubAccess]":
-    from bridge.githosts.github.service import credential_of
+    from bridge.githosts.github.api import credential_of
 
     credential = credential_of(settings.token, settings.app_id, settings.private_key)
     if credential is None:
@@ -173,10 +163,6 @@ async def _access(settings: "Github") -> "AsyncIterator[GithubAccess]":
         yield access
     finally:
         await access.client.close()
-
-
-def _has_token(settings: "Github") -> bool:
-    return settings.token is not None
 
 
 SETUP = Setup(
@@ -201,7 +187,7 @@ SETUP = Setup(
         ),
     ),
     tries=_tries,
-    makes_webhooks=_has_token,
+    makes_webhooks=has_token,
     register=Registration(
         button="Register a GitHub App",
         then_button="Choose its repositories",

@@ -50,10 +50,6 @@ class _Refusal(Model):
     message: str
 
 
-_USER, _EMAILS = TypeAdapter(_User), TypeAdapter(list[_Email])
-_MEMBERSHIP, _REFUSAL = TypeAdapter(_Membership), TypeAdapter(_Refusal)
-
-
 class GithubSignIn:
     """A `SignsIn` by GitHub's OAuth."""
 
@@ -75,7 +71,7 @@ class GithubSignIn:
         endpoint = f"{self._web}/login/oauth/access_token"
         found = await tokens(self._asks, endpoint, self._client, challenge, returned)
         token = str(found["access_token"])
-        user = _read(_USER, await self._asks.get(f"{self._api}/user", token=token))
+        user = _read(_User, await self._asks.get(f"{self._api}/user", token=token))
         groups = {one async for one in self._groups_of(user.login, token)}
         return Person(
             f"github:{user.login.lower()}",
@@ -88,7 +84,7 @@ class GithubSignIn:
     async def check(self) -> None:
         reply = await self._asks.get(f"{self._api}/app")
         try:
-            refused = reply.status == 401 and bool(_REFUSAL.validate_python(reply.body).message)
+            refused = reply.status == 401 and bool(_Refusal.model_validate(reply.body).message)
         except ValidationError:
             refused = False
         if not refused:
@@ -103,7 +99,7 @@ class GithubSignIn:
                 " count: give the App the account permission *Email addresses*: read"
             )
             return None
-        emails = _read(_EMAILS, reply)
+        emails = _read(list[_Email], reply)
         return next((one.email for one in emails if one.primary and one.verified), None)
 
     async def _groups_of(self, login: str, token: str) -> AsyncIterator[str]:
@@ -123,13 +119,13 @@ class GithubSignIn:
                     " the organisation approve the OAuth app",
                     group,
                 )
-            elif reply.status != 404 and _read(_MEMBERSHIP, reply).state == "active":
+            elif reply.status != 404 and _read(_Membership, reply).state == "active":
                 yield group
 
 
-def _read(form: TypeAdapter[F], reply: Reply) -> F:
+def _read(form: type[F], reply: Reply) -> F:
     try:
-        return form.validate_python(reply.body if reply.status == 200 else None)
+        return TypeAdapter(form).validate_python(reply.body if reply.status == 200 else None)
     except ValidationError:
         raise Refused(TITLE, f"it answers {reply.status}, without what was asked for") from None
 

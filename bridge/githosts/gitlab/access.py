@@ -12,12 +12,12 @@ from typing import Any
 import requests
 from gitlab import Gitlab
 from gitlab.exceptions import GitlabAuthenticationError, GitlabHttpError
-from pydantic import SecretStr, TypeAdapter
+from pydantic import SecretStr
 
 from bridge.connecting import AGENT
 from bridge.core.errors import Unanswered, Unreachable
 from bridge.githosts.access import Access
-from bridge.githosts.answers import Answer, Request, loaded, read
+from bridge.githosts.answers import Answer, Request, loaded
 from bridge.githosts.http import Ask, Client, checked_base, checked_token, part
 from bridge.githosts.pool import Bounds, OwnHostSession
 from bridge.githosts.webhook import Model
@@ -110,8 +110,7 @@ class GitlabAccess(Access):
     async def me(self) -> int:
         """Return the id of our account; for a project token, a bot's."""
         if self._me is None:
-            answer = await self.client.ask(self._token.get_secret_value(), "GET", "/user")
-            self._me = read(_USER, "/user", answer, SERVICE, reads=True).id
+            self._me = (await self.at("/user").get("", _User)).id
         return self._me
 
     async def query(self, text: str, variables: Mapping[str, Any]) -> Answer:
@@ -127,16 +126,11 @@ class GitlabAccess(Access):
             raise Unreachable(SERVICE, error.why) from error
 
     def place(self, repository: str) -> str:
-        """Return the start of GitLab's paths for a project, named by its id or its whole path."""
-        return f"/projects/{part(repository)}"
+        return f"/projects/{part(repository)}"  # named by its id or its whole path
 
     def asker(self, repository: str) -> Ask:  # noqa: ARG002 - one token serves all projects
-        """Send requests with our token."""
         return partial(self.client.ask, self._token.get_secret_value())
 
 
 class _User(Model):
     id: int
-
-
-_USER = TypeAdapter(_User)

@@ -3,44 +3,75 @@
 https://docs.gitlab.com/api/rest/
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import ClassVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, SecretStr
 
 from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
-from bridge.githosts.access import AskAbout
-from bridge.githosts.answers import read
-from bridge.githosts.gitlab.access import SERVICE
-from bridge.githosts.gitlab.authors import authors
-from bridge.githosts.gitlab.pulls import GitlabListsPulls
-from bridge.githosts.http import PAGE, cut, numeric, part
+from bridge.core.pulls import PullRequest
+from bridge.githosts.api import PullForm, Query, RecreatesBranches, remedied
+from bridge.githosts.gitlab.access import GitlabAccess
+from bridge.githosts.gitlab.authors import authors, commit_at
+from bridge.githosts.gitlab.ci import GitlabReadsChecks
+from bridge.githosts.gitlab.hooks import GitlabHooks
+from bridge.githosts.gitlab.merges import OPEN, Merge, number_in
+from bridge.githosts.http import PAGE, numeric, part
+from bridge.githosts.pool import Bounds
+from bridge.githosts.pulls import PAGE_OF_RECENT
+from bridge.githosts.tokens import ask_user, user_in
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet, Comment, CommitState
 
+DEVELOPER = 30
+"""The role from which on one may push."""
 
-async def changes(ask: AskAbout, repository: str, base: str, head: str) -> ChangeSet:
-    """Return every path that differs, the old names of renamed files among them.
+_TAGS = "refs/tags/"
+_BRANCHES = "refs/heads/"
 
-    Raises:
-        NotFound: GitLab does not know `head` (yet). If it no longer knows `base`, the
-            files are unknown.
-        Refused, Unreachable: see `HostApi`.
-    """
-    path, query = "/repository/compare", {"from": base, "to": head, "straight": "true"}
-    try:
-        answer = await ask(repository, "GET", path, query=query)
-    except NotFound:
-        # Which commit is unknown? This raises NotFound if it is the head.
-        await ask(repository, "GET", f"/repository/commits/{part(head)}")
-        return ChangeSet(None, f"GitLab does not know the commit {base[:12]} any more")
-    found = read(_COMPARISON, path, answer, "gitlab", reads=True)
-    if found.compare_timeout or found.overflow:
-        return ChangeSet(None, "the change is too large for GitLab to compare")
-    # GitLab also lists files whose text it omits as too large.
-    paths = {name for file in found.diffs for name in (file.old_path, file.new_path)}
-    return ChangeSet(tuple(sorted(paths)), "compared by GitLab")
+_STATUS: Mapping[CommitState, str] = {
+    CommitState.PENDING: "pending",
+    CommitState.RUNNING: "running",
+    CommitState.SUCCESS: "success",
+    CommitState.FAILURE: "failed",
+    CommitState.CANCELLED: "canceled",
+}
+_DEPLOYMENT = {**_STATUS, CommitState.PENDING: "running"}  # GitLab has no state for waiting
+
+
+class _Whole(Model):
+    id: int
+    path_with_namespace: str
+    web_url: str | None = None
+    http_url_to_repo: str | None = None
+    ssh_url_to_repo: str | None = None
+
+
+class _Id(Model):
+    id: int
+
+
+class _Note(Model):
+    id: int
+    body: str
+    author: _Id
+    system: bool = False
+
+
+class _Environment(Model):
+    id: int
+    external_url: str | None = None
+
+
+class _Deployment(Model):
+    id: int
+    sha: str
+
+
+class _Deployed(Model):
+    environment: _Environment
 
 
 class _File(Model):
@@ -54,97 +85,191 @@ class _Comparison(Model):
     overflow: bool = False
 
 
-_COMPARISON = TypeAdapter(_Comparison)
+class _User(Model):
+    id: int
+    username: str
 
 
-# ── GitLab's REST API ─────────────────────────────────────────────────────────────────────────────
-
-_DESCRIPTION = 255
-_TAGS = "refs/tags/"
-_BRANCHES = "refs/heads/"
-
-_STATUS = {
-    CommitState.PENDING: "pending",
-    CommitState.RUNNING: "running",
-    CommitState.SUCCESS: "success",
-    CommitState.FAILURE: "failed",
-    CommitState.CANCELLED: "canceled",
-}
-_DEPLOYMENT = _STATUS | {CommitState.PENDING: "running"}  # GitLab has no state for waiting
+class _Author(Model):
+    username: str = ""
 
 
-class GitlabApi(GitlabListsPulls):
-    """The bridge's requests to GitLab.
+class _Member(Model):
+    id: int
+    state: str = "active"
+    level: int = Field(alias="access_level")
 
-    A `HostApi` that `ListsPulls`, `TellsWriters` and `TellsAuthors`.
+
+class _Merge(Merge, PullForm):
+    state: str
+    sha: str | None = None
+    author: _Author | None = None
+    labels: list[str] = Field(default_factory=list)
+    web_url: str | None = None
+    changes_count: str | None = None
+
+    def meaning(self) -> PullRequest:
+        return self.told(
+            head_sha=self.sha or "",
+            is_open=self.state in OPEN,
+            merged=self.state == "merged",
+            author=self.author.username if self.author else "",
+            labels=self.labels,
+            url=self.web_url,
+        )
+
+
+class Gitlab(GitlabHooks, GitlabReadsChecks, RecreatesBranches):
+    """GitLab's API, as far as the bridge uses it.
+
+    A `HostApi` that also `HasDeployments`, `TellsWriters`, `TellsAuthors` and `TellsAccounts`.
     """
 
-    name = SERVICE
+    access: GitlabAccess
+    title = "GitLab"
     reactivates = False  # the newest success stays what its environment shows
+    states = _STATUS
+    context = "name"
+    already = "cannot transition"
+    pulls = "/merge_requests"
+    pull_form = _Merge
+    open_pulls_query: ClassVar[Query] = {"state": "opened", "order_by": "created_at", "sort": "asc"}
+    recent_pulls_query: ClassVar[Query] = {
+        "state": "all",
+        "order_by": "updated_at",
+        "sort": "desc",
+        "per_page": PAGE_OF_RECENT,
+    }
+    branches = "/repository/branches"
+    new_branch = ("branch", "ref")
+    tags_path = "/repository/tags"
+    tags_query: ClassVar[Query] = {"order_by": "updated", "sort": "desc"}
+    moves = (
+        "to move a branch of its own, the bridge's token needs the role *Developer* and the scope"
+        " `api`, and `bridge/*` may not be a protected branch"
+    )
+    tells_writers = (
+        "to see who may write to a project, the bridge's token needs a role there, at least *Guest*"
+    )
 
     def key(self, repository: Repository) -> str:
-        """Return the project's number, which survives renames."""
-        return repository.id
+        return repository.id  # it survives renames
+
+    async def account(self) -> str:
+        return user_in(await ask_user(self.access), self.name)
 
     async def repository(self, name: str) -> Repository:
-        found = read(_WHOLE, "", await self._access.ask(name, "GET", ""), SERVICE, reads=True)
+        project = await self.access.of(name).get("", _Whole)
         return Repository(
-            SERVICE,
-            str(found.id),
-            found.path_with_namespace,
-            clone_urls(found.http_url_to_repo, found.ssh_url_to_repo, found.web_url),
-            web_url(found.web_url),
+            self.name,
+            str(project.id),
+            project.path_with_namespace,
+            clone_urls(project.http_url_to_repo, project.ssh_url_to_repo, project.web_url),
+            web_url(project.web_url),
         )
 
     async def commit(self, repository: str, sha: str) -> Commit:
-        path = f"/repository/commits/{part(sha)}"
-        answer = await self._access.ask(repository, "GET", path)
-        found = read(_COMMIT, path, answer, SERVICE, reads=True)
+        listed = await commit_at(self.access, repository, sha)
         return Commit(
-            found.id,
-            found.message,
-            found.author_name,
-            web_url(found.web_url),
-            address(found.author_email),
-            tuple(found.parent_ids),
+            listed.id,
+            listed.message,
+            listed.author_name,
+            web_url(listed.web_url),
+            address(listed.author_email),
+            tuple(listed.parent_ids),
         )
 
+    def _is_there(self, error: Refused) -> bool:
+        return error.status == 400 and "already exists" in error.words.lower()
+
+    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
+        return await authors(self.access, repository, base, head)
+
+    # ── comments ────────────────────────────────────────────────────────────
+
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
-        path, me = f"/merge_requests/{number}/notes", await self._access.me()
-        query = {"sort": "asc", "order_by": "created_at"}
-        async for answer in self._access.pages(repository, path, query=query):
-            for one in read(_NOTES, path, answer, SERVICE, reads=True):
-                if not one.system:
-                    yield Comment(str(one.id), one.body, one.author.id == me)
+        place, me = self.access.of(repository), await self.access.me()
+        path, query = f"/merge_requests/{number}/notes", {"sort": "asc", "order_by": "created_at"}
+        async for page in place.pages(path, list[_Note], query):
+            for note in page:
+                if not note.system:
+                    yield Comment(str(note.id), note.body, note.author.id == me)
 
     async def comment(self, repository: str, number: int, body: str) -> str:
         path = f"/merge_requests/{number}/notes"
-        return await self._access.make(repository, path, {"body": body})
+        return await self.access.of(repository).make(path, {"body": body})
 
     async def edit_comment(self, repository: str, number: int, id_: str, body: str) -> None:
-        path = f"/merge_requests/{number}/notes/{numeric(SERVICE, id_)}"
-        await self._access.ask(repository, "PUT", path, body={"body": body})
+        path = f"/merge_requests/{number}/notes/{numeric(self.name, id_)}"
+        await self.access.of(repository).ask("PUT", path, body={"body": body})
 
-    async def set_status(
-        self,
-        repository: str,
-        commit: str,
-        context: str,
-        state: CommitState,
-        description: str,
-        url: str | None = None,
-    ) -> None:
-        body = {
-            "state": _STATUS[state],
-            "name": context,
-            "description": cut(description, _DESCRIPTION),
-            **({"target_url": url} if url else {}),
-        }
+    # ── files and merge requests ────────────────────────────────────────────
+
+    async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
+        """Return every path that differs, the old names of renamed files among them.
+
+        Raises:
+            NotFound: GitLab does not know `head` (yet). If it no longer knows `base`, the
+                files are unknown.
+        """
+        place, query = self.access.of(repository), {"from": base, "to": head, "straight": "true"}
         try:
-            await self._access.ask(repository, "POST", f"/statuses/{part(commit)}", body=body)
-        except Refused as error:
-            if not _stands_there(error):
-                raise
+            compared = await place.get("/repository/compare", _Comparison, query)
+        except NotFound:
+            # Which commit is unknown? This raises NotFound if it is the head.
+            await place.ask("GET", f"/repository/commits/{part(head)}")
+            return ChangeSet(None, f"GitLab does not know the commit {base[:12]} any more")
+        if compared.compare_timeout or compared.overflow:
+            return ChangeSet(None, "the change is too large for GitLab to compare")
+        # GitLab also lists files whose text it omits as too large.
+        return ChangeSet(_paths(compared.diffs), "compared by GitLab")
+
+    async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
+        path = f"/repository/commits/{part(commit)}/merge_requests"
+        merges = await self.access.of(repository).entries(path, _Merge)
+        return [merge.meaning() for merge in merges]
+
+    async def pull_files(self, repository: str, number: int) -> ChangeSet:
+        place, path = self.access.of(repository), f"/merge_requests/{number}"
+        files = await place.entries(f"{path}/diffs", _File)
+        # GitLab lists files up to a limit of the server without a word: only the number tells.
+        total = (await place.get(path, _Merge)).changes_count
+        if total is None:
+            return ChangeSet(None, "GitLab has not compared the merge request yet")
+        if total != str(len(files)):
+            return ChangeSet(None, f"GitLab listed {len(files)} of {total} files")
+        return ChangeSet(_paths(files), "listed by GitLab")
+
+    # ── people ──────────────────────────────────────────────────────────────
+
+    async def may_write(self, repository: str, login: str) -> bool:
+        account = number_in(login)
+        if account is None:
+            account = await self._account(login)
+        if account is None:
+            return False
+        place = self.access.of(repository)
+        try:
+            with remedied(self.tells_writers):
+                member = await place.get(f"/members/all/{account}", _Member)
+        except NotFound:
+            await place.ask("GET")  # raises NotFound if that is missing
+            return False
+        return member.id == account and member.state == "active" and member.level >= DEVELOPER
+
+    async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token serves all
+        account = await self._account(login)
+        return None if account is None else str(account)
+
+    async def _account(self, username: str) -> int | None:
+        """Return an account's number; None if there is none of exactly this name."""
+        if not username:
+            return None
+        users = await self.access.at("/users").get("", list[_User], {"username": username})
+        named = [user.id for user in users if user.username.lower() == username.lower()]
+        return named[0] if len(named) == 1 else None
+
+    # ── deployments ─────────────────────────────────────────────────────────
 
     async def create_deployment(
         self,
@@ -163,7 +288,7 @@ class GitlabApi(GitlabListsPulls):
             "tag": ref.startswith(_TAGS),
             "status": "running",
         }
-        return await self._access.make(repository, "/deployments", body)
+        return await self.access.of(repository).make("/deployments", body)
 
     async def find_deployment(
         self,
@@ -173,9 +298,9 @@ class GitlabApi(GitlabListsPulls):
         description: str,  # noqa: ARG002 - GitLab has no field for it
     ) -> str | None:
         query = {"environment": environment, "order_by": "id", "sort": "desc", "per_page": PAGE}
-        answer = await self._access.ask(repository, "GET", "/deployments", query=query)
-        found = read(_DEPLOYMENTS, "/deployments", answer, SERVICE, reads=True)
-        return next((str(one.id) for one in found if one.sha == commit), None)
+        place = self.access.of(repository)
+        deployments = await place.get("/deployments", list[_Deployment], query)
+        return next((str(made.id) for made in deployments if made.sha == commit), None)
 
     async def set_deployment(
         self,
@@ -187,14 +312,17 @@ class GitlabApi(GitlabListsPulls):
         environment_url: str | None = None,
         log_url: str | None = None,  # noqa: ARG002 - the same
     ) -> None:
-        path = f"/deployments/{numeric(SERVICE, id_)}"
+        place, path = self.access.of(repository), f"/deployments/{numeric(self.name, id_)}"
         try:
-            await self._access.ask(repository, "PUT", path, body={"status": _DEPLOYMENT[state]})
+            await place.ask("PUT", path, body={"status": _DEPLOYMENT[state]})
         except Refused as error:
-            if not _stands_there(error):
+            if not self._is_set(error):
                 raise
         if environment_url and state is CommitState.SUCCESS:
-            await self._show_url(repository, path, environment_url)
+            environment = (await place.get(path, _Deployed)).environment
+            if environment.external_url != environment_url:
+                body = {"external_url": environment_url}
+                await place.ask("PUT", f"/environments/{environment.id}", body=body)
 
     async def end_deployment(
         self,
@@ -206,78 +334,27 @@ class GitlabApi(GitlabListsPulls):
     ) -> None:
         if replaced:  # a deployment that succeeds takes the place of all earlier ones
             return
-        path = f"/deployments/{numeric(SERVICE, id_)}"
-        answer = await self._access.ask(repository, "GET", path)
-        environment = read(_DEPLOYED, path, answer, SERVICE, reads=True).environment
+        place, path = self.access.of(repository), f"/deployments/{numeric(self.name, id_)}"
+        environment = (await place.get(path, _Deployed)).environment
         # Nobody's job is to run: what the environment stands for is removed by us.
-        stop = f"/environments/{environment.id}/stop"
-        await self._access.ask(repository, "POST", stop, body={"force": True})
-
-    async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
-        return await changes(self._access.ask, repository, base, head)
-
-    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
-        return await authors(self._access, repository, base, head)
-
-    async def close(self) -> None:
-        await self._access.client.close()
-
-    async def _show_url(self, repository: str, path: str, url: str) -> None:
-        """Set the external URL of a deployment's environment."""
-        answer = await self._access.ask(repository, "GET", path)
-        environment = read(_DEPLOYED, path, answer, SERVICE, reads=True).environment
-        if environment.external_url != url:
-            where = f"/environments/{environment.id}"
-            await self._access.ask(repository, "PUT", where, body={"external_url": url})
+        await place.ask("POST", f"/environments/{environment.id}/stop", body={"force": True})
 
 
-def _stands_there(error: Refused) -> bool:
-    """Return whether GitLab refused a state that was already set ("Cannot transition status …")."""
-    return error.status == 400 and "cannot transition" in error.words.lower()
+def _paths(files: Sequence[_File]) -> tuple[str, ...]:
+    """Return both names of each file, sorted."""
+    return tuple(sorted({name for file in files for name in (file.old_path, file.new_path)}))
 
 
-class _User(Model):
-    id: int
+def gitlab_api(
+    *,
+    token: SecretStr | None = None,
+    url: str = "https://gitlab.com",
+    ca: str | None = None,
+    bounds: Bounds | None = None,
+) -> Gitlab | None:
+    """Return GitLab's API; None if no token is set.
 
-
-class _Whole(Model):
-    id: int
-    path_with_namespace: str
-    web_url: str | None = None
-    http_url_to_repo: str | None = None
-    ssh_url_to_repo: str | None = None
-
-
-class _Commit(Model):
-    id: str
-    message: str = ""
-    author_name: str = ""
-    author_email: str | None = None
-    web_url: str | None = None
-    parent_ids: list[str] = Field(default_factory=list)
-
-
-class _Note(Model):
-    id: int
-    body: str
-    author: _User
-    system: bool = False
-
-
-class _Environment(Model):
-    id: int
-    external_url: str | None = None
-
-
-class _Deployment(Model):
-    id: int
-    sha: str
-
-
-class _Deployed(Model):
-    environment: _Environment
-
-
-_WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
-_NOTES = TypeAdapter(list[_Note])
-_DEPLOYMENTS, _DEPLOYED = TypeAdapter(list[_Deployment]), TypeAdapter(_Deployed)
+    Raises:
+        Rejected: a setting is unusable.
+    """
+    return None if token is None else Gitlab(GitlabAccess(token, url=url, ca=ca, bounds=bounds))

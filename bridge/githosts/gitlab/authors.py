@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from bridge.core.errors import NotFound, Refused
 from bridge.githosts.answers import read
@@ -19,14 +19,13 @@ from bridge.githosts.authors import (
     TOO_MANY,
     Account,
     AuthoredCommit,
-    Signature,
     Written,
     authored,
 )
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
-from bridge.githosts.gitlab.webhooks import PRIVATE
+from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.githosts.http import part
-from bridge.githosts.webhook import Model, address
+from bridge.githosts.webhook import Author, Model, address
 from bridge.ports.authors import Authored
 
 AT_ONCE = 30
@@ -38,11 +37,11 @@ _NUMBER = re.compile(r"gid://gitlab/User/([0-9]{1,19})").fullmatch
 async def authors(access: GitlabAccess, repository: str, base: str | None, head: str) -> Authored:
     """Return who wrote what `head` contains and `base` does not; see `TellsAuthors`."""
     if base is None:
-        return await _told(access, repository, [await _commit(access, repository, head)])
+        return await _told(access, repository, [await commit_at(access, repository, head)])
     try:
         commits = await _since(access, repository, base, head)
     except NotFound:
-        await _commit(access, repository, head)  # raises NotFound if that is what is missing
+        await commit_at(access, repository, head)  # raises NotFound if that is what is missing
         return Authored(None, f"GitLab does not know {base[:7]}, which is live, any more")
     if len(commits) > MOST_COMMITS:
         return Authored(None, TOO_MANY)
@@ -52,39 +51,39 @@ async def authors(access: GitlabAccess, repository: str, base: str | None, head:
 
 async def _since(
     access: GitlabAccess, repository: str, base: str, head: str
-) -> "Sequence[_Commit]":
-    path, query = "/repository/compare", {"from": base, "to": head, "straight": "true"}
-    answer = await access.ask(repository, "GET", path, query=query)
-    return read(_COMPARISON, path, answer, SERVICE, reads=True).commits
+) -> "Sequence[ListedCommit]":
+    query = {"from": base, "to": head, "straight": "true"}
+    return (await access.of(repository).get("/repository/compare", _Comparison, query)).commits
 
 
-async def _commit(access: GitlabAccess, repository: str, sha: str) -> "_Commit":
-    path = f"/repository/commits/{part(sha)}"
-    answer = await access.ask(repository, "GET", path)
-    return read(_COMMIT, path, answer, SERVICE, reads=True)
+async def commit_at(access: GitlabAccess, repository: str, sha: str) -> "ListedCommit":
+    """Return a commit."""
+    return await access.of(repository).get(f"/repository/commits/{part(sha)}", ListedCommit)
 
 
-async def _told(access: GitlabAccess, repository: str, commits: "Sequence[_Commit]") -> Authored:
+async def _told(
+    access: GitlabAccess, repository: str, commits: "Sequence[ListedCommit]"
+) -> Authored:
     accounts = await _accounts(access, repository, commits)
-    return authored(PRIVATE, (one.linked(accounts) for one in commits))
+    return authored(GitLab.private, (commit.linked(accounts) for commit in commits))
 
 
 # ── accounts ─────────────────────────────────────────────────────────────────
 
 
 async def _accounts(
-    access: GitlabAccess, repository: str, commits: "Sequence[_Commit]"
+    access: GitlabAccess, repository: str, commits: "Sequence[ListedCommit]"
 ) -> dict[str, Account]:
     """Return the accounts of those authors' addresses that GitLab links to one."""
-    by = {email: one.id for one in commits if (email := _mark(one.author_email))}
+    by = {email: commit.id for commit in commits if (email := _mark(commit.author_email))}
     if not by:
         return {}
-    project = read(_PROJECT, "", await access.ask(repository, "GET", ""), SERVICE, reads=True)
+    project = await access.of(repository).get("", _Project)
     found, emails = dict[str, Account](), list(by)
     for at in range(0, len(emails), AT_ONCE):
         some = emails[at : at + AT_ONCE]
-        told = await _authors(access, project.path_with_namespace, [by[one] for one in some])
-        found |= {email: one for email, one in zip(some, told, strict=True) if one}
+        told = await _authors(access, project.path_with_namespace, [by[email] for email in some])
+        found |= {email: account for email, account in zip(some, told, strict=True) if account}
     return found
 
 
@@ -102,7 +101,7 @@ async def _authors(
         answer = await access.query(text, {"path": project} | refs)
     except (NotFound, Refused):  # no GraphQL there, or none for our token
         return [None] * len(refs)
-    data = read(_ANSWER, "/api/graphql", answer, SERVICE, reads=True).data
+    data = read(_Answer, answer, SERVICE).data
     told = data and data.project and data.project.repository
     return [_account((told or {}).get(name)) for name in refs]
 
@@ -118,11 +117,16 @@ def _mark(email: str | None) -> str:
     return address(email).lower()
 
 
-class _Commit(Model):
+class ListedCommit(Model):
+    """A commit, as the API has it."""
+
     id: str
     message: str = ""
+    author_name: str = ""
     author_email: str | None = None
     committer_email: str | None = None
+    web_url: str | None = None
+    parent_ids: list[str] = Field(default_factory=list)
 
     def linked(self, accounts: Mapping[str, Account]) -> AuthoredCommit:
         """Return it with the accounts of its author and committer, as other hosts tell it."""
@@ -131,8 +135,8 @@ class _Commit(Model):
             sha=self.id,
             commit=Written(
                 message=self.message,
-                author=Signature(email=author),
-                committer=None if committer is None else Signature(email=committer),
+                author=Author(email=author),
+                committer=None if committer is None else Author(email=committer),
             ),
             author=accounts.get(_mark(author)),
             committer=accounts.get(_mark(committer)),
@@ -140,7 +144,7 @@ class _Commit(Model):
 
 
 class _Comparison(Model):
-    commits: list[_Commit] = Field(default_factory=list)
+    commits: list[ListedCommit] = Field(default_factory=list)
 
 
 class _Project(Model):
@@ -168,7 +172,3 @@ class _Answer(Model):
     """A GraphQL answer; without data, an older GitLab does not know what we ask for."""
 
     data: _Data | None = None
-
-
-_COMPARISON, _COMMIT = TypeAdapter(_Comparison), TypeAdapter(_Commit)
-_PROJECT, _ANSWER = TypeAdapter(_Project), TypeAdapter(_Answer)

@@ -6,24 +6,20 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.answers import read
 from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
-from bridge.githosts.gitlab.access import SERVICE
-from bridge.githosts.gitlab.service import Gitlab, gitlab_api
+from bridge.githosts.gitlab.api import DEVELOPER, Gitlab, gitlab_api
+from bridge.githosts.tokens import accepted, ask_user
 from bridge.githosts.webhook import Model
-from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
+from bridge.ports.checks import Checked, Finding, Level, expiry_finding
 
 if TYPE_CHECKING:
     from bridge.githosts.gitlab.settings import Gitlab as Settings
 
 SCOPES = {"api": ()}
 """The scopes that a token needs."""
-
-DEVELOPER = 30
-"""The role from which on a token may set statuses and deployments."""
 
 NEEDS = Events(
     "push_events",
@@ -53,15 +49,10 @@ async def checks(checked: Checked) -> AsyncIterator[Finding]:
 
 
 async def _of_token(about: str, api: Gitlab) -> AsyncIterator[Finding]:
-    ask = api.access.asker("")
-    answer = await ask("GET", "/user")
-    login = read(_USER, "/user", answer, SERVICE, reads=True).username
-    yield Finding(Level.OK, "host.token", about, f"the token of {login} is accepted")
-    for finding in clock_finding("host.clock", about, ahead_in(answer.headers, time.time())):
+    for finding in accepted(about, await ask_user(api.access)):
         yield finding
-    path = "/personal_access_tokens/self"
     try:
-        token = read(_TOKEN, path, await ask("GET", path), SERVICE, reads=True)
+        token = await api.access.at("/personal_access_tokens/self").get("", _Token)
     except (NotFound, Refused):  # before 16.0, or an OAuth token
         return
     if missing := lacking(token.scopes, SCOPES):
@@ -82,18 +73,13 @@ def _midnight(day: str) -> float | None:
 
 
 async def _may_write(host: str, api: Gitlab, name: str) -> Finding | None:
-    whole = read(_WHOLE, "", await api.access.ask(name, "GET", ""), SERVICE, reads=True)
-    roles = whole.permissions
+    roles = (await api.access.of(name).get("", _Whole)).permissions
     known = [one for one in (roles.project_access, roles.group_access) if one is not None]
     if not known or max(one.access_level for one in known) >= DEVELOPER:
         return None
     says = "the token has a role below *Developer* there: statuses and deployments are refused"
     remedy = "give it the role *Developer*, or *Maintainer* to see webhooks, too"
     return Finding(Level.ERROR, "host.permissions", f"{host} {name}", says, remedy)
-
-
-class _User(Model):
-    username: str
 
 
 class _Token(Model):
@@ -112,6 +98,3 @@ class _Permissions(Model):
 
 class _Whole(Model):
     permissions: _Permissions = Field(default_factory=_Permissions)
-
-
-_USER, _TOKEN, _WHOLE = TypeAdapter(_User), TypeAdapter(_Token), TypeAdapter(_Whole)

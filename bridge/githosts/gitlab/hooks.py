@@ -1,131 +1,66 @@
-"""Make and change webhooks of projects and groups.
+"""GitLab's webhooks, of projects and groups, and what they have sent.
 
+GitLab keeps a webhook's events for seven days, retries none by itself, and disables a webhook
+that fails too often.
 https://docs.gitlab.com/api/project_webhooks/, https://docs.gitlab.com/api/group_webhooks/
 """
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from abc import ABC
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from pydantic import TypeAdapter
-
-from bridge.core.errors import NotFound, Refused, Rejected
+from bridge.core.errors import NotFound, Refused
 from bridge.core.hooks import HostHook, Scope, ScopeKind
-from bridge.githosts.answers import Answer, read
-from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
-from bridge.githosts.http import Ask, numeric, part
+from bridge.githosts.access import Resource
+from bridge.githosts.api import Api, HookForm, Query, if_seen
+from bridge.githosts.gitlab.webhooks import tokens_in
+from bridge.githosts.http import part
 from bridge.githosts.webhook import Model
+from bridge.ports.githosts import Hook, Payload, Sending
 
 EVENTS = ("push_events", "tag_push_events", "merge_requests_events", "pipeline_events")
 """The events that the bridge asks for; it also reads `job_events`, of which there are many more."""
+
+GROUP = "group "
+"""The beginning of a group's place; no project's path has a space."""
 
 _TEST = "resource_access_token_events"
 """The test event that every project can send and no bridge decides. Testing a push would send the
 newest one again, which may deploy."""
 
+_PAGE = 20
+"""Events per page, GitLab's maximum."""
 
-class GitlabMakesHooks:
-    """Webhooks of the bridge's own; a `ManagesHooks`."""
-
-    def __init__(self, access: GitlabAccess) -> None:
-        self._access = access
-
-    async def hook_scope(self, kind: ScopeKind, name: str) -> Scope:
-        if kind is ScopeKind.APP:
-            raise Rejected("gitlab: there are no Apps; name projects or a group")
-        if kind is ScopeKind.OWNER:
-            path = f"/groups/{part(name)}"
-            answer = await self._ask("GET", path, query={"with_projects": "false"})
-            group = read(_GROUP, path, answer, SERVICE, reads=True)
-            return Scope(kind, group.full_path, str(group.id))
-        found = read(_PROJECT, "", await self._access.ask(name, "GET", ""), SERVICE, reads=True)
-        return Scope(kind, found.path_with_namespace, str(found.id))
-
-    async def scopes_over(self, repository: str) -> list[Scope]:
-        own = await self.hook_scope(ScopeKind.REPOSITORY, repository)
-        groups, above = list[Scope](), own.name
-        while above := above.rpartition("/")[0]:
-            groups.append(Scope(ScopeKind.OWNER, above))
-        return [own, *groups]
-
-    async def hooks_at(self, scope: Scope) -> list[HostHook] | None:
-        path, found = f"{_place(scope)}/hooks", list[HostHook]()
-        try:
-            async for answer in self._access.client.pages(self._asker(), path):
-                hooks = read(_HOOKS, path, answer, SERVICE, reads=True)
-                found += [one.meaning(scope) for one in hooks]
-        except NotFound:
-            return None  # a person's namespace, or a group without that feature
-        except Refused as error:
-            if error.status != 403:
-                raise
-            return None
-        return found
-
-    async def create_hook(self, scope: Scope, url: str, secret: str) -> HostHook:
-        path = f"{_place(scope)}/hooks"
-        answer = await self._ask("POST", path, body=_all_of(url, secret))
-        return read(_HOOK, path, answer, SERVICE, reads=False).meaning(scope)
-
-    async def change_hook(self, hook: HostHook, url: str, secret: str) -> HostHook:
-        path = _path(hook)
-        answer = await self._ask("PUT", path, body=_all_of(url, secret))
-        return read(_HOOK, path, answer, SERVICE, reads=False).meaning(hook.scope)
-
-    async def test_hook(self, hook: HostHook) -> bool:
-        try:
-            await self._ask("POST", f"{_path(hook)}/test/{_TEST}")
-        except (NotFound, Refused):  # an older GitLab knows no such test
-            return False
-        return True
-
-    async def delete_hook(self, hook: HostHook) -> None:
-        try:
-            await self._ask("DELETE", _path(hook))
-        except NotFound:
-            return
-
-    def _asker(self) -> Ask:
-        return self._access.asker("")  # one token serves all
-
-    async def _ask(self, method: str, path: str, **others: Any) -> Answer:
-        return await self._asker()(method, path, **others)
+_LOOKED_AT = 1000
+"""The most events to read of a webhook; they have no times, so nothing else limits the search."""
 
 
-def _place(scope: Scope) -> str:
-    kind = "groups" if scope.kind is ScopeKind.OWNER else "projects"
-    return f"/{kind}/{part(scope.id or scope.name)}"
-
-
-def _path(hook: HostHook) -> str:
-    return f"{_place(hook.scope)}/hooks/{numeric(SERVICE, hook.id)}"
-
-
-def _all_of(url: str, secret: str) -> Mapping[str, Any]:
-    """Return a whole webhook; a GitLab before 19.0 ignores the signing token."""
-    signing = [one for one in secret.split() if one.startswith("whsec_")]
-    tokens = [one for one in secret.split() if one not in signing]
-    return {
-        "url": url,
-        "token": tokens[0] if tokens else "",
-        **({"signing_token": signing[0]} if signing else {}),
-        "enable_ssl_verification": True,
-        **dict.fromkeys(EVENTS, True),
-    }
-
-
-class _Hook(Model):
-    id: int
+class _Hook(HookForm):
     url: str
-    push_events: bool = False
-    tag_push_events: bool = False
-    merge_requests_events: bool = False
-    pipeline_events: bool = False
+    push_events: bool | None = None
+    tag_push_events: bool | None = None
+    merge_requests_events: bool | None = None
+    pipeline_events: bool | None = None
     enable_ssl_verification: bool = True
     alert_status: str | None = None
     disabled_until: str | None = None
     signing_token_present: bool = False
 
-    def meaning(self, scope: Scope) -> HostHook:
+    def meaning(self, place: str) -> Hook:
+        # With custom templates and headers a maintainer can change a payload at will.
+        return Hook(
+            place,
+            str(self.id),
+            self.url,
+            self._trouble(),
+            speaks_for=place,
+            events=frozenset(one for one in EVENTS if getattr(self, one) is not False),
+            verifies_tls=self.enable_ssl_verification,
+        )
+
+    def managed(self, scope: Scope) -> HostHook:
         return HostHook(
             scope,
             str(self.id),
@@ -144,15 +79,95 @@ class _Hook(Model):
         return f"GitLab has disabled it{until} ({state}): it failed too often"
 
 
-class _Group(Model):
+class _Sending(Model):
     id: int
-    full_path: str
+    trigger: str
+    request_headers: dict[str, Any]
+    request_data: dict[str, Any]
+    response_status: str
+
+    def meaning(self) -> Sending:
+        headers = {name.lower(): str(value) for name, value in self.request_headers.items()}
+        return Sending(
+            id=str(self.id),
+            delivery=headers.get("webhook-id") or headers.get("idempotency-key"),
+            event=headers.get("x-gitlab-event", self.trigger),
+            at=None,
+            answered=self.response_status.startswith("2"),
+            words=self.response_status[:100],
+            payload=Payload(headers, json.dumps(self.request_data).encode()),
+        )
 
 
-class _Project(Model):
-    id: int
-    path_with_namespace: str
+class GitlabHooks(Api, ABC):
+    """GitLab's webhooks; a `ManagesHooks` that `Redelivers`."""
 
+    owner = "projects or a group"
+    owners = "/groups"
+    owner_query: ClassVar[Query] = {"with_projects": "false"}
+    hook_form = _Hook
+    changes_hook = "PUT"
 
-_GROUP, _PROJECT = TypeAdapter(_Group), TypeAdapter(_Project)
-_HOOK, _HOOKS = TypeAdapter(_Hook), TypeAdapter(list[_Hook])
+    # ── those that there are, and what they have sent ───────────────────────
+
+    async def hooks(self, repository: str) -> list[Hook]:
+        return await self._hooks_of(repository) or []
+
+    async def hooks_by_place(self, repository: str) -> dict[str, list[Hook] | None]:
+        above = repository.split("/")[:-1]  # a project's number has no groups
+        groups = ["/".join(above[:end]) for end in range(len(above), 0, -1)]
+        return {repository: await self._hooks_of(repository)} | {
+            f"{GROUP}{group}": await self._of_group(group) for group in groups
+        }
+
+    async def _of_group(self, group: str) -> list[Hook] | None:
+        """Return a group's webhooks; None if it is no group, or its owners alone see them."""
+        hooks = await if_seen(self._owner(group).entries("/hooks", _Hook))
+        if hooks is None:
+            return None
+        return [replace(one.meaning(f"{GROUP}{group}"), speaks_for=None) for one in hooks]
+
+    async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:  # noqa: ARG002 - GitLab reports no times
+        group = hook.place.removeprefix(GROUP)
+        place = self.access.of(group) if group == hook.place else self._owner(group)
+        path, seen = f"/hooks/{part(hook.id)}/events", 0
+        async for page in place.pages(path, list[_Sending], {"per_page": _PAGE}):
+            for one in page:
+                yield one.meaning()
+            if (seen := seen + _PAGE) >= _LOOKED_AT:
+                return
+
+    async def payload(self, hook: Hook, id_: str) -> Payload:
+        async for one in self.sendings(hook, 0.0):
+            if one.id == id_ and one.payload is not None:
+                return one.payload
+        raise NotFound(f"gitlab no longer has the event {id_[:50]} of webhook {hook.id}")
+
+    async def redeliver(self, hook: Hook, id_: str) -> None:
+        """Have GitLab resend it; raise Unreachable beyond five a minute."""
+        path = f"/hooks/{part(hook.id)}/events/{part(id_)}/resend"
+        await self.access.of(hook.place).ask("POST", path)
+
+    # ── those of the bridge's own ───────────────────────────────────────────
+
+    async def test_hook(self, hook: HostHook) -> bool:
+        try:
+            await self._scope(hook.scope).ask("POST", f"{self._path(hook)}/test/{_TEST}")
+        except (NotFound, Refused):  # an older GitLab knows no such test
+            return False
+        return True
+
+    def _hook(self, url: str, secret: str) -> Mapping[str, Any]:
+        """Return a whole webhook; a GitLab before 19.0 ignores the signing token."""
+        tokens, signing = tokens_in(secret)
+        return {
+            "url": url,
+            "token": tokens[0] if tokens else "",
+            **({"signing_token": signing[0]} if signing else {}),
+            "enable_ssl_verification": True,
+            **dict.fromkeys(EVENTS, True),
+        }
+
+    def _scope(self, scope: Scope) -> Resource:
+        named = scope.id or scope.name
+        return self._owner(named) if scope.kind is ScopeKind.OWNER else self.access.of(named)

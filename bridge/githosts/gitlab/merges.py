@@ -1,8 +1,9 @@
-"""Merge requests, as GitLab's webhooks have them.
+"""Merge requests, as GitLab's webhooks and its API have them.
 
 https://docs.gitlab.com/user/project/integrations/webhook_events/#merge-request-events
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -35,25 +36,59 @@ class _User(Model):
 _Labels = Annotated[list[_Label], Field(fail_fast=True)]
 
 
-class _Attributes(Model):
-    action: str | None = None
-    state: str | None = None
+class Merge(Model):
+    """What webhooks and the API have in common."""
+
     iid: Id
+    state: str | None = None
     source_branch: Name
     target_branch: Name = ""
-    source_project_id: Id | None = None  # a fork that was deleted
+    source_project_id: Id | None = None  # None for a fork that was deleted
     target_project_id: Id
-    last_commit: _Head | None = None
-    oldrev: Name | None = None
-    author_id: Id | None = None
     title: str | None = None
     draft: bool | None = None
     work_in_progress: bool | None = None
-    labels: _Labels | None = None
-    url: str | None = None
     updated_at: Any = None
     merge_commit_sha: Name | None = None
     squash_commit_sha: Name | None = None
+
+    def told(
+        self,
+        *,
+        head_sha: str,
+        is_open: bool,
+        merged: bool,
+        author: str,
+        labels: Iterable[str],
+        url: str | None,
+    ) -> PullRequest:
+        """Return the merge request, with what they tell in different ways."""
+        # A fast-forward merge makes no commit of its own: the target's head is the branch's.
+        made = self.merge_commit_sha or self.squash_commit_sha or head_sha or None
+        return PullRequest(
+            number=self.iid,
+            head=self.source_branch,
+            head_sha=head_sha,
+            open=is_open,
+            merge_sha=made if merged else None,
+            own=self.source_project_id == self.target_project_id,
+            base=self.target_branch,
+            title=self.title or "",
+            author=author,
+            draft=bool(self.work_in_progress if self.draft is None else self.draft),
+            labels=frozenset(labels),
+            url=web_url(url),
+            updated_at=seconds_of(self.updated_at),
+        )
+
+
+class _Attributes(Merge):
+    action: str | None = None
+    last_commit: _Head | None = None
+    oldrev: Name | None = None
+    author_id: Id | None = None
+    labels: _Labels | None = None
+    url: str | None = None
 
 
 class MergeEvent(Model):
@@ -86,24 +121,14 @@ class MergeEvent(Model):
     def meaning(self) -> PullRequest:
         """Return the merge request as it is now."""
         about = self.object_attributes
-        head = about.last_commit.id if about.last_commit else ""
-        # A fast-forward merge makes no commit of its own: the target's head is the branch's.
-        made = about.merge_commit_sha or about.squash_commit_sha or head or None
         labels = about.labels if self.labels is None else self.labels
-        return PullRequest(
-            number=about.iid,
-            head=about.source_branch,
-            head_sha=head,
-            open=self.opened or (about.action == "update" and about.state in (*OPEN, None)),
-            merge_sha=made if about.action == "merge" or about.state == "merged" else None,
-            own=about.source_project_id == about.target_project_id,
-            base=about.target_branch,
-            title=about.title or "",
+        return about.told(
+            head_sha=about.last_commit.id if about.last_commit else "",
+            is_open=self.opened or (about.action == "update" and about.state in (*OPEN, None)),
+            merged=about.action == "merge" or about.state == "merged",
             author=self._author(),
-            draft=bool(about.work_in_progress if about.draft is None else about.draft),
-            labels=frozenset(one.title for one in labels or ()),
-            url=web_url(about.url),
-            updated_at=seconds_of(about.updated_at),
+            labels=(label.title for label in labels or ()),
+            url=about.url,
         )
 
     def _author(self) -> str:

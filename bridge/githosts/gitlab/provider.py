@@ -58,12 +58,6 @@ def _webhooks(settings: "Gitlab") -> GitHost:
     )
 
 
-def _reader() -> GitHost:
-    from bridge.githosts.gitlab.webhooks import GitLab
-
-    return GitLab([token_hex(32)])
-
-
 def _verifier(secret: str, signs: bool | None) -> GitHost:
     from bridge.githosts.gitlab.webhooks import GitLabHook
 
@@ -93,17 +87,9 @@ def _digest(token: str) -> str:
 def _api(_name: str, settings: "Gitlab") -> HostApi | None:
     if settings.token is None:
         return None  # before the slow import
-    from bridge.githosts.gitlab.service import gitlab_api
+    from bridge.githosts.gitlab.api import gitlab_api
 
     return gitlab_api(token=settings.token, url=settings.url, ca=settings.ca)
-
-
-def _web_url(settings: "Gitlab") -> str:
-    return settings.web_url or settings.url
-
-
-def _homes(settings: "Gitlab") -> tuple[str, ...]:
-    return (settings.url,)
 
 
 def _checks(checked: Checked) -> AsyncIterator[Finding]:
@@ -113,9 +99,28 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
 
 
 def _setup() -> "Setup":
-    from bridge.githosts.gitlab.setup import SETUP
+    from bridge.githosts.tokens import token_setup
+    from bridge.ports.setup import SetupField
 
-    return SETUP
+    return token_setup(
+        "GitLab",
+        _api,
+        "merge request",
+        SetupField(
+            "url",
+            "Address of GitLab",
+            "as in your browser",
+            optional=True,
+            example="https://gitlab.com",
+        ),
+        SetupField(
+            "token",
+            "Access token",
+            "of a project or group: Settings, Access tokens; role Maintainer, scope api",
+            secret=True,
+            example="glpat-…",
+        ),
+    )
 
 
 def _opened(settings: "Gitlab", access: "Access") -> "SignsIn | None":
@@ -135,7 +140,7 @@ GITLAB = Provider(
     ),
     token_begins=("glpat-",),
     webhooks=_webhooks,
-    reader=_reader,
+    reader=lambda: _verifier(token_hex(32), None),
     verifier=_verifier,
     new_secret=_new_secret,
     hint_in=_hint_in,
@@ -145,8 +150,8 @@ GITLAB = Provider(
     event_of=_event_of,
     api=_api,
     limits=(Limit(1, 1.0), Limit(60, 60.0)),
-    web_url=_web_url,
-    homes=_homes,
+    web_url=lambda given: given.web_url or given.url,
+    homes=lambda given: (given.url,),
     pages=Pages(
         commit="/-/commit/{sha}",
         compare="/-/compare/{old}...{new}",

@@ -4,7 +4,7 @@ https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +40,7 @@ from bridge.githosts.webhook import (
     branch_or_tag,
     check,
     clone_urls,
+    files_of,
     find,
     header,
     id_of,
@@ -48,7 +49,7 @@ from bridge.githosts.webhook import (
     nothing,
     required,
     same,
-    union,
+    unlisted,
     web_url,
 )
 from bridge.ports.githosts import Body, Envelope
@@ -56,9 +57,6 @@ from bridge.ports.githosts import Body, Envelope
 MOST_COMMITS = 20
 MOST_OPTIONS = 100
 HOOK = "X-Gitlab-Webhook-UUID"
-
-PRIVATE = re.compile(r"(?:(\d+)-)?([\w.-]+)@users\.noreply\.[\w.-]+", re.ASCII)
-"""The private addresses of accounts: their number, if it is in it, and their login."""
 
 
 class _Project(Model):
@@ -126,6 +124,7 @@ class GitLab:
     """Webhooks of GitLab, with one of the live tokens or signed with a signing token."""
 
     name = "gitlab"
+    private = re.compile(r"(?:(\d+)-)?([\w.-]+)@users\.noreply\.[\w.-]+", re.ASCII)
 
     def __init__(
         self,
@@ -151,16 +150,17 @@ class GitLab:
             raise ValueError("GitLab needs at least one token or signing token")
 
     def open(self, headers: Mapping[str, str], now: float) -> Envelope:
-        """Read the headers and check the token; see `GitHost.open`."""
-        proof: tuple[str, ...] = ()
-        if self._keys:
-            proof = webhook.proof_of(headers, now, self._tolerance, since="GitLab 19.0")
-        else:
+        if not self._keys:
             self._check_token(headers)
-        return self._envelope(headers, proof)
+        return self._envelope(headers, self._proof(headers, now))
+
+    def _proof(self, headers: Mapping[str, str], now: float) -> tuple[str, ...]:
+        """Return what is signed and its signatures; nothing without signing tokens."""
+        if not self._keys:
+            return ()
+        return webhook.proof_of(headers, now, self._tolerance, since="GitLab 19.0")
 
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
-        """Read the headers of a delivery from GitLab's API."""
         return self._envelope(CIMultiDict(headers), ())
 
     def _envelope(self, headers: Mapping[str, str], proof: tuple[str, ...]) -> Envelope:
@@ -184,31 +184,16 @@ class GitLab:
         webhook.verify(envelope.proof, body, self._keys)
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
-        """Return the meaning of a delivery; see `GitHost.parse`."""
-        found = self._parsed(event, body)
-        return replace(found, hook=_hook(headers)) if isinstance(found, RefPushed) else found
-
-    def _parsed(self, event: str, body: Body) -> Event:
-        if event in ("Push Hook", "Tag Push Hook"):
-            return _read(load(body, "gitlab push"), system=False)
-        if event == "Merge Request Hook":
-            return _of_merge(load(body, "gitlab merge request"))
-        if event == "Pipeline Hook":
-            return _of_pipeline(load(body, "gitlab pipeline"))
-        if event == "Job Hook":
-            return _of_job(load(body, "gitlab job"))
-        if event != "System Hook":
+        means: Event
+        if event == "System Hook":
+            means = _of_system(load(body, "gitlab system hook"))
+        elif event in _READERS:
+            what, model, meaning = _READERS[event]
+            means = meaning(check(model, load(body, what), what))
+        else:
             why = "is not used, only pushes of branches and tags, merge requests and pipelines are"
-            return Ignored(f"event {event[:100]} {why}")
-        data = load(body, "gitlab system hook")
-        what = check(_System, data, "gitlab system hook")
-        kind = what.event_name or what.object_kind or "without a name"
-        if kind in ("push", "tag_push"):
-            return _read(data, system=True)
-        if kind == "merge_request":
-            return _of_merge(data)
-        why = "is not used, only push, tag_push and merge_request are"
-        return Ignored(f"system hook {kind[:100]} {why}")
+            means = Ignored(f"event {event[:100]} {why}")
+        return replace(means, hook=_hook(headers)) if isinstance(means, RefPushed) else means
 
     def _check_token(self, headers: Mapping[str, str]) -> None:
         token = headers.get("X-Gitlab-Token")
@@ -218,7 +203,7 @@ class GitLab:
             raise UnknownSecret("X-Gitlab-Token is none of our tokens")
 
 
-class GitLabHook:
+class GitLabHook(GitLab):
     """Webhooks of one hook, with its token, its signing token, or both.
 
     Args:
@@ -226,36 +211,28 @@ class GitLabHook:
         signs: whether each must be signed; None if GitLab has not said that it can.
     """
 
-    name = "gitlab"
-
     def __init__(self, secret: str, signs: bool | None) -> None:
-        signing = [one for one in secret.split() if one.startswith("whsec_")]
-        tokens = [one for one in secret.split() if one not in signing]
-        self._by_token = GitLab(tokens) if tokens else None
-        self._by_signature = GitLab([], signing) if signing else None
+        tokens, signing = tokens_in(secret)
+        super().__init__(tokens, signing)
         self._must_sign = bool(signing) and (signs is True or not tokens)
 
     def open(self, headers: Mapping[str, str], now: float) -> Envelope:
         """Read the headers; a signature that is there has to be right."""
-        envelope = None if self._by_token is None else self._by_token.open(headers, now)
+        if self._tokens:
+            self._check_token(headers)
         is_signed = self._must_sign or "webhook-signature" in headers
-        if self._by_signature is not None and (is_signed or envelope is None):
-            return self._by_signature.open(headers, now)
-        assert envelope is not None, "there is a token or a signing token"
-        return envelope
-
-    def fetched(self, headers: Mapping[str, str]) -> Envelope:
-        """Read the headers of a delivery from GitLab's API."""
-        return (self._by_token or self._by_signature or GitLab([])).fetched(headers)
+        return self._envelope(headers, self._proof(headers, now) if is_signed else ())
 
     def verify(self, envelope: Envelope, body: Body) -> None:
-        """Check the signature, if there is one; raise BadSignature."""
-        if envelope.proof and self._by_signature is not None:
-            self._by_signature.verify(envelope, body)
+        if envelope.proof:
+            super().verify(envelope, body)
 
-    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
-        """Return the meaning of a delivery; see `GitHost.parse`."""
-        return (self._by_token or self._by_signature or GitLab([])).parse(event, headers, body)
+
+def tokens_in(secret: str) -> tuple[list[str], list[str]]:
+    """Return the tokens and the signing tokens of one hook's secret."""
+    both = secret.split()
+    signing = [one for one in both if one.startswith("whsec_")]
+    return [one for one in both if one not in signing], signing
 
 
 def _hook(headers: Mapping[str, str]) -> str:
@@ -267,8 +244,7 @@ def _hook(headers: Mapping[str, str]) -> str:
     return sent and headers.get(SIGNED_WITH, sent)
 
 
-def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
-    push = check(_Push, data, "gitlab push")
+def _pushed(push: _Push, *, system: bool = False) -> RefPushed | Ignored:
     ref = branch_or_tag(push.ref)
     if isinstance(ref, Ignored):
         return ref
@@ -287,7 +263,7 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
         options=tuple(_options(push.push_options))[:MOST_OPTIONS],
         pusher=push.user_username or push.user_name or "",
         authors=authors_of(
-            PRIVATE, push.commits, _pusher(push), cut=push.after if _cut(push) else ""
+            GitLab.private, push.commits, _pusher(push), cut=push.after if _cut(push) else ""
         ),
     )
 
@@ -297,8 +273,7 @@ def _pusher(push: _Push) -> Writer:
     return Writer(login, id_of(push.user_id) if login else "", email)
 
 
-def _of_merge(data: Any) -> PullRequestChanged | Ignored:
-    merge = check(_MergeEvent, data, "gitlab merge request")
+def _merge_changed(merge: _MergeEvent) -> PullRequestChanged | Ignored:
     if (why := merge.ignored()) is not None:
         return Ignored(why)
     repository = _repository(merge.object_attributes.target_project_id, merge.project)
@@ -335,15 +310,10 @@ def _commit(push: _Push, ref: Ref) -> Commit | None:
 
 def _paths(push: _Push, ref: Ref, *, system: bool) -> tuple[tuple[str, ...] | None, str]:
     """Return the changed files and "", or None and why they are unknown."""
-    if nothing(push.after):
-        return None, f"the {ref.kind} was deleted"
-    if ref.kind is RefKind.TAG:
-        return None, "a tag push lists no files"
-    if system:
-        return None, "a system hook lists no files"
-    if nothing(push.before):
-        return None, "a new branch has nothing to compare with"
-    return _listed(push)
+    created = not system and nothing(push.before)
+    if why := unlisted(ref, deleted=nothing(push.after), created=created):
+        return None, why
+    return (None, "a system hook lists no files") if system else _listed(push)
 
 
 def _cut(push: _Push) -> bool:
@@ -361,12 +331,7 @@ def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
         return None, f"GitLab lists no more than {MOST_COMMITS} commits"
     if total is not None and total > len(commits):
         return None, f"GitLab listed {len(commits)} of {total} commits"
-    every: list[list[str]] = []
-    for commit in commits:
-        if (files := commit.files()) is None:
-            return None, f"GitLab listed no files for commit {commit.id[:7]}"
-        every.append(files)
-    return union(every), ""
+    return files_of("GitLab", commits)
 
 
 def _options(sent: Any, prefix: str = "") -> Iterator[str]:
@@ -395,18 +360,16 @@ EXTERNAL = "external"
 """The source of a pipeline that holds the commit statuses of others, ours among them."""
 
 
-def _of_pipeline(data: Any) -> CheckReported | Ignored:
+def _pipeline_changed(event: _PipelineEvent) -> CheckReported | Ignored:
     """Return that a pipeline has changed, without its state, to which our own statuses count."""
-    event = check(_PipelineEvent, data, "gitlab pipeline")
     if event.object_attributes.source == EXTERNAL:
         return Ignored("an external pipeline has commit statuses, the bridge's own among them")
     project = event.project
     return CheckReported(_repository(project.id, project), event.object_attributes.sha)
 
 
-def _of_job(data: Any) -> CheckReported:
+def _job_changed(event: _JobEvent) -> CheckReported:
     """Return that a job has changed; only its project's page tells the path."""
-    event = check(_JobEvent, data, "gitlab job")
     about = event.repository
     try:
         path = urlsplit(about.homepage).path.strip("/")
@@ -419,3 +382,28 @@ def _of_job(data: Any) -> CheckReported:
         git_ssh_url=about.git_ssh_url,
     )
     return CheckReported(_repository(event.project_id, project), event.sha)
+
+
+# ── Which webhook is read how ─────────────────────────────────────────────────────────────────────
+
+
+def _of_system(data: Any) -> Event:
+    """Return the meaning of a webhook of the whole server."""
+    sent = check(_System, data, "gitlab system hook")
+    kind = sent.event_name or sent.object_kind or "without a name"
+    if kind in ("push", "tag_push"):
+        return _pushed(check(_Push, data, "gitlab push"), system=True)
+    if kind == "merge_request":
+        return _merge_changed(check(_MergeEvent, data, "gitlab merge request"))
+    why = "is not used, only push, tag_push and merge_request are"
+    return Ignored(f"system hook {kind[:100]} {why}")
+
+
+_READERS: Mapping[str, tuple[str, type[Model], Callable[[Any], Event]]] = {
+    "Push Hook": ("gitlab push", _Push, _pushed),
+    "Tag Push Hook": ("gitlab push", _Push, _pushed),
+    "Merge Request Hook": ("gitlab merge request", _MergeEvent, _merge_changed),
+    "Pipeline Hook": ("gitlab pipeline", _PipelineEvent, _pipeline_changed),
+    "Job Hook": ("gitlab job", _JobEvent, _job_changed),
+}
+"""Each event's name for people, its form and its meaning."""

@@ -8,14 +8,14 @@ import pytest
 from bridge.core.errors import NotFound
 from bridge.githosts.access import Heads
 from bridge.githosts.answers import Answer
-from bridge.githosts.github.access import named
 from bridge.githosts.http import cut, numeric, part
+from bridge.githosts.repos_api import named
 from tests.worlds.rows import each_row
 
 
 @pytest.mark.parametrize("name", ["my-org/mono", "a.b/c_d.e", "O/R", "x/..y"])
 def test_a_repository_is_named_with_its_owner(name: str) -> None:
-    assert named(name) == name
+    assert named("github", name) == name
 
 
 @each_row(
@@ -24,7 +24,7 @@ def test_a_repository_is_named_with_its_owner(name: str) -> None:
 )
 def test_what_would_lead_elsewhere_is_no_repository(name: str) -> None:
     with pytest.raises(NotFound, match="owner/name"):
-        named(name)
+        named("github", name)
 
 
 @pytest.mark.parametrize("id_", ["", "1/../2", "-1", "1?x", "٣"])

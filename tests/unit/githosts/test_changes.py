@@ -1,34 +1,44 @@
 """Which files differ: exact where the host can tell, unknown with the reason where it can't."""
 
-from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
+from bridge.githosts.access import Access
 from bridge.githosts.answers import Answer
-from bridge.githosts.gitea import api as gitea_changes
-from bridge.githosts.github import api as github_changes
-from bridge.githosts.gitlab import api as gitlab_changes
+from bridge.githosts.gitea.api import Gitea
+from bridge.githosts.github.api import Github
+from bridge.githosts.gitlab.api import Gitlab
+from bridge.githosts.http import Ask, Client
 from bridge.ports.githosts import ChangeSet
 
 OLD, NEW = "a" * 40, "b" * 40
 
 
-def asking(**answers: Any) -> tuple[Callable[..., Any], list[str]]:
+class Asking(Access):
     """Answers by the first word of the path; an error is raised."""
-    asked: list[str] = []
 
-    async def ask(repository: str, method: str, path: str, *, query: Any = None) -> Answer:
-        asked.append(path)
+    def __init__(self, host: str, answers: dict[str, Any]) -> None:
+        super().__init__(Client(host, "http://127.0.0.1:1", Mock, remedy=""))
+        self.asked: list[str] = []
+        self._answers = answers
+
+    def place(self, repository: str) -> str:
+        return ""
+
+    def asker(self, repository: str) -> Ask:
+        return self._answer
+
+    async def _answer(self, method: str, path: str, *, query: Any = None) -> Answer:
+        self.asked.append(path)
         kind = path.split("/")[1] if "trees" not in path else f"tree_{path[-1]}"
         kind = "commits" if "/commits/" in path else kind
-        said = answers[kind]
+        said = self._answers[kind]
         if isinstance(said, BridgeError):
             raise said
         return Answer(200, {}, said)
-
-    return ask, asked
 
 
 def github(status: str, *files: Any) -> dict[str, Any]:
@@ -43,8 +53,8 @@ def tree(*, truncated: bool = False, **files: str) -> dict[str, Any]:
 
 
 async def of_github(**answers: Any) -> tuple[ChangeSet, list[str]]:
-    ask, asked = asking(**answers)
-    return await github_changes.changes(ask, "o/r", OLD, NEW), asked
+    access = Asking("github", answers)
+    return await Github(access).compare("o/r", OLD, NEW), access.asked
 
 
 async def test_githubs_comparison_is_enough_where_the_older_is_an_ancestor() -> None:
@@ -145,8 +155,7 @@ def gitlab(*files: tuple[str, str], **flags: bool) -> dict[str, Any]:
 
 
 async def of_gitlab(**answers: Any) -> ChangeSet:
-    ask, _ = asking(**answers)
-    return await gitlab_changes.changes(ask, "g/p", OLD, NEW)
+    return await Gitlab(Asking("gitlab", answers)).compare("g/p", OLD, NEW)
 
 
 async def test_gitlabs_comparison_names_both_sides_also_of_what_it_does_not_show() -> None:
@@ -187,8 +196,8 @@ def gitea(*commits: tuple[str, list[str], str | None], total: int | None = None)
 
 
 async def of_gitea(compared: Any) -> ChangeSet:
-    ask, _ = asking(compare=compared, tree_a=tree(x="1", y="1"), tree_b=tree(x="2", y="1"))
-    return await gitea_changes.changes(ask, "gitea", "o/r", OLD, NEW)
+    answers = {"compare": compared, "tree_a": tree(x="1", y="1"), "tree_b": tree(x="2", y="1")}
+    return await Gitea(Asking("gitea", answers)).compare("o/r", OLD, NEW)
 
 
 async def test_giteas_comparison_is_enough_where_the_older_is_an_ancestor() -> None:
