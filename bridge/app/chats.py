@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.app.commands import commands_of
+from bridge.app.data_folder import seal_of
 from bridge.app.providers import console_of, pages_of, pulls_at, titles_of
-from bridge.app.sealing import seal_of
 from bridge.app.wiring import Parts, Publishers, in_background
 from bridge.chats import CHATS
 from bridge.core.roles import Role
@@ -92,22 +92,17 @@ async def _opened(
     opened = provider.open(given, made_of)
     stack.push_async_callback(opened.stop)
     if provider.to_be_heard:
-        _warn_of_silence(parts, role, chat, opened, made_of)
+        if role.hears and not opened.hears:
+            log.warning("%s requests can't be received: set %s", chat, CHATS[chat].to_be_heard)
+        if isinstance(seal_of(parts.settings), NoSeal):
+            why = NoSeal.REMEDY
+            log.warning("nobody can configure apps by %s, nor undo a change: %s", chat, why)
+        if not made_of.access.grants:
+            log.warning("nobody may do anything by %s: say who in `access` of bridge.yaml", chat)
     else:
         log.info("%s is only written to: people can't ask anything there", chat)
     await in_background(stack, chat, opened.run())
     return opened
-
-
-def _warn_of_silence(parts: Parts, role: Role, chat: str, opened: Chat, made_of: ChatParts) -> None:
-    """Log what is missing for people to do something in a chat."""
-    if role.hears and not opened.hears:
-        log.warning("%s requests can't be received: set %s", chat, CHATS[chat].to_be_heard)
-    if isinstance(seal_of(parts.settings), NoSeal):
-        why = NoSeal.REMEDY
-        log.warning("nobody can configure apps by %s, nor undo a change: %s", chat, why)
-    if not made_of.access.grants:
-        log.warning("nobody may do anything by %s: say who in `access` of bridge.yaml", chat)
 
 
 def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> ChatParts:
@@ -128,7 +123,16 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> 
         access=access,
         journal=stores.journal,
         inbox=stores.inbox,
-        drafts=_drafts_of(parts),
+        drafts=ConfigDrafts(
+            parts.configurers,
+            parts.backends,
+            stores.inbox,
+            stores.journal,
+            parts.hosts,
+            seal_of(settings),
+            policy=policy_of(settings),
+            book=book_of(settings),
+        ),
         book=book,
         preview_book=preview_channels_of(settings, chat),
         pages=pages_of(settings),
@@ -150,17 +154,3 @@ def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
         for chat, (one, book) in given.items()
         for subscription in CHATS[chat].tells(one, book, note)
     ]
-
-
-def _drafts_of(parts: Parts) -> ConfigDrafts:
-    """Return the drafts through which people configure apps in a chat."""
-    return ConfigDrafts(
-        parts.configurers,
-        parts.backends,
-        parts.stores.inbox,
-        parts.stores.journal,
-        parts.hosts,
-        seal_of(parts.settings),
-        policy=policy_of(parts.settings),
-        book=book_of(parts.settings),
-    )

@@ -1,16 +1,14 @@
 """Build the console from the parts of a running process."""
 
-import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from aiohttp import web
 
-from bridge.app.commands import commands_of
-from bridge.app.doctor.unmatched import Unmatched
-from bridge.app.health import ways_of
-from bridge.app.keyrings import heard_of
+from bridge.app.commands import commands_of, ways_of
+from bridge.app.doctor.names import Unmatched
+from bridge.app.keyrings import adopter_of
 from bridge.app.providers import pages_of, titles_of
 from bridge.app.wiring import Parts
 from bridge.chats.facts.links import Links
@@ -22,7 +20,6 @@ from bridge.console.slow_results import Workshop
 from bridge.console.visitors import with_owner
 from bridge.core.events import CONSOLE_HOST
 from bridge.githosts.large_bodies import Apart
-from bridge.pipeline.deploying.adopt import Adopter
 from bridge.pipeline.deploying.replay import Replays
 from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.ports.sign_in import SignsIn
@@ -38,17 +35,10 @@ def console_routes(
         ways: how people can sign in, besides by a link.
         stack: ends the open streams, before it stops the server.
     """
-    records = _records(parts)
-    sign_in, live = SignIn(ways, parts.settings.public_url), Live(records)
-    stack.push_async_callback(live.close)
-    return Console(records, sign_in, live).routes()
-
-
-def _records(parts: Parts) -> Records:
     settings, stores, catalog = parts.settings, parts.stores, parts.catalog
     access = with_owner(access_of(settings))
     logs = BuildLogs(parts.backends, stores.journal)
-    return Records(
+    records = Records(
         stores.journal,
         stores.inbox,
         commands_of(parts, CONSOLE_HOST, access, logs),
@@ -61,14 +51,11 @@ def _records(parts: Parts) -> Records:
         logs,
         policy_of(settings),
         parts.clock,
-        lambda: _adopter(parts),
+        lambda: adopter_of(settings, stores.journal, parts.backends, catalog.wake),
         Workshop(parts.clock),
         Replays(parts.heads, ways_of(parts)),
         Unmatched(settings, catalog, stores.journal).found,
     )
-
-
-async def _adopter(parts: Parts) -> Adopter:
-    made = {one.host for one in await parts.stores.journal.made_hooks() if one.hook is not None}
-    heard = heard_of(parts.settings, made)
-    return Adopter(parts.backends, parts.stores.journal, time.time, heard, parts.catalog.wake)
+    sign_in, live = SignIn(ways, parts.settings.public_url), Live(records)
+    stack.push_async_callback(live.close)
+    return Console(records, sign_in, live).routes()

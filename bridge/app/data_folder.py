@@ -1,16 +1,24 @@
-"""Locate the data, in a folder or a Postgres, and check that folder."""
+"""Locate the data, in a folder or a Postgres; check that folder, hold it, seal secrets there."""
 
+import asyncio
+import fcntl
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from bridge.core.errors import NotFound, Rejected
+from bridge.core.roles import Role
 from bridge.core.validation_errors import shortened
+from bridge.storage.seal import FernetSeal, NoSeal, key_in
 
 if TYPE_CHECKING:
-    from bridge.settings import Process
+    from pydantic import SecretStr
+
+    from bridge.settings import Process, Settings
 
 
 def database_url(settings: "Process") -> str | None:
@@ -171,3 +179,142 @@ def _open_to(about: os.stat_result) -> str:
     if about.st_mode & stat.S_IWGRP and about.st_gid not in {os.getegid(), *os.getgroups()}:
         return "a group that the bridge is not in"
     return ""
+
+
+# ── The processes on it: on SQLite one at a time, on Postgres any number ──────────────────────────
+
+_LOOK_SECONDS = 0.05
+
+SOLO = "solo"
+"""On SQLite only one process works, so it continues its predecessor's work."""
+
+
+def new_owner(settings: "Settings") -> str:
+    """Return a name for this process, unique among those that share the stores."""
+    if database_url(settings) is None:
+        return SOLO
+    from bridge.durable.peers import new_executor_id
+
+    return new_executor_id()
+
+
+class InUse(Rejected):
+    """Another process holds the data folder."""
+
+
+@contextmanager
+def only_one(data: Path) -> Iterator[None]:
+    """Hold a data folder for this process: two must not run the same flows on SQLite.
+
+    Raises:
+        InUse: another process holds it.
+        Rejected: the folder is unusable, or not ours alone.
+    """
+    must_be_ours(data)
+    try:
+        lock = _opened(data / "lock")
+    except OSError as error:
+        raise Rejected(
+            f"{data} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
+        ) from error
+    with lock as file:
+        if not _taken(file):
+            raise InUse(
+                f"another bridge is running on {data}; stop it, or choose another BRIDGE_DATA;"
+                " for several processes on the same data set DATABASE_URL to a Postgres"
+            )
+        yield
+
+
+RUNNERS = ("HONCHO_PROCESS_NAME", "DYNO", "PS")
+"""Variables in which Procfile runners name each process: Honcho; Heroku and Dokku; Foreman and the
+like."""
+
+
+def stands_aside(settings: "Settings", role: Role, environment: Mapping[str, str]) -> bool:
+    """Return whether this is a Procfile's worker on SQLite, where one process does all the work.
+
+    It must not end with an error: the Procfile runner would then end all other processes.
+    """
+    if role is not Role.WORKER or database_url(settings) is not None:
+        return False
+    if any(environment.get(name) for name in RUNNERS):
+        return True
+    return settings.data.is_dir() and is_held(settings.data)
+
+
+@asynccontextmanager
+async def in_turn(file: Path, *, patience: float = 60.0) -> AsyncIterator[None]:
+    """Hold a lock on a file once its present holder releases it; a killed process holds none.
+
+    Raises:
+        Rejected: it stays held for more than `patience` seconds, or can't be created.
+    """
+    try:
+        opened = _opened(file)
+    except OSError as error:
+        raise Rejected(f"{file} can't be written ({error.strerror})") from error
+    with opened as lock:
+        until = time.monotonic() + patience
+        while not _taken(lock):
+            if time.monotonic() > until:
+                raise Rejected(
+                    f"another command has held {file} for {patience:.0f} s; end it, or try again"
+                )
+            await asyncio.sleep(_LOOK_SECONDS)  # no event signals that a lock is free
+        yield
+
+
+def _opened(file: Path) -> IO[str]:
+    """Open a file for locking; other users may not open it, since they could hold the lock."""
+    for folder in (*reversed(file.parents), file.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.fstat(descriptor).st_uid == os.geteuid():
+        os.fchmod(descriptor, 0o600)  # an older release created it readable
+    return os.fdopen(descriptor, "r+")
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_held(data: Path) -> bool:
+    """Return whether any process works on a data folder."""
+    try:
+        with only_one(data):
+            return False
+    except InUse:
+        return True
+
+
+def is_running(settings: "Settings") -> bool:
+    """Return whether any process decides and deploys on these stores; raise Unreachable."""
+    if (url := database_url(settings)) is None:
+        return is_held(settings.data)
+    from bridge.durable.peers import anybody_works
+
+    return anybody_works(url)
+
+
+# ── The seal of this installation's secrets ───────────────────────────────────────────────────────
+
+
+def seal_of(settings: "Process") -> FernetSeal | NoSeal:
+    """Return the seal for secrets that must be stored.
+
+    Processes that share a Postgres have no common folder for a key.
+    """
+    keys = revealed(settings.secret_key)
+    if not keys and database_url(settings) is not None:
+        return NoSeal()
+    return FernetSeal(lambda: keys or [key_in(settings.data / "secret.key")])
+
+
+def revealed(secrets: Sequence["SecretStr"]) -> list[str]:
+    """Return secrets as plain texts."""
+    return [secret.get_secret_value() for secret in secrets]

@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge.app.sealing import revealed, seal_of
+from bridge.app.data_folder import revealed, seal_of
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
 from bridge.core.hooks import Scope, ScopeKind, is_ours, scope_named, signed_by
@@ -17,6 +17,8 @@ from bridge.githosts.server import OwnRepositories, homes_of
 from bridge.pipeline.deciding.hooks import Hooks, HookServer
 from bridge.pipeline.deciding.ingest import Key, Keyring
 from bridge.pipeline.deciding.reconcile import wanted_of
+from bridge.pipeline.deploying.adopt import Adopter
+from bridge.ports.backends import Backend
 from bridge.ports.githosts import HostApi
 from bridge.ports.hooks import MadeHook, ManagesHooks
 from bridge.ports.providers import REPOSITORY_SECRETS, HostServer
@@ -35,7 +37,7 @@ def keyrings_of(settings: Settings) -> dict[str, Keyring]:
     Raises:
         Rejected: a secret is unusable.
     """
-    _must_differ([one for one in settings.host_servers().values() if one.serves])
+    _must_differ([server for server in settings.host_servers().values() if server.serves])
     try:
         return {name: _keyring(one) for name, one in settings.host_servers().items()}
     except ValueError as error:
@@ -46,7 +48,7 @@ def _keyring(server: HostServer) -> Keyring:
     provider, given = server.provider, server.given
     parser = provider.reader()
     keys = list[Key]()
-    if any(getattr(given, one.setting) for one in provider.secrets):
+    if any(getattr(given, secret.setting) for secret in provider.secrets):
         parser = provider.webhooks(given)
         keys.append(Key(parser))
     bound: Mapping[str, Sequence[SecretStr]] = getattr(given, REPOSITORY_SECRETS, {})
@@ -156,3 +158,19 @@ def heard_of(settings: Settings, made: Collection[str] = ()) -> Callable[[App], 
         return any(host in served for host, _ in wanted_of([app], homes))
 
     return heard
+
+
+async def adopter_of(
+    settings: Settings,
+    journal: SqlJournal,
+    backends: Mapping[str, Backend],
+    wake: Callable[[], None],
+) -> Adopter:
+    """Return what switches off the backends' own deploys of the pushes that reach the bridge."""
+    heard = heard_of(settings, await made_at(journal))
+    return Adopter(backends, journal, time.time, heard, wake)
+
+
+async def made_at(journal: SqlJournal) -> set[str]:
+    """Return the hosts at which the bridge has made webhooks."""
+    return {one.host for one in await journal.made_hooks() if one.hook is not None}

@@ -7,8 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bridge.app.data_folder import must_be_ours, unusable
-from bridge.app.sealing import seal_of
+from bridge.app.data_folder import must_be_ours, seal_of, unusable
 from bridge.app.storage import Stores
 from bridge.app.wiring import Publishers
 from bridge.backends import EMBEDDED, embedded_client
@@ -172,15 +171,10 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
     return {name: api for name, api in made.items() if api is not None}
 
 
-def web_urls(settings: Settings) -> dict[str, str]:
-    """Return each Git host's web address, as its webhooks give it."""
-    return {name: one.web_url for name, one in settings.host_servers().items()}
-
-
 def authorities_of(settings: Settings) -> dict[str, str]:
     """Return the files with the authorities of Git hosts, by the hosts' addresses."""
     servers = settings.host_servers().values()
-    return {one.web_url: one.given.ca for one in servers if one.given.ca is not None}
+    return {server.web_url: server.given.ca for server in servers if server.given.ca is not None}
 
 
 def pages_of(settings: Settings) -> dict[str, tuple[str, Pages]]:

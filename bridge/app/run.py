@@ -10,13 +10,11 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from bridge.app.chats import ChatPublishers, open_chats
-from bridge.app.data_folder import database_url
-from bridge.app.deploying import flows_that_deploy
-from bridge.app.doctor.unmatched import Unmatched
-from bridge.app.gates import gates_of
+from bridge.app.data_folder import database_url, new_owner, only_one
+from bridge.app.deploying import PullReports, flows_that_deploy, gates_of, keep_previews
+from bridge.app.doctor.names import Unmatched
+from bridge.app.doctor.settings import note_settings
 from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
-from bridge.app.presence import new_owner, only_one
-from bridge.app.previews import PullReports, keep_previews
 from bridge.app.providers import (
     backends_of,
     configurers_of,
@@ -25,7 +23,6 @@ from bridge.app.providers import (
     senders_of,
     ways_to_sign_in,
 )
-from bridge.app.settings_in_use import note_settings
 from bridge.app.storage import Stores, must_keep_sessions, open_stores, sizes_of
 from bridge.app.stored_settings import watch
 from bridge.app.wiring import (
@@ -141,7 +138,7 @@ async def run_bridge(
         await note_settings(settings, stores.journal)
         await notice_absence(stores.journal, stores.inbox, clock)
         await in_background(stack, "alive", stay(stores.journal, clock))
-        events = frozenset[str]().union(*(one.events for one in HOSTS.values()))
+        events = frozenset[str]().union(*(host.events for host in HOSTS.values()))
         metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock, events)
         await metrics.start()
         backends, embedded = await backends_of(settings, stack, metrics.backend_request, clock)

@@ -30,6 +30,8 @@ from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from bridge.durable.engine import DurableFlows
     from bridge.storage.inbox.postgres import PostgresInbox
 
@@ -144,15 +146,22 @@ async def must_keep_sessions(settings: Settings) -> None:
 
 def flows_of(settings: Settings, owner: str) -> "DurableFlows":
     """Return the workflow engine, not yet launched, on the stores' own database."""
-    from bridge.durable import system as engines
     from bridge.durable.engine import DurableFlows
 
-    if (url := database_url(settings)) is None:
-        workflows = engines.sqlite_engine(_private(settings.data / "workflows.sqlite"))
-        return DurableFlows(workflows, executor_id=owner)
-    from bridge.durable.peers import Peers
+    peers = None
+    if (url := database_url(settings)) is not None:
+        from bridge.durable.peers import Peers
 
-    return DurableFlows(engines.postgres_engine(url), executor_id=owner, peers=Peers(url, owner))
+        peers = Peers(url, owner)
+    return DurableFlows(_workflow_tables(settings), executor_id=owner, peers=peers)
+
+
+def _workflow_tables(settings: Settings) -> "sa.Engine":
+    from bridge.durable import system
+
+    if (url := database_url(settings)) is None:
+        return system.sqlite_engine(_private(settings.data / "workflows.sqlite"))
+    return system.postgres_engine(url)
 
 
 async def migrate(settings: Settings) -> None:
@@ -162,15 +171,10 @@ async def migrate(settings: Settings) -> None:
         Rejected: it is impossible, or a newer release created them.
     """
     from bridge.durable import system
-    from bridge.durable import system as engines
 
     async with open_stores(settings):
         pass
-    url = database_url(settings)
-    if url is not None:
-        workflows = engines.postgres_engine(url)
-    else:
-        workflows = engines.sqlite_engine(_private(settings.data / "workflows.sqlite"))
+    workflows = _workflow_tables(settings)
     try:
         await asyncio.to_thread(system.migrate, workflows)
     finally:

@@ -20,7 +20,7 @@ BACKENDS: dict[str, BackendProvider] = {one.key: one for one in (DOKPLOY,)}
 
 def titles() -> str:
     """Return what people call them, e.g. "Dokploy"."""
-    return " or ".join(one.title for one in BACKENDS.values())
+    return " or ".join(backend.title for backend in BACKENDS.values())
 
 
 # ── The embedded backend ────────────────────────────────────────────────────────────────────────

@@ -107,7 +107,7 @@ class Reach:
         import time
 
         from bridge.app.chats import tells_of
-        from bridge.app.sealing import seal_of
+        from bridge.app.data_folder import seal_of
         from bridge.pipeline.deploying.configure import Configurable, Configurer
         from bridge.settings import book_of
 
@@ -200,7 +200,7 @@ PATIENCE = "requests wait meanwhile, and nothing is lost"
 
 async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
     """Report on stderr which backends refuse the key or are away, and since when."""
-    from bridge.app.presence import is_running
+    from bridge.app.data_folder import is_running
     from bridge.pipeline.deciding.app_reading import NOTED, clashes_in, read_troubles
 
     for words in (await clashes_in(stores.journal)).values():

@@ -22,7 +22,7 @@ from bridge.core.log_text import STEERING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
-    from bridge.app.setup_changes import SettingUp
+    from bridge.app.stored_settings import SettingUp
     from bridge.settings import KeyPath, Settings
 
 WIDEST_LINE = 80
@@ -183,7 +183,7 @@ def _are_no_secrets(values: "Iterable[str]") -> None:
 
 
 async def _store(config: Path | None, values: "Mapping[str, str]") -> None:
-    from bridge.app.setup_changes import path_of
+    from bridge.app.stored_settings import path_of
 
     async with _setting_up(settings_of(config), config) as setting_up:
         await setting_up.change({path_of(name): value for name, value in values.items()})
@@ -199,8 +199,8 @@ async def _remove(config: Path | None, names: list[str]) -> None:
 
 @asynccontextmanager
 async def _setting_up(settings: "Settings", config: Path | None) -> "AsyncIterator[SettingUp]":
-    from bridge.app.setup_changes import SettingUp
     from bridge.app.storage import open_stores
+    from bridge.app.stored_settings import SettingUp
 
     async with open_stores(settings) as stores:
         yield SettingUp(settings, stores.journal, config, os.environ, person())

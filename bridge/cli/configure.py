@@ -236,7 +236,7 @@ def _form(plan: "Plan") -> dict[str, Any]:
 
 
 def _seen_when(reach: Reach) -> str:
-    from bridge.app.presence import is_running
+    from bridge.app.data_folder import is_running
 
     if not is_running(reach.settings):
         return ""

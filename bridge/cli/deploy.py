@@ -166,7 +166,7 @@ class Watchman:
 
     async def wait(self) -> None:
         """Wait for the next poll."""
-        from bridge.app.presence import is_running
+        from bridge.app.data_folder import is_running
 
         await asyncio.sleep(LOOK)
         if time.monotonic() - self._looked < LOOK_FOR_PROCESS:
@@ -276,8 +276,7 @@ async def request(
     settings: "Settings", stores: "Stores", wish: Wish, *, follow: bool, json: bool
 ) -> int:
     """Keep a request in the inbox, and follow it if wanted; return the exit code."""
-    from bridge.app.data_folder import whereabouts
-    from bridge.app.presence import is_running
+    from bridge.app.data_folder import is_running, whereabouts
 
     id_ = await _keep(stores, wish)
     if not is_running(settings):

@@ -89,8 +89,7 @@ async def create_site(settings: "Settings", site: NewSite, *, by: Actor) -> tupl
 
 def _one_after_another(settings: "Settings") -> AbstractAsyncContextManager[None]:
     """Serialise commands that create or delete apps: each checks all apps first."""
-    from bridge.app.data_folder import must_be_ours
-    from bridge.app.presence import in_turn
+    from bridge.app.data_folder import in_turn, must_be_ours
 
     must_be_ours(settings.data)
     return in_turn(settings.data / EMBEDDED / "apps.lock")
@@ -147,7 +146,7 @@ def _source(site: NewSite) -> GitSource:
 @asynccontextmanager
 async def api_of(settings: "Settings") -> AsyncIterator[Api]:
     """Reach the embedded backend of a data folder; start it on a free port if it is down."""
-    from bridge.app.presence import in_turn, is_held
+    from bridge.app.data_folder import in_turn, is_held
 
     data = settings.data / EMBEDDED
     async with AsyncExitStack() as stack:

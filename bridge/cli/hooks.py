@@ -392,7 +392,7 @@ async def _rotate(which: Which, how: How) -> int:
     interrupted, or if nothing has arrived yet.
     """
     _must_name(which)
-    from bridge.app.presence import is_running
+    from bridge.app.data_folder import is_running
     from bridge.pipeline.deciding.hook_targets import rotated_of
 
     async with _reached(how.config) as reach:

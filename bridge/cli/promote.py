@@ -47,7 +47,7 @@ def promote(
 
 
 async def _promote(name: str, source: str, how: How, *, plan_only: bool, follow: bool) -> int:
-    from bridge.app.health import looks_of
+    from bridge.app.commands import looks_of
     from bridge.core.events import Action
     from bridge.core.rules import ruled
     from bridge.pipeline.deploying.rollback_plan import Ways, version_asked

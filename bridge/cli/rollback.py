@@ -39,7 +39,7 @@ def rollback(
 
 
 async def _rollback(name: str, to: str | None, how: How, *, plan_only: bool, follow: bool) -> int:
-    from bridge.app.health import looks_of
+    from bridge.app.commands import looks_of
     from bridge.core.events import Action
     from bridge.core.rules import ruled
     from bridge.pipeline.deploying.rollback_plan import Ways

@@ -175,10 +175,10 @@ def serve(
     ] = None,
 ) -> None:
     """Receive webhooks and deploy, until told to stop."""
-    from bridge.app.presence import stands_aside
+    from bridge.app.data_folder import stands_aside
     from bridge.app.stored_settings import Stored
     from bridge.app.wiring import Beginning
-    from bridge.listening.inherited import inherited
+    from bridge.listening.listener import inherited
     from bridge.settings import read_settings
 
     stored = Stored()
@@ -307,7 +307,7 @@ async def _setup_link(settings: "Settings", bridge: "Bridge") -> str:
 
 def _start_anew(sockets: "Sequence[socket]") -> None:
     """Replace this process by a new one with the same arguments, which goes on listening."""
-    from bridge.listening.inherited import hand_over
+    from bridge.listening.listener import hand_over
 
     sys.stdout.flush()
     hand_over(sockets, os.environ)

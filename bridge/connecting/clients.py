@@ -1,10 +1,11 @@
 """Make the clients of httpx and aiohttp, which are imported only where one is made."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bridge.connecting import AGENT, CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS
+from bridge.connecting import AGENT, CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS, CannotConnect
 from bridge.connecting.proxies import proxy_for
 from bridge.connecting.trust import trusted
 
@@ -38,7 +39,8 @@ def http_client(
     """
     import httpx
 
-    verify = trusted(ca) if url.startswith("https:") else _nobody()
+    # Without TLS nobody is trusted: loading authorities takes a while.
+    verify = trusted(ca) if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not direct and (proxy := proxy_for(url)) is not None:
         from bridge.connecting.through_proxy import ThroughProxy
 
@@ -55,11 +57,6 @@ def http_client(
         trust_env=False,
         **settings,
     )
-
-
-def _nobody() -> ssl.SSLContext:
-    """Return what trusts no certificate: loading authorities takes a while."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _to_proxy(proxy: str) -> ssl.SSLContext | None:
@@ -90,3 +87,19 @@ def session(
         headers={"User-Agent": AGENT, **(headers or {})},
         **settings,
     )
+
+
+# ── Faults in what the environment names ──────────────────────────────────────────────────────────
+
+
+def troubles() -> list[str]:
+    """Return why some addresses can't be asked, as the errors of clients say it."""
+    proxies = (partial(proxy_for, f"{scheme}://any") for scheme in ("https", "http"))
+    return [*_trouble(trusted), *(said for proxy in proxies for said in _trouble(proxy))]
+
+
+def _trouble(check: Callable[[], object]) -> Iterator[str]:
+    try:
+        check()
+    except CannotConnect as error:
+        yield str(error)

@@ -20,10 +20,10 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
 from bridge.core.errors import BridgeError
-from bridge.durable.claims import Claims
 from bridge.durable.running import (
     Bodies,
     Body,
+    Claims,
     Dispatcher,
     Flow,
     keep_to,
@@ -289,7 +289,12 @@ class DurableFlows:
             Unreachable: the database can't be read or written.
         """
         with translated():
-            await self._restore_queue()
+            lost = await DBOS.retrieve_queue_async(QUEUE) is None
+            if lost:
+                log.warning("the queue of flows was lost and is registered again")
+            if lost or not self._dispatcher.runs:
+                await asyncio.to_thread(self._dispatcher.stop)
+                await self._dispatch()
             pending = await self._pending()
             running = self._bodies.running()
             here = [name for name, executor in pending.items() if executor == self._executor_id]
@@ -304,14 +309,6 @@ class DurableFlows:
                 if pending.get(name, self._executor_id) != self._executor_id
             ]
             await self._bodies.cut_off(self._taken.of(taken))
-
-    async def _restore_queue(self) -> None:
-        lost = await DBOS.retrieve_queue_async(QUEUE) is None
-        if lost:
-            log.warning("the queue of flows was lost and is registered again")
-        if lost or not self._dispatcher.runs:
-            await asyncio.to_thread(self._dispatcher.stop)
-            await self._dispatch()
 
     async def _pending(self) -> dict[str, str | None]:
         """Return all active flows, with the ids of the processes that run them."""
@@ -403,16 +400,13 @@ class DurableFlows:
         await self._bodies.cut_off()
         give_log_back()
         if self._peers is not None:
-            await self._hand_over(self._peers)
+            from bridge.durable.peers import call
+
+            # None of our flows runs here any more, so others may have them.
+            await asyncio.to_thread(give_back, self._engine, self._executor_id)
+            await asyncio.to_thread(call, self._engine)
+            await self._peers.leave()
         retire(self._engine)
-
-    async def _hand_over(self, peers: "Peers") -> None:
-        """Leave our flows to others, now that none of them runs here."""
-        from bridge.durable.peers import call
-
-        await asyncio.to_thread(give_back, self._engine, self._executor_id)
-        await asyncio.to_thread(call, self._engine)
-        await peers.leave()
 
     def _config(self) -> DBOSConfig:
         return {

@@ -12,19 +12,24 @@ docs/notes/0029-starting-flows-at-once.md lists the races.
 
 import asyncio
 import functools
+import logging
 import random
 import threading
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import dbos._dbos as launching
+import sqlalchemy as sa
 from dbos import DBOS, WorkflowSerializationFormat
+from dbos._core import execute_dequeued_workflow
 from dbos._queue import Queue, queue_worker_thread
 from dbos._sys_db import SystemDatabase
 
+from bridge.durable.system import NAME, QUEUE, VERSION
 from bridge.ports.flows import Steps
 
 THREAD = "flows-dispatcher"
@@ -57,7 +62,6 @@ class Bell(threading.Event):
         self._rung.set()
 
     def set(self) -> None:
-        """Stop the loop."""
         super().set()
         self._rung.set()
 
@@ -94,7 +98,6 @@ class Dispatcher:
 
     @property
     def runs(self) -> bool:
-        """Whether flows are started; the engine's loop ends if its queue is gone."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, engine: DBOS, queue: Queue) -> None:
@@ -181,7 +184,7 @@ def own_threads(loop: asyncio.AbstractEventLoop, dbos: DBOS, threads: int) -> It
         dbos._shared_executor_field = None  # noqa: SLF001 - it would keep the threads alive
 
 
-# ── The bodies of flows, which the engine runs on our event loop ────────────────────────────────
+# ── The bodies of flows, which the engine runs on our event loop ──────────────────────────────────
 
 T = TypeVar("T")
 
@@ -217,7 +220,6 @@ class Bodies:
         }
 
     def runs(self, name: str) -> bool:
-        """Return whether a flow runs here."""
         return name in self._running
 
     def running(self) -> list[str]:
@@ -284,3 +286,79 @@ def _workflow(flow: str, work: Flow) -> Flow:
         await work(id_)
 
     return run
+
+
+# ── Begin at once ─────────────────────────────────────────────────────────────────────────────────
+
+log = logging.getLogger(__name__)
+
+LONE = 0.05
+"""A flow that is enqueued within this many seconds of the last one is left to the poll.
+
+Flows of a burst share the engine's polls, which costs less.
+"""
+
+_IN_FLIGHT = [sa.literal_column(f"'{one}'", sa.Text) for one in ("ENQUEUED", "PENDING")]
+"""Literals, since SQLite uses the partial index only if its condition is repeated."""
+
+
+class Claims:
+    """Claims flows for this process."""
+
+    def __init__(self, engine: DBOS, executor_id: str) -> None:
+        """Build the statement."""
+        self._engine = engine
+        self._system = engine._sys_db  # noqa: SLF001 - its public ways only enqueue
+        self._last = -LONE
+        self._claim = self._statement(executor_id)
+
+    def lone(self) -> bool:
+        """Return whether no other flow was enqueued just before, and note that this one was."""
+        before, self._last = self._last, time.monotonic()
+        return self._last - before >= LONE
+
+    def begin(self, name: str, key: str) -> bool:
+        """Begin a flow if it is the only one of its key; return whether it has begun.
+
+        Call it in a thread: it waits for the database.
+        """
+        token = str(uuid.uuid4())
+        try:
+            with self._system.engine.begin() as db:
+                claimed = db.execute(self._claim, {"its_name": name, "its_key": key, "its": token})
+            if claimed.rowcount == 0:
+                return False
+            (status,) = self._system.get_workflow_statuses([name])
+            execute_dequeued_workflow(self._engine, status, token)
+        except Exception:  # whatever failed, the row is in the queue or is found as orphaned
+            log.exception("a flow does not begin at once", extra={"flow": name})
+            return False
+        return True
+
+    def _statement(self, executor_id: str) -> sa.Update:
+        """Return the engine's own change of a row, for a flow that is alone."""
+        t = self._system.tables.workflow_status
+        name, key = sa.bindparam("its_name", type_=sa.Text), sa.bindparam("its_key", type_=sa.Text)
+        other = t.alias("other")
+        before = (
+            sa.select(other.c.workflow_uuid)
+            .where((other.c.queue_name == QUEUE) & (other.c.queue_partition_key == key))
+            .where(other.c.status.in_(_IN_FLIGHT) & (other.c.workflow_uuid != name))
+        )
+        now = self._system._now_ms_sql()  # noqa: SLF001 - the clock that its rows are compared by
+        return (
+            sa.update(t)
+            .where((t.c.workflow_uuid == name) & (t.c.status == "ENQUEUED"))
+            .where((t.c.queue_name == QUEUE) & ~before.exists())
+            .values(
+                status="PENDING",
+                owner_xid=sa.bindparam("its", type_=sa.Text),
+                executor_id=executor_id,
+                application_version=VERSION,
+                application_name=NAME,
+                started_at_epoch_ms=now,
+                updated_at=now,
+                rate_limited=False,
+                recovery_attempts=t.c.recovery_attempts + 1,
+            )
+        )

@@ -10,6 +10,6 @@ it imports only the errors, the reader of `.env` texts, and `bridge.listening`.
     releases    what an application serves, and what it can serve again
     sites       copy and serve static sites
     history     deployments and jobs on disk
-    records     projects, environments, applications and Git providers on disk
-    places      the data folder; work in threads; errors of a build
+    records     projects, environments, applications, domains and Git providers on disk
+    paths       the data folder; work in threads; errors of a build
 """

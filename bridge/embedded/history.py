@@ -179,24 +179,21 @@ class History:
 
     async def of(self, application_id: str) -> list[Deployment]:
         """Return an application's deployments, newest first."""
-        return await self._database.run(
-            lambda db: [
-                Deployment(*row)
-                for row in db.execute(
-                    f"SELECT {_DEPLOYMENT} FROM deployment"
-                    " WHERE application_id = ? ORDER BY seq DESC",
-                    (application_id,),
-                )
-            ]
-        )
+        return await self._deployments("WHERE application_id = ? ORDER BY seq DESC", application_id)
 
     async def all(self) -> list[Deployment]:
-        """Return all deployments, newest first."""
+        return await self._deployments("ORDER BY seq DESC")
+
+    async def one(self, deployment_id: str) -> Deployment | None:
+        return next(iter(await self._deployments("WHERE id = ?", deployment_id)), None)
+
+    async def by_log(self, log_path: str) -> Deployment | None:
+        return next(iter(await self._deployments("WHERE log_path = ?", log_path)), None)
+
+    async def _deployments(self, which: str, *values: str) -> list[Deployment]:
+        sql = f"SELECT {_DEPLOYMENT} FROM deployment {which}"
         return await self._database.run(
-            lambda db: [
-                Deployment(*row)
-                for row in db.execute(f"SELECT {_DEPLOYMENT} FROM deployment ORDER BY seq DESC")
-            ]
+            lambda db: [Deployment(*row) for row in db.execute(sql, values)]
         )
 
     async def newest(self) -> dict[str, float]:
@@ -211,27 +208,7 @@ class History:
             }
         )
 
-    async def one(self, deployment_id: str) -> Deployment | None:
-        """Return a deployment by its id."""
-        return await self._one("id", deployment_id)
-
-    async def by_log(self, log_path: str) -> Deployment | None:
-        """Return the deployment that a log belongs to."""
-        return await self._one("log_path", log_path)
-
-    async def _one(self, column: str, value: str) -> Deployment | None:
-        def work(db: sqlite3.Connection) -> Deployment | None:
-            found = db.execute(
-                f"SELECT {_DEPLOYMENT} FROM deployment WHERE {column} = ?",
-                (value,),
-            )
-            row = found.fetchone()
-            return Deployment(*row) if row else None
-
-        return await self._database.run(work)
-
     async def remove(self, deployment_id: str) -> None:
-        """Delete a deployment."""
         await self._database.run(
             lambda db: db.execute("DELETE FROM deployment WHERE id = ?", (deployment_id,))
         )

@@ -54,7 +54,6 @@ class Places:
 
     @property
     def database(self) -> Path:
-        """The database of all records."""
         return self.root / "embedded.db"
 
     @property
@@ -74,11 +73,9 @@ class Places:
 
     @property
     def logs(self) -> Path:
-        """The folder of all logs."""
         return self.root / "logs"
 
     def logs_of(self, application_id: str) -> Path:
-        """Return the folder of an application's logs."""
         return self.logs / application_id
 
     def application(self, application_id: str) -> Path:
@@ -141,7 +138,6 @@ class Remover:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def later(self, *folders: Path) -> None:
-        """Start to remove folders."""
         for folder in folders:
             task = asyncio.create_task(asyncio.to_thread(remove, folder))
             self._tasks.add(task)

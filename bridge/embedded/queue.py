@@ -100,14 +100,6 @@ class Engine:
         self._wake.set()
         return job
 
-    async def jobs(self) -> list[Job]:
-        """Return the waiting and running jobs, oldest first."""
-        return await self._history.jobs()
-
-    async def drop_waiting(self, application_id: str) -> int:
-        """Drop the waiting jobs of an application; a running one continues."""
-        return await self._history.drop_waiting(application_id)
-
     def cancel(self, application_id: str, deployment_id: str | None = None) -> bool:
         """Cancel a running deployment; return False if there is none."""
         active = self._active.get(application_id)
@@ -203,7 +195,8 @@ class Engine:
 
     async def _remove(self, old_logs: list[str]) -> None:
         try:
-            await asyncio.to_thread(_remove_files, old_logs)
+            for path in old_logs:
+                await asyncio.to_thread(Path(path).unlink, missing_ok=True)
         except (OSError, RuntimeError) as error:  # RuntimeError while the process ends
             log.warning("old logs can't be removed", extra={"why": str(error)})
 
@@ -259,8 +252,3 @@ def _end(active: _Active, why: str) -> None:
         active.stopped_because = why
         if active.build is not None:
             active.build.cancel()
-
-
-def _remove_files(paths: list[str]) -> None:
-    for path in paths:
-        Path(path).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Projects, environments, applications and Git providers, in one SQLite file.
+"""Projects, environments, applications, domains and Git providers, in one SQLite file.
 
 All work on the file runs in one thread, so the event loop never waits for the disk.
 """
@@ -12,6 +12,7 @@ import sqlite3
 import string
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -113,6 +114,10 @@ class Database:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, _within, self._connection, work)
 
+    async def records(self, sql: str, *values: str) -> "list[Record]":
+        """Return the records in the `doc` of what a query finds."""
+        return await self.run(lambda db: [load(row) for row in db.execute(sql, values)])
+
 
 def _within(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     connection.execute("BEGIN IMMEDIATE")
@@ -190,8 +195,6 @@ class Catalog:
         self._database = database
 
     async def add_project(self, project: Record, environment: Record) -> None:
-        """Add a project and its default environment."""
-
         def work(db: sqlite3.Connection) -> None:
             db.execute(
                 "INSERT INTO project (id, doc) VALUES (?, ?)", (project["projectId"], dump(project))
@@ -231,16 +234,14 @@ class Catalog:
         return await self._database.run(_tree)
 
     async def project(self, id_: str) -> Record | None:
-        """Return one project in the form of `projects`."""
         return next((one for one in await self.projects() if one["projectId"] == id_), None)
 
     async def environment(self, id_: str) -> Record | None:
         """Return one environment without its applications."""
-        return await self._doc("SELECT doc FROM environment WHERE id = ?", id_)
+        found = await self._database.records("SELECT doc FROM environment WHERE id = ?", id_)
+        return next(iter(found), None)
 
     async def update_environment(self, id_: str, changes: Record) -> None:
-        """Change fields of an environment's record."""
-
         def work(db: sqlite3.Connection) -> None:
             row = db.execute("SELECT doc FROM environment WHERE id = ?", (id_,)).fetchone()
             if row is not None:
@@ -251,29 +252,20 @@ class Catalog:
 
     async def application(self, id_: str) -> Record | None:
         """Return one application with its `environment`, which has its `project`."""
-
-        def work(db: sqlite3.Connection) -> Record | None:
-            row = db.execute(
-                "SELECT a.doc AS doc, e.doc AS environment, p.doc AS project FROM application a"
-                " JOIN environment e ON e.id = a.environment_id"
-                " JOIN project p ON p.id = e.project_id WHERE a.id = ?",
-                (id_,),
-            ).fetchone()
-            return _with_parents(row) if row else None
-
-        return await self._database.run(work)
+        return next(iter(await self._applications("WHERE a.id = ?", id_)), None)
 
     async def applications(self) -> list[Record]:
         """Return every application in the form of `application`, oldest first."""
+        return await self._applications("ORDER BY a.seq")
+
+    async def _applications(self, which: str, *values: str) -> list[Record]:
+        sql = (
+            "SELECT a.doc AS doc, e.doc AS environment, p.doc AS project FROM application a"
+            " JOIN environment e ON e.id = a.environment_id"
+            f" JOIN project p ON p.id = e.project_id {which}"
+        )
         return await self._database.run(
-            lambda db: [
-                _with_parents(row)
-                for row in db.execute(
-                    "SELECT a.doc AS doc, e.doc AS environment, p.doc AS project"
-                    " FROM application a JOIN environment e ON e.id = a.environment_id"
-                    " JOIN project p ON p.id = e.project_id ORDER BY a.seq"
-                )
-            ]
+            lambda db: [_with_parents(row) for row in db.execute(sql, values)]
         )
 
     async def application_named(self, app_name: str) -> str | None:
@@ -297,31 +289,19 @@ class Catalog:
 
     async def providers(self, kind: str) -> list[Record]:
         """Return the Git providers of a kind, oldest first."""
-        return await self._database.run(
-            lambda db: [
-                load(row)
-                for row in db.execute(
-                    "SELECT doc FROM provider WHERE kind = ? ORDER BY seq", (kind,)
-                )
-            ]
-        )
+        sql = "SELECT doc FROM provider WHERE kind = ? ORDER BY seq"
+        return await self._database.records(sql, kind)
 
     async def provider(self, kind: str, id_: str) -> Record | None:
         """Return one Git provider, with its secrets."""
-        return await self._doc("SELECT doc FROM provider WHERE kind = ? AND id = ?", kind, id_)
+        sql = "SELECT doc FROM provider WHERE kind = ? AND id = ?"
+        return next(iter(await self._database.records(sql, kind, id_)), None)
 
     async def remove(self, table: str, id_: str) -> None:
         """Delete a "project", "environment" or "application" and all that belongs to it."""
         if table not in {"project", "environment", "application"}:
             raise ValueError(f"no table {table!r} to remove from")
         await self._database.run(lambda db: db.execute(f"DELETE FROM {table} WHERE id = ?", (id_,)))
-
-    async def _doc(self, sql: str, *values: str) -> Record | None:
-        def work(db: sqlite3.Connection) -> Record | None:
-            row = db.execute(sql, values).fetchone()
-            return load(row) if row else None
-
-        return await self._database.run(work)
 
 
 def _insert_environment(db: sqlite3.Connection, environment: Record) -> None:
@@ -357,3 +337,46 @@ def _grouped(rows: Iterable[sqlite3.Row]) -> dict[str, list[Record]]:
     for row in rows:
         groups.setdefault(row["parent"], []).append(load(row))
     return groups
+
+
+# ── Domains ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """Read and write domains; those of an application go with it."""
+
+    _database: Database
+
+    async def add(self, domain: Record) -> Record:
+        """Add a domain; return it with its number.
+
+        Raises:
+            sqlite3.IntegrityError: its application does not exist.
+        """
+
+        def work(db: sqlite3.Connection) -> Record:
+            where = (domain["domainId"], domain["host"].lower(), domain["applicationId"])
+            cursor = db.execute(
+                "INSERT INTO domain (id, host, application_id, doc) VALUES (?, ?, ?, '')", where
+            )
+            numbered = domain | {"uniqueConfigKey": cursor.lastrowid}
+            db.execute("UPDATE domain SET doc = ? WHERE id = ?", (dump(numbered), where[0]))
+            return numbered
+
+        return await self._database.run(work)
+
+    async def of(self, application_id: str) -> list[Record]:
+        """Return an application's domains, oldest first."""
+        sql = "SELECT doc FROM domain WHERE application_id = ? ORDER BY seq"
+        return await self._database.records(sql, application_id)
+
+    async def at(self, host: str) -> list[Record]:
+        """Return the domains with a host, oldest first."""
+        sql = "SELECT doc FROM domain WHERE host = ? ORDER BY seq"
+        return await self._database.records(sql, host)
+
+    async def remove(self, id_: str) -> Record | None:
+        """Remove a domain, and return it; None if there is none."""
+        sql = "DELETE FROM domain WHERE id = ? RETURNING doc"
+        return next(iter(await self._database.records(sql, id_)), None)

@@ -60,7 +60,6 @@ class Releases:
         return cls(places.site(application_id), places.variables(application_id))
 
     def folder(self, id_: str) -> Path:
-        """Return the folder of a release."""
         return self.root / "releases" / id_
 
     def folders(self, id_: str) -> tuple[Path, Path]:

@@ -20,9 +20,8 @@ from aiohttp.typedefs import Handler
 
 from bridge.embedded.building.builders import Work
 from bridge.embedded.building.process import Limits
-from bridge.embedded.domains import Domains
 from bridge.embedded.paths import BuildFailed, Places, inside, never_published, undivided
-from bridge.embedded.records import Catalog
+from bridge.embedded.records import Catalog, Domains
 from bridge.embedded.releases import Facts, facts_in
 from bridge.listening.log import RateLimitedLog
 
@@ -112,7 +111,7 @@ class Release:
         """List a folder; cached, since many links may lead to the same folder."""
         if folder not in self._read:
             with os.scandir(folder) as entries:
-                self._read[folder] = [self._entry(one) for one in entries]
+                self._read[folder] = [self._entry(entry) for entry in entries]
         return self._read[folder]
 
     def _entry(self, found: "os.DirEntry[str]") -> _Entry:
@@ -265,7 +264,6 @@ class Sites:
         self._places = places
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes under `/apps/`."""
         return [
             web.get("/apps/{app}", self._by_path),
             web.get("/apps/{app}/{path:.*}", self._by_path),

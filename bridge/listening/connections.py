@@ -136,7 +136,6 @@ class ConnectionLimits:
             self._all.move_to_end(guest)
 
     def left(self, guest: "Guest") -> None:
-        """Note that it is gone."""
         if guest in self._all:
             del self._all[guest]
             self._of_client[guest.client] -= 1
@@ -157,7 +156,6 @@ class Guest(asyncio.Protocol):
         self.client = ""
 
     def connection_made(self, transport: Any) -> None:
-        """As any protocol."""
         self._transport = transport
         self.client = client_of(transport)
         self._connection_limits.came(self)
@@ -168,12 +166,10 @@ class Guest(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """As any protocol."""
         self._connection_limits.heard(self)
         self._protocol.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """As any protocol."""
         return self._protocol.eof_received()
 
     def pause_writing(self) -> None:
@@ -189,7 +185,6 @@ class Guest(asyncio.Protocol):
         self._protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As any protocol."""
         self._reads()
         self._connection_limits.left(self)
         self._protocol.connection_lost(exc)

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import resource
-from collections.abc import Callable, Mapping, Sequence
+import socket
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -20,10 +22,17 @@ from aiohttp.http_exceptions import (
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
-from bridge.listening.arrivals import Arrivals
-from bridge.listening.bodies import MOST_UNREAD, READ_AHEAD, Unread
+from bridge.listening.arriving import (
+    MOST_MESSAGES,
+    MOST_OF_ALL,
+    MOST_UNREAD,
+    READ_AHEAD,
+    Arrivals,
+    HeadLimit,
+    HeadTooLarge,
+    Unread,
+)
 from bridge.listening.connections import ConnectionLimits, Crowd
-from bridge.listening.heads import MOST_MESSAGES, MOST_OF_ALL, HeadLimit, HeadTooLarge
 from bridge.listening.log import RateLimitedLog
 
 ACCEPTING = 3
@@ -162,7 +171,11 @@ class _Handler(RequestHandler):
         if isinstance(resp, web.HTTPException):
             forget_frames(resp)
             if resp.status >= HTTPStatus.BAD_REQUEST:
-                resp = self._in_our_words(resp)
+                words = _WORDS.get(HTTPStatus(resp.status), HTTPStatus(resp.status).phrase)
+                answer = self._say(resp.status, words)
+                if "Allow" in resp.headers:
+                    answer.headers["Allow"] = resp.headers["Allow"]
+                resp = answer
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
@@ -171,13 +184,6 @@ class _Handler(RequestHandler):
             if self._parser is not None:
                 self._parser.answered()
             self.unread.answered(self._held)
-
-    def _in_our_words(self, error: web.HTTPException) -> web.Response:
-        words = _WORDS.get(HTTPStatus(error.status), HTTPStatus(error.status).phrase)
-        answer = self._say(error.status, words)
-        if "Allow" in error.headers:
-            answer.headers["Allow"] = error.headers["Allow"]
-        return answer
 
 
 def _of_our_versions(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
@@ -214,7 +220,6 @@ class Refusing:
 
     @property
     def connections(self) -> list[RequestHandler]:
-        """Return the open connections."""
         return self._server.connections
 
 
@@ -227,6 +232,16 @@ FEWEST_CONNECTIONS = 16
 
 _STOP_SECONDS = 5.0
 _BACKLOG = 128
+
+
+def runner_settings(logger: str, keepalive: float) -> dict[str, Any]:
+    """Return the settings of aiohttp's runner that all listeners have."""
+    return {
+        "access_log": None,  # a quarter of the throughput
+        "logger": quiet_logger(logger),
+        "keepalive_timeout": keepalive,
+        "lingering_time": 0,
+    }
 
 
 class Listener:
@@ -254,12 +269,7 @@ class Listener:
         self._name, self._most = name, most
         app.on_response_prepare.append(nameless)
         self._say = say
-        self._settings: dict[str, Any] = {
-            "access_log": None,
-            "logger": quiet_logger(f"bridge.listening.{name}"),
-            "keepalive_timeout": KEEPALIVE_SECONDS,
-            "lingering_time": 0,
-        }
+        self._settings = runner_settings(f"bridge.listening.{name}", KEEPALIVE_SECONDS)
         self._runner = web.AppRunner(
             app,
             handle_signals=False,
@@ -302,7 +312,6 @@ class Listener:
         self._port = self._listener.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop accepting requests, finish running ones."""
         listener, self._listener = self._listener, None
         if listener is not None:
             await close_all([listener])
@@ -337,3 +346,40 @@ def share_of_files(part: int, most: int) -> int:
     if files == resource.RLIM_INFINITY:
         return most
     return max(FEWEST_CONNECTIONS, min(most, files // part))
+
+
+# ── Sockets that a process inherits: from systemd, or from itself before a restart ────────────────
+
+FIRST = 3
+"""The descriptor of the first one; the others follow."""
+
+FDS, PID, NAMES = "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"
+
+
+def inherited(environment: MutableMapping[str, str]) -> list[socket.socket]:
+    """Return the sockets that were handed to this process; take them out of the environment.
+
+    Child processes must not take them for theirs.
+    """
+    count, pid = environment.pop(FDS, ""), environment.pop(PID, "")
+    environment.pop(NAMES, None)
+    if not count.isdecimal() or pid != str(os.getpid()):
+        return []
+    sockets = [socket.socket(fileno=FIRST + n) for n in range(int(count))]
+    for one in sockets:
+        one.set_inheritable(False)
+    return sockets
+
+
+def hand_over(sockets: Sequence[socket.socket], environment: MutableMapping[str, str]) -> None:
+    """Prepare these sockets for the program that replaces this one by `os.exec`.
+
+    It overwrites descriptors that may be in use: call it last.
+    """
+    # Copies above the targets, so that none is overwritten before it was copied itself.
+    high = [os.dup(one.fileno()) for one in sockets]
+    while high and min(high) < FIRST + len(high):
+        high = [os.dup(one) for one in high]
+    for n, descriptor in enumerate(high):
+        os.dup2(descriptor, FIRST + n, inheritable=True)
+    environment[FDS], environment[PID] = str(len(high)), str(os.getpid())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def _open(section: Any, access: "Access") -> "SignsIn | None":
-    from bridge.oauth.any_provider import opened
+    from bridge.oauth.openid import opened
 
     return opened(section, access)
 

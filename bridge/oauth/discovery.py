@@ -172,29 +172,22 @@ class Issuer:
             )
 
     async def _keys(self) -> list[Mapping[str, Any]]:
-        found = await self._asked_for_keys((await self._metadata_inside()).jwks_uri)
-        usable = [one for one in found if isinstance(one, dict)]
-        return [one for one in usable[:MOST_KEYS] if one.get("use", "sig") == "sig"]
-
-    async def _metadata_inside(self) -> Metadata:
-        """Return the metadata while the lock is held."""
+        """Ask for its keys, while the lock is held."""
         known = self._known.get("metadata")
-        found: Metadata = known.value if known is not None else await self._discovered()
-        return found
-
-    async def _asked_for_keys(self, url: str) -> list[Any]:
-        reply = await self.asks.get(url)
+        metadata: Metadata = known.value if known is not None else await self._discovered()
+        reply = await self.asks.get(metadata.jwks_uri)
         found = reply.fields.get("keys")
         if reply.status != 200 or not isinstance(found, list):
             raise Refused(self.title, f"its keys can't be read: it answers {reply.status}")
-        return found
+        usable = [key for key in found if isinstance(key, dict)]
+        return [key for key in usable[:MOST_KEYS] if key.get("use", "sig") == "sig"]
 
 
 def _with_id(keys: Sequence[Mapping[str, Any]], key_id: str | None) -> Mapping[str, Any] | None:
     """Return the key with an id; a token without one means the only key."""
     if key_id is None:
         return keys[0] if len(keys) == 1 else None
-    return next((one for one in keys if one.get("kid") == key_id), None)
+    return next((key for key in keys if key.get("kid") == key_id), None)
 
 
 def _is_address(url: str, *, secure: bool) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote_plus
 
 from bridge.connecting.clients import http_client
 from bridge.core.errors import Refused, Rejected, Unreachable
@@ -77,43 +78,31 @@ class Asks:
     ) -> Reply:
         import httpx
 
+        # Compressed answers could be larger than they look.
+        own = {"Accept": "application/json", "Accept-Encoding": "identity", **headers}
+        body = bytearray()
         try:
-            async with asyncio.timeout(SECONDS):
-                reply = await self._sent(method, url, headers, form, basic)
+            async with (
+                asyncio.timeout(SECONDS),
+                http_client(url, ca=self._ca, headers=own) as client,
+                client.stream(method, url, data=form, auth=basic) as answer,
+            ):
+                async for part in answer.aiter_raw():
+                    body += part
+                    if len(body) > LARGEST:
+                        raise Refused(self.title, f"its answer has more than {LARGEST} bytes")
         except TimeoutError:
             raise Unreachable(self.title, f"no answer came within {SECONDS:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             why = why_not_connected(error) or type(error).__name__
             raise Unreachable(self.title, why) from None
-        if 300 <= reply.status < 400:
-            raise Refused(
-                self.title,
-                f"it redirects ({reply.status}), which is not followed: check its address",
-            )
-        if reply.status >= 500 or reply.status == 429:
-            raise Unreachable(self.title, f"it answers {reply.status}; try again later")
-        return reply
-
-    async def _sent(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        form: Mapping[str, str] | None,
-        basic: tuple[str, str] | None,
-    ) -> Reply:
-        # Compressed answers could be larger than they look.
-        own = {"Accept": "application/json", "Accept-Encoding": "identity", **headers}
-        async with (
-            http_client(url, ca=self._ca, headers=own) as client,
-            client.stream(method, url, data=form, auth=basic) as answer,
-        ):
-            body = bytearray()
-            async for part in answer.aiter_raw():
-                body += part
-                if len(body) > LARGEST:
-                    raise Refused(self.title, f"its answer has more than {LARGEST} bytes")
-        return Reply(answer.status_code, _loaded(bytes(body)))
+        status = answer.status_code
+        if 300 <= status < 400:
+            why = f"it redirects ({status}), which is not followed: check its address"
+            raise Refused(self.title, why)
+        if status >= 500 or status == 429:
+            raise Unreachable(self.title, f"it answers {status}; try again later")
+        return Reply(status, _loaded(bytes(body)))
 
 
 def _loaded(body: bytes) -> Any:
@@ -185,18 +174,13 @@ async def tokens(
     }
     if auth == "post":
         form |= {"client_id": client.id, "client_secret": client.secret}
-    reply = await asks.post(endpoint, form, basic=_quoted(client) if auth == "basic" else None)
+    # As RFC 6749, section 2.3.1, has id and secret sent.
+    quoted = (quote_plus(client.id), quote_plus(client.secret))
+    reply = await asks.post(endpoint, form, basic=quoted if auth == "basic" else None)
     found = reply.fields
     if reply.status == 200 and isinstance(found.get("access_token"), str):
         return found
     raise _refusal(asks.title, client, challenge, reply, auth)
-
-
-def _quoted(client: Client) -> tuple[str, str]:
-    """Return id and secret as RFC 6749, section 2.3.1, sends them."""
-    from urllib.parse import quote_plus
-
-    return quote_plus(client.id), quote_plus(client.secret)
 
 
 def _refusal(

@@ -11,11 +11,12 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
+from bridge.core.access import Access, Person
 from bridge.core.errors import Refused, Rejected
 from bridge.core.log_text import harmless
 from bridge.oauth.discovery import Issuer, Metadata
 from bridge.oauth.http import Asks, Client, NoTokenEndpoint, tokens
-from bridge.ports.sign_in import Challenge, ClientRefused, Returned
+from bridge.ports.sign_in import Challenge, ClientRefused, Returned, SignsIn
 
 LEEWAY = 60.0
 """Seconds by which the issuer's clock may differ."""
@@ -60,11 +61,7 @@ class Claims:
         """Return a claim that is a list of texts, or one."""
         found = self.token.get(name, self.more.get(name))
         listed = [found] if isinstance(found, str) else found
-        return [one for one in listed or () if isinstance(one, str)] if _is_list(listed) else []
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+        return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
 
 
 class OpenId:
@@ -109,7 +106,10 @@ class OpenId:
         claims = await self._verified(found.get("id_token"), challenge.nonce)
         if not more or about.userinfo_endpoint is None:
             return Claims(claims)
-        told = await _userinfo(asks, about.userinfo_endpoint, str(found["access_token"]))
+        reply = await asks.get(about.userinfo_endpoint, token=str(found["access_token"]))
+        if reply.status != 200:
+            raise Refused(asks.title, f"its userinfo answers {reply.status}")
+        told = reply.fields
         if told.get("sub") != claims["sub"]:
             raise Refused(asks.title, "its userinfo is that of somebody else")
         return Claims(claims, told)
@@ -198,13 +198,6 @@ def _why(error: Exception) -> str:
     return words.get(type(error).__name__, "it can't be read")
 
 
-async def _userinfo(asks: Asks, url: str, token: str) -> Mapping[str, Any]:
-    reply = await asks.get(url, token=token)
-    if reply.status != 200:
-        raise Refused(asks.title, f"its userinfo answers {reply.status}")
-    return reply.fields
-
-
 # ── what every way out has ───────────────────────────────────────────────────────────────────────
 
 
@@ -230,3 +223,52 @@ def name_of(*texts: str) -> str:
     """Return the first of several names that is not empty, on one line."""
     clean = (" ".join(harmless(text, unseen=" ").split())[:LONGEST_NAME] for text in texts)
     return next((one for one in clean if one), "")
+
+
+# ── Any provider, as `console.oidc` names it ──────────────────────────────────────────────────────
+
+
+class OidcSignIn:
+    """A `SignsIn` by an ID token."""
+
+    def __init__(self, openid: OpenId, groups_claim: str, access: Access) -> None:
+        self.title = openid.issuer.title
+        self._openid = openid
+        self._groups_claim = groups_claim
+        self._access = access
+
+    async def address(self, challenge: Challenge) -> str:
+        return await self._openid.address(challenge)
+
+    async def check(self) -> None:
+        await self._openid.check()
+
+    async def person(self, challenge: Challenge, returned: Returned) -> Person:
+        claims = await self._openid.claims(challenge, returned)
+        subject = claims.subject
+        if subject.startswith("@"):
+            raise Refused(self.title, "its ID token has a subject (sub) that looks like a group's")
+        groups = {f"oidc:@{one}" for one in claims.texts(self._groups_claim)}
+        return Person(
+            f"oidc:{subject}",
+            name_of(claims.text("name", "preferred_username"), subject),
+            claims.email,
+            self._access.named & groups,
+            member=False,
+        )
+
+
+def opened(section: Any, access: Access) -> SignsIn | None:
+    """Return the way to sign in; None if it is not set up."""
+    if section.issuer is None:
+        return None
+    asks = Asks(section.title, ca=section.ca)
+    client = Client(
+        section.client_id,
+        section.client_secret.get_secret_value(),
+        "console.oidc",
+        section.token_auth,
+        "console.oidc.token_auth",
+    )
+    issuer = Issuer(asks, section.issuer, "console.oidc.issuer")
+    return OidcSignIn(OpenId(issuer, client, section.scopes), section.groups_claim, access)

@@ -45,7 +45,7 @@ class Section(BaseModel):
 
 
 class Names(StrEnum):
-    """What a text of the settings names, which should be there; see `settings.patterns`."""
+    """What a text of the settings names, which should be there; see `settings.contents`."""
 
     APP = "app"
     REPOSITORY = "repository"

@@ -7,12 +7,12 @@ pydantic-settings lacks `*_FILE` and accepts unknown variables, so the bridge re
 pydantic checks them.
 
 `reading` is the entry point. `root` combines all sections: those that hosts, backends and chats
-own, and those in `sections`.
+own, and those in `sections`, `rules`, `gates` and `people`.
 """
 
 from bridge.ports.settings import listening_address
+from bridge.settings.contents import secrets_of
 from bridge.settings.people import identities_of
-from bridge.settings.places import KeyPath
 from bridge.settings.reading import (
     BY_SETUP,
     PLAIN_VARIABLES,
@@ -25,6 +25,7 @@ from bridge.settings.reading import (
     variables,
 )
 from bridge.settings.root import (
+    KeyPath,
     Process,
     Settings,
     access_of,
@@ -33,7 +34,6 @@ from bridge.settings.root import (
     policy_of,
     preview_channels_of,
 )
-from bridge.settings.secrets import secrets_of
 
 __all__ = [
     "BY_SETUP",

@@ -1,27 +1,37 @@
 """The sections of gates: the checks to wait for, and freezes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Annotated, Self
+from typing import Annotated, ParamSpec, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.core.errors import Rejected
 from bridge.core.gates.exceptions import EXCEPTIONS, Allowed
-from bridge.core.gates.freezes import DAYS, At, Freeze, Window, read_at
+from bridge.core.gates.freezes import DAYS, Freeze, Window, read_at
 from bridge.core.gates.times import read_duration, read_zone
 from bridge.ports.settings import AppPattern, Section, as_list
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def as_value_error(check: Callable[P, R]) -> Callable[P, R]:
+    """Return a check of the core that raises ValueError, as pydantic expects, for Rejected."""
+
+    def checked(*args: P.args, **named: P.kwargs) -> R:
+        try:
+            return check(*args, **named)
+        except Rejected as error:
+            raise ValueError(str(error)) from None
+
+    return checked
 
 
 def as_seconds(value: object) -> object:
     """Return a duration such as "10m" in seconds."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return read_duration(value)
-    except Rejected as error:
-        raise ValueError(str(error)) from None
+    return as_value_error(read_duration)(value) if isinstance(value, str) else value
 
 
 Seconds = Annotated[float, BeforeValidator(as_seconds)]
@@ -78,7 +88,6 @@ class Checks(Section):
         return value
 
     def policy(self) -> CheckPolicy:
-        """Return what it means to the core."""
         names = () if isinstance(self.need, Need) else self.need
         need = self.need if isinstance(self.need, Need) else Need.ALL
         others = self.model_dump(exclude={"need", "names"})
@@ -90,6 +99,9 @@ def _as_time(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int):
         return value
     return f"{value // 60}:{value % 60:02}"
+
+
+_read = as_value_error(read_at)
 
 
 class FreezeRule(Section):
@@ -125,10 +137,7 @@ class FreezeRule(Section):
     @field_validator("tz")
     @classmethod
     def _is_zone(cls, value: str) -> str:
-        try:
-            read_zone(value)
-        except Rejected as error:
-            raise ValueError(str(error)) from None
+        as_value_error(read_zone)(value)
         return value
 
     @field_validator("days")
@@ -157,14 +166,15 @@ class FreezeRule(Section):
             )
         if self.days and (begins.day is not None or begins.weekday is not None):
             raise ValueError(f"`days` is for daily freezes; from {self.begins!r} names its day")
-        if begins.day is not None and ends.day is not None:
-            _check_near(begins.day, ends.day)
+        for day in filter(None, (begins.day, ends.day)):
+            if not NEAR[0] <= day.year <= NEAR[1]:
+                raise ValueError(f"{day} is too far away: name a day from {NEAR[0]} to {NEAR[1]}")
         if begins == ends:
             raise ValueError(
                 f"from and to are both {self.begins!r}, so it would never end: a whole day is"
                 ' from "00:00" to "24:00"'
             )
-        if begins.day is not None and ends.day is not None and _order(begins) > _order(ends):
+        if begins.day and ends.day and (begins.day, begins.minute) > (ends.day, ends.minute):
             raise ValueError(f"it would end ({self.ends}) before it begins ({self.begins})")
         return self
 
@@ -182,26 +192,8 @@ class FreezeRule(Section):
         )
 
 
-def _read(text: str) -> At:
-    try:
-        return read_at(text)
-    except Rejected as error:
-        raise ValueError(str(error)) from None
-
-
 NEAR = (2000, 2100)
 """The years that a freeze may name."""
-
-
-def _check_near(*days: date) -> None:
-    for day in days:
-        if not NEAR[0] <= day.year <= NEAR[1]:
-            raise ValueError(f"{day} is too far away: name a day from {NEAR[0]} to {NEAR[1]}")
-
-
-def _order(at: At) -> tuple[date, int]:
-    assert at.day is not None
-    return at.day, at.minute
 
 
 def freezes_of(rules: Sequence[FreezeRule]) -> list[Freeze]:

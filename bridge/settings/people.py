@@ -1,19 +1,20 @@
-"""`identities`: the accounts and addresses of each person, by which two doors are one person."""
+"""`identities`: who is one person at several doors; `access`: who may do what."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from bridge.chats import CHATS
+from bridge.core.access import EVERYONE, Right
 from bridge.core.events import COMMAND_HOST, CONSOLE_HOST, kind_of
 from bridge.core.people import Identities, service_of
 from bridge.core.validation_errors import shortened
 from bridge.githosts import HOSTS
 from bridge.oauth import OIDC
-from bridge.ports.settings import as_list, as_yaml
+from bridge.ports.settings import AppPattern, Section, as_list, as_yaml
 from bridge.ports.sign_in import Naming
 
 _ADDRESS = re.compile(r"[^\s@<>,:]{1,64}@[^\s@<>,:]{1,255}").fullmatch
@@ -57,19 +58,19 @@ def check_entries(entries: Mapping[str, Collection[str]], servers: Collection[st
     """
     whose = dict[str, str]()
     for name, marks in entries.items():
-        for one in marks:
-            if whose.setdefault(one, name) != name:
+        for mark in marks:
+            if whose.setdefault(mark, name) != name:
                 raise ValueError(
-                    f"{one} is in {whose[one]!r} and in {name!r}: whoever has both is one person,"
+                    f"{mark} is in {whose[mark]!r} and in {name!r}: whoever has both is one person,"
                     " so write one entry"
                 )
-            service = service_of(one)
+            service = service_of(mark)
             if "/" in service and service not in servers:
-                raise ValueError(f"{one} of {name!r}: there is no server {service!r}")
+                raise ValueError(f"{mark} of {name!r}: there is no server {service!r}")
             logins = [other for other in marks if other.startswith(f"{service}:")]
-            if service and ":#" in one and all(":#" in other for other in logins):
+            if service and ":#" in mark and all(":#" in other for other in logins):
                 raise ValueError(
-                    f"{one} of {name!r} is a number: write the login beside it, {service}:LOGIN,"
+                    f"{mark} of {name!r} is a number: write the login beside it, {service}:LOGIN,"
                     " since some events name only that"
                 )
 
@@ -77,3 +78,62 @@ def check_entries(entries: Mapping[str, Collection[str]], servers: Collection[st
 def identities_of(settings: Any) -> Identities:
     """Return who is who."""
     return Identities({name: frozenset(marks) for name, marks in settings.identities.items()})
+
+
+# ── Who may do what by chat ───────────────────────────────────────────────────────────────────────
+
+_DOMAIN = re.compile(r"@[\w-]+(\.[\w-]+)+").fullmatch
+_CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,}")
+
+
+class Grant(Section):
+    """What some people may do by chat; anything that no grant allows is refused."""
+
+    who: tuple[str, ...] = Field(
+        description="ids and groups as chats and sign-ins name them, email domains"
+        " (@example.com), or everyone"
+    )
+    may: tuple[Right, ...] = Field(
+        description="view, deploy, cancel, configure, lock, approve, override"
+    )
+    apps: tuple[AppPattern, ...] = Field(
+        ("*",), description="labels or globs over them; * is every app"
+    )
+    channels: tuple[str, ...] = Field(
+        (), description="only from these (C…); by default from everywhere"
+    )
+
+    @field_validator("who")
+    @classmethod
+    def _somebody(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_person_named, value))
+
+    @field_validator("channels")
+    @classmethod
+    def _by_id(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _CHANNEL.fullmatch(one):
+                raise ValueError(f"{one!r} is no channel id; those look like C024BE91L")
+        return value
+
+
+def _namings() -> Iterator[Naming]:
+    """Yield how grants name people: as each service's record says."""
+    records = [chat.sign_in for chat in CHATS.values()] + [host.sign_in for host in HOSTS.values()]
+    for record in (*records, OIDC):
+        if record is not None:
+            yield from record.names
+
+
+def _person_named(name: str) -> str:
+    """Return a name of `who` as it is compared; raise ValueError if it has no known form."""
+    if name == EVERYONE or _DOMAIN(name):
+        return name
+    known = list(_namings())
+    for one in known:
+        if one.fits(name):
+            return one.normal(name)
+    service, colon, _ = name.partition(":")
+    own = [one.says for one in known if colon and one.form.startswith(f"{service}:")]
+    all_ = own or [*(one.says for one in known), "an email domain (@example.com)", EVERYONE]
+    raise ValueError(f"{shortened(name)} names nobody: write {', '.join(all_[:-1])} or {all_[-1]}")

@@ -21,8 +21,7 @@ from bridge.ports.settings import (
     read_yaml_with_lines,
     yaml_trouble,
 )
-from bridge.settings.places import KeyPath, Places
-from bridge.settings.root import Process, Settings, token_begins
+from bridge.settings.root import KeyPath, Places, Process, Settings, token_begins
 
 
 def problems(error: ValidationError, places: Places) -> Iterator[str]:
@@ -33,15 +32,12 @@ def problems(error: ValidationError, places: Places) -> Iterator[str]:
     for problem in error.errors(include_url=False):
         path = tuple(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            yield f"{places.in_file(path)} is no setting{nearest(path[-1], _names_at(path[:-1]))}"
+            sections = filter(_is_section, _alternatives(_type_at(path[:-1])))
+            known = [name for section in sections for name in _by_name(section)]
+            yield f"{places.in_file(path)} is no setting{nearest(path[-1], known)}"
             continue
-        words = _words(problem)
+        words = _PLAINER.get(problem["type"]) or rule(problem)  # in YAML's terms
         yield f"{places.named(path)}: {words}{_instead(problem, path, words)}"
-
-
-def _words(problem: Mapping[str, Any]) -> str:
-    """Return the rule in YAML's terms."""
-    return _PLAINER.get(problem["type"]) or rule(problem)
 
 
 def _instead(problem: Mapping[str, Any], path: KeyPath, words: str) -> str:
@@ -63,15 +59,21 @@ def _instead(problem: Mapping[str, Any], path: KeyPath, words: str) -> str:
 
 def may_be_secret(path: KeyPath, value: str) -> bool:
     """Return whether a text must stay hidden: its setting is a secret, or it looks like one."""
-    annotation: Any = Settings
-    for name in path:
-        annotation = _inside(annotation, name)
+    annotation = _type_at(path)
     kinds = str(annotation)
     # The text of a whole section or list may contain anything.
     is_whole = any(_is_section(one) or get_origin(one) for one in _alternatives(annotation))
     if annotation is None or "SecretStr" in kinds or (is_whole and "Literal" not in kinds):
         return True
     return "@" in value or value.startswith((*token_begins(), "whsec_", "-----BEGIN"))
+
+
+def _type_at(path: KeyPath) -> Any:
+    """Return the type of what a path leads to; None if it leads nowhere."""
+    annotation: Any = Settings
+    for name in path:
+        annotation = _inside(annotation, name)
+    return annotation
 
 
 def _inside(annotation: Any, name: str) -> Any:
@@ -97,14 +99,6 @@ def _alternatives(annotation: Any) -> list[Any]:
 
 def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _names_at(path: KeyPath) -> list[str]:
-    annotation: Any = Settings
-    for name in path:
-        annotation = _inside(annotation, name)
-    sections = [one for one in _alternatives(annotation) if _is_section(one)]
-    return [name for one in sections for name in _by_name(one)]
 
 
 def _by_name(section: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -244,13 +238,8 @@ BY_SETUP = "made by setup"
 """The origin of a stored setting, in messages and lists."""
 
 
-def nothing_stored(_where: Process) -> Mapping[KeyPath, str]:
-    """Return no stored settings."""
-    return {}
-
-
 def read_settings(
-    file: Path | None, environment: Mapping[str, str], stored: Stored = nothing_stored
+    file: Path | None, environment: Mapping[str, str], stored: Stored = lambda _where: {}
 ) -> Settings:
     """Read the file, let the environment override it, and add what set-up has stored.
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -44,22 +45,69 @@ from bridge.ports.settings import (
     no_postgres,
 )
 from bridge.settings.gates import FreezeRule
-from bridge.settings.health import Rollback, Verifying
-from bridge.settings.people import Entries, check_entries
-from bridge.settings.places import NOWHERE, Places
-from bridge.settings.previews import AllPreviews
+from bridge.settings.people import Entries, Grant, check_entries
+from bridge.settings.rules import AllPreviews, Rollback, Rule, Verifying
 from bridge.settings.sections import (
     Catchup,
     Console,
     Embedded,
     Feedback,
-    Grant,
     Journey,
     Retention,
-    Rule,
     Watch,
     Web,
 )
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where each setting comes from; equal settings may come from different places.
+
+    Attributes:
+        file: its name for people.
+        lines: the line of each section, setting and entry of the file.
+        said_by: for each path, the variable or `BY_SETUP` that set it; the file set the others.
+    """
+
+    file: str = field(default="", compare=False)
+    lines: Mapping[KeyPath, int] = field(default_factory=dict, compare=False)
+    said_by: Mapping[KeyPath, str] = field(default_factory=dict, compare=False)
+
+    def named(self, path: KeyPath) -> str:
+        """Return the name of a setting with where it comes from."""
+        return _with(".".join(path), self._said(path) or self._line(path))
+
+    def in_file(self, path: KeyPath) -> str:
+        """Return the name of a setting with its line, if the file sets it."""
+        return _with(".".join(path), "" if self._said(path) else self._line(path))
+
+    def told(self, words: str) -> str:
+        """Return words that begin with a setting and a colon, with its line; see `in_file`."""
+        name, colon, rest = words.partition(": ")
+        return f"{self.in_file(tuple(name.split('.')))}{colon}{rest}"
+
+    def _said(self, path: KeyPath) -> str:
+        """Return the variable, or `BY_SETUP`, that set this or what it is in."""
+        return next((self.said_by[one] for one in _around(path) if one in self.said_by), "")
+
+    def _line(self, path: KeyPath) -> str:
+        """Return the line of a setting, or of what it is in."""
+        line = next((self.lines[one] for one in _around(path) if one in self.lines), None)
+        return f"{self.file}, line {line}" if line is not None else ""
+
+
+def _around(path: KeyPath) -> list[KeyPath]:
+    return [path[:n] for n in range(len(path), 0, -1)]
+
+
+def _with(name: str, place: str) -> str:
+    return f"{name} ({place})" if place else name
+
+
+NOWHERE = Places()
+
 
 SHORTEST_KEY = 32
 
@@ -157,7 +205,7 @@ def _further(one: Provider | BackendProvider) -> tuple[Any, Any]:
 def _with_names(title: str, value: dict[str, Any]) -> dict[str, Any]:
     """Return further servers; raise ValueError if a name is unusable."""
     taken = {one.key: f"the {one.title} of `{one.key}.{one.address}`" for one in BACKENDS.values()}
-    taken |= {one.key: f"the {one.title} of `{one.key}`" for one in HOSTS.values()}
+    taken |= {host.key: f"the {host.title} of `{host.key}`" for host in HOSTS.values()}
     taken[EMBEDDED] = "the embedded backend"
     for name in value:
         if name.casefold() in taken:
@@ -252,7 +300,9 @@ class Settings(ChatSections):
         cls, value: tuple[Rule, ...], info: ValidationInfo
     ) -> tuple[Rule, ...]:
         for rule in value:
-            for chat, channel in map(channel_named, _named_by(rule)):
+            of_previews = rule.previews.channels if rule.previews else None
+            named = (*(rule.channels or ()), *(of_previews or ()))
+            for chat, channel in map(channel_named, named):
                 known = CHATS[chat].channel_names(info.data[chat]) if chat in info.data else None
                 if known is not None and channel not in known:
                     there_are = ", ".join(f"{chat}:{one}" for one in sorted(known)) or "none"
@@ -263,29 +313,25 @@ class Settings(ChatSections):
                     )
         return value
 
+    def _sections_of(self, one: Provider | BackendProvider) -> dict[str, Any]:
+        """Return the section of the first server by "", and those of further ones by name."""
+        return {"": getattr(self, one.key)} | (getattr(self, one.further) if one.further else {})
+
     def host_servers(self) -> dict[str, HostServer]:
         """Return the servers of Git hosts by name, each with its section; not all need be set."""
         named = [
-            HostServer(name, one, given)
-            for key, one in HOSTS.items()
-            for name, given in (
-                {key: getattr(self, key)}
-                | {
-                    f"{key}/{own}": section
-                    for own, section in (getattr(self, one.further) if one.further else {}).items()
-                }
-            ).items()
+            HostServer(f"{key}/{own}" if own else key, host, given)
+            for key, host in HOSTS.items()
+            for own, given in self._sections_of(host).items()
         ]
         return {one.name: one for one in named}
 
     def backends_named(self) -> list[BackendServer]:
         """Return the backends' servers, each with its section; some may be unset."""
         return [
-            BackendServer(name, one, given)
-            for key, one in BACKENDS.items()
-            for name, given in (
-                {key: getattr(self, key)} | (getattr(self, one.further) if one.further else {})
-            ).items()
+            BackendServer(own or key, backend, given)
+            for key, backend in BACKENDS.items()
+            for own, given in self._sections_of(backend).items()
         ]
 
     def backends_set(self) -> dict[str, BackendServer]:
@@ -300,8 +346,8 @@ class Settings(ChatSections):
 
 def token_begins() -> dict[str, str]:
     """Return the prefixes of tokens, each with its service."""
-    begins = {begin: one.title for one in HOSTS.values() for begin in one.token_begins}
-    return begins | {begin: one.title for one in CHATS.values() for begin in one.token_begins}
+    begins = {begin: host.title for host in HOSTS.values() for begin in host.token_begins}
+    return begins | {begin: chat.title for chat in CHATS.values() for begin in chat.token_begins}
 
 
 # ── What settings mean to the core: its own policy, rules and rights ────────────────────────────
@@ -352,11 +398,6 @@ def _in_chat(names: tuple[str, ...] | None, chat: str) -> tuple[str, ...] | None
         return None
     own = tuple(name for whose, name in map(channel_named, names) if whose == chat)
     return own if own or not names else None
-
-
-def _named_by(rule: Rule) -> tuple[str, ...]:
-    """Return all channels that a rule names."""
-    return (rule.channels or ()) + ((rule.previews and rule.previews.channels) or ())
 
 
 def channel_named(name: str) -> tuple[str, str]:

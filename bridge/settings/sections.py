@@ -1,7 +1,6 @@
 """The sections of `bridge.yaml`, except those that hosts, backends and chats own."""
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -12,18 +11,11 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.chats import CHATS
-from bridge.core.access import EVERYONE, Right
 from bridge.core.addresses import LAST_PORT
-from bridge.core.apps import Approvers, Prereleases, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES
-from bridge.core.rules import BadRange, Range
 from bridge.core.validation_errors import shortened
-from bridge.githosts import HOSTS
-from bridge.oauth import OIDC
 from bridge.ports.settings import (
     Address,
-    AppPattern,
     ListeningAddress,
     PemFile,
     Secret,
@@ -31,69 +23,7 @@ from bridge.ports.settings import (
     SignInClient,
     as_list,
 )
-from bridge.ports.sign_in import Naming, TokenAuth
-from bridge.settings.gates import Checks, Seconds, as_checks
-from bridge.settings.health import Verify, as_verify
-from bridge.settings.previews import Previews, as_previews
-
-# ── Who may do what by chat ─────────────────────────────────────────────────────────────────────
-
-_DOMAIN = re.compile(r"@[\w-]+(\.[\w-]+)+").fullmatch
-_CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,}")
-
-
-class Grant(Section):
-    """What some people may do by chat; anything that no grant allows is refused."""
-
-    who: tuple[str, ...] = Field(
-        description="ids and groups as chats and sign-ins name them, email domains"
-        " (@example.com), or everyone"
-    )
-    may: tuple[Right, ...] = Field(
-        description="view, deploy, cancel, configure, lock, approve, override"
-    )
-    apps: tuple[AppPattern, ...] = Field(
-        ("*",), description="labels or globs over them; * is every app"
-    )
-    channels: tuple[str, ...] = Field(
-        (), description="only from these (C…); by default from everywhere"
-    )
-
-    @field_validator("who")
-    @classmethod
-    def _somebody(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(_person_named, value))
-
-    @field_validator("channels")
-    @classmethod
-    def _by_id(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if not _CHANNEL.fullmatch(one):
-                raise ValueError(f"{one!r} is no channel id; those look like C024BE91L")
-        return value
-
-
-def _namings() -> Iterator[Naming]:
-    """Yield how grants name people: as each service's record says."""
-    records = [one.sign_in for one in CHATS.values()] + [one.sign_in for one in HOSTS.values()]
-    for record in (*records, OIDC):
-        if record is not None:
-            yield from record.names
-
-
-def _person_named(name: str) -> str:
-    """Return a name of `who` as it is compared; raise ValueError if it has no known form."""
-    if name == EVERYONE or _DOMAIN(name):
-        return name
-    known = list(_namings())
-    for one in known:
-        if one.fits(name):
-            return one.normal(name)
-    service, colon, _ = name.partition(":")
-    own = [one.says for one in known if colon and one.form.startswith(f"{service}:")]
-    all_ = own or [*(one.says for one in known), "an email domain (@example.com)", EVERYONE]
-    raise ValueError(f"{shortened(name)} names nobody: write {', '.join(all_[:-1])} or {all_[-1]}")
-
+from bridge.ports.sign_in import TokenAuth
 
 # ── The embedded backend ──────────────────────────────────────────────────────────────────────────
 
@@ -270,82 +200,6 @@ class Watch(Section):
     def _not_in_every_text(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(one.strip() for one in value):
             raise ValueError("a text is empty, which every message contains; remove it")
-        return value
-
-
-class Rule(Section):
-    """Our own rules for some apps, for what Dokploy's record can't hold."""
-
-    apps: AppPattern = Field(
-        description="a label or a glob over labels, e.g. shop/*; * is every app"
-    )
-    trigger: Trigger | None = Field(None, description="push or tag, on any host")
-    branch: str | None = Field(None, description="a name or glob, instead of the backend's branch")
-    watch_paths: tuple[str, ...] | None = Field(None, description="instead of the backend's")
-    tags: str | None = Field(None, description="a glob that tags must match, e.g. v*")
-    versions: str | None = Field(
-        None, description="a range that must contain the version: >=1.2 <2"
-    )
-    tag_prefix: str | None = Field(None, description="the text before a version, e.g. api-v")
-    prereleases: Prereleases | None = Field(
-        None,
-        description="deploy, skip or only; the default is skip if versions is set, else deploy",
-    )
-    only_newer: bool | None = Field(
-        None, description="true refuses an older version after a newer one"
-    )
-    skip_directives: bool | None = Field(None, description="false deploys even with [skip ci]")
-    checks: Annotated[Checks | None, BeforeValidator(as_checks)] = Field(
-        None,
-        description="the checks to wait for: required, all, a list of names, or a section with"
-        " need, ignore, none_after, none, timeout, late",
-    )
-    approvals: int | None = Field(
-        None, ge=0, le=10, description="people who must approve a commit before it deploys"
-    )
-    approvals_by: Approvers | None = Field(
-        None,
-        description="whose approvals count: recognised (by default: of whom it is certain that they"
-        " are not an author) or anyone (of whom it is not known that they are)",
-    )
-    after: Annotated[tuple[AppPattern, ...] | None, BeforeValidator(as_list)] = Field(
-        None, description="apps that must be live with the same commit first; labels or globs"
-    )
-    soak: Seconds | None = Field(
-        None, ge=0, description="how long these must have been live, e.g. 10m"
-    )
-    verify: Annotated[Verify | None, BeforeValidator(as_verify)] = Field(
-        None,
-        description="check whether it works once the backend calls it done: true, false, an"
-        " address, or a section with url, status, contains, containers, within, consecutive,"
-        " every, rollback",
-    )
-    pin: bool | None = Field(
-        None,
-        description="true: the backend must build exactly the commit that was judged; needs"
-        " `branch`, and `dokploy-bridge pin APP` once",
-    )
-    previews: Annotated[Previews | None, BeforeValidator(as_previews)] = Field(
-        None,
-        description="an app for each pull request: true, false, a host name, or a section with"
-        " host, https, port, label, drafts, forks, limit, idle, environment, build_args,"
-        " environment_for_forks, ci_secrets_for_forks, mirror_for_forks, memory, cpus, place, pin,"
-        " channels",
-    )
-    channels: tuple[str, ...] | None = Field(
-        None,
-        description="the channels of its cards: Slack's ids or #names, or discord:<webhook>;"
-        " instead of slack.channel and discord.webhook",
-    )
-
-    @field_validator("versions")
-    @classmethod
-    def _readable(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                Range.parse(value)
-            except BadRange as error:
-                raise ValueError(str(error)) from None
         return value
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import Rejected
-from bridge.listening.bodies import body_of
+from bridge.listening.arriving import body_of
 
 LARGEST_FORM = 64 * 1024
 """Bytes of a form; a key has some thousand."""
@@ -49,7 +49,6 @@ class Cookie:
         return request.cookies.get(self._named(secure=is_secure(request)))
 
     def keep(self, response: web.StreamResponse, request: web.Request, secret: str) -> None:
-        """Have the browser keep a secret."""
         secure = is_secure(request)
         response.set_cookie(
             self._named(secure=secure),
@@ -62,7 +61,6 @@ class Cookie:
         )
 
     def drop(self, response: web.StreamResponse, request: web.Request) -> None:
-        """Have the browser forget it."""
         secure = is_secure(request)
         response.del_cookie(
             self._named(secure=secure), path="/", secure=secure, httponly=True, samesite="Lax"

@@ -28,8 +28,7 @@ from bridge.core.refused import (
     sender_of,
     shown_path,
 )
-from bridge.listening.arrivals import Arrivals
-from bridge.listening.bodies import Crowded, body_of, unread_of
+from bridge.listening.arriving import Arrivals, Crowded, body_of, unread_of
 from bridge.listening.listener import forget_frames
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest, Keeping, Receipt
@@ -137,7 +136,6 @@ class Room:
         self.give(0)  # the next in line may need less
 
     def give(self, length: int) -> None:
-        """Release memory."""
         self._used -= length
         while self._waiting:
             wanted, free = self._waiting[0]
@@ -197,7 +195,6 @@ class Hooks:
         return self._small if length <= SMALL else self._large
 
     def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
-        """See `Ingest.put`."""
         return self._ingest.put(host, envelope, body)
 
     async def take(
@@ -211,7 +208,6 @@ class Hooks:
         return await self._ingest.take(host, envelope, body)
 
     def may_be_new(self, error: Exception) -> bool:
-        """See `Ingest.may_be_new`."""
         return self._ingest.may_be_new(error)
 
     def answer(self, host: str, event: str, receipt: Receipt) -> tuple[int, bytes]:
@@ -273,8 +269,6 @@ class Hooks:
     # ── through aiohttp ───────────────────────────────────────────────────
 
     def handler(self, host: str) -> Handler:
-        """Return the handler of one host's route."""
-
         async def handle(request: web.Request) -> web.Response:
             trace.follow(None)  # the connection may have delivered another one before
             try:
@@ -321,15 +315,10 @@ class Hooks:
         return self.admit(host, request.headers, request.content_length)
 
     async def _read(self, request: web.Request, length: int) -> Body:
-        await _ask_for_it(request)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # as in aiohttp: the response itself has not begun
         return await body_of(request, self.limits.timeout, length, waits=True)
-
-
-async def _ask_for_it(request: web.Request) -> None:
-    """Send "100 Continue", if the sender expects it."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # as in aiohttp: the response itself has not begun
 
 
 async def expect_later(_request: web.Request) -> None:

@@ -35,7 +35,6 @@ class Timings:
         self._sum = 0.0
 
     def add(self, seconds: float) -> None:
-        """Add one observation."""
         self._counts[bisect_left(self._bounds, seconds)] += 1
         self._sum += seconds
 

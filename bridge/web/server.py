@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from socket import socket
-from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -19,7 +18,7 @@ from bridge.core.challenge import IS_CHALLENGE, proof_of
 from bridge.core.challenge import PATH as CHALLENGES
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.refused import Senders, means_a_webhook, path_of
-from bridge.listening.bodies import Crowded, body_of
+from bridge.listening.arriving import Crowded, body_of
 from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
     FEWEST_CONNECTIONS,
@@ -28,7 +27,7 @@ from bridge.listening.listener import (
     Refusing,
     close_all,
     nameless,
-    quiet_logger,
+    runner_settings,
 )
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest
@@ -308,13 +307,8 @@ class WebServer:
 
     async def start(self) -> None:
         """Bind and serve; raise Rejected if the address is not available."""
-        settings: dict[str, Any] = {
-            "access_log": None,  # a quarter of the throughput
-            "auto_decompress": False,  # signatures are over the bytes as sent, and so are limits
-            "logger": quiet_logger("bridge.web.http"),
-            "keepalive_timeout": KEEPALIVE_SECONDS,
-            "lingering_time": 0,
-        }
+        settings = runner_settings("bridge.web.http", KEEPALIVE_SECONDS)
+        settings["auto_decompress"] = False  # signatures are over the bytes as sent, as limits are
         self._runner = web.AppRunner(
             self._app, handle_signals=False, shutdown_timeout=STOP_SECONDS, **settings
         )
@@ -352,7 +346,6 @@ class WebServer:
         return f"http://{host}:{self._port}"
 
     async def stop(self) -> None:
-        """Stop accepting requests, finish running ones."""
         await asyncio.shield(self._stop())
 
     async def _stop(self) -> None:

@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bridge.durable.claims import Claims
-from bridge.durable.running import LOOKS_A_SECOND, LOOKS_AT_ONCE, Bell
+from bridge.durable.running import LOOKS_A_SECOND, LOOKS_AT_ONCE, Bell, Claims
 from bridge.ports.flows import Steps
 from tests.worlds.embedded import until
 from tests.worlds.flows import Launched, Ledger, launch_on_sqlite, launched, say
@@ -62,7 +61,7 @@ async def test_one_that_is_alone_in_its_key_begins_without_a_look_at_the_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On SQLite. What is not alone keeps its place in the queue, also behind what waits there."""
-    monkeypatch.setattr("bridge.durable.claims.LONE", 0.0)
+    monkeypatch.setattr("bridge.durable.running.LONE", 0.0)
     ledger = Ledger()
     gate = ledger.gate("0001.a one")
     flows = await launch_on_sqlite(tmp_path, {"work": ledger.body}, poll_seconds=LOOK)
@@ -97,7 +96,7 @@ async def test_a_start_that_is_cancelled_while_it_claims_wakes_the_poll(
         go_on.wait()
         return False
 
-    monkeypatch.setattr("bridge.durable.claims.Claims.begin", begin)
+    monkeypatch.setattr("bridge.durable.running.Claims.begin", begin)
     flows = await launch_on_sqlite(tmp_path, {"work": Ledger().body}, poll_seconds=LOOK)
     woken = asyncio.Event()
     monkeypatch.setattr(flows._dispatcher, "wake", woken.set)

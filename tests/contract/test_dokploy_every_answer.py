@@ -14,7 +14,7 @@ import httpx
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
-from bridge.backends.dokploy import models
+from bridge.backends.dokploy import apps, models
 from bridge.backends.dokploy.answers import TABLE, Answer, Call, Forbidden, Means, row_of
 from bridge.backends.dokploy.http import Http, Limits
 from bridge.backends.dokploy.key_check import PATH, DatabaseAway, DatabaseState, state_in
@@ -113,7 +113,7 @@ FORMS: dict[str, TypeAdapter[Any]] = {
     "deployment.queueList": models.JOBS,
     "deployment.readLogs": models.TEXT,
     "settings.getDokployVersion": models.TEXT,
-    **{f"{kind}.{kind}Providers": form for kind, form in models.PROVIDERS.items()},
+    **{f"{kind}.{kind}Providers": form for kind, form in apps.PROVIDERS.items()},
     "health": models.HEALTH,
 }
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)

@@ -16,11 +16,18 @@ import pytest
 import pytest_asyncio
 
 from bridge.embedded.building.sources import Hosts
-from bridge.embedded.http.projects import add_github
 from bridge.embedded.server import EmbeddedServer
 from tests.contract.test_recorded_dokploy import differences
 from tests.oracles.dokploy_recordings import recording
-from tests.worlds.embedded import Client, Repository, client_of, holding, path_with, until
+from tests.worlds.embedded import (
+    Client,
+    Repository,
+    add_github,
+    client_of,
+    holding,
+    path_with,
+    until,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,10 +9,9 @@ import pytest
 
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.errors import Rejected
-from bridge.embedded.http.projects import add_github
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import GitRepository
-from tests.worlds.embedded import Client, Repository, running_server
+from tests.worlds.embedded import Client, Repository, add_github, running_server
 
 DEPLOY = "/api/application.deploy"
 JSON = {"Content-Type": "application/json"}

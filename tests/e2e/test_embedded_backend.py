@@ -24,11 +24,10 @@ from bridge.core.configuration.configuration import (
 )
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.embedded.http.api import MOST_IN_A_BATCH, PROCEDURES
-from bridge.embedded.http.projects import add_github
 from bridge.embedded.paths import undivided
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import Backend, Configures, Progress
-from tests.worlds.embedded import Maker, Repository, maker_of, until
+from tests.worlds.embedded import Maker, Repository, add_github, maker_of, until
 
 STATIC = BuildType(build_type="static")
 GIT_NOWHERE = GitSource(url="file:///no/such/repository", branch="main")

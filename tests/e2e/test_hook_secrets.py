@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.app.sealing import seal_of
+from bridge.app.data_folder import seal_of
 from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.events import Action
 from bridge.core.hooks import Scope, ScopeKind

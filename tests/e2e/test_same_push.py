@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bridge.app.sealing import seal_of
+from bridge.app.data_folder import seal_of
 from bridge.core.hooks import Scope, ScopeKind
 from bridge.ports.hooks import MadeHook
 from tests.worlds.bridge import TOKEN, Origin, World, hook_headers, running_world, settings_for

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import unused_port
 
-from bridge.listening.heads import MOST_OF_ONE
+from bridge.listening.arriving import MOST_OF_ONE
 from tests.worlds.bridge import World
 from tests.worlds.doors import MIB, Opened, head_of, read, signed
 from tests.worlds.embedded import until

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from bridge.app.doctor.public_url import of_public_url
+from bridge.app.doctor.itself import of_public_url
 from bridge.app.providers import run_embedded
 from bridge.backends.dokploy.client import Dokploy
 from bridge.chats.discord.api import DiscordClient

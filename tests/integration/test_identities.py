@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.app.doctor.identities import of_identities
+from bridge.app.doctor.names import of_identities
 from bridge.core.errors import Refused
 from bridge.ports.checks import Level
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import bridge
-from bridge.app.doctor.itself import of_apps
+from bridge.app.doctor.apps import of_apps
 from bridge.core.apps import App, Source, SourceType
 from bridge.ports.checks import NAMES, SOON, Level, ahead_in, clock_finding, expiry_finding
 from bridge.settings import read_settings

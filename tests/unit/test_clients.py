@@ -23,7 +23,7 @@ MAKES_CLIENTS = {
 """What connects, or decides whom we trust; `bridge.connecting` makes it, or prepares it."""
 
 WITH_OURS = {
-    "bridge.app.doctor.public_url": {"asyncio.open_connection"},
+    "bridge.app.doctor.itself": {"asyncio.open_connection"},
     "bridge.chats.slack.api": {"slack_sdk.web.async_client.AsyncWebClient"},
     "bridge.githosts.github.wire": {"github.Github"},
     "bridge.githosts.gitlab.access": {"gitlab.Gitlab"},

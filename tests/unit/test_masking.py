@@ -8,7 +8,7 @@ from base64 import b64encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.dokploy.variables import VARIABLES
+from bridge.backends.dokploy.models import VARIABLES
 from bridge.core.masking import Mask, always_hidden, mask_of, redact
 from tests.worlds.rows import each_row
 from tests.worlds.secrets import FORMS, FURTHER, KINDS, further, printed, traces

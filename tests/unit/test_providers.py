@@ -66,6 +66,7 @@ MAY_NAME = {
 
 MAY_SAY = {
     "bridge.settings.sections": "why bodies may be so large, in the help of a setting",
+    "bridge.settings.rules": "how the channels of cards are written, in the help of a setting",
     "bridge.cli.root": "examples in the help texts",
     "bridge.settings.people": "how accounts are written, in the error of a setting",
     "bridge.core.matching.lint": "a folder that a pattern leaves out, as an example",

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.listening.arrivals import Arrivals
-from bridge.listening.bodies import Crowded, Unread
+from bridge.listening.arriving import Arrivals, Crowded, Unread
 from bridge.web.hooks import Room
 
 

@@ -18,6 +18,9 @@ from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings
 from bridge.core.errors import NotFound
+from bridge.embedded.http.procedure import Parts
+from bridge.embedded.http.projects import new_git_provider
+from bridge.embedded.records import Record
 from bridge.embedded.server import EmbeddedServer
 from tests.fakes.serving import served
 
@@ -386,3 +389,21 @@ async def git_server(
             yield server
         finally:
             server.gate.set()
+
+
+async def add_github(parts: Parts, name: str, url: str, *, id_: str | None = None) -> Record:
+    """Store a GitHub provider; the real server creates them only in a browser."""
+    git_provider = new_git_provider(parts, name, "github")
+    unused = ["githubClientId", "githubClientSecret", "githubInstallationId", "githubPrivateKey"]
+    provider: Record = {
+        "githubId": id_ or parts.new_id(),
+        "githubAppName": name,
+        "githubAppId": None,
+        **dict.fromkeys(unused),
+        "githubWebhookSecret": None,
+        "githubUrl": url,
+        "gitProviderId": git_provider["gitProviderId"],
+        "gitProvider": git_provider,
+    }
+    await parts.catalog.add_provider(provider["githubId"], "github", provider)
+    return provider

@@ -15,8 +15,8 @@ from unittest.mock import patch
 from typer.testing import CliRunner
 
 from bridge.app.doctor import collect
+from bridge.app.doctor.settings import note_settings
 from bridge.app.run import Bridge, run_bridge
-from bridge.app.settings_in_use import note_settings
 from bridge.app.setup.entry import new_link
 from bridge.app.wiring import Beginning
 from bridge.cli.root import app

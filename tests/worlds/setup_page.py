@@ -9,11 +9,9 @@ from urllib.parse import urlsplit
 from aiohttp import ClientSession, CookieJar
 
 from bridge.app.setup import entry
-from bridge.app.setup.apps import BY, AppsSetup
-from bridge.app.setup.checkup import Checkup
+from bridge.app.setup.apps import BY, AppsSetup, Checkup
 from bridge.app.setup.door import SetupDoor
-from bridge.app.setup_changes import SettingUp
-from bridge.app.stored_settings import Stored
+from bridge.app.stored_settings import SettingUp, Stored
 from bridge.settings import read_settings
 from bridge.storage.journal import SqlJournal
 from bridge.web.hooks import BodyLimits

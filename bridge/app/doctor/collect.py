@@ -7,18 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.app.data_folder import must_be_there
-from bridge.app.doctor.identities import of_identities
-from bridge.app.doctor.itself import (
+from bridge.app.doctor.apps import (
+    building_branches,
     of_apps,
-    of_data,
     of_pins,
+    of_previews,
     of_verified,
+    previewed,
     repositories_of,
-    runs,
 )
-from bridge.app.doctor.named_checks import of_named_checks
-from bridge.app.doctor.previews import building_branches, of_previews, previewed
-from bridge.app.doctor.public_url import of_public_url
+from bridge.app.doctor.itself import of_data, of_public_url, runs
+from bridge.app.doctor.names import ABOUT, of_identities, of_named_checks, unmatched
 from bridge.app.doctor.services import (
     OK,
     Stream,
@@ -26,14 +25,12 @@ from bridge.app.doctor.services import (
     compared,
     findings_of,
     of_backend,
+    of_sign_in,
     together,
     try_backend,
 )
-from bridge.app.doctor.settings import of_settings
-from bridge.app.doctor.sign_in import of_sign_in
-from bridge.app.doctor.unmatched import ABOUT, unmatched
+from bridge.app.doctor.settings import Difference, compare, of_settings
 from bridge.app.providers import titles_of, ways_to_sign_in
-from bridge.app.settings_in_use import Difference, compare
 from bridge.app.storage import open_stores
 from bridge.backends import EMBEDDED
 from bridge.chats import CHATS

@@ -1,30 +1,32 @@
-"""Check the bridge itself: its data, its database, and whether its apps can be deployed."""
+"""Check the bridge itself: its data, its database, and whether its address leads to it."""
 
 import asyncio
-import shlex
+import json
+import secrets
 import shutil
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
 
-from bridge.app.data_folder import SHARED_SESSIONS, database_away, database_url
-from bridge.app.keyrings import heard_of
-from bridge.app.presence import is_running
-from bridge.app.providers import host_apis
+import httpx
+
+from bridge.app.data_folder import SHARED_SESSIONS, database_away, database_url, is_running
+from bridge.connecting.clients import http_client
+from bridge.connecting.proxies import LOOPBACK, proxy_for
+from bridge.connecting.trust import trusted
+from bridge.core.challenge import PATH, proof_of
 from bridge.core.database import connect_arguments
-from bridge.core.errors import Rejected, Unreachable
-from bridge.core.pins import pin_of, tracked
-from bridge.githosts.server import homes_of
-from bridge.outbound import ALLOW, networks_of, never_asked
-from bridge.pipeline.deciding.reconcile import wanted_of
-from bridge.pipeline.deploying.pinning import Pins
-from bridge.pipeline.gates.gates import ONE_BRANCH
-from bridge.ports.checks import Finding, Level
+from bridge.core.errors import Unreachable
+from bridge.core.errors.connection import why_not_connected
+from bridge.ports.checks import Finding, Level, expiry_finding
 from bridge.storage.seal import NoSeal
 
 if TYPE_CHECKING:
-    from bridge.core.apps import App
-    from bridge.ports.providers import HostServer
     from bridge.settings import Settings
 
 FULL, SHORT = 100 * 2**20, 2**30
@@ -179,115 +181,156 @@ def _connections(about: str, left: int) -> Finding:
     return Finding(Level.OK, "bridge.postgres.connections", about, says)
 
 
-# ── Apps ────────────────────────────────────────────────────────────────────────────────────────
+# ── Its address for others ────────────────────────────────────────────────────────────────────────
+
+SECONDS = 4.0
+"""For each request."""
+
+LARGEST = 25 * 2**20
+"""Bytes of the largest webhook that a Git host sends."""
+
+MOST_ANSWER = 64 * 1024
+
+_GATEWAY = (502, 503, 504)
 
 
-def repositories_of(settings: "Settings", apps: Sequence["App"]) -> Mapping[str, list[str]]:
-    """Return the repositories that apps deploy from, by the Git host's server."""
-    found: dict[str, list[str]] = {}
-    for host, name in sorted(wanted_of(apps, homes_of(settings.host_servers().values()))):
-        found.setdefault(host, []).append(name)
-    return found
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The response of an address to a challenge.
+
+    Attributes:
+        certificate: until when its certificate is valid, in seconds since 1970; None by http.
+    """
+
+    status: int
+    location: str
+    body: bytes
+    certificate: float | None
+
+    @property
+    def proof(self) -> str | None:
+        """The proof in the answer; None if there is none."""
+        try:
+            said = json.loads(self.body)
+        except ValueError:
+            return None
+        found = said.get("proof") if isinstance(said, dict) else None
+        return found if isinstance(found, str) else None
 
 
-def of_apps(
-    settings: "Settings",
-    apps: Sequence["App"],
-    titles: Mapping[str, str],
-    made: Collection[str] = (),
-) -> Iterator[Finding]:
-    """Yield the apps that deploy twice, or that no push can deploy.
+async def of_public_url(url: str, key: str | None, *, runs: bool) -> AsyncIterator[Finding]:
+    """Yield what is found at the bridge's address.
 
     Args:
-        titles: what people call each backend.
-        made: the hosts at which the bridge has made webhooks.
+        key: the installation's secret for challenges; None if there is no store yet.
+        runs: whether a bridge runs on these data, so that it could answer.
     """
-    servers = settings.host_servers()
-    if not any(one.serves or name in made for name, one in servers.items()):
-        says = "no Git host is served, so no push arrives"
-        yield Finding(Level.WARNING, "bridge.hosts", "the bridge", says, _secrets(servers.values()))
-        return
-    heard = heard_of(settings, made)
-    for app in apps:
-        if heard(app):
-            if app.deploys_twice:
-                title = titles.get(app.backend, app.backend)
-                says = f"{title} deploys its pushes, too, so each push deploys twice"
-                remedy = f"switch it off: `dokploy-bridge adopt {shlex.quote(app.label)}`"
-                yield Finding(Level.WARNING, "app.auto_deploy", app.label, says, remedy)
-        elif app.pushed:
-            where = next(iter(wanted_of([app], homes_of(servers.values()))), None)
-            yield _unserved(app, servers.get(where[0]) if where else None)
-
-
-def of_pins(
-    settings: "Settings", apps: Sequence["App"], titles: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Yield pinned apps that are not built from their own branch, or that can't be.
-
-    Args:
-        apps: with our own rules applied.
-        titles: what people call each backend.
-    """
-    pinned = [app for app in apps if app.rules.pin or pin_of(app)]
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        says = "it is not encrypted: others may read webhooks, and the secrets in some of them"
+        yield Finding(
+            Level.WARNING, "bridge.url.http", url, says, "serve it by https, and set that address"
+        )
+    challenge = secrets.token_hex(16)
     try:
-        apis = host_apis(settings) if pinned else {}
-    except Rejected:  # what is wrong with the settings is said of them
+        heard = await _asked(f"{url.rstrip('/')}{PATH}{challenge}")
+    except (httpx.HTTPError, OSError) as error:
+        for finding in _not_reached(url, error, runs=runs):
+            yield finding
         return
-    pins = Pins(apis, homes_of(settings.host_servers().values()))
-    for app in pinned:
-        yield _of_pin(app, titles.get(app.backend, app.backend), pins.missing(app))
+    if heard.certificate is not None:
+        remedy = "renew it, and check why that did not happen by itself"
+        certificate, now = heard.certificate, time.time()
+        yield expiry_finding(
+            "bridge.url.certificate", url, "its certificate", certificate, now, remedy
+        )
+    if not runs or key is None:
+        return  # another finding says that no bridge runs
+    for finding in _of_answer(url, heard, proof_of(key, challenge)):
+        yield finding
+    if heard.status == httpx.codes.OK and await _refuses_large(parts, challenge):
+        says = f"a proxy refuses webhooks of {LARGEST >> 20} MB, so that large pushes are lost"
+        remedy = "let it pass bodies of 26 MB (nginx: client_max_body_size 26m)"
+        yield Finding(Level.WARNING, "bridge.url.body", url, says, remedy)
 
 
-def _of_pin(app: "App", title: str, missing: str | None) -> Finding:
-    """Return whether a pinned app is built from its own branch.
-
-    Args:
-        missing: why its branch can't be moved.
-    """
-    name, level = shlex.quote(app.label), Level.ERROR
-    pin, tracks = pin_of(app), tracked(app)
-    if missing is not None:
-        says = f"it can't be pinned: {missing}"
-        remedy = f"set that, or run `dokploy-bridge unpin {name}`"
-    elif pin is None:
-        says = f"a rule pins it, and {title} does not build its own branch: nothing deploys"
-        remedy = f"run `dokploy-bridge pin {name}`"
-    elif tracks is None:
-        says, remedy = ONE_BRANCH, f"run `dokploy-bridge pin {name} --branch main`"
-    elif not app.rules.pin:
-        level, says = Level.WARNING, f"{title} builds its own branch, {pin}, and no rule pins it"
-        remedy = f"run `dokploy-bridge pin {name}`, or `dokploy-bridge unpin {name}`"
+def _of_answer(url: str, heard: Heard, proof: str) -> Iterator[Finding]:
+    if heard.proof == proof:
+        yield Finding(Level.OK, "bridge.url", url, "it leads to this bridge")
+    elif heard.proof is not None:
+        says = "another bridge answers there, with other data"
+        remedy = "set public_url to the address of this bridge, or BRIDGE_DATA to its data"
+        yield Finding(Level.ERROR, "bridge.url.other", url, says, remedy)
+    elif 300 <= heard.status < 400:
+        says = f"it redirects to {heard.location}, and Git hosts do not follow redirects"
+        remedy = "set public_url, and the address of each webhook, to where it leads"
+        yield Finding(Level.ERROR, "bridge.url.redirect", url, says, remedy)
+    elif heard.status in _GATEWAY:
+        says = f"a proxy answers {heard.status}: it does not reach the bridge"
+        remedy = "check the proxy's target: the bridge's host and PORT"
+        yield Finding(Level.ERROR, "bridge.url.gateway", url, says, remedy)
     else:
-        level, remedy = Level.OK, ""
-        says = f"it is pinned: {title} builds {pin}, which tracks {tracks}"
-    return Finding(level, "app.pin", app.label, says, remedy)
+        says = f"something else answers there ({heard.status}), not this bridge"
+        remedy = (
+            "route the address, or at least /hooks/, to the bridge; after an update of the bridge,"
+            " restart it"
+        )
+        yield Finding(Level.ERROR, "bridge.url.answer", url, says, remedy)
 
 
-UNKNOWN_HOST = (
-    "set the address of its server, if the bridge supports that kind; otherwise deploy it"
-    " with `dokploy-bridge deploy`"
-)
+def _not_reached(url: str, error: Exception, *, runs: bool) -> Iterator[Finding]:
+    why = why_not_connected(error) or type(error).__name__
+    if "certificate" in why or "TLS" in why:
+        says = f"Git hosts refuse to send there: {why}"
+        remedy = "serve a certificate of a public authority, with all its intermediate ones"
+        yield Finding(Level.ERROR, "bridge.url.tls", url, says, remedy)
+    elif runs:
+        says = f"it can't be reached from this machine: {why}"
+        remedy = "check DNS, firewall and proxy; some routers do not support NAT loopback"
+        yield Finding(Level.ERROR, "bridge.url.reach", url, says, remedy)
 
 
-def _unserved(app: "App", server: "HostServer | None") -> Finding:
-    assert app.source is not None
-    source = app.source.repository or app.source.url or app.source.type.value
-    says = f"no push of {source} can deploy it: its Git host is not served"
-    remedy = f"{_secrets([server])}, and add a webhook there" if server else UNKNOWN_HOST
-    return Finding(Level.WARNING, "app.source", app.label, says, remedy)
+async def _asked(address: str) -> Heard:
+    async with (
+        http_client(address, connect=SECONDS, read=SECONDS) as client,
+        client.stream("GET", address) as response,
+    ):
+        body = bytearray()
+        async for some in response.aiter_raw():
+            body += some
+            if len(body) > MOST_ANSWER:
+                break
+        location = response.headers.get("location", "")[:200]
+        return Heard(response.status_code, location, bytes(body), _valid_until(response))
 
 
-def _secrets(servers: "Iterable[HostServer]") -> str:
-    names = [one.setting(one.provider.secrets[0].setting) for one in servers]
-    return f"set {' or '.join(names)}"
+def _valid_until(response: httpx.Response) -> float | None:
+    stream: Any = response.extensions.get("network_stream")
+    tls = stream.get_extra_info("ssl_object") if stream is not None else None
+    if tls is None:
+        return None
+    return float(ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]))
 
 
-def of_verified(settings: "Settings", apps: "Sequence[App]") -> Iterator[Finding]:
-    """Yield the apps whose own address our rules would verify, and which is never asked."""
-    allowed = networks_of(settings.verify.allow)
-    for app in apps:
-        if app.verify is None or app.url is None or not app.verify.url.startswith("/"):
-            continue  # a whole address is checked with the rule that has it
-        if why := never_asked(app.url, allowed):
-            yield Finding(Level.WARNING, "app.verify", app.label, why, ALLOW)
+async def _refuses_large(parts: SplitResult, challenge: str) -> bool:
+    """Announce a large body without sending it; return whether it is refused as too large."""
+    if proxy_for(parts.geturl()) is not None:
+        return False  # what is in between here is not in between there
+    secure = parts.scheme == "https"
+    context = trusted() if secure else None
+    port = parts.port or (443 if secure else 80)
+    head = (
+        f"POST {parts.path.rstrip('/')}{PATH}{challenge} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {LARGEST}\r\n"
+        "Expect: 100-continue\r\nConnection: close\r\n\r\n"
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=context)
+            with closing(writer):
+                writer.write(head.encode())
+                await writer.drain()
+                line = await reader.readline()
+    except (OSError, TimeoutError, ValueError):
+        return False  # a proxy that waits for the body does not refuse it
+    return line.split()[1:2] == [b"413"]

@@ -6,15 +6,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.connecting.environment import troubles
+from bridge.connecting.clients import troubles
 from bridge.core.apps import App, same_ids
-from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, WrongServer
+from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, Unreachable, WrongServer
 from bridge.ports.backends import Backend, ReadsApps, read_apps
 from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider, Provider
+from bridge.ports.sign_in import ClientRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from bridge.ports.sign_in import SignsIn
 
 Service = Provider | BackendProvider | ChatProvider
 
@@ -109,7 +112,7 @@ async def together(streams: Sequence[Stream], within: float) -> AsyncIterator[Fi
     """Yield the findings of all streams as they come; none takes longer than `within` seconds."""
     told: set[Finding] = set()
     queue: asyncio.Queue[Finding | None] = asyncio.Queue()
-    tasks = [asyncio.create_task(_drained(one, within, queue)) for one in streams]
+    tasks = [asyncio.create_task(_drained(stream, within, queue)) for stream in streams]
     try:
         left = len(tasks)
         while left:
@@ -256,3 +259,33 @@ def of_backend(tried: Tried, apps: Sequence[App]) -> Iterator[Finding]:
         says = "the key sees no apps, so no push can deploy anything"
         remedy = "create an app, or give the key's user access to the services that deploy"
         yield Finding(Level.WARNING, "backend.apps", about, says, remedy)
+
+
+# ── Signing in ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def of_sign_in(key: str, way: "SignsIn", public_url: str | None) -> AsyncIterator[Finding]:
+    """Yield whether people can sign in with a service."""
+    from bridge.console.sign_in import back_to
+
+    about = f"console {key}"
+    try:
+        await way.check()
+    except Unreachable as error:
+        remedy = "check its address, and whether it runs; people can use `dokploy-bridge console`"
+        yield Finding(Level.ERROR, "console.reach", about, str(error), remedy)
+        return
+    except BridgeError as error:
+        check = "console.client" if isinstance(error, ClientRefused) else "console.issuer"
+        remedy = "nobody can sign in with it until then"
+        yield Finding(Level.ERROR, check, about, str(error), remedy)
+        return
+    if public_url is None:
+        says = (
+            "public_url is not set, so the callback address depends on the address that people use"
+        )
+        remedy = "set BRIDGE_PUBLIC_URL, and register the callback address that it gives"
+        yield Finding(Level.WARNING, "console.callback", about, says, remedy)
+        return
+    says = f"{way.title} answers; the callback address to register there is"
+    yield Finding(Level.OK, "console.issuer", about, f"{says} {back_to(public_url, key)}")

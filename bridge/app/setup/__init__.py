@@ -1,5 +1,5 @@
 """Setup in the browser: `/setup`, for whoever has the one-time link.
 
-`door` has the routes, `entry` lets people in, `services` knows what can be connected, `checkup`
-checks everything, and `page` draws what is connected, missing and wrong.
+`door` has the routes, `entry` lets people in, `services` knows what can be connected, `apps` has
+the last steps, and `page` draws what is connected, missing and wrong.
 """

@@ -1,21 +1,25 @@
-"""The last steps: webhooks for the apps' repositories, and no deploys of the backend's own."""
+"""The last steps: webhooks for the apps' repositories, no deploys of the backend's own, a check."""
 
-import time
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from bridge.app.keyrings import heard_of, hooks_of
+from bridge.app.doctor.collect import examine_all
+from bridge.app.doctor.settings import unreadable
+from bridge.app.keyrings import adopter_of, heard_of, hooks_of, made_at
 from bridge.app.providers import host_apis
+from bridge.app.stored_settings import SettingUp
 from bridge.core.apps import App, of_people
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, Rejected
 from bridge.core.hooks import ScopeKind
 from bridge.core.origin import Actor
 from bridge.githosts.server import homes_of
 from bridge.pipeline.deciding.hook_targets import Target
 from bridge.pipeline.deciding.reconcile import wanted_of
-from bridge.pipeline.deploying.adopt import Adopter
 from bridge.ports.backends import Backend
+from bridge.ports.checks import Finding, in_order
+from bridge.ports.journal import Journal
 from bridge.settings import Settings
 from bridge.storage.journal import SqlJournal
 
@@ -50,11 +54,8 @@ class AppsSetup:
 
     async def twice(self) -> list[App]:
         """Return the known apps that deploy twice, since pushes reach the bridge as well."""
-        heard = heard_of(self.settings, await self._made_at())
+        heard = heard_of(self.settings, await made_at(self.journal))
         return [app for app in await self.known() if app.deploys_twice and heard(app)]
-
-    async def _made_at(self) -> set[str]:
-        return {one.host for one in await self.journal.made_hooks() if one.hook is not None}
 
     async def without_webhook(self) -> dict[str, list[str]]:
         """Return the apps' repositories for which the bridge has made no webhook, by host."""
@@ -90,8 +91,7 @@ class AppsSetup:
 
     async def adopt(self) -> Done:
         """Switch off the backend's own deploys of pushes for every app that has them on."""
-        heard = heard_of(self.settings, await self._made_at())
-        adopter = Adopter(self.backends, self.journal, time.time, heard, self.wake)
+        adopter = await adopter_of(self.settings, self.journal, self.backends, self.wake)
         plan = await adopter.plan(await self.journal.apps())
         says: list[str] = []
         failed = [*plan.unread]
@@ -102,3 +102,32 @@ class AppsSetup:
             except BridgeError as error:
                 failed.append(f"{app.label}: {error}")
         return Done(says, failed)
+
+
+# ── A check of everything ─────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class Checkup:
+    """Examines the whole set-up, once at a time; later callers wait for the same findings."""
+
+    setting_up: SettingUp
+    journal: Journal
+    _running: "asyncio.Task[list[Finding]] | None" = None
+
+    async def findings(self) -> list[Finding]:
+        """Return what is found with the settings as they are stored now."""
+        if self._running is None:
+            self._running = asyncio.create_task(self._examine())
+            self._running.add_done_callback(self._over)
+        return await asyncio.shield(self._running)  # others may wait for it, too
+
+    def _over(self, _task: object) -> None:
+        self._running = None
+
+    async def _examine(self) -> list[Finding]:
+        try:
+            settings = await self.setting_up.settings()
+        except Rejected as error:
+            return [unreadable(error)]
+        return in_order([one async for one in examine_all(settings, self.journal)])

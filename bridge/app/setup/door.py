@@ -10,11 +10,10 @@ from typing import Any
 from aiohttp import web
 
 from bridge.app.setup import entry
-from bridge.app.setup.apps import BY, AppsSetup, Done
-from bridge.app.setup.checkup import Checkup
+from bridge.app.setup.apps import BY, AppsSetup, Checkup, Done
 from bridge.app.setup.page import Facts, is_public, policy, render, style
-from bridge.app.setup.services import Service, prove, prove_choice, services, tried
-from bridge.app.setup_changes import SettingUp
+from bridge.app.setup.services import Service, prove, services, tried
+from bridge.app.stored_settings import SettingUp
 from bridge.app.wiring import Beginning, Parts
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.listening.listener import NOTHING_THERE
@@ -61,7 +60,6 @@ class SetupDoor:
     _outdated: bool = False
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
         return [
             web.get("/setup", self._open, allow_head=False),
             web.get("/setup/style.css", self._admitted(self._style)),
@@ -106,8 +104,12 @@ class SetupDoor:
         """Return a handler that acts only for whoever has a session, and only from our own page."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            if self._outdated:
-                return _elsewhere(request)
+            if (
+                self._outdated
+            ):  # on a connection from before the restart: the browser makes a new one
+                response = sent_to(str(request.rel_url) if request.method == "GET" else "/setup")
+                response.force_close()
+                return response
             session = entry.COOKIE.in_(request)
             try:
                 if not await entry.is_in(self.sessions, session):
@@ -189,7 +191,7 @@ class SetupDoor:
         if not value:
             raise Rejected(f"{choice.label} is empty: choose one")
         values = {service.path(choice.setting): value}
-        await prove_choice(service, await self.setting_up.check(values))
+        await prove(service, await self.setting_up.check(values), choice=True)
         return await self._store(values, f"/setup#{service.key}")
 
     async def _test(self, request: web.Request, session: str) -> web.StreamResponse:
@@ -293,10 +295,3 @@ class SetupDoor:
         response = sent_to(then)
         response.force_close()
         return response
-
-
-def _elsewhere(request: web.Request) -> web.Response:
-    """Answer on a connection from before the restart: the browser makes a new one."""
-    response = sent_to(str(request.rel_url) if request.method == "GET" else "/setup")
-    response.force_close()
-    return response

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from bridge.app.setup.services import Service, Tried, without_setup
 from bridge.core.apps import App
 from bridge.ports.checks import Finding, Level, summed
-from bridge.ports.setup import Choice, Registration
+from bridge.ports.setup import Registration, SetupField
 from bridge.settings import BY_SETUP, KeyPath, Settings
 
 if TYPE_CHECKING:
@@ -63,67 +63,8 @@ class Facts:
         return (self.settings.public_url or self.origin).rstrip("/")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldView:
-    """A field as it is drawn."""
-
-    name: str
-    label: str
-    where: str
-    secret: bool
-    optional: bool
-    example: str
-    value: str
-    origin: str
-    """The variable or file that sets it; "" if it can be changed here."""
-    is_set: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RegistrationView:
-    """A form that registers the bridge at the service."""
-
-    button: str
-    action: str
-    manifest: str
-    org: str
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceView:
-    """A service as it is drawn."""
-
-    key: str
-    title: str
-    gives: str
-    tone: str
-    word: str
-    says: Sequence[str]
-    trouble: str
-    fields: Sequence[FieldView]
-    registration: RegistrationView | None
-    hindrance: str
-    """Why there is no registration, if there could be one."""
-    link: tuple[str, str] | None
-    then: tuple[str, str] | None
-    choice: "ChoiceView | None"
-    can_test: bool
-    can_forget: bool
-    webhooks: Sequence[str]
-    """The repositories for which it can make webhooks."""
-    open: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ChoiceView:
-    """A setting whose values the service lists."""
-
-    name: str
-    label: str
-    where: str
-    value: str
-    choices: Sequence[Choice]
-    origin: str
+View = dict[str, Any]
+"""What the template draws of a thing, by the names it has there."""
 
 
 def render(facts: Facts) -> str:
@@ -139,7 +80,13 @@ def render(facts: Facts) -> str:
         .get_template("setup.html")
         .render(
             groups=groups,
-            address=_address(facts),
+            address=View(
+                value=facts.public_url,
+                origin=_elsewhere(facts, ("public_url",)),
+                is_set=facts.settings.public_url is not None,
+                is_public=is_public(facts.public_url),
+                is_secure=facts.public_url.startswith("https://"),
+            ),
             access=_access(facts),
             refused=facts.refused[1] if not facts.refused[0] else "",
             done=facts.done,
@@ -156,7 +103,7 @@ def render(facts: Facts) -> str:
 def policy(facts: Facts) -> str:
     """Return the Content-Security-Policy: no script, and forms go to us and to registrations."""
     views = (_registration(facts, one, one.setup.register) for one in facts.services.values())
-    places = sorted({_server(view.action) for view in views if view})
+    places = sorted({_server(view["action"]) for view in views if view})
     rules = ("default-src 'none'", "style-src 'self'", "base-uri 'none'", "frame-ancestors 'none'")
     return "; ".join((*rules, " ".join(("form-action 'self'", *places))))
 
@@ -184,9 +131,9 @@ def _environment() -> "Environment":
     )
 
 
-def _group(facts: Facts, kind: str, others: bool) -> "list[ServiceView]":
+def _group(facts: Facts, kind: str, others: bool) -> list[View]:
     """Return the services of a kind; while none is connected, the first one's form is open."""
-    those = [one for one in facts.services.values() if one.kind == kind]
+    those = [service for service in facts.services.values() if service.kind == kind]
     none = not others and not any(one.is_connected(facts.settings) for one in those)
     return [_view(facts, one, first=none and one is those[0]) for one in those]
 
@@ -194,7 +141,7 @@ def _group(facts: Facts, kind: str, others: bool) -> "list[ServiceView]":
 # ── services ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _view(facts: Facts, service: Service, *, first: bool) -> ServiceView:
+def _view(facts: Facts, service: Service, *, first: bool) -> View:
     connected = service.is_connected(facts.settings)
     tried = facts.tried.get(service.key, Tried())
     trouble = facts.refused[1] if facts.refused[0] == service.key else tried.trouble
@@ -205,7 +152,7 @@ def _view(facts: Facts, service: Service, *, first: bool) -> ServiceView:
     link = (setup.link.text, setup.link.url(facts.public_url)) if setup.link else None
     registration = None if connected else _registration(facts, service, setup.register)
     paths = [path for path, origin in facts.origins.items() if path[0] == service.key]
-    return ServiceView(
+    return View(
         key=service.key,
         title=service.title,
         gives=setup.gives,
@@ -215,12 +162,14 @@ def _view(facts: Facts, service: Service, *, first: bool) -> ServiceView:
         trouble=trouble,
         fields=[_field(facts, service, one) for one in setup.fields],
         registration=registration,
+        # why there is no registration, if there could be one
         hindrance="" if connected else service.hindrance(facts.origins),
         link=None if connected else link,
         then=(setup.register.then_button, tried.then) if setup.register and tried.then else None,
         choice=_choice(facts, service, tried) if connected else None,
         can_test=connected and setup.test is not None and not tried.trouble,
         can_forget=any(facts.origins[path] == BY_SETUP for path in paths),
+        # the repositories for which it can make webhooks
         webhooks=facts.without_webhook.get(service.key, ())
         if connected and setup.makes_webhooks(service.section(facts.settings))
         else (),
@@ -228,34 +177,28 @@ def _view(facts: Facts, service: Service, *, first: bool) -> ServiceView:
     )
 
 
-def _field(facts: Facts, service: Service, one: Any) -> FieldView:
-    path = (service.key, one.setting)
-    origin = facts.origins.get(path, "")
-    value = getattr(service.section(facts.settings), one.setting)
+def _field(facts: Facts, service: Service, field: SetupField) -> View:
+    path = (service.key, field.setting)
+    value = getattr(service.section(facts.settings), field.setting)
     configured = path in facts.origins
-    shown = "" if one.secret or value is None or not configured else str(value)
-    if not one.secret and facts.refused[0] == service.key:
-        shown = facts.typed.get(one.setting, shown)
-    return FieldView(
-        name=one.setting,
-        label=one.label,
-        where=one.where,
-        secret=one.secret,
-        optional=one.optional,
-        example=one.example,
-        value=shown,
-        origin="" if origin == BY_SETUP else origin,
-        is_set=configured and bool(value),
-    )
+    shown = "" if field.secret or value is None or not configured else str(value)
+    if not field.secret and facts.refused[0] == service.key:
+        shown = facts.typed.get(field.setting, shown)
+    is_set = configured and bool(value)
+    return View(field=field, value=shown, origin=_elsewhere(facts, path), is_set=is_set)
 
 
-def _registration(
-    facts: Facts, service: Service, register: Registration | None
-) -> RegistrationView | None:
+def _elsewhere(facts: Facts, path: KeyPath) -> str:
+    """Return the variable or file that sets a setting; "" if it can be changed here."""
+    origin = facts.origins.get(path, "")
+    return "" if origin == BY_SETUP else origin
+
+
+def _registration(facts: Facts, service: Service, register: Registration | None) -> View | None:
     if register is None or not is_public(facts.public_url) or service.hindrance(facts.origins):
         return None
     name = f"Bridge {urlsplit(facts.public_url).hostname or ''}"[:34].strip()
-    return RegistrationView(
+    return View(
         button=register.button,
         action=register.action(service.section(facts.settings), facts.org, facts.state),
         manifest=json.dumps(register.manifest(facts.public_url, name)),
@@ -263,44 +206,19 @@ def _registration(
     )
 
 
-def _choice(facts: Facts, service: Service, tried: Tried) -> ChoiceView | None:
+def _choice(facts: Facts, service: Service, tried: Tried) -> View | None:
     choice = service.setup.choice
     if choice is None:
         return None
-    origin = facts.origins.get((service.key, choice.setting), "")
-    return ChoiceView(
-        name=choice.setting,
-        label=choice.label,
-        where=choice.where,
+    return View(
+        about=choice,
         value=str(getattr(service.section(facts.settings), choice.setting) or ""),
         choices=tried.choices,
-        origin="" if origin == BY_SETUP else origin,
+        origin=_elsewhere(facts, (service.key, choice.setting)),
     )
 
 
 # ── the bridge itself ────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class AddressView:
-    """The bridge's own address."""
-
-    value: str
-    origin: str
-    is_set: bool
-    is_public: bool
-    is_secure: bool
-
-
-def _address(facts: Facts) -> AddressView:
-    origin = facts.origins.get(("public_url",), "")
-    return AddressView(
-        value=facts.public_url,
-        origin="" if origin == BY_SETUP else origin,
-        is_set=facts.settings.public_url is not None,
-        is_public=is_public(facts.public_url),
-        is_secure=facts.public_url.startswith("https://"),
-    )
 
 
 def is_public(url: str) -> bool:
@@ -312,17 +230,11 @@ def is_public(url: str) -> bool:
         return host != "localhost"
 
 
-@dataclass(frozen=True, slots=True)
-class AccessView:
-    """The rights of people in chats."""
+def _access(facts: Facts) -> View | None:
+    """Return the rights of people in chats once one hears them; None before.
 
-    everyone: bool
-    own: bool
-    """Grants are given elsewhere, or are finer than this page."""
-
-
-def _access(facts: Facts) -> AccessView | None:
-    """Return it once a chat hears people; None before."""
+    `own`: grants are given elsewhere, or are finer than this page.
+    """
     from bridge.chats import CHATS
 
     used = facts.settings.chats_set()
@@ -330,28 +242,17 @@ def _access(facts: Facts) -> AccessView | None:
         return None
     grants = facts.settings.access
     by_setup = facts.origins.get(("access",), BY_SETUP) == BY_SETUP
-    return AccessView(everyone=bool(grants), own=bool(grants) and not by_setup)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckView:
-    """The findings of a check of everything, as the page shows them."""
-
-    says: str
-    tone: str
-    wrong: Sequence[Finding]
-    """The errors first."""
-    fine: Sequence[Finding]
+    return View(everyone=bool(grants), own=bool(grants) and not by_setup)
 
 
 TONES = {Level.ERROR: "bad", Level.WARNING: "held", Level.OK: "ok"}
 """The worst level first."""
 
 
-def _check(findings: Sequence[Finding]) -> CheckView:
+def _check(findings: Sequence[Finding]) -> View:
     by_level = {level: [one for one in findings if one.level is level] for level in TONES}
     worst = next((level for level, those in by_level.items() if those), Level.OK)
-    return CheckView(
+    return View(
         says=summed(findings),
         tone=TONES[worst],
         wrong=[*by_level[Level.ERROR], *by_level[Level.WARNING]],

@@ -13,7 +13,7 @@ from bridge.backends import BACKENDS
 from bridge.chats import CHATS
 from bridge.core.errors import BridgeError, Rejected, Unreachable
 from bridge.githosts import HOSTS
-from bridge.ports.checks import Checked, Finding, Level
+from bridge.ports.checks import Checked, Level
 from bridge.ports.setup import Choice, Setup
 from bridge.settings import BY_SETUP, KeyPath, Settings
 
@@ -39,11 +39,9 @@ class Service:
 
     @property
     def title(self) -> str:
-        """What people call it."""
         return self.provider.title
 
     def section(self, settings: Settings) -> Any:
-        """Return its section."""
         return getattr(settings, self.key)
 
     def path(self, name: str) -> KeyPath:
@@ -112,7 +110,7 @@ def without_setup(settings: Settings) -> dict[str, list[str]]:
     """Return the titles of what is set and can't be connected on the page, by its kind."""
     kinds: Mapping[str, Sequence[Any]] = {
         "backend": [one.provider for one in settings.backends_set().values()],
-        "host": [one.provider for one in settings.host_servers().values() if one.serves],
+        "host": [server.provider for server in settings.host_servers().values() if server.serves],
         "chat": [CHATS[key] for key in settings.chats_set()],
     }
     return {
@@ -158,30 +156,25 @@ async def tried(service: Service, settings: Settings) -> Tried:
     return Tried(says, choices=choices, then=then)
 
 
-async def prove(service: Service, settings: Settings) -> None:
+async def prove(service: Service, settings: Settings, *, choice: bool = False) -> None:
     """Try settings as `doctor` does, before they replace what works.
 
     A credential that is accepted may still be of no use, e.g. an API key with a rate limit.
 
+    Args:
+        choice: another value was chosen, so what is wrong with single apps, repositories and
+            channels counts as well.
+
     Raises:
-        BridgeError: something is wrong with the service itself; single apps, repositories and
-            channels don't count.
+        BridgeError: something is wrong with the service itself.
     """
-    if wrong := [one.words for one in await _errors(service, settings) if one.about == service.key]:
-        raise Rejected(f"{service.title}: {'; '.join(wrong)}; nothing was stored")
-    await ask(service, settings)
-
-
-async def prove_choice(service: Service, settings: Settings) -> None:
-    """Try what was chosen, before it replaces another choice; raise Rejected if it is of no use."""
-    if wrong := [one.words for one in await _errors(service, settings)]:
-        raise Rejected(f"{service.title}: {'; '.join(wrong)}; nothing was stored")
-
-
-async def _errors(service: Service, settings: Settings) -> list[Finding]:
     checked = Checked(service.key, service.section(settings))
     found = await examine(service.provider, checked, PATIENCE)
-    return [one for one in found if one.level is Level.ERROR]
+    errors = [finding for finding in found if finding.level is Level.ERROR]
+    if wrong := [one.words for one in errors if choice or one.about == service.key]:
+        raise Rejected(f"{service.title}: {'; '.join(wrong)}; nothing was stored")
+    if not choice:
+        await ask(service, settings)
 
 
 async def ask(service: Service, settings: Settings) -> Sequence[str]:

@@ -5,7 +5,9 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from pydantic import AliasChoices, Field, TypeAdapter, create_model
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
@@ -86,7 +88,7 @@ class Apps:
         `overview.services` does not tell, and an environment's name proves nothing: another one
         can be renamed to "production". But a default one stays so, and no other becomes one.
         """
-        names = {one.environment_id: one.environment_name for one in services}
+        names = {service.environment_id: service.environment_name for service in services}
         if not names.keys() <= self._default.keys():
             told = {
                 env.id: env.is_default
@@ -153,9 +155,9 @@ class Apps:
             log.info("apps are read one by one", extra={"backend": self._name, "why": str(error)})
             return {apps[0].id: first}
         return {
-            app.id: one.result.data.service
+            app.id: one.service
             for app, one in zip(apps, found, strict=True)
-            if one.result is not None
+            if one.service is not None
         }
 
     async def _one(self, app: App) -> models.Service | None:
@@ -186,6 +188,57 @@ async def at_a_time(most: int, ask: Callable[[A], Awaitable[T]], those: Sequence
     return [task.result() for task in running]
 
 
+# ── What a source can be chosen from ──────────────────────────────────────────────────────────────
+
+
+class _Provider(models.Record):
+    id: str
+    git_provider: models.Named
+
+
+class _Owner(models.Record):
+    """GitHub's record of an owner, or the last part of another host's namespace."""
+
+    login: str = Field(validation_alias=AliasChoices("login", "username"))
+
+
+class _Repository(models.Record):
+    """GitHub's own record of a repository."""
+
+    id: int
+    name: str
+    owner: _Owner
+
+    @property
+    def path(self) -> str:
+        return f"{self.owner.login}/{self.name}"
+
+
+class _OtherRepository(_Repository):
+    """One of GitLab or Gitea; its `url` is the path with its namespace."""
+
+    url: str
+
+    @property
+    def path(self) -> str:
+        return self.url
+
+
+def _providers(kind: SourceType) -> TypeAdapter[Any]:
+    """Return the form of `<kind>.<kind>Providers`."""
+    id_: Any = (str, Field(validation_alias=f"{kind}Id"))
+    entry: Any = create_model(f"{kind}Provider", __base__=_Provider, id=id_)
+    return TypeAdapter(models.Many[entry])
+
+
+PROVIDERS = {
+    kind: _providers(kind) for kind in (SourceType.GITHUB, SourceType.GITLAB, SourceType.GITEA)
+}
+"""The forms of the connected accounts, by the kind of source."""
+_GITHUB_REPOSITORIES = TypeAdapter(models.Many[_Repository])
+_OTHER_REPOSITORIES = TypeAdapter(models.Many[_OtherRepository])
+
+
 class Pickers:
     """Lists to choose a source from; raises `Refused` and `Unreachable` as `Dokploy` does.
 
@@ -203,7 +256,7 @@ class Pickers:
         """
         return [
             GitAccount(one.id, one.git_provider.name, kind)
-            for kind, form in models.PROVIDERS.items()
+            for kind, form in PROVIDERS.items()
             for one in await self._http.read(f"{kind}.{kind}Providers", form)
         ]
 
@@ -214,21 +267,13 @@ class Pickers:
         `gitlab.getGitlabRepositories` and `gitea.getGiteaRepositories` (id, name, url,
         owner.username).
         """
-        if provider.type is SourceType.GITHUB:
-            theirs = await self._http.read(
-                "github.getGithubRepositories",
-                models.GITHUB_REPOSITORIES,
-                {"githubId": provider.id},
-            )
-            return [
-                GitRepository(one.id, one.owner.login, one.name, f"{one.owner.login}/{one.name}")
-                for one in theirs
-            ]
         kind = provider.type
+        form: TypeAdapter[Any] = (
+            _GITHUB_REPOSITORIES if kind is SourceType.GITHUB else _OTHER_REPOSITORIES
+        )
         path = f"{kind}.get{kind.title()}Repositories"
-        which = {f"{kind}Id": provider.id}
-        found = await self._http.read(path, models.OTHER_REPOSITORIES, which)
-        return [GitRepository(one.id, one.owner.username, one.name, one.url) for one in found]
+        found = await self._http.read(path, form, {f"{kind}Id": provider.id})
+        return [GitRepository(one.id, one.owner.login, one.name, one.path) for one in found]
 
     async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
         """Return the names of a repository's branches.

@@ -234,7 +234,7 @@ async def _of_key(about: str, client: Dokploy, key: str) -> AsyncIterator[Findin
         yield Finding(level, "backend.role", about, says, remedy)
     if not short:
         yield Finding(Level.OK, "backend.role", about, f"the key has the role {whose.role}")
-    if (ours := _ours(whose.user.api_keys, key)) is not None and ours.expires_at is not None:
+    if (ours := _ours(whose.api_keys, key)) is not None and ours.expires_at is not None:
         remedy = f"make a new one in time, and set it as {setting_of(about)}"
         now = time.time()
         yield expiry_finding("backend.key.expiry", about, "the key", ours.expires_at, now, remedy)

@@ -21,11 +21,10 @@ from bridge.backends.dokploy.configure import (
     source_call,
 )
 from bridge.backends.dokploy.containers import MOST_LINES
-from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T
+from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T, UnlessGone
+from bridge.backends.dokploy.models import VARIABLES
 from bridge.backends.dokploy.own_apps import Making
-from bridge.backends.dokploy.previews import previews_in
-from bridge.backends.dokploy.reads import deployments_in, jobs_in
-from bridge.backends.dokploy.variables import VARIABLES
+from bridge.backends.dokploy.reads import deployments_in, jobs_in, previews_in
 from bridge.core.apps import App, AppKind
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.errors import Refused, Unanswered, Unreachable
@@ -60,13 +59,7 @@ class Dokploy(Making):
         *,
         auth: Auth = "api-key",
         name: str = "dokploy",
-        connect_timeout: float = 5.0,
-        read_timeout: float = 20.0,
-        total_timeout: float = 60.0,
-        max_connections: int = 16,
         concurrency: int = 8,
-        read_retries: int = 2,
-        max_answer_bytes: int = 16 * 2**20,
         ca: str | None = None,
         direct: bool = False,
         choices: bool = True,
@@ -75,6 +68,7 @@ class Dokploy(Making):
         clock: Clock = time.time,
         pause: Sleep = asyncio.sleep,
         observe: Observe = lambda _backend, _asked, _seconds: None,
+        **limits: Any,
     ) -> None:
         """Store the settings; nothing is opened before the first request.
 
@@ -83,15 +77,14 @@ class Dokploy(Making):
             api_key: made with `rateLimitEnabled: false`, else it allows ten checks a day.
             auth: self-hosted servers accept "api-key"; the document says "bearer".
             name: of this server in apps, errors and settings.
-            connect_timeout, read_timeout, total_timeout: seconds; see `http.Limits`.
             concurrency: requests at a time while apps are read one by one.
-            read_retries: the number of retries of a read.
             ca: a PEM file with the server's authority.
             direct: never use the proxy that the environment names.
             choices: offer `pickers`; the embedded backend can't list repositories.
             sites: where the embedded backend's sites are reached from this machine.
             transport, clock, pause: for tests.
             observe: receives the duration of each request.
+            limits: see `http.Limits`.
 
         Raises:
             Rejected: the url or the key can't be one.
@@ -103,14 +96,7 @@ class Dokploy(Making):
             url,
             api_key if isinstance(api_key, SecretStr) else SecretStr(api_key),
             auth=auth,
-            limits=Limits(
-                connect=connect_timeout,
-                read=read_timeout,
-                total=total_timeout,
-                connections=max_connections,
-                read_retries=read_retries,
-                answer_bytes=max_answer_bytes,
-            ),
+            limits=Limits(**limits),
             ca=ca,
             direct=direct,
             transport=transport,
@@ -128,108 +114,62 @@ class Dokploy(Making):
         return f"Dokploy({self._http.origin!r}, name={self.name!r})"
 
     def clock_ahead(self, moment: float) -> float | None:
-        """See `ports.backends.TellsTime`; `moment` is by the clock that was given."""
         return self._http.server_clock.ahead(moment)
 
     # ── Apps ─────────────────────────────────────────────────────────────────
 
     @property
     def apps_per_request(self) -> int:
-        """The number of apps that one request reads at the moment."""
         return self._apps.per_request
 
     async def apps(self) -> list[App]:
-        """Read every application and compose stack that the key may see, with its source.
-
-        Any error with an app, except that it is gone or forbidden, fails the whole list: a partial
-        list would look as if apps had been deleted.
-        """
+        # Only apps that are gone or forbidden are left out: others would look deleted.
         return await self.read_apps([one.app for one in await self.listing()])
 
     async def listing(self) -> list[Listed]:
-        """List every application and compose stack that the key may see, by one request."""
         return await self._apps.listing()
 
     async def read_apps(self, apps: Sequence[App]) -> list[App]:
-        """Read these apps; leave out those that are gone or forbidden, raise any other error."""
         return await self._apps.read(apps)
 
     # ── Deploying ────────────────────────────────────────────────────────────
 
     async def deploy(self, app: App, *, title: str, description: str) -> None:
-        """Request a deployment of the head of the app's branch; return once it is accepted.
-
-        The answer names no deployment. To find it, search `queue` and
-        `deployments` for your token.
-
-        Args:
-            title: a Git deploy replaces it by the commit's message; "" means the server's
-                default.
-            description: a Git deploy replaces it by `Commit: <sha>`.
-        Source: /api-reference/applications/deploy, "Deploy Application".
-        """
+        # The answer names no deployment: search `queue` and `deployments` for your token.
         texts = {"title": title, "description": description}
         await self._http.change(f"{app.kind.value}.deploy", id_of(app) | texts)
 
     async def redeploy(self, app: App, *, title: str, description: str) -> None:
-        """Request a rebuild of the existing checkout; nothing is fetched, and the title stays.
-
-        Source: /api-reference/applications/deploy, "Redeploy Application".
-        """
         texts = {"title": title, "description": description}
         await self._http.change(f"{app.kind.value}.redeploy", id_of(app) | texts)
 
     async def drop_waiting(self, app: App) -> None:
-        """Drop the app's waiting jobs, which leave no record; a running one continues.
-
-        Source: docs/dokploy.md, "Cancelling" (`cleanQueues`).
-        """
+        # docs/dokploy.md, "Cancelling" (`cleanQueues`): they leave no record
         await self._http.change(f"{app.kind.value}.cleanQueues", id_of(app))
 
     async def cancel(self, app: App) -> str:
-        """Cancel the running deployment; return the server's words.
-
-        A self-hosted server always refuses.
-
-        Source: docs/dokploy.md, "Cancelling".
-        """
+        # docs/dokploy.md, "Cancelling"
         said = await self._http.change(f"{app.kind.value}.cancelDeployment", id_of(app))
         return said or "Deployment cancellation requested"
 
     async def kill_build(self, app: App) -> None:
-        """Interrupt **every** Docker build on the app's host, including those of other apps.
-
-        Source: docs/dokploy.md, "Cancelling": only behind an explicit opt-in.
-        """
+        # docs/dokploy.md, "Cancelling": only behind an explicit opt-in
         await self._http.change(f"{app.kind.value}.killBuild", id_of(app))
 
     # ── Following ────────────────────────────────────────────────────────────
 
     async def deployments(self, app: App) -> list[BackendDeployment]:
-        """Return the app's newest deployments (about ten are kept), newest first.
-
-        An app that does not exist has none.
-
-        Source: docs/dokploy.md, "Following a deployment".
-        """
+        # docs/dokploy.md, "Following a deployment"; an app that does not exist has none
         path = "all" if app.kind is AppKind.APPLICATION else "allByCompose"
         records = await self._http.read(f"deployment.{path}", models.DEPLOYMENTS, id_of(app))
         return deployments_in(records)
 
     async def queue(self) -> list[QueuedJob] | None:
-        """Return the jobs of all apps, oldest first; None from a server before 0.28.2."""
         jobs = await self._read_if_there("deployment.queueList", models.JOBS)
         return None if jobs is None else jobs_in(jobs)
 
     async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
-        """Return the last lines of a deployment's log, with carriage returns.
-
-        Args:
-            lines: clamped to 1 to 10,000.
-
-        Returns:
-            "" if the server is too old (< 0.29.5) or the deployment is gone.
-        """
+        # "", too, if the server is too old (< 0.29.5) or the deployment is gone
         tail = min(max(lines, 1), MOST_LINES)
         found = await self._read_if_there(
             "deployment.readLogs", models.TEXT, {"deploymentId": deployment.id, "tail": tail}
@@ -237,25 +177,18 @@ class Dokploy(Making):
         return found or ""
 
     async def mask(self, app: App) -> Mask:
-        """Return what hides the values of an app's variables, shared ones included.
-
-        Source: docs/dokploy.md, "Inputs" (`saveEnvironment`).
-        """
+        # docs/dokploy.md, "Inputs" (`saveEnvironment`): shared variables included
         found = await self._http.read(f"{app.kind.value}.one", VARIABLES, id_of(app))
         return await asyncio.to_thread(found.mask)
 
     async def version(self) -> str | None:
-        """Return e.g. "v0.30.2"; None if the server hides it, or the key may not read it."""
         try:
             return await self._read_if_there("settings.getDokployVersion", models.TEXT)
         except Forbidden:
             return None
 
     async def healthy(self) -> bool:
-        """Return whether it answers one request without the key; never raise.
-
-        Source: docs/dokploy.md, "Versions" (`/api/health`).
-        """
+        # docs/dokploy.md, "Versions" (`/api/health`): one request without the key
         try:
             return (await self._http.probe("health", models.HEALTH)).ok
         except Refused as error:
@@ -283,10 +216,7 @@ class Dokploy(Making):
     # ── What it makes and keeps ────────────────────────────────────────────────────────────
 
     async def native_previews(self, app: App) -> list[NativePreview]:
-        """See `ports.backends.MakesPreviews`; none if the server is too old to have any.
-
-        Source: docs/dokploy.md, "Previews" (`previewDeployment.all`).
-        """
+        # docs/dokploy.md, "Previews" (`previewDeployment.all`); an old server has none
         path = "previewDeployment.all"
         found = await self._read_if_there(path, models.PREVIEWS, id_of(app))
         return previews_in(found or (), app)
@@ -302,16 +232,7 @@ class Dokploy(Making):
         return named.rollback_active and named.rollback_registry_id is not None
 
     async def roll_back(self, app: App, point: str) -> None:
-        """Restore an earlier image and its settings in the running service.
-
-        The server does it before it answers, and makes no record of it; its own record of the
-        application keeps the newer settings, so the next deployment goes forward again.
-
-        Args:
-            point: `BackendDeployment.restores`.
-
-        Source: docs/dokploy.md, "Rollbacks" (`rollback.rollback`).
-        """
+        # docs/dokploy.md, "Rollbacks": done before the answer; its record keeps newer settings
         if app.kind is not AppKind.APPLICATION:
             raise Refused(self.name, "only applications can be rolled back, not compose stacks")
         try:
@@ -326,10 +247,7 @@ class Dokploy(Making):
     # ── Configuring ──────────────────────────────────────────────────────────
 
     async def saved(self, app: App) -> Saved:
-        """Return the app's settings in the forms that the saves take; secrets stay sealed.
-
-        Source: docs/dokploy.md, "Inputs".
-        """
+        # docs/dokploy.md, "Inputs"
         settings = await self._http.read(f"{app.kind.value}.one", models.SETTINGS, id_of(app))
         return saved_in(app, settings)
 
@@ -344,19 +262,11 @@ class Dokploy(Making):
         await self._http.change(*provider_call(app, settings))
 
     async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
-        """Set single fields of the stored sources, of any kind, and nothing else.
-
-        Unlike the saves this does not check branches and keeps the app's status.
-
-        Source: docs/dokploy.md, "Environments and applications" (`application.update`).
-        """
+        # docs/dokploy.md, "Environments and applications": it keeps the status
         await self._http.change(*source_call(app, fields))
 
     async def set_auto_deploy(self, app: App, *, on: bool) -> None:
-        """Switch its own deploys of an app's pushes, and nothing else.
-
-        Source: docs/dokploy.md, "Environments and applications" (`application.update`).
-        """
+        # docs/dokploy.md, "Environments and applications" (`application.update`)
         await self._http.change(f"{app.kind.value}.update", id_of(app) | {"autoDeploy": on})
 
     async def disconnect_provider(self, app: App) -> None:
@@ -367,24 +277,15 @@ class Dokploy(Making):
         await self._http.change(f"{app.kind.value}.disconnectGitProvider", id_of(app))
 
     async def save_build_type(self, app: App, settings: BuildType) -> None:
-        """Set how an application is built; a compose stack refuses it.
-
-        Source: docs/dokploy.md, "Inputs" (`saveBuildType`).
-        """
+        # docs/dokploy.md, "Inputs" (`saveBuildType`); a compose stack refuses it
         await self._http.change(*build_call(app, settings))
 
     async def save_environment(self, app: App, settings: Environment) -> None:
-        """Set its environment, build arguments and build secrets (a stack has only the first).
-
-        Source: docs/dokploy.md, "Inputs" (`saveEnvironment`).
-        """
+        # docs/dokploy.md, "Inputs" (`saveEnvironment`); a stack has only the first
         await self._http.change(*environment_call(app, settings))
 
     async def clear_deployments(self, app: App) -> None:
-        """Delete the app's log folder, with the log of a running build; records stay.
-
-        Source: docs/dokploy.md, "Logs" (`clearDeployments`).
-        """
+        # docs/dokploy.md, "Logs" (`clearDeployments`); the records stay
         await self._http.change(f"{app.kind.value}.clearDeployments", id_of(app))
 
     # ── Requests ─────────────────────────────────────────────────────────────
@@ -393,14 +294,9 @@ class Dokploy(Making):
         self, path: str, form: TypeAdapter[T], query: Query = MappingProxyType({})
     ) -> T | None:
         """Read; return None if the server does not know the query or its object."""
-        try:
-            answer = await self._http.read(path, form, query)
-        except Refused as error:
-            if error.status == 404:
-                return None
-            raise
-        return answer
+        with UnlessGone():
+            return await self._http.read(path, form, query)
+        return None
 
     async def close(self) -> None:
-        """Close the connections; later calls raise Unreachable."""
         await self._http.close()

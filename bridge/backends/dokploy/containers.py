@@ -38,18 +38,11 @@ class Running:
         other nodes of a Swarm are not among them; there may be none at all, too, because the server
         could not ask Docker.
         """
-        if app.kind is not AppKind.APPLICATION:
-            return None
-        named = await self._named(app)
-        if (name := named.app_name) is None:
-            return None
-        return await self.running(name, named.server_id)
+        service = await self._service_of(app)
+        return None if service is None else await self.running(*service)
 
     async def output(self, app: App, lines: int) -> str:
-        """Return the last lines that an application's container printed; "" if it has none.
-
-        Source: 264-application.readLogs-no-container in tests/fixtures/dokploy.
-        """
+        # 264-application.readLogs-no-container in tests/fixtures/dokploy: "" if it has none
         if app.kind is not AppKind.APPLICATION:
             return ""
         query = id_of(app) | {"tail": min(max(lines, 1), MOST_LINES)}
@@ -64,12 +57,9 @@ class Running:
 
         None, too, while it runs on another node of a Swarm only, or a container ends meanwhile.
         """
-        if app.kind is not AppKind.APPLICATION:
+        if (service := await self._service_of(app)) is None:
             return None
-        named = await self._named(app)
-        if (name := named.app_name) is None:
-            return None
-        server = named.server_id
+        name, server = service
         found = await self._listed(name, server)
         if found is None:
             return await self._release(name)
@@ -81,10 +71,7 @@ class Running:
         return None if None in images else tuple(sorted(known))
 
     async def fingerprints(self, apps: Sequence[App]) -> dict[str, str]:
-        """See `ports.backends.ShowsImages`; none without the right `docker: read`.
-
-        Source: docs/dokploy.md, "Domains, containers" (`docker.getContainers`).
-        """
+        # docs/dokploy.md, "Domains, containers"; none without the right `docker: read`
         known = {one.service: one.id for one in apps if one.kind is AppKind.APPLICATION}
         found: dict[str, list[str]] = {}
         for server in {name.partition("@")[2] for name in known if name}:
@@ -99,7 +86,7 @@ class Running:
         return {app: " ".join(sorted(ids)) for app, ids in found.items()}
 
     async def stopped(self, app: App) -> bool | None:
-        """See `ports.backends.TellsStopped`.
+        """Return whether an app is surely stopped; see `ports.backends.TellsStopped`.
 
         *Stop* sets a service to "idle"; so does a save of its source, but then it runs on, or is
         started again where it has crashed. The embedded backend can't stop an app.
@@ -130,12 +117,18 @@ class Running:
         is_site = named.build_type == "static" and named.source_type != "docker"
         return f"{self._sites}/apps/{named.app_name}" if is_site else None
 
-    async def _named(self, app: App) -> models.NamedApp:
-        """Return the name of an application's service and its server, which can never change."""
+    async def _service_of(self, app: App) -> tuple[str, str | None] | None:
+        """Return the name of an application's service and its server; None if it has none.
+
+        Neither can ever change.
+        """
+        if app.kind is not AppKind.APPLICATION:
+            return None
         if app.id not in self._names:
             found = await self._http.read("application.one", models.NAMED_APP, id_of(app))
             self._names[app.id] = found
-        return self._names[app.id]
+        named = self._names[app.id]
+        return None if named.app_name is None else (named.app_name, named.server_id)
 
     async def _listed(self, service: str, server: str | None) -> list[models.Running] | None:
         """Return a service's containers; None if the key may not see them.

@@ -30,12 +30,12 @@ from bridge.backends.dokploy.key_check import (
     DatabaseAway,
     DatabaseState,
     KeyCheck,
+    ServerClock,
     Verdict,
     database_away,
     error_of,
     state_in,
 )
-from bridge.backends.dokploy.server_clock import ServerClock
 from bridge.backends.dokploy.settings import checked_key, checked_url
 from bridge.connecting import CONNECT_SECONDS, READ_SECONDS, CannotConnect
 from bridge.connecting.clients import http_client
@@ -74,21 +74,21 @@ class Limits:
     """The limits of one request, in seconds and bytes.
 
     Attributes:
-        connect: to open a connection, and to wait for a free one.
-        read: without a byte arriving.
-        total: for one request and its whole answer.
-        probe: for a request about the health of the server.
-        connections: open at the same time.
+        connect_timeout: to open a connection, and to wait for a free one.
+        read_timeout: without a byte arriving.
+        total_timeout: for one request and its whole answer.
+        probe_timeout: for a request about the health of the server.
+        max_connections: open at the same time.
         read_retries: retries of a read; mutations are never retried.
     """
 
-    connect: float = CONNECT_SECONDS
-    read: float = READ_SECONDS
-    total: float = 60.0
-    probe: float = 5.0
-    connections: int = 16
+    connect_timeout: float = CONNECT_SECONDS
+    read_timeout: float = READ_SECONDS
+    total_timeout: float = 60.0
+    probe_timeout: float = 5.0
+    max_connections: int = 16
     read_retries: int = 2
-    answer_bytes: int = 16 * 2**20
+    max_answer_bytes: int = 16 * 2**20
 
 
 class Http:
@@ -216,15 +216,15 @@ class Http:
             turn: holds the right to a large answer for as long as it is in memory.
         """
         sent_at = self._clock()
-        headers, limit = self._key_header(), self._limits.total
-        answer, whole = await self._observed(
+        headers, limit = self._key_header(), self._limits.total_timeout
+        answer, whole = await self._sent(
             call, query, at=at, headers=headers, limit=limit, turn=turn
         )
         failed = await self._error_in(answer, sent_at)
         if failed is not None:
             raise failed
         if not whole:
-            raise call.lost(f"the answer is larger than {self._limits.answer_bytes} bytes")
+            raise call.lost(f"the answer is larger than {self._limits.max_answer_bytes} bytes")
         return answer.body
 
     async def _error_in(self, answer: Answer, sent_at: float) -> BridgeError | None:
@@ -255,11 +255,11 @@ class Http:
 
     async def _open(self, call: Call) -> Answer:
         """Send once, with a short timeout and without the key, whose uses may be limited."""
-        limit = min(self._limits.probe, self._limits.total)
-        answer, _ = await self._observed(call, {}, headers={}, limit=limit, turn=None)
+        limit = min(self._limits.probe_timeout, self._limits.total_timeout)
+        answer, _ = await self._sent(call, {}, headers={}, limit=limit, turn=None)
         return answer
 
-    async def _observed(
+    async def _sent(
         self,
         call: Call,
         query: Query,
@@ -269,28 +269,16 @@ class Http:
         limit: float,
         turn: AsyncExitStack | None,
     ) -> tuple[Answer, bool]:
-        """Send once, and report the duration."""
-        began = time.perf_counter()
-        try:
-            return await self._sent(call, at or call.path, query, headers, limit, turn)
-        finally:
-            self._observe(self._service, call.path, time.perf_counter() - began)
-
-    async def _sent(
-        self,
-        call: Call,
-        at: str,
-        query: Query,
-        headers: Mapping[str, str],
-        limit: float,
-        turn: AsyncExitStack | None,
-    ) -> tuple[Answer, bool]:
-        """Send once; return the answer, and whether it is complete."""
-        method = "GET" if call.reads else "POST"
+        """Send once and report the duration; return the answer, and whether it is complete."""
+        method, began = "GET" if call.reads else "POST", time.perf_counter()
         try:
             client = self._opened()
             request = client.build_request(
-                method, f"/api/{at}", params=query or None, json=call.body, headers=headers
+                method,
+                f"/api/{at or call.path}",
+                params=query or None,
+                json=call.body,
+                headers=headers,
             )
             async with asyncio.timeout(limit):
                 response = await client.send(request, stream=True)
@@ -304,6 +292,8 @@ class Http:
             raise call.lost(_named(error, call)) from error
         except TimeoutError as error:
             raise call.lost(f"no whole answer within {limit:g} s") from error
+        finally:
+            self._observe(self._service, call.path, time.perf_counter() - began)
         self.server_clock.note(response.headers)
         self.has_dashboard = response.headers.get("x-dashboard") != "none"
         headers = {**response.headers, **response.extensions.get(_LOCATION, {})}
@@ -313,7 +303,7 @@ class Http:
         self, response: httpx.Response, turn: AsyncExitStack | None
     ) -> tuple[bytes, bool]:
         """Return the answer's bytes up to the limit, and whether that is all."""
-        most = self._limits.answer_bytes
+        most = self._limits.max_answer_bytes
         if turn is None or response.status_code >= 300:
             most = min(most, MOST_OF_AN_ERROR)
         body = bytearray()
@@ -339,14 +329,14 @@ class Http:
                 ca=self._ca,
                 direct=self._direct,
                 headers={"Accept-Encoding": _PACKED},
-                connect=limits.connect,
-                read=limits.read,
+                connect=limits.connect_timeout,
+                read=limits.read_timeout,
                 base_url=self.origin,
                 follow_redirects=False,  # a redirect would send the key to another host
                 event_hooks={"response": [_set_location_aside]},
                 limits=httpx.Limits(
-                    max_connections=limits.connections,
-                    max_keepalive_connections=limits.connections,
+                    max_connections=limits.max_connections,
+                    max_keepalive_connections=limits.max_connections,
                     keepalive_expiry=_KEEPALIVE_SECONDS,
                 ),
                 transport=self._transport,
@@ -418,6 +408,15 @@ def _named(error: Exception, call: Call) -> str:
         return fit(plain, call.secrets)
     said = fit(str(error), call.secrets)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+class UnlessGone:
+    """A block that may be about something that is not there: its refusal with a 404 is no error."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, Refused) and error.status == 404
 
 
 # ── Retries ─────────────────────────────────────────────────────────────────────────────────────

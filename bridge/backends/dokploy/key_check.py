@@ -8,16 +8,20 @@ v0.10; measured on v0.30.2: docs/notes/0021).
 The key is at fault if it was refused *between* two answers that the database is well. A key
 that has worked before must stay refused for `STEADY` seconds: the first answers after an outage
 may still be due to the outage. If the query is not available, only time can tell.
+
+How far the server's clock is ahead is learned from its answers, too.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from bridge.core.errors import KeyRefused, Unreachable
-from bridge.ports.clock import Clock
+from bridge.ports.clock import RATE, Clock
 
 PATH = "trpc/settings.health"
 
@@ -186,7 +190,6 @@ class KeyCheck:
 
     @property
     def worked(self) -> bool:
-        """True once the key has been accepted."""
         return self._standing.worked
 
     def accepted(self) -> None:
@@ -195,14 +198,11 @@ class KeyCheck:
 
     async def refused(self, sent_at: float) -> Verdict:
         """Return the verdict on the refusal of a request that was sent at that time."""
-        state = await self._state()
+        state = await self.database()
         return self._standing.refused(sent_at, self._ended, state)
 
     async def database(self) -> DatabaseState:
-        """Return the state of the database."""
-        return await self._state()
-
-    async def _state(self) -> DatabaseState:
+        """Return the state of the database; ask only if the last answer is too old to count."""
         now = self._clock()
         async with self._asking:
             # "Well" counts only if the query came after the refusal.
@@ -212,3 +212,63 @@ class KeyCheck:
                 self._said = self._standing.heard(await self._ask())
                 self._ended = self._clock()
             return self._said
+
+
+# ── How far the server's clock is ahead ───────────────────────────────────────────────────────────
+
+EVERY = 1.0
+"""Seconds for which one sample is kept: the best one."""
+
+SAMPLES = 600
+"""The number of samples that are kept: those of ten minutes."""
+
+RECENT = 30.0
+"""Seconds before a moment from which samples are preferred; the clock may have been set later."""
+
+SET_BACK = 2.0
+"""Seconds by which the server's clock must fall back to count as set; `Date` has whole seconds."""
+
+
+class ServerClock:
+    """The offset of a server's clock, learned from the `Date` of its answers.
+
+    Args:
+        clock: ours, which never jumps.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
+
+    def note(self, headers: Mapping[str, str]) -> None:
+        """Take a sample from the headers of an answer that has just come and was not cached."""
+        if "date" not in headers or "age" in headers:
+            return
+        try:
+            date = parsedate_to_datetime(headers["date"])
+        except ValueError:
+            return
+        if date.tzinfo is not None:
+            now = self._clock()
+            self._keep(now, date.timestamp() - now)
+
+    def _keep(self, now: float, ahead: float) -> None:
+        known = self.ahead(now)
+        if known is not None and ahead < known - SET_BACK:
+            self._samples.clear()
+        if self._samples and now - self._samples[-1][0] < EVERY:
+            at, before = self._samples[-1]
+            if ahead < before - RATE * (now - at):
+                return
+            self._samples.pop()
+        self._samples.append((now, ahead))
+
+    def ahead(self, moment: float) -> float | None:
+        """Return the seconds by which it was ahead of ours at a moment; None if unknown.
+
+        The result is never more than the real offset: an answer has travelled since its `Date`,
+        and the offset may have changed by `RATE` for each second between sample and moment.
+        """
+        before = [one for one in self._samples if moment - RECENT <= one[0] <= moment]
+        told = (ahead - RATE * abs(moment - at) for at, ahead in before or self._samples)
+        return max(told, default=None)

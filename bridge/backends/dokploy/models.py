@@ -5,12 +5,13 @@ All others are dropped while parsing, and with them the secrets in the answers o
 parsed as text, so that an unknown one does not fail the whole answer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AliasChoices,
+    AliasPath,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,9 +21,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from bridge.core.apps import SourceType
 from bridge.core.configuration.fields import BUILD, COLUMNS, FIELDS, SHARED, SOURCE
 from bridge.core.configuration.row import Model, extended, stored_as
+from bridge.core.masking import Mask, mask_of
+from bridge.core.variables import resolve, variables_in
 
 
 def _epoch(value: object) -> object:
@@ -53,7 +55,9 @@ Flag = Annotated[bool, BeforeValidator(bool)]
 """A boolean column that may be null."""
 
 
-class _Answer(BaseModel):
+class Record(BaseModel):
+    """A part of an answer."""
+
     model_config = ConfigDict(
         frozen=True,
         extra="ignore",
@@ -62,7 +66,7 @@ class _Answer(BaseModel):
     )
 
 
-class ListedApplication(_Answer):
+class ListedApplication(Record):
     """An application, as `project.all` and `project.one` list it: without its source."""
 
     id: str = Field(validation_alias="applicationId")
@@ -74,7 +78,7 @@ class ListedApplication(_Answer):
     created_at: Told = None
 
 
-class ListedCompose(_Answer):
+class ListedCompose(Record):
     """A compose stack, see `ListedApplication`."""
 
     id: str = Field(validation_alias="composeId")
@@ -82,7 +86,7 @@ class ListedCompose(_Answer):
     status: str | None = Field(None, validation_alias="composeStatus")
 
 
-class ProjectEnvironment(_Answer):
+class ProjectEnvironment(Record):
     """An environment of a project."""
 
     id: str | None = Field(None, validation_alias="environmentId")
@@ -93,7 +97,7 @@ class ProjectEnvironment(_Answer):
     compose: Several[ListedCompose] = ()
 
 
-class Project(_Answer):
+class Project(Record):
     """A project; servers without environments list services directly in it."""
 
     id: str | None = Field(None, validation_alias="projectId")
@@ -103,7 +107,7 @@ class Project(_Answer):
     compose: Several[ListedCompose] = ()
 
 
-class ListedService(_Answer):
+class ListedService(Record):
     """An entry of `overview.services`: an application, a compose stack or a database."""
 
     id: str
@@ -120,7 +124,7 @@ class ListedService(_Answer):
     last_deploy_at: Told = None
 
 
-class Domain(_Answer):
+class Domain(Record):
     """An address at which the server's proxy serves an app; its `port` is the container's."""
 
     host: str | None = None
@@ -141,14 +145,8 @@ def _with_columns(*names: str) -> Callable[[type[Model]], type[Model]]:
     return lambda model: extended(model, **columns)
 
 
-class GiteaServer(_Answer):
-    """The connected account of a Gitea source, as far as it may be shown."""
-
-    url: str | None = Field(None, validation_alias="giteaUrl")
-
-
 @_with_columns(*(one.name for one in SOURCE if one.required))
-class Service(_Answer):
+class Service(Record):
     """The source, trigger and domains in `application.one` and `compose.one`."""
 
     source_type: str | None = None
@@ -162,7 +160,7 @@ class Service(_Answer):
     server_id: str | None = None
     created_at: Told = None
     domains: Several[Domain] | None = None
-    gitea: GiteaServer | None = None
+    gitea_url: str | None = Field(None, validation_alias=AliasPath("gitea", "giteaUrl"))
 
     def stored(self, name: str) -> Any:
         """Return a required field of a source, such as `git.url`; None if its kind lacks it."""
@@ -174,25 +172,16 @@ class Settings(Service):
     """`Service` with the other fields of a read-merge-write; secrets stay sealed."""
 
 
-class Enveloped(_Answer):
-    """An answer in tRPC's envelope; superjson's `meta` is only about dates."""
+class Batched(Record):
+    """One answer of a batch, in the order of the queries; without a service it is an error.
 
-    service: Service = Field(validation_alias="json")
+    It comes in tRPC's envelope; superjson's `meta` is only about dates.
+    """
 
-
-class BatchResult(_Answer):
-    """See `Enveloped`."""
-
-    data: Enveloped
+    service: Service | None = Field(None, validation_alias=AliasPath("result", "data", "json"))
 
 
-class Batched(_Answer):
-    """One answer of a batch, in the order of the queries; without `result` it is an error."""
-
-    result: BatchResult | None = None
-
-
-class DeploymentRecord(_Answer):
+class DeploymentRecord(Record):
     """An entry of `deployment.all` or `deployment.allByCompose`."""
 
     id: str = Field(validation_alias="deploymentId")
@@ -206,7 +195,7 @@ class DeploymentRecord(_Answer):
     rollback_id: str | None = None
 
 
-class PreviewBuild(_Answer):
+class PreviewBuild(Record):
     """A build of a preview; its description names the commit, e.g. "Hash: 18f234f…"."""
 
     status: str | None = None
@@ -214,7 +203,7 @@ class PreviewBuild(_Answer):
     created_at: Epoch
 
 
-class PreviewRecord(_Answer):
+class PreviewRecord(Record):
     """An entry of `previewDeployment.all`: a preview that Dokploy has made by itself."""
 
     id: str = Field(validation_alias="previewDeploymentId")
@@ -227,7 +216,7 @@ class PreviewRecord(_Answer):
     domain: Domain | None = None
 
 
-class Running(_Answer):
+class Running(Record):
     """An entry of `docker.getContainersByAppNameMatch`, in Docker's own words."""
 
     id: str = Field("", validation_alias="containerId")
@@ -236,13 +225,13 @@ class Running(_Answer):
     status: str | None = None
 
 
-class Inspected(_Answer):
+class Inspected(Record):
     """`docker.getConfig`: all of `docker inspect`, with every variable; only this is kept."""
 
     image: str | None = Field(None, validation_alias="Image")
 
 
-class Task(_Answer):
+class Task(Record):
     """An entry of `docker.getServiceContainersByAppName`: a task of a service, on any node."""
 
     name: str
@@ -250,7 +239,7 @@ class Task(_Answer):
     current_state: str | None = None
 
 
-class NamedApp(_Answer):
+class NamedApp(Record):
     """A service in `application.one`: its name, its server, and what it is built from."""
 
     app_name: str | None = None
@@ -261,7 +250,7 @@ class NamedApp(_Answer):
     rollback_registry_id: str | None = None
 
 
-class Status(_Answer):
+class Status(Record):
     """The status of a service in `application.one` or `compose.one`."""
 
     status: str | None = Field(
@@ -269,14 +258,8 @@ class Status(_Answer):
     )
 
 
-class InProject(_Answer):
-    """The environment of an application in `application.one`."""
-
-    project_id: str
-
-
 @_with_columns(*(one.name for one in (*SOURCE, *BUILD) if not one.secret))
-class ModelApp(_Answer):
+class ModelApp(Record):
     """An application that others are made like: where it is, its source and its build.
 
     What else `application.one` tells is dropped here: its variables, passwords, volumes, ports and
@@ -287,11 +270,11 @@ class ModelApp(_Answer):
     enable_submodules: bool | None = None
     create_env_file: bool | None = None
     server_id: str | None = None
-    environment: InProject
+    project_id: str = Field(validation_alias=AliasPath("environment", "projectId"))
 
 
 @_with_columns(*FIELDS)
-class OwnApp(_Answer):
+class OwnApp(Record):
     """An application of the bridge's own: what was asked for it, as it is stored."""
 
     app_name: str
@@ -306,7 +289,7 @@ class OwnApp(_Answer):
     replicas: int | None = None
 
 
-class OwnDomain(_Answer):
+class OwnDomain(Record):
     """An entry of `domain.byApplicationId`."""
 
     id: str = Field(validation_alias="domainId")
@@ -319,7 +302,7 @@ class OwnDomain(_Answer):
     created_at: str | None = None
 
 
-class JobData(_Answer):
+class JobData(Record):
     """The app of a job, and our title and description."""
 
     application_id: str | None = None
@@ -329,7 +312,7 @@ class JobData(_Answer):
     description_log: str | None = None
 
 
-class Job(_Answer):
+class Job(Record):
     """An entry of `deployment.queueList`."""
 
     data: JobData
@@ -337,90 +320,79 @@ class Job(_Answer):
     timestamp: float = 0.0  # of the request, in milliseconds since 1970
 
 
-class Named(_Answer):
+class Named(Record):
     """Anything with a name, e.g. a provider or a branch."""
 
     name: str
 
 
-class GithubProvider(_Answer):
-    """An entry of `github.githubProviders`."""
-
-    id: str = Field(validation_alias="githubId")
-    git_provider: Named
-
-
-class GitlabProvider(_Answer):
-    """An entry of `gitlab.gitlabProviders`."""
-
-    id: str = Field(validation_alias="gitlabId")
-    git_provider: Named
-
-
-class GiteaProvider(_Answer):
-    """An entry of `gitea.giteaProviders`."""
-
-    id: str = Field(validation_alias="giteaId")
-    git_provider: Named
-
-
-class GithubOwner(_Answer):
-    """A user or an organisation."""
-
-    login: str
-
-
-class GithubRepository(_Answer):
-    """An entry of `github.getGithubRepositories`, which is GitHub's own record."""
-
-    id: int
-    name: str
-    owner: GithubOwner
-
-
-class OtherOwner(_Answer):
-    """The last part of the namespace, which Dokploy calls the owner."""
-
-    username: str
-
-
-class OtherRepository(_Answer):
-    """An entry of `gitlab.getGitlabRepositories` or `gitea.getGiteaRepositories`.
-
-    `url` is the path with its namespace.
-    """
-
-    id: int
-    name: str
-    url: str
-    owner: OtherOwner
-
-
-class ApiKey(_Answer):
+class ApiKey(Record):
     """A key in `user.get`, without the key itself and its rate limit."""
 
     prefix: str | None = None
     expires_at: Told = None
 
 
-class KeysUser(_Answer):
-    """The user of the key that asks."""
-
-    api_keys: Several[ApiKey] = ()
-
-
-class Whose(_Answer):
+class Whose(Record):
     """`user.get`: whose the key is; an empty answer if that user is in no organisation."""
 
     role: str
-    user: KeysUser
+    api_keys: Several[ApiKey] = Field((), validation_alias=AliasPath("user", "apiKeys"))
 
 
-class Health(_Answer):
+class Health(Record):
     """`/api/health`."""
 
     ok: bool
 
+
+# ── Variables, only to hide their values ──────────────────────────────────────────────────────────
+
+
+class _Secret(Record):
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Shared(_Secret):
+    """The environment of an app's variables, or its project: what its own may refer to."""
+
+    env: str | None = None
+    project: "Shared | None" = None
+
+
+class Variables(_Secret):
+    """An app's own variables, those of its previews, and what the registry asks for."""
+
+    env: str | None = None
+    build_args: str | None = None
+    build_secrets: str | None = None
+    preview_env: str | None = None
+    preview_build_args: str | None = None
+    preview_build_secrets: str | None = None
+    password: str | None = None
+    environment: Shared | None = None
+
+    def mask(self) -> Mask:
+        """Return what hides their values."""
+        shared = self.environment or Shared()
+        project = shared.project or Shared()
+        own = (self.env, self.build_args, self.build_secrets)
+        of_previews = (self.preview_env, self.preview_build_args, self.preview_build_secrets)
+        resolved = (
+            one
+            for text in (*own, *of_previews)
+            for one in resolve(
+                variables_in(text),
+                project=variables_in(project.env),
+                environment=variables_in(shared.env),
+            ).items()
+        )
+        texts = (*own, *of_previews, shared.env, project.env)
+        return mask_of(texts, (self.password,), resolved)
+
+
+# ── The forms of answers ──────────────────────────────────────────────────────────────────────────
 
 PROJECTS = TypeAdapter(Many[Project])
 PROJECT = TypeAdapter(Project)
@@ -446,12 +418,5 @@ HEALTH = TypeAdapter(Health)
 WHOSE = TypeAdapter(Whose)
 PERMISSIONS: TypeAdapter[dict[str, dict[str, bool]]] = TypeAdapter(dict[str, dict[str, bool]])
 """`user.getPermissions`: what the key's role allows, by resource and action."""
-PROVIDERS: Mapping[SourceType, TypeAdapter[Any]] = {
-    SourceType.GITHUB: TypeAdapter(Many[GithubProvider]),
-    SourceType.GITLAB: TypeAdapter(Many[GitlabProvider]),
-    SourceType.GITEA: TypeAdapter(Many[GiteaProvider]),
-}
-"""The forms of the connected accounts, by the kind of source."""
-GITHUB_REPOSITORIES = TypeAdapter(Many[GithubRepository])
-OTHER_REPOSITORIES = TypeAdapter(Many[OtherRepository])
 BRANCHES = TypeAdapter(Many[Named])
+VARIABLES = TypeAdapter(Variables)

@@ -20,15 +20,15 @@ from pydantic import TypeAdapter
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.apps import Apps, at_a_time
-from bridge.backends.dokploy.blueprint import (
+from bridge.backends.dokploy.configure import (
     columns_for,
     differing,
     domain_changes,
+    id_of,
     not_stored,
 )
-from bridge.backends.dokploy.configure import id_of
 from bridge.backends.dokploy.containers import Running
-from bridge.backends.dokploy.http import T
+from bridge.backends.dokploy.http import T, UnlessGone
 from bridge.backends.dokploy.reads import (
     LOOPBACK,
     address_at,
@@ -74,20 +74,15 @@ class Making(Running):
 
     @property
     def builds_commits(self) -> bool:
-        """See `ports.backends.MakesApps`; Dokploy clones branches, only the embedded backend can.
-
-        Source: docs/dokploy.md, "Environments and applications" (`git clone --branch`).
-        """
+        # docs/dokploy.md, "Environments and applications": Dokploy clones branches
         return not self._http.has_dashboard
 
     # ── Find ─────────────────────────────────────────────────────────────────
 
     async def made(self, marker: str) -> list[App]:
-        """See `ports.backends.MakesApps`; the apps come as listed, without source and address."""
         return (await self._marked(lambda one: one == marker)).get(marker, [])
 
     async def all_made(self, beginning: str) -> dict[str, list[App]]:
-        """See `ports.backends.MakesApps`; the apps come as listed, without source and address."""
         return await self._marked(lambda one: one.startswith(beginning))
 
     async def _marked(self, fits: Callable[[str], bool]) -> dict[str, list[App]]:
@@ -118,12 +113,9 @@ class Making(Running):
             return await self._http.read("project.one", models.PROJECT, {"projectId": id_})
 
     async def _project_if_there(self, id_: str) -> models.Project | None:
-        try:
+        with UnlessGone():
             return await self._project(id_)
-        except Refused as error:
-            if error.status == 404:
-                return None
-            raise
+        return None
 
     # ── Make ─────────────────────────────────────────────────────────────────
 
@@ -134,10 +126,16 @@ class Making(Running):
             Refused: also if the key's user can't see what it has made, which this process then
                 does not make again.
         """
-        self._check(marker, model, environment)
+        if not marker.startswith(MARKER):
+            raise ValueError(f"the marker {marker!r} does not begin with {MARKER!r}")
+        if model.kind is not AppKind.APPLICATION:
+            raise Refused(self.name, _ONLY_APPLICATIONS)
+        if environment.strip().lower() == PRODUCTION:
+            words = f"nothing is made in the environment {PRODUCTION!r}: name another one"
+            raise Refused(self.name, words)
         async with self._one_by_one:
             like = await self._model(model)
-            project = await self._project(like.environment.project_id)
+            project = await self._project(like.project_id)
             if there := self._with(marker, project):
                 self._unseen.discard(marker)
                 return there
@@ -156,7 +154,7 @@ class Making(Running):
                 "application.create",
                 body | ({"serverId": like.server_id} if like.server_id else {}),
             )
-            project = await self._project(like.environment.project_id)
+            project = await self._project(like.project_id)
             if there := self._with(marker, project):
                 return there
             self._unseen.add(marker)
@@ -169,15 +167,6 @@ class Making(Running):
             " bridge"
         )
         return Refused(self.name, words)
-
-    def _check(self, marker: str, model: App, environment: str) -> None:
-        if not marker.startswith(MARKER):
-            raise ValueError(f"the marker {marker!r} does not begin with {MARKER!r}")
-        if model.kind is not AppKind.APPLICATION:
-            raise Refused(self.name, _ONLY_APPLICATIONS)
-        if environment.strip().lower() == PRODUCTION:
-            words = f"nothing is made in the environment {PRODUCTION!r}: name another one"
-            raise Refused(self.name, words)
 
     def _with(self, marker: str, project: models.Project) -> App | None:
         return next((app for app in self._ours_in(project) if app.marker == marker), None)
@@ -212,10 +201,7 @@ class Making(Running):
             raise Refused(self.name, f"{app.label}: {not_stored(own, missing)}")
 
     async def set_addresses(self, app: App, addresses: Sequence[Address]) -> None:
-        """See `ports.backends.MakesApps`.
-
-        Source: docs/dokploy.md, "Domains, containers": the same host twice is accepted.
-        """
+        # docs/dokploy.md, "Domains, containers": the same host twice is accepted
         with self._naming_rights("domain.byApplicationId"):
             stored = await self._http.read("domain.byApplicationId", models.OWN_DOMAINS, id_of(app))
         superfluous, missing = domain_changes(stored, addresses)
@@ -247,24 +233,16 @@ class Making(Running):
         return host
 
     def url_at(self, host: str, *, https: bool) -> str:
-        """See `ports.backends.MakesApps`."""
         return address_at(host, https=https, sites=self._sites)
 
     # ── Remove ───────────────────────────────────────────────────────────────
 
     async def remove(self, app: App) -> None:
-        """See `ports.backends.MakesApps`; another's app is never removed.
-
-        Source: docs/dokploy.md, "Environments and applications" (`application.delete`).
-        """
-        try:
+        # docs/dokploy.md, "Environments and applications" (`application.delete`)
+        with UnlessGone():
             await self._own(app)
-        except Refused as error:
-            if error.status == 404:
-                return
-            raise
-        await self._change_if_there("application.cleanQueues", id_of(app))
-        await self._change_if_there("application.delete", id_of(app))
+            await self._change_if_there("application.cleanQueues", id_of(app))
+            await self._change("application.delete", id_of(app))
 
     async def left_behind(self, app: App) -> list[Container] | None:
         """See `ports.backends.MakesApps`; None, too, without the name of the app's service.
@@ -272,19 +250,19 @@ class Making(Running):
         A Swarm service is found on every node if the key may look (`docker: read`), else only its
         containers on the app's server.
         """
-        try:
-            service, server = await self._service(app)
-        except Refused as error:
-            if error.status == 404:
-                return None
-            raise
+        known = None
+        with UnlessGone():
+            known = await self._service(app)
+        if known is None:
+            return None
+        service, server = known
         found = await self.running(service, server)
         if found != []:
             return found
         tasks = await self._tasks(service, server)
         if tasks is None:  # the containers have to do
             return found
-        return [Container(one.name, one.state or "", one.current_state or "") for one in tasks]
+        return [Container(task.name, task.state or "", task.current_state or "") for task in tasks]
 
     # ── Requests ─────────────────────────────────────────────────────────────
 
@@ -319,11 +297,8 @@ class Making(Running):
             return await self._http.change(path, body)
 
     async def _change_if_there(self, path: str, body: dict[str, Any]) -> None:
-        try:
+        with UnlessGone():
             await self._change(path, body)
-        except Refused as error:
-            if error.status != 404:
-                raise
 
     @contextmanager
     def _naming_rights(self, path: str) -> Iterator[None]:
@@ -351,9 +326,9 @@ def _age(app: App) -> tuple[float, str]:
 def _named(name: str, project: models.Project) -> str | None:
     """Return the id of a project's oldest environment with that name, except the default one."""
     those = [
-        one
-        for one in project.environments
-        if one.name == name and not one.is_default and one.id is not None
+        environment
+        for environment in project.environments
+        if environment.name == name and not environment.is_default and environment.id is not None
     ]
     return min(those, key=lambda one: (one.created_at or 0.0, one.id or "")).id if those else None
 

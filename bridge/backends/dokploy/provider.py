@@ -31,10 +31,6 @@ def _open(name: str, settings: "DokploySettings", parts: BackendParts) -> "Dokpl
     )
 
 
-def _may_kill_builds(settings: "DokploySettings") -> bool:
-    return settings.allow_kill_build
-
-
 def _checks(checked: Checked) -> AsyncIterator[Finding]:
     from bridge.backends.dokploy.checks import checks
 
@@ -42,13 +38,9 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
 
 
 def _setup() -> "Setup":
-    from bridge.backends.dokploy.setup import setup_with
+    from bridge.backends.dokploy.settings import setup_with
 
     return setup_with(_open)
-
-
-def _own_webhook(path: str) -> bool:
-    return "/api/deploy/" in path
 
 
 DOKPLOY = BackendProvider(
@@ -59,9 +51,9 @@ DOKPLOY = BackendProvider(
     keys_at="Settings, Profile, API/CLI Keys",
     further="backends",
     open=_open,
-    own_webhook=_own_webhook,
+    own_webhook=lambda path: "/api/deploy/" in path,
     makes_apps=True,
-    may_kill_builds=_may_kill_builds,
+    may_kill_builds=lambda settings: bool(settings.allow_kill_build),
     checks=_checks,
     setup=_setup,
 )

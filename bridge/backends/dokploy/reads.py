@@ -12,10 +12,12 @@ from bridge.backends.dokploy.models import (
     ListedApplication,
     ListedCompose,
     ListedService,
+    PreviewRecord,
     Project,
     Service,
 )
 from bridge.core.apps import MARKER, App, AppKind, Source, SourceType, Trigger
+from bridge.core.previews.native import NativePreview, NativeState
 from bridge.core.refs import normalise_url
 from bridge.ports.backends import BackendDeployment, Listed, Progress, QueuedJob
 
@@ -73,22 +75,22 @@ def places_of(services: Iterable[ListedService], default: Mapping[str, bool]) ->
     Args:
         default: whether each environment is its project's default one, by its id.
     """
-    for one in services:
-        if one.type not in set(AppKind):
+    for service in services:
+        if service.type not in set(AppKind):
             continue
-        kind = AppKind(one.type)
-        home = _home(one.project_id, one.environment_id)
+        kind = AppKind(service.type)
+        home = _home(service.project_id, service.environment_id)
         yield Place(
-            one.id,
-            one.name,
+            service.id,
+            service.name,
             kind,
-            one.project_name,
-            None if default[one.environment_id] else one.environment_name,
-            _page(home, kind, one.id),
-            one.status,
-            service=service_of(one.app_name, one.server_id),
-            made_at=one.created_at,
-            deployed_at=one.last_deploy_at,
+            service.project_name,
+            None if default[service.environment_id] else service.environment_name,
+            _page(home, kind, service.id),
+            service.status,
+            service=service_of(service.app_name, service.server_id),
+            made_at=service.created_at,
+            deployed_at=service.last_deploy_at,
         )
 
 
@@ -111,18 +113,18 @@ def _places(
         return _page(home, kind, id_) if home else None
 
     kind = AppKind.APPLICATION
-    for one in applications:
+    for application in applications:
         yield Place(
-            one.id,
-            one.name,
+            application.id,
+            application.name,
             kind,
             project,
             environment,
-            page(kind, one.id),
-            one.status,
-            marker=marker_of(one.description),
-            service=service_of(one.app_name, one.server_id),
-            made_at=one.created_at,
+            page(kind, application.id),
+            application.status,
+            marker=marker_of(application.description),
+            service=service_of(application.app_name, application.server_id),
+            made_at=application.created_at,
         )
     kind = AppKind.COMPOSE
     for stack in stacks:
@@ -211,7 +213,7 @@ def url_of(domains: Iterable[Domain], sites: str | None = None) -> str | None:
 
     Domains of previews of pull requests do not count.
     """
-    own = [one for one in domains if one.host and not one.preview_deployment_id]
+    own = [domain for domain in domains if domain.host and not domain.preview_deployment_id]
     by_age = sorted(own, key=lambda one: (not one.https, one.created_at or ""))
     return next(filter(None, (address_of(one, sites) for one in by_age)), None)
 
@@ -276,9 +278,9 @@ def _hosted(kind: SourceType, service: Service) -> Source | None:
 
 def _address_of(kind: SourceType, service: Service, repository: str) -> str | None:
     """Return the clone URL of a source at a server of one's own; None if that is not known."""
-    if kind is not SourceType.GITEA or service.gitea is None or not service.gitea.url:
+    if kind is not SourceType.GITEA or not service.gitea_url:
         return None
-    return normalise_url(f"{service.gitea.url}/{repository}")
+    return normalise_url(f"{service.gitea_url}/{repository}")
 
 
 def deployments_in(records: Iterable[DeploymentRecord]) -> list[BackendDeployment]:
@@ -327,3 +329,50 @@ def jobs_in(jobs: Iterable[Job]) -> list[QueuedJob]:
         and job.data.application_type != "application-preview"
         and job.state in _WAITS_OR_RUNS
     ]
+
+
+# ── The previews that Dokploy makes by itself for apps from GitHub ────────────────────────────────
+
+_HASH = re.compile(r"Hash: ([0-9a-f]{64}|[0-9a-f]{40})\s*")
+_STATES: Mapping[str, NativeState] = {
+    "running": NativeState.BUILDING,
+    "done": NativeState.UP,
+    "error": NativeState.FAILED,
+    "cancelled": NativeState.CANCELLED,
+}
+
+
+def previews_in(records: Iterable[PreviewRecord], app: App) -> list[NativePreview]:
+    """Return an app's previews, the last built one first.
+
+    A preview's own status stays "running" if Dokploy is killed or GitHub refuses its comment, so
+    that of its newest build counts; Dokploy sets `createdAt` anew with each build.
+    """
+    found = [_preview(record, app) for record in records]
+    return sorted(found, key=lambda one: (-one.active_at, one.id))
+
+
+def _preview(record: PreviewRecord, app: App) -> NativePreview:
+    newest = max(record.deployments, key=lambda one: one.created_at, default=None)
+    commit = None if newest is None else _HASH.fullmatch(newest.description or "")
+    return NativePreview(
+        id=record.id,
+        maker=MAKER,
+        app_id=app.id,
+        app=app.label,
+        backend=app.backend,
+        number=record.number,
+        title=record.title,
+        branch=record.branch,
+        pull_url=record.pull_url,
+        state=_state(newest.status) if newest else NativeState.WAITING,
+        commit=commit[1] if commit else None,
+        url=address_of(record.domain) if record.domain and record.domain.host else None,
+        page=f"{app.page}?tab=preview-deployments" if app.page else None,
+        active_at=record.created_at,
+    )
+
+
+def _state(status: str | None) -> NativeState:
+    # An unknown status does not say that it has ended.
+    return _STATES.get(status or "", NativeState.BUILDING)

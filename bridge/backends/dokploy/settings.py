@@ -1,12 +1,17 @@
-"""The settings of Dokploy."""
+"""The settings of Dokploy, and how it is connected: an address and a key."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from bridge.core.errors import Rejected
+from bridge.ports.backends import Backend
+from bridge.ports.providers import BackendParts
 from bridge.ports.settings import Address, Credential, PemFile, Section
+from bridge.ports.setup import Setup, SetupField
 
 
 class DokploySettings(Section):
@@ -50,3 +55,48 @@ def checked_key(service: str, key: SecretStr) -> SecretStr:
     if not value or not value.isascii() or not value.isprintable():
         raise Rejected(f"{service}: the API key is empty or has characters that no key has")
     return SecretStr(value)
+
+
+# ── How it is connected on the setup page ─────────────────────────────────────────────────────────
+
+SHOWN = 12
+"""Apps that are named; the others are counted."""
+
+
+async def _tries(
+    open_: Callable[[str, DokploySettings, BackendParts], Backend],
+    name: str,
+    settings: DokploySettings,
+) -> Sequence[str]:
+    backend = open_(name, settings, BackendParts())
+    try:
+        version = await backend.version()
+        labels = sorted(app.label for app in await backend.apps())
+    finally:
+        await backend.close()
+    more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
+    apps = f"apps: {', '.join(labels[:SHOWN])}{more}" if labels else "it has no apps yet"
+    return (f"Dokploy {version or 'of an unknown version'} answers and accepts the key", apps)
+
+
+def setup_with(open_: Callable[[str, DokploySettings, BackendParts], Backend]) -> Setup:
+    """Return how it is set up, given what opens a client."""
+    return Setup(
+        gives="deploys your apps; without it the bridge deploys with its embedded backend",
+        credentials=("api_key",),
+        fields=(
+            SetupField(
+                "url",
+                "Address of Dokploy",
+                "as in your browser; inside the same Docker network http://dokploy:3000 works, too",
+                example="https://dokploy.example.com",
+            ),
+            SetupField(
+                "api_key",
+                "API key",
+                "in Dokploy: Settings, Profile, API/CLI Keys; switch rate limiting off",
+                secret=True,
+            ),
+        ),
+        tries=partial(_tries, open_),
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bridge.embedded.building.containers import APPLICATION_LABEL
+from bridge.embedded.building.containers import label_of
 from bridge.embedded.building.process import Command, Runner
 from bridge.embedded.building.sources import as_env_file
 from bridge.embedded.paths import BuildFailed, Remover, inside, words
@@ -129,16 +129,16 @@ async def by_name(
     Args:
         form: the value of the option.
     """
-    passed = {name: value for name, value in variables.items() if not _is_reserved(name)}
+    passed = {
+        name: value
+        for name, value in variables.items()
+        if not (name in _RESERVED or name.startswith(_RESERVED_PREFIXES))
+    }
     if left_out := sorted(variables.keys() - passed.keys()):
         names = ", ".join(left_out)
         await work.runner.log.say(f"Left out, because {tool} itself would read them: {names}")
     argv = [part for name in passed for part in (option, form.format(name=name))]
     return Passed(argv, passed)
-
-
-def _is_reserved(name: str) -> bool:
-    return name in _RESERVED or name.startswith(_RESERVED_PREFIXES)
 
 
 # ── Docker ──────────────────────────────────────────────────────────────────────────────────────
@@ -160,7 +160,9 @@ class Dockerfile:
         app = work.application
         await work.runner.require("docker")
         await write_env_file(work)
-        file, context = await asyncio.to_thread(_inputs, work)
+        dockerfile, context_path = app["dockerfile"] or "Dockerfile", app["dockerContextPath"]
+        file = await asyncio.to_thread(inside, work.folder, dockerfile, what="Dockerfile")
+        context = await asyncio.to_thread(inside, work.folder, context_path, what="context path")
         argv = ["docker", "build", "--file", str(file), "--tag", f"{work.name}:latest"]
         if stage := app["dockerBuildStage"]:
             if not _STAGE.fullmatch(stage):
@@ -215,14 +217,16 @@ async def serve_image(work: Work, image: str) -> None:
 
 async def start_container(work: Work, image: str) -> None:
     """Start a container of the image, then remove the application's older ones."""
-    run = work.runner.run
-    old = await containers(work)
+    run, label = work.runner.run, label_of(work.application["applicationId"])
+    listed = Command(["docker", "ps", "--all", "--quiet", "--filter", f"label={label}"], quiet=True)
+    old = (await run(listed)).split()
     env_file = work.scratch / "container.env"
-    await asyncio.to_thread(_write_env, env_file, work.env)
+    lines = [f"{key}={value}\n" for key, value in work.env.items() if "\n" not in value]
+    await asyncio.to_thread(_write_private, env_file, "".join(lines))
     argv = ["docker", "run", "--detach", "--restart", "unless-stopped"]
     # As Swarm names them: clients compare the part before the first dot with the application's.
     argv += ["--name", f"{work.name}.1.{secrets.token_hex(8)}"]
-    argv += ["--label", f"{APPLICATION_LABEL}={work.application['applicationId']}"]
+    argv += ["--label", label]
     argv += ["--env-file", str(env_file), *_resources(work)]
     argv += [part for port in await _ports(work, image) for part in ("-p", f"127.0.0.1::{port}")]
     several = {key: value for key, value in work.env.items() if "\n" in value}
@@ -234,13 +238,6 @@ async def start_container(work: Work, image: str) -> None:
     if old:
         await run(Command(["docker", "rm", "--force", *old], quiet=True))
         await work.runner.log.say(f"Removed {len(old)} older containers")
-
-
-async def containers(work: Work) -> list[str]:
-    """Return the ids of the application's containers."""
-    label = f"label={APPLICATION_LABEL}={work.application['applicationId']}"
-    argv = ["docker", "ps", "--all", "--quiet", "--filter", label]
-    return (await work.runner.run(Command(argv, quiet=True))).split()
 
 
 async def _remove_old_tags(work: Work, old: Collection[str]) -> None:
@@ -273,7 +270,7 @@ async def _login(work: Work) -> dict[str, str]:
     login = base64.b64encode(f"{app['username']}:{app['password']}".encode()).decode()
     own = (app["registryUrl"] or "").removeprefix("https://").rstrip("/")
     config = {"auths": {own or _HUB: {"auth": login}}}
-    await asyncio.to_thread(_write_config, work.scratch / "config.json", config)
+    await asyncio.to_thread(_write_private, work.scratch / "config.json", json.dumps(config))
     return {"DOCKER_CONFIG": str(work.scratch)}
 
 
@@ -287,23 +284,6 @@ def _resources(work: Work) -> list[str]:
     return argv
 
 
-def _inputs(work: Work) -> tuple[Path, Path]:
-    file = inside(work.folder, work.application["dockerfile"] or "Dockerfile", what="Dockerfile")
-    context = inside(work.folder, work.application["dockerContextPath"], what="context path")
-    return file, context
-
-
-def _write_env(path: Path, env: Mapping[str, str]) -> None:
-    lines = [f"{key}={value}\n" for key, value in env.items() if "\n" not in value]
-    path.touch(mode=0o600)
-    path.write_text("".join(lines), encoding="utf-8")
-
-
-def _write_config(path: Path, config: object) -> None:
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(config), encoding="utf-8")
-
-
 # ── Builders that detect how to build ───────────────────────────────────────────────────────────
 
 
@@ -312,9 +292,7 @@ class Nixpacks:
 
     async def build(self, work: Work) -> None:
         """Build and start."""
-        await work.runner.require("nixpacks")
-        await work.runner.require("docker")
-        await _prepare(work)
+        await _prepare(work, "nixpacks")
         argv = ["nixpacks", "build", str(work.folder), "--name", work.name]
         passed = await by_name(work, "nixpacks", "--env", _variables(work))
         await work.runner.run(Command([*argv, *passed.argv], cwd=work.folder, env=passed.env))
@@ -326,9 +304,7 @@ class Railpack:
 
     async def build(self, work: Work) -> None:
         """Build and start; variables are passed as secrets, so no layer contains them."""
-        await work.runner.require("railpack")
-        await work.runner.require("docker")
-        await _prepare(work)
+        await _prepare(work, "railpack")
         plan = work.scratch / "railpack-plan.json"
         passed = await by_name(work, "railpack", "--env", _variables(work))
         argv = ["railpack", "prepare", str(work.folder), "--plan-out", str(plan), *passed.argv]
@@ -360,9 +336,7 @@ class Buildpacks:
 
     async def build(self, work: Work) -> None:
         """Build and start."""
-        await work.runner.require("pack")
-        await work.runner.require("docker")
-        await _prepare(work)
+        await _prepare(work, "pack")
         chosen = work.application[self.version_field] if self.version_field else None
         image = f"{self.builder}:{chosen or self.default_version}"
         passed = await by_name(work, "pack", "--env", _variables(work))
@@ -375,7 +349,9 @@ def _variables(work: Work) -> dict[str, str]:
     return {**work.env, **work.build_args, **work.build_secrets}
 
 
-async def _prepare(work: Work) -> None:
+async def _prepare(work: Work, tool: str) -> None:
+    await work.runner.require(tool)
+    await work.runner.require("docker")
     await refuse_links_outside(work)
     await write_env_file(work)
     await work.runner.log.say(f"Building {work.name} with {work.application['buildType']}")

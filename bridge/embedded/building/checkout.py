@@ -2,19 +2,17 @@
 
 import asyncio
 import os
-import threading
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 from bridge.connecting import CannotConnect
 from bridge.connecting.git import git_settings
-from bridge.embedded.building.large_files import fetch_large_files
-from bridge.embedded.building.process import Command, Limits, Runner
+from bridge.embedded.building.large_files import configured, fetch_large_files
+from bridge.embedded.building.process import Command, Runner
 from bridge.embedded.building.sources import TRANSPORTS, Clone, check_url
-from bridge.embedded.paths import BuildFailed, Places, put_away, remove, undivided
+from bridge.embedded.paths import BuildFailed, Places, remove, undivided
 
 _WANTED = "refs/bridge/wanted"
 _MOST_SUBMODULES = 200
@@ -291,7 +289,10 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
     if source.submodules:
         beside = _beside(source.urls[0])
         await fetch_submodules(into, runner, _for_submodules(source, scratch), beside)
-    return await _head(into, runner, env)
+    sha = await runner.run(Command(["git", "rev-parse", "HEAD"], into, env, quiet=True))
+    argv = ["git", "log", "-1", "--format=%B", "--no-show-signature"]
+    message = await runner.run(Command(argv, into, env, quiet=True))
+    return Head(sha.strip(), message.strip()[:_MESSAGE_LIMIT])
 
 
 async def _cloned(
@@ -342,13 +343,6 @@ def _for_submodules(source: Clone, scratch: Path) -> dict[str, str]:
     return git_environment(replace(source, authorization=None), scratch, allowed)
 
 
-async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
-    sha = await runner.run(Command(["git", "rev-parse", "HEAD"], into, env, quiet=True))
-    argv = ["git", "log", "-1", "--format=%B", "--no-show-signature"]
-    message = await runner.run(Command(argv, into, env, quiet=True))
-    return Head(sha.strip(), message.strip()[:_MESSAGE_LIMIT])
-
-
 def git_environment(
     source: Clone, scratch: Path, transports: Iterable[str] = TRANSPORTS
 ) -> dict[str, str]:
@@ -376,11 +370,8 @@ def git_environment(
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_LFS_SKIP_SMUDGE": "1",
-        "GIT_CONFIG_COUNT": str(len(config)),
     }
-    for number, (key, value) in enumerate(config.items()):
-        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return env
+    return configured(env, config)
 
 
 async def _candidates(urls: tuple[str, ...]) -> tuple[str, ...]:
@@ -407,70 +398,3 @@ def _transport(url: str) -> str:
     """Return e.g. "https"; an address without a scheme, such as `git@host:path`, uses SSH."""
     scheme, separator, _ = url.partition("://")
     return scheme.lower() if separator else "ssh"
-
-
-# ── Limits: a small repository can unpack to a lot ──────────────────────────────────────────────
-
-R = TypeVar("R")
-
-_LOOK_SECONDS = 0.5
-
-
-async def within_limits(work: Coroutine[Any, Any, R], folder: Path, limits: Limits) -> R:
-    """Do work that fills a folder, and cancel it if the folder exceeds its limits.
-
-    The folder is measured periodically, and once at the end.
-
-    Raises:
-        BuildFailed: the folder exceeds its limits.
-    """
-    working = asyncio.create_task(work)
-    stop = threading.Event()
-
-    async def look() -> None:
-        await undivided(lambda: measure(folder, limits, stop), on_cancel=stop.set)
-
-    try:
-        while not (await asyncio.wait({working}, timeout=_LOOK_SECONDS))[0]:
-            await look()
-        result = await working
-        await look()
-        return result
-    finally:
-        if not working.done():
-            await put_away(working)
-
-
-def measure(folder: Path, limits: Limits, stop: threading.Event) -> None:
-    """Raise BuildFailed if a folder exceeds its limits; stop counting at the limit."""
-    entries = size = 0
-    waiting = [str(folder)]
-    while waiting and not stop.is_set():
-        for entry in _entries(waiting.pop()):
-            entries += 1
-            if entries > limits.checkout_entries:
-                limit = limits.checkout_entries
-                raise BuildFailed(f"the code has more than its limit of {limit} files and folders")
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-                continue
-            size += _size(entry)
-            if size > limits.checkout_bytes:
-                raise BuildFailed(
-                    f"the code is larger than its limit of {limits.checkout_bytes} bytes"
-                )
-
-
-def _entries(folder: str) -> list["os.DirEntry[str]"]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except FileNotFoundError:  # programs move and remove what they write
-        return []
-
-
-def _size(entry: "os.DirEntry[str]") -> int:
-    try:
-        return entry.stat(follow_symlinks=False).st_size
-    except FileNotFoundError:
-        return 0

@@ -34,7 +34,7 @@ async def list_containers(application_id: str, search_path: str | None) -> list[
     Raises:
         ToolSilent: Docker does not answer.
     """
-    return await _listed(search_path, "--filter", _label(application_id))
+    return await _listed(search_path, "--filter", f"label={label_of(application_id)}")
 
 
 async def _listed(search_path: str | None, *filters: str) -> list[Record]:
@@ -82,7 +82,7 @@ async def remove_containers(application_id: str, name: str, search_path: str | N
     Raises:
         ToolSilent: Docker does not answer, so containers may be left.
     """
-    label = _label(application_id)
+    label = f"label={label_of(application_id)}"
     found = await _docker(search_path, "ps", "--all", "--quiet", "--filter", label)
     if found:
         await _docker(search_path, "rm", "--force", *found.split())
@@ -95,8 +95,9 @@ async def remove_containers(application_id: str, name: str, search_path: str | N
         log.warning("images can't be removed", extra={"why": str(error)})
 
 
-def _label(application_id: str) -> str:
-    return f"label={APPLICATION_LABEL}={application_id}"
+def label_of(application_id: str) -> str:
+    """Return the label of an application's containers."""
+    return f"{APPLICATION_LABEL}={application_id}"
 
 
 async def _docker(search_path: str | None, *argv: str) -> str:

@@ -64,7 +64,7 @@ async def fetch_large_files(folder: Path, runner: Runner, env: Mapping[str, str]
     settings = {"lfs.url": _endpoint(address), "lfs.transfer.maxretries": _RETRIES}
     # Empty lists, so that the repository can't exclude a file. What is missing is found below.
     argv = ["git", "lfs", "fetch", "--include=", "--exclude=", "origin", "HEAD"]
-    await runner.attempt(Command(argv, folder, _configured(env, settings)))
+    await runner.attempt(Command(argv, folder, configured(env, settings)))
     fetched = Path(await _said(folder, runner, env, "rev-parse", "--absolute-git-dir"), "lfs")
     await undivided(lambda: _put_in_place(pointers, fetched / "objects"))
     await undivided(lambda: remove(fetched))
@@ -137,9 +137,9 @@ def _endpoint(address: str) -> str:
     return f"{secure}://{rest.rstrip('/').removesuffix('.git')}.git/info/lfs"
 
 
-def _configured(env: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+def configured(env: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """Return an environment with more of Git's settings, which precede all files."""
-    first = int(env["GIT_CONFIG_COUNT"])
+    first = int(env.get("GIT_CONFIG_COUNT", "0"))
     added = {"GIT_CONFIG_COUNT": str(first + len(settings))}
     for number, (key, value) in enumerate(settings.items(), first):
         added |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}

@@ -58,7 +58,6 @@ class Log:
         self._open_line = ""
 
     async def open(self) -> None:
-        """Create the file."""
         await asyncio.to_thread(_touch, self._path)
 
     def hide(self, mask: Mask) -> None:
@@ -82,7 +81,6 @@ class Log:
         return self._folders.sub(lambda found: "" if found[1] else ".", text)
 
     async def say(self, line: str) -> None:
-        """Add a line of the server's own."""
         await self.flush()
         await self._write(line + "\n")
 
@@ -99,7 +97,6 @@ class Log:
             await self._write(whole)
 
     async def flush(self) -> None:
-        """Write an unfinished last line."""
         rest, self._open_line = self._open_line, ""
         if rest:
             await self._write(rest + "\n")
@@ -117,7 +114,8 @@ class Log:
         if self._written > self._limit:
             self._full = True
             text = f"The log is longer than {self._limit} characters; the rest is left out.\n"
-        _append(self._path, text)
+        with self._path.open("a", encoding="utf-8", errors="replace", newline="") as file:
+            file.write(text)
 
 
 async def tail(path: Path, lines: int) -> str:
@@ -128,11 +126,6 @@ async def tail(path: Path, lines: int) -> str:
 def _touch(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-
-
-def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8", errors="replace", newline="") as file:
-        file.write(text)
 
 
 def _read_from(path: Path, offset: int) -> tuple[str, int]:

@@ -22,9 +22,9 @@ from bridge.embedded.building.builders import (
     Work,
     start_container,
 )
-from bridge.embedded.building.checkout import Head, clone, swap, within_limits
+from bridge.embedded.building.checkout import Head, clone, swap
 from bridge.embedded.building.logs import Growth, Log
-from bridge.embedded.building.process import Limits, Runner, time_limit
+from bridge.embedded.building.process import Limits, Runner, time_limit, within_limits
 from bridge.embedded.building.sources import Clone, Hosts, parse_variables, read_source
 from bridge.embedded.history import Deployment, Ending, Job
 from bridge.embedded.paths import BuildFailed, NotKept, Places, Remover, inside
@@ -50,15 +50,6 @@ _RESTORE_SECONDS = 60.0
 
 # The last line of the log of a failed deployment, in Dokploy's words.
 _CLOSING_WORDS = "Error occurred ❌, check the logs for details."
-
-
-@dataclass(frozen=True, slots=True)
-class Variables:
-    """The variables of an application's build and container."""
-
-    env: dict[str, str]
-    build_args: dict[str, str]
-    build_secrets: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -131,8 +122,8 @@ class Pipeline:
         if application is None:
             raise BuildFailed("the application was deleted")
         variables = read_variables(application)
-        named = [*variables.env.items(), *variables.build_args.items()]
-        hidden = [*variables.build_secrets.values(), application["password"] or ""]
+        named = [*variables["env"].items(), *variables["build_args"].items()]
+        hidden = [*variables["build_secrets"].values(), application["password"] or ""]
         runner.log.hide(await asyncio.to_thread(Mask, named, hidden))
         await runner.log.open()
         await runner.log.say("Initializing deployment")
@@ -143,11 +134,20 @@ class Pipeline:
                 checkout = folder = await asyncio.to_thread(_new_folder, scratch / "empty")
                 builder = _IMAGE
             else:
-                source = await self._source(application)
+                github_id, gitlab_id = application["githubId"], application["gitlabId"]
+                source = read_source(
+                    application,
+                    self._hosts,
+                    github=await self._catalog.provider("github", github_id) if github_id else None,
+                    gitlab=await self._catalog.provider("gitlab", gitlab_id) if gitlab_id else None,
+                )
                 if job.kind == "deploy":
                     progress.head = await self._fetch(source, deployment, runner, scratch)
                 checkout, folder = await self._code(job.application_id, source)
-                builder = _builder(application)
+                kind = application["buildType"]
+                if kind not in BUILDERS:
+                    raise BuildFailed(f"build type {kind!r} is not known")
+                builder = BUILDERS[kind]
             work = Work(
                 application=application,
                 deployment_id=deployment.id,
@@ -158,9 +158,7 @@ class Pipeline:
                 serving=self.serving[job.application_id],
                 runner=runner,
                 remover=self.remover,
-                env=variables.env,
-                build_args=variables.build_args,
-                build_secrets=variables.build_secrets,
+                **variables,
             )
             async with time_limit("the build", self._limits.build_seconds):
                 await builder.build(work)
@@ -212,15 +210,6 @@ class Pipeline:
             except BuildFailed as error:
                 raise BuildFailed(unread.redacted(str(error))) from None
 
-    async def _source(self, application: Record) -> Clone:
-        github_id, gitlab_id = application["githubId"], application["gitlabId"]
-        return read_source(
-            application,
-            self._hosts,
-            github=await self._catalog.provider("github", github_id) if github_id else None,
-            gitlab=await self._catalog.provider("gitlab", gitlab_id) if gitlab_id else None,
-        )
-
     async def _fetch(
         self, source: Clone, deployment: Deployment, runner: Runner, scratch: Path
     ) -> Head:
@@ -251,8 +240,8 @@ class Pipeline:
             self.remover.later(path)
 
 
-def read_variables(application: Record) -> Variables:
-    """Return an application's variables, references to its project and environment resolved."""
+def read_variables(application: Record) -> dict[str, dict[str, str]]:
+    """Return the variables of `Work`, references to project and environment resolved."""
     environment = application["environment"]
     project_values = parse_variables(environment["project"]["env"])
     environment_values = parse_variables(environment["env"])
@@ -264,7 +253,8 @@ def read_variables(application: Record) -> Variables:
             environment=environment_values,
         )
 
-    return Variables(read("env"), read("buildArgs"), read("buildSecrets"))
+    columns = {"env": "env", "build_args": "buildArgs", "build_secrets": "buildSecrets"}
+    return {name: read(column) for name, column in columns.items()}
 
 
 def _told(ending: Ending, head: Head | None) -> Ending:
@@ -272,13 +262,6 @@ def _told(ending: Ending, head: Head | None) -> Ending:
     if head is None:
         return ending
     return replace(ending, title=head.message or head.sha, description=f"Commit: {head.sha}")
-
-
-def _builder(application: Record) -> Builder:
-    kind = application["buildType"]
-    if kind not in BUILDERS:
-        raise BuildFailed(f"build type {kind!r} is not known")
-    return BUILDERS[kind]
 
 
 async def _ended(build_log: Log, ending: Ending, words: str) -> Ending:

@@ -1,4 +1,4 @@
-"""Run programs within limits: output to the log, and no process left behind."""
+"""Run programs within limits, their output to the log, without leaving a process behind."""
 
 import asyncio
 import codecs
@@ -6,14 +6,16 @@ import contextlib
 import os
 import shutil
 import signal
+import threading
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process, SubprocessStreamProtocol
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from bridge.connecting.proxies import proxy_variables
 from bridge.embedded.building.logs import Log
-from bridge.embedded.paths import BuildFailed, MissingTool, TimeLimit, put_away, words
+from bridge.embedded.paths import BuildFailed, MissingTool, TimeLimit, put_away, undivided, words
 
 _READ = 64 * 1024
 _GRACE_SECONDS = 3.0
@@ -114,7 +116,8 @@ class Runner:
         """Run a command to its end; return its exit code and, if it is quiet, its output."""
         program = await self.require(command.argv[0])
         argv = [*_limited(self.limits), program, *command.argv[1:]]
-        transport, process = await _start(argv, command.cwd, self._env(command))
+        env = {"HOME": str(Path.home()), **inherited(), **command.env, "PATH": self._path()}
+        transport, process = await _start(argv, command.cwd, env)
         output: list[str] = []
         reading = (
             _hear(process, command.hear)
@@ -149,9 +152,6 @@ class Runner:
 
     def _path(self) -> str:
         return self.search_path or os.environ.get("PATH") or os.defpath
-
-    def _env(self, command: Command) -> dict[str, str]:
-        return {"HOME": str(Path.home()), **inherited(), **command.env, "PATH": self._path()}
 
 
 def inherited() -> dict[str, str]:
@@ -229,3 +229,70 @@ async def _end(process: Process) -> None:
 def _signal(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+# ── Limits: a small repository can unpack to a lot ──────────────────────────────────────────────
+
+R = TypeVar("R")
+
+_LOOK_SECONDS = 0.5
+
+
+async def within_limits(work: Coroutine[Any, Any, R], folder: Path, limits: Limits) -> R:
+    """Do work that fills a folder, and cancel it if the folder exceeds its limits.
+
+    The folder is measured periodically, and once at the end.
+
+    Raises:
+        BuildFailed: the folder exceeds its limits.
+    """
+    working = asyncio.create_task(work)
+    stop = threading.Event()
+
+    async def look() -> None:
+        await undivided(lambda: measure(folder, limits, stop), on_cancel=stop.set)
+
+    try:
+        while not (await asyncio.wait({working}, timeout=_LOOK_SECONDS))[0]:
+            await look()
+        result = await working
+        await look()
+        return result
+    finally:
+        if not working.done():
+            await put_away(working)
+
+
+def measure(folder: Path, limits: Limits, stop: threading.Event) -> None:
+    """Raise BuildFailed if a folder exceeds its limits; stop counting at the limit."""
+    entries = size = 0
+    waiting = [str(folder)]
+    while waiting and not stop.is_set():
+        for entry in _entries(waiting.pop()):
+            entries += 1
+            if entries > limits.checkout_entries:
+                limit = limits.checkout_entries
+                raise BuildFailed(f"the code has more than its limit of {limit} files and folders")
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+                continue
+            size += _size(entry)
+            if size > limits.checkout_bytes:
+                raise BuildFailed(
+                    f"the code is larger than its limit of {limits.checkout_bytes} bytes"
+                )
+
+
+def _entries(folder: str) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:  # programs move and remove what they write
+        return []
+
+
+def _size(entry: "os.DirEntry[str]") -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0

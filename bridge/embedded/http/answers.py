@@ -132,7 +132,7 @@ def application_one(
     return (
         application
         | {"domains": domains + ([_domain(application, url)] if url else [])}
-        | {"deployments": [deployment_one(one, kept) for one in deployments]}
+        | {"deployments": [deployment_one(deployment, kept) for deployment in deployments]}
         | empty
         | {"gitlab": gitlab and _only(_OF_GITLAB, gitlab)}
         | {"github": github and _only(_OF_GITHUB, github)}
@@ -142,26 +142,16 @@ def application_one(
 
 
 def _domain(application: Record, url: str) -> Record:
-    parts = urlsplit(url)
-    return {
+    where = urlsplit(url)
+    return NEW_DOMAIN | {
         "domainId": application["applicationId"],
-        "host": parts.netloc,
-        "https": parts.scheme == "https",
+        "host": where.netloc,
+        "https": where.scheme == "https",
         "port": None,
-        "path": parts.path,
-        "serviceName": None,
-        "domainType": "application",
+        "path": where.path,
         "uniqueConfigKey": 1,
         "createdAt": application["createdAt"],
-        "composeId": None,
-        "customCertResolver": None,
         "applicationId": application["applicationId"],
-        "previewDeploymentId": None,
-        "certificateType": "none",
-        "internalPath": "/",
-        "stripPath": False,
-        "middlewares": [],
-        "enabled": True,
     }
 
 
@@ -329,3 +319,27 @@ _DEFAULTS: Record = {
     "networkIds": [],
     "detachDokployNetwork": False,
 }
+
+NEW_DOMAIN: Record = {
+    "domainId": None,
+    "host": None,
+    "https": False,
+    "port": 3000,
+    "customEntrypoint": None,
+    "path": "/",
+    "serviceName": None,
+    "domainType": "application",
+    "uniqueConfigKey": None,
+    "createdAt": None,
+    "composeId": None,
+    "customCertResolver": None,
+    "applicationId": None,
+    "previewDeploymentId": None,
+    "certificateType": "none",
+    "internalPath": "/",
+    "stripPath": False,
+    "middlewares": [],
+    "forwardAuthEnabled": False,
+    "enabled": True,
+}
+"""The fields of a domain, in Dokploy's order."""

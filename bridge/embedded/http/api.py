@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.embedded.http import applications, domains, inputs, projects, running
+from bridge.embedded.http import applications, inputs, projects, serving
 from bridge.embedded.http.inputs import Input, Nothing
 from bridge.embedded.http.procedure import (
     Empty,
@@ -32,10 +32,9 @@ from bridge.embedded.http.procedure import (
     query,
     zod_error,
 )
-from bridge.embedded.http.update_input import ApplicationUpdate
 from bridge.embedded.paths import put_away
 from bridge.embedded.records import Record
-from bridge.listening.bodies import Crowded, body_of
+from bridge.listening.arriving import Crowded, body_of
 
 VERSION = "v0.30.2"
 """The version of Dokploy whose API this is; clients depend on it."""
@@ -57,73 +56,71 @@ async def health(_parts: Parts, _input: Nothing) -> dict[str, str]:
 
 
 PROCEDURES: dict[str, Procedure] = {
-    "application.create": mutation(inputs.ApplicationCreate, applications.create),
-    "application.one": query(inputs.ApplicationId, applications.one),
-    "application.update": mutation(ApplicationUpdate, applications.update),
-    "application.move": mutation(inputs.ApplicationMove, applications.move),
-    "application.delete": mutation(inputs.ApplicationId, applications.delete),
-    "application.search": query(inputs.ApplicationSearch, applications.search),
-    "application.refreshToken": mutation(inputs.ApplicationId, applications.refresh_token),
-    "application.saveGithubProvider": mutation(inputs.GithubProvider, applications.save_github),
-    "application.saveGitlabProvider": mutation(inputs.GitlabProvider, applications.save_gitlab),
-    "application.saveGiteaProvider": mutation(inputs.GiteaProvider, applications.save_gitea),
-    "application.saveGitProvider": mutation(inputs.GitProvider, applications.save_git),
-    "application.saveDockerProvider": mutation(inputs.DockerProvider, applications.save_docker),
-    "application.disconnectGitProvider": mutation(inputs.ApplicationId, applications.disconnect),
-    "application.saveBuildType": mutation(inputs.BuildTypeInput, applications.save_build_type),
-    "application.saveEnvironment": mutation(
-        inputs.EnvironmentVariables, applications.save_environment
-    ),
-    "application.deploy": mutation(inputs.Deploy, applications.deploy),
-    "application.redeploy": mutation(inputs.Deploy, applications.redeploy),
-    "application.cancelDeployment": mutation(inputs.ApplicationId, applications.cancel),
-    "application.cleanQueues": mutation(inputs.ApplicationId, applications.clean_queues),
-    "application.killBuild": mutation(inputs.ApplicationId, applications.kill_build),
-    "application.clearDeployments": mutation(inputs.ApplicationId, applications.clear_deployments),
-    "deployment.all": query(inputs.ApplicationId, applications.all_of),
-    "deployment.allByType": query(inputs.DeploymentsByType, applications.all_by_type),
-    "deployment.allCentralized": query(inputs.Nothing, applications.all_centralized),
-    "deployment.queueList": query(inputs.Nothing, applications.queue_list),
-    "deployment.readLogs": query(inputs.ReadLogs, applications.read_logs),
-    "deployment.killProcess": mutation(inputs.DeploymentId, applications.kill_process),
-    "deployment.removeDeployment": mutation(inputs.DeploymentId, applications.remove_deployment),
-    "rollback.rollback": mutation(inputs.RollbackId, running.roll_back),
-    "docker.getContainers": query(inputs.Containers, running.all_containers),
-    "docker.getContainersByAppNameMatch": query(inputs.ContainersOf, running.containers_named),
-    "docker.getConfig": query(inputs.ContainerId, running.inspect),
-    "application.readLogs": query(inputs.ReadOutput, running.read_output),
-    "overview.services": query(inputs.Nothing, projects.services),
-    "project.all": query(inputs.Nothing, projects.all_),
-    "project.one": query(inputs.ProjectId, projects.one),
-    "project.create": mutation(inputs.ProjectCreate, projects.create),
-    "project.remove": mutation(inputs.ProjectId, projects.remove),
-    "previewDeployment.all": query(inputs.ApplicationId, applications.previews_of),
-    "previewDeployment.one": query(inputs.PreviewDeploymentId, applications.preview),
-    "domain.byApplicationId": query(inputs.ApplicationId, domains.of_application),
-    "domain.create": mutation(inputs.DomainCreate, domains.create),
-    "domain.delete": mutation(inputs.DomainId, domains.delete),
-    "domain.generateDomain": mutation(inputs.DomainSuggestion, domains.suggest),
-    "project.search": query(inputs.Search, projects.search),
-    "environment.one": query(inputs.EnvironmentId, projects.environment_one),
-    "environment.byProjectId": query(inputs.ProjectId, projects.environments_of),
-    "environment.create": mutation(inputs.EnvironmentCreate, projects.environment_create),
-    "environment.update": mutation(inputs.EnvironmentUpdate, projects.environment_update),
-    "environment.remove": mutation(inputs.EnvironmentId, projects.environment_remove),
-    "environment.search": query(inputs.Search, projects.environment_search),
-    "gitProvider.getAll": query(inputs.Nothing, projects.get_all),
-    "github.githubProviders": query(inputs.Nothing, projects.github_all),
-    "github.one": query(inputs.GithubId, projects.github_one),
-    "github.getGithubRepositories": query(inputs.GithubId, projects.github_repositories),
-    "github.getGithubBranches": query(inputs.GithubRepository, projects.github_branches),
-    "gitlab.gitlabProviders": query(inputs.Nothing, projects.gitlab_all),
-    "gitlab.one": query(inputs.GitlabId, projects.gitlab_one),
-    "gitlab.getGitlabRepositories": query(inputs.GitlabId, projects.gitlab_repositories),
-    "gitlab.getGitlabBranches": query(inputs.GitlabRepository, projects.gitlab_branches),
-    "gitea.giteaProviders": query(inputs.Nothing, projects.gitea_all),
-    "gitlab.create": mutation(inputs.GitlabCreate, projects.gitlab_create),
-    "settings.getDokployVersion": query(inputs.Nothing, version),
-    "settings.getReleaseTag": query(inputs.Nothing, release_tag),
-    "settings.health": query(inputs.Nothing, health),
+    "application.create": mutation(applications.create),
+    "application.one": query(applications.one),
+    "application.update": mutation(applications.update, inputs.ApplicationUpdate),
+    "application.move": mutation(applications.move),
+    "application.delete": mutation(applications.delete),
+    "application.search": query(applications.search),
+    "application.refreshToken": mutation(applications.refresh_token),
+    "application.saveGithubProvider": mutation(applications.save_github),
+    "application.saveGitlabProvider": mutation(applications.save_gitlab),
+    "application.saveGiteaProvider": mutation(applications.save_gitea),
+    "application.saveGitProvider": mutation(applications.save_git),
+    "application.saveDockerProvider": mutation(applications.save_docker),
+    "application.disconnectGitProvider": mutation(applications.disconnect),
+    "application.saveBuildType": mutation(applications.save_build_type),
+    "application.saveEnvironment": mutation(applications.save_environment),
+    "application.deploy": mutation(applications.deploy),
+    "application.redeploy": mutation(applications.redeploy),
+    "application.cancelDeployment": mutation(applications.cancel),
+    "application.cleanQueues": mutation(applications.clean_queues),
+    "application.killBuild": mutation(applications.kill_build),
+    "application.clearDeployments": mutation(applications.clear_deployments),
+    "deployment.all": query(applications.all_of),
+    "deployment.allByType": query(applications.all_by_type),
+    "deployment.allCentralized": query(applications.all_centralized),
+    "deployment.queueList": query(applications.queue_list),
+    "deployment.readLogs": query(applications.read_logs),
+    "deployment.killProcess": mutation(applications.kill_process),
+    "deployment.removeDeployment": mutation(applications.remove_deployment),
+    "rollback.rollback": mutation(serving.roll_back),
+    "docker.getContainers": query(serving.all_containers),
+    "docker.getContainersByAppNameMatch": query(serving.containers_named),
+    "docker.getConfig": query(serving.inspect),
+    "application.readLogs": query(serving.read_output),
+    "overview.services": query(projects.services),
+    "project.all": query(projects.all_),
+    "project.one": query(projects.one),
+    "project.create": mutation(projects.create),
+    "project.remove": mutation(projects.remove),
+    "previewDeployment.all": query(applications.previews_of),
+    "previewDeployment.one": query(applications.preview),
+    "domain.byApplicationId": query(serving.domains_of),
+    "domain.create": mutation(serving.domain_create),
+    "domain.delete": mutation(serving.domain_delete),
+    "domain.generateDomain": mutation(serving.domain_suggest),
+    "project.search": query(projects.search),
+    "environment.one": query(projects.environment_one),
+    "environment.byProjectId": query(projects.environments_of),
+    "environment.create": mutation(projects.environment_create),
+    "environment.update": mutation(projects.environment_update),
+    "environment.remove": mutation(projects.environment_remove),
+    "environment.search": query(projects.environment_search),
+    "gitProvider.getAll": query(projects.get_all),
+    "github.githubProviders": query(projects.github_all),
+    "github.one": query(projects.github_one),
+    "github.getGithubRepositories": query(projects.github_repositories),
+    "github.getGithubBranches": query(projects.github_branches),
+    "gitlab.gitlabProviders": query(projects.gitlab_all),
+    "gitlab.one": query(projects.gitlab_one),
+    "gitlab.getGitlabRepositories": query(projects.gitlab_repositories),
+    "gitlab.getGitlabBranches": query(projects.gitlab_branches),
+    "gitea.giteaProviders": query(projects.gitea_all),
+    "gitlab.create": mutation(projects.gitlab_create),
+    "settings.getDokployVersion": query(version),
+    "settings.getReleaseTag": query(release_tag),
+    "settings.health": query(health),
 }
 """The procedures by name: `GET` or `POST /api/<name>`."""
 
@@ -174,7 +171,6 @@ class Api:
         self._authorised = authorised
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes of the API."""
         return [
             web.get("/api/health", self._health),
             web.get("/api/trpc/{names}", self._answer_dashboard),
@@ -338,11 +334,9 @@ class Streaming:
         self._open: set[web.WebSocketResponse] = set()
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
         return [web.get("/listen-deployment", self._listen)]
 
     async def close(self) -> None:
-        """Close all sockets."""
         for socket in list(self._open):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"server shutdown")
 

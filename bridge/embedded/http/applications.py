@@ -1,6 +1,6 @@
 """`application.*` and `deployment.*`: create and change applications, deploy, read the history.
 
-What runs of an application is in `running`.
+What runs of an application is in `serving`.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from bridge.embedded.http.procedure import (
     Failure,
     Parts,
     bad_request,
+    existing,
     found,
     not_found,
     page,
@@ -37,8 +38,7 @@ _NONE_OF_THESE = {
 
 async def create(parts: Parts, input_: inputs.ApplicationCreate) -> Record:
     """`application.create`."""
-    if await parts.catalog.environment(input_.environment_id) is None:
-        raise not_found("Environment")
+    existing("Environment", await parts.catalog.environment(input_.environment_id))
     application = answers.new_application(
         {
             "applicationId": parts.new_id(),
@@ -110,10 +110,10 @@ async def search(parts: Parts, input_: inputs.ApplicationSearch) -> Record:
         by_alias=True, exclude={"q", "limit", "offset", "project_id", "environment_id"}
     )
     applications = [
-        one
-        for one in await parts.catalog.applications()
-        if input_.environment_id in (None, one["environmentId"])
-        and input_.project_id in (None, one["environment"]["projectId"])
+        application
+        for application in await parts.catalog.applications()
+        if input_.environment_id in (None, application["environmentId"])
+        and input_.project_id in (None, application["environment"]["projectId"])
     ]
     result = page(found(applications, input_.q, wanted), input_.limit, input_.offset)
     return result | {"items": [answers.application_found(one) for one in result["items"]]}
@@ -127,10 +127,12 @@ async def refresh_token(parts: Parts, input_: inputs.ApplicationId) -> bool:
 
 async def known(parts: Parts, application_id: str) -> Record:
     """Return an application; raise Failure if it does not exist."""
-    application = await parts.catalog.application(application_id)
-    if application is None:
-        raise not_found("Application")
-    return application
+    return existing("Application", await parts.catalog.application(application_id))
+
+
+async def known_provider(parts: Parts, kind: str, id_: str) -> Record:
+    """Return a "github" or "gitlab" provider; raise Failure if it does not exist."""
+    return existing(f"{kind.title()} Provider", await parts.catalog.provider(kind, id_))
 
 
 async def change(parts: Parts, application_id: str, changes: Record) -> Record:
@@ -140,25 +142,17 @@ async def change(parts: Parts, application_id: str, changes: Record) -> Record:
         Failure: one of them does not exist; a missing application is reported first.
     """
     await known(parts, application_id)
-    await _check_accounts(parts, changes)
+    for kind, column in (("github", "githubId"), ("gitlab", "gitlabId")):
+        if (id_ := changes.get(column)) is not None:
+            await known_provider(parts, kind, id_)
+    for column, what in _NONE_OF_THESE.items():
+        if changes.get(column) is not None:
+            raise not_found(what)
     try:
         application = await parts.catalog.update_application(application_id, changes)
     except sqlite3.IntegrityError as error:
         raise not_found("Environment") from error
-    if application is None:
-        raise not_found("Application")
-    return application
-
-
-async def _check_accounts(parts: Parts, changes: Record) -> None:
-    """Raise Failure for a Git account that does not exist, and for any SSH key."""
-    for kind, column in (("github", "githubId"), ("gitlab", "gitlabId")):
-        id_ = changes.get(column)
-        if id_ is not None and await parts.catalog.provider(kind, id_) is None:
-            raise not_found(f"{kind.title()} Provider")
-    for column, what in _NONE_OF_THESE.items():
-        if changes.get(column) is not None:
-            raise not_found(what)
+    return existing("Application", application)
 
 
 async def erase(parts: Parts, application_id: str) -> None:
@@ -179,7 +173,7 @@ async def erase(parts: Parts, application_id: str) -> None:
         places.logs_of(application_id),
     )
     with parts.engine.barred(application_id):
-        await parts.engine.drop_waiting(application_id)
+        await parts.history.drop_waiting(application_id)
         parts.engine.cancel(application_id)
         await parts.engine.ended(application_id)
         async with parts.engine.serving(application_id):
@@ -293,9 +287,8 @@ async def redeploy(parts: Parts, input_: inputs.Deploy) -> Empty:
 
 
 async def _ask(parts: Parts, kind: JobKind, input_: inputs.Deploy) -> Empty:
-    asked = await parts.engine.ask(input_.application_id, kind, input_.title, input_.description)
-    if asked is None:
-        raise not_found("Application")
+    id_, title, description = input_.application_id, input_.title, input_.description
+    existing("Application", await parts.engine.ask(id_, kind, title, description))
     return EMPTY
 
 
@@ -314,7 +307,7 @@ async def clean_queues(parts: Parts, input_: inputs.ApplicationId) -> Empty:
 
     An unknown application is not an error (tests/fixtures/dokploy/recorded-2.jsonl, group 217).
     """
-    await parts.engine.drop_waiting(input_.application_id)
+    await parts.history.drop_waiting(input_.application_id)
     return EMPTY
 
 
@@ -337,7 +330,7 @@ async def clear_deployments(parts: Parts, input_: inputs.ApplicationId) -> bool:
     """`application.clearDeployments`: delete the logs; the records stay (docs/dokploy.md)."""
     await known(parts, input_.application_id)
     deployments = await parts.history.of(input_.application_id)
-    kept = {one.log_path for one in deployments if one.status == "running"}
+    kept = {deployment.log_path for deployment in deployments if deployment.status == "running"}
     await asyncio.to_thread(_clear_logs, parts.places.logs_of(input_.application_id), kept)
     return True
 
@@ -356,7 +349,7 @@ async def all_of(parts: Parts, input_: inputs.ApplicationId) -> list[Record]:
     """`deployment.all`, newest first; an unknown application has none."""
     deployments = await parts.history.of(input_.application_id)
     kept = await _kept(parts, deployments)
-    return [answers.deployment_one(one, kept) for one in deployments]
+    return [answers.deployment_one(deployment, kept) for deployment in deployments]
 
 
 async def previews_of(_parts: Parts, _input: inputs.ApplicationId) -> list[Record]:
@@ -375,7 +368,7 @@ async def all_by_type(parts: Parts, input_: inputs.DeploymentsByType) -> list[Re
         return []
     deployments = await parts.history.of(input_.id)
     kept = await _kept(parts, deployments)
-    return [answers.deployment_by_type(one, kept) for one in deployments]
+    return [answers.deployment_by_type(deployment, kept) for deployment in deployments]
 
 
 async def all_centralized(parts: Parts, _input: inputs.Nothing) -> list[Record]:
@@ -392,7 +385,7 @@ async def all_centralized(parts: Parts, _input: inputs.Nothing) -> list[Record]:
 
 async def queue_list(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`deployment.queueList`: the waiting and active jobs, newest first."""
-    jobs = await parts.engine.jobs()
+    jobs = await parts.history.jobs()
     applications = await _applications(parts, {job.application_id for job in jobs})
     return [
         answers.job_listed(job, applications[job.application_id])
@@ -413,10 +406,7 @@ async def _kept(parts: Parts, deployments: Sequence[Deployment]) -> frozenset[st
 
 
 async def _deployment(parts: Parts, id_: str) -> Deployment:
-    deployment = await parts.history.one(id_)
-    if deployment is None:
-        raise not_found("Deployment")
-    return deployment
+    return existing("Deployment", await parts.history.one(id_))
 
 
 async def _applications(parts: Parts, ids: set[str]) -> dict[str, Record]:

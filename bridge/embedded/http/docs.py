@@ -88,7 +88,7 @@ def _path(name: str, procedure: Procedure) -> Schema:
     operation: Schema = {
         "operationId": name.replace(".", "-"),
         "tags": [name.partition(".")[0]],
-        "summary": _summary(procedure),
+        "summary": (procedure.run.__doc__ or "").strip().partition("\n")[0].replace("`", ""),
         "responses": _responses(name, procedure),
     }
     if procedure.method == "GET":
@@ -153,10 +153,6 @@ def _health() -> Schema:
         "security": [],
         "responses": {"200": {"description": "It is", "content": {_JSON: {"schema": answer}}}},
     }
-
-
-def _summary(procedure: Procedure) -> str:
-    return (procedure.run.__doc__ or "").strip().partition("\n")[0].replace("`", "")
 
 
 # ── The page, which loads nothing from elsewhere ─────────────────────────────────────────────────

@@ -1,7 +1,7 @@
-"""The inputs of all procedures but `application.update`, with Dokploy's rules for each field."""
+"""The inputs of the procedures, with Dokploy's rules for each field; some are in `serving`."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -10,15 +10,19 @@ from pydantic import (
     ConfigDict,
     Field,
     WithJsonSchema,
+    create_model,
 )
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
+
+from bridge.embedded.paths import words
 
 APP_NAME_PATTERN = r"^[a-zA-Z0-9._-]+$"
 CONTAINER_PATTERN = r"^[a-zA-Z0-9.\-_]+$"
 BRANCH_PATTERN = r"^[a-zA-Z0-9._\-/#]+$"
 
 
+HALF_A_PAIR = "must not contain half of a surrogate pair"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -27,7 +31,7 @@ def _storable(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
     if _SURROGATE.search(text):
-        raise ValueError("must not contain half of a surrogate pair")
+        raise ValueError(HALF_A_PAIR)
     return text
 
 
@@ -40,13 +44,12 @@ def _no_option(branch: str) -> str:
 
 # Constraints come before validators, so their messages are about strings. The API's description
 # needs a pattern for checks that only a validator does.
-_STORABLE = AfterValidator(_storable)
+STORABLE = AfterValidator(_storable)
 _NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
-Text = Annotated[str, _STORABLE, Field(json_schema_extra=_NO_NUL)]
-Id = Annotated[str, Field(min_length=1, json_schema_extra=_NO_NUL), _STORABLE]
+Text = Annotated[str, STORABLE, Field(json_schema_extra=_NO_NUL)]
+Id = Annotated[str, Field(min_length=1, json_schema_extra=_NO_NUL), STORABLE]
 Name = Id
-AppName = Annotated[str, Field(min_length=1, max_length=63, pattern=APP_NAME_PATTERN), _STORABLE]
-_Container = Annotated[str, Field(min_length=1, pattern=CONTAINER_PATTERN), _STORABLE]
+AppName = Annotated[str, Field(min_length=1, max_length=63, pattern=APP_NAME_PATTERN), STORABLE]
 Branch = Annotated[
     str,
     Field(
@@ -54,7 +57,7 @@ Branch = Annotated[
         pattern=BRANCH_PATTERN,
         json_schema_extra={"pattern": r"^[a-zA-Z0-9._/#][a-zA-Z0-9._\-/#]*$"},
     ),
-    _STORABLE,
+    STORABLE,
     AfterValidator(_no_option),
 ]
 
@@ -174,105 +177,10 @@ class ReadLogs(Input):
     tail: Annotated[int, Field(ge=1, le=10_000, strict=False)] = 100
 
 
-class ReadOutput(Input):
-    """`application.readLogs`: the last `tail` lines that a container printed."""
-
-    application_id: Id
-    tail: Annotated[int, Field(ge=1, le=10_000, strict=False)] = 100
-
-
-class RollbackId(Input):
-    """The id of an earlier build that is kept; here it is that of its deployment."""
-
-    rollback_id: Id
-
-
-class ContainersOf(Input):
-    """`docker.getContainersByAppNameMatch`."""
-
-    app_name: _Container
-    app_type: Literal["stack", "docker-compose"] | None = None
-    server_id: Text | None = None
-
-
-class Containers(Input):
-    """`docker.getContainers`."""
-
-    server_id: Text | None = None
-
-
-class ContainerId(Input):
-    """`docker.getConfig`."""
-
-    container_id: _Container
-    server_id: Text | None = None
-
-
-# ── Domains ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _host(host: str) -> str:
-    """Refuse what Dokploy does not take as a host name."""
-    if not re.fullmatch(HOST_PATTERN, host):
-        raise ValueError(
-            "Invalid domain name. Use only letters, numbers, hyphens and dots (e.g. example.com)."
-            " Underscores are not allowed."
-        )
-    return host
-
-
-_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-HOST_PATTERN = rf"(?:{_LABEL}\.)*{_LABEL}"
-
-
-def _port(port: int) -> int:
-    if not 1 <= port <= _LAST_PORT:
-        raise ValueError(f"Port must be {_LAST_PORT} or below" if port > 1 else _TOO_SMALL)
-    return port
-
-
-_LAST_PORT = 65535
-_TOO_SMALL = "Port must be at least 1"
-
-
-class DomainCreate(Input):
-    """`domain.create`; a compose stack, a preview and a service's name are of no use here."""
-
-    host: Annotated[
-        str, AfterValidator(_host), Field(json_schema_extra={"pattern": f"^{HOST_PATTERN}$"})
-    ]
-    path: Annotated[Text, Field(min_length=1)] = "/"
-    port: Annotated[
-        Number,
-        AfterValidator(_port),
-        Field(json_schema_extra={"minimum": 1, "maximum": _LAST_PORT}),
-    ] = 3000
-    https: bool = False
-    application_id: Text | None = None
-    domain_type: Literal["application"] = "application"
-    certificate_type: Literal["letsencrypt", "none", "custom"] = "none"
-    custom_cert_resolver: Text | None = None
-    internal_path: Text = "/"
-    strip_path: bool = False
-
-
 class PreviewDeploymentId(Input):
     """The id of a preview that Dokploy makes by itself."""
 
     preview_deployment_id: Text
-
-
-class DomainId(Input):
-    """The id of a domain."""
-
-    domain_id: Id
-
-
-class DomainSuggestion(Input):
-    """`domain.generateDomain`."""
-
-    app_name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9-]*$"), _STORABLE]
-    server_id: Text | None = None
 
 
 # ── Projects and environments ───────────────────────────────────────────────────────────────────
@@ -461,3 +369,72 @@ class EnvironmentVariables(Input):
     build_args: Text | None
     build_secrets: Text | None
     create_env_file: bool
+
+
+# ── The input of `application.update`, which takes nearly all fields of an application ────────────
+
+
+def _truth(value: Any) -> bool:
+    """Coerce a value as JavaScript does: `"false"`, `[]` and `{}` are true."""
+    return bool(value) or isinstance(value, list | dict)
+
+
+Flag = Annotated[bool, BeforeValidator(_truth), WithJsonSchema({})]
+"""Coerced as in Dokploy, where `"false"` becomes true (docs/dokploy.md)."""
+
+_UPDATE_NULLABLE_TEXT = words(
+    "description env previewEnv previewBuildArgs previewBuildSecrets previewWildcard"
+    " previewPath previewCustomCertResolver buildArgs buildSecrets memoryReservation"
+    " memoryLimit cpuReservation cpuLimit title subtitle command icon repository owner branch"
+    " buildPath gitlabRepository gitlabOwner gitlabBranch gitlabBuildPath gitlabPathNamespace"
+    " giteaRepository giteaOwner giteaBranch giteaBuildPath bitbucketRepository"
+    " bitbucketRepositorySlug bitbucketOwner bitbucketBranch bitbucketBuildPath username"
+    " password dockerImage registryUrl customGitUrl customGitBranch customGitBuildPath"
+    " dockerfile dockerContextPath dockerBuildStage dropBuildPath railpackVersion"
+    " herokuVersion publishDirectory githubId gitlabId giteaId bitbucketId"
+    " customGitSSHKeyId"
+)
+_UPDATE_NULLABLE_FLAGS = words(
+    "isPreviewDeploymentsActive previewRequireCollaboratorPermissions rollbackActive enabled"
+    " cleanCache autoDeploy isStaticSpa"
+)
+_UPDATE_REST: dict[str, Any] = {
+    "name": Name,
+    "appName": AppName,
+    "watchPaths": WatchPaths,
+    "previewLabels": list[Text] | None,
+    "previewPort": Number | None,
+    "previewHttps": Flag,
+    "previewCertificateType": Literal["letsencrypt", "none", "custom"],
+    "previewLimit": Number | None,
+    "args": list[Text] | None,
+    "sourceType": SourceTypes,
+    "triggerType": Triggers | None,
+    "gitlabProjectId": Number | None,
+    "enableSubmodules": Flag,
+    "replicas": Number,
+    "applicationStatus": Literal["idle", "running", "done", "error"],
+    "buildType": BuildTypes,
+    "createEnvFile": Flag,
+    "environmentId": Text,
+    "networkIds": list[Text] | None,
+    "detachDokployNetwork": Flag,
+}
+_UPDATE_TYPES: dict[str, Any] = (
+    dict.fromkeys(_UPDATE_NULLABLE_TEXT, Text | None)
+    | dict.fromkeys(_UPDATE_NULLABLE_FLAGS, Flag | None)
+    | _UPDATE_REST
+)
+
+_UPDATE_FIELDS: dict[str, Any] = {
+    # The defaults are never used: only what was sent is written (`model_fields_set`).
+    name: (type_, Field(default=None, alias=name))
+    for name, type_ in _UPDATE_TYPES.items()
+}
+
+ApplicationUpdate: type[ApplicationId] = create_model(
+    "ApplicationUpdate",
+    __base__=ApplicationId,
+    __doc__="`application.update`: only fields that are sent are changed.",
+    **_UPDATE_FIELDS,
+)

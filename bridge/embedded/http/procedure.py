@@ -8,24 +8,34 @@ import types
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from bridge.embedded.building.logs import Growth
-from bridge.embedded.domains import Domains
 from bridge.embedded.history import History
 from bridge.embedded.http.inputs import (
     APP_NAME_PATTERN,
     BRANCH_PATTERN,
     CONTAINER_PATTERN,
+    HALF_A_PAIR,
     Input,
 )
 from bridge.embedded.paths import Clock, Places
 from bridge.embedded.queue import Engine
-from bridge.embedded.records import Catalog, Record
+from bridge.embedded.records import Catalog, Domains, Record
 
 T = TypeVar("T", bound=Input)
 
@@ -75,14 +85,21 @@ class Procedure:
     run: Callable[[Parts, Any], Awaitable[Any]]
 
 
-def query(model: type[T], run: Callable[[Parts, T], Awaitable[Any]]) -> Procedure:
-    """Return a procedure that only reads."""
-    return Procedure("GET", model, run)
+def query(run: Callable[[Parts, Any], Awaitable[Any]]) -> Procedure:
+    """Return a procedure that only reads; its input is the one of its annotation."""
+    return Procedure("GET", _input_of(run), run)
 
 
-def mutation(model: type[T], run: Callable[[Parts, T], Awaitable[Any]]) -> Procedure:
-    """Return a procedure that changes something."""
-    return Procedure("POST", model, run)
+def mutation(
+    run: Callable[[Parts, Any], Awaitable[Any]], model: type[Input] | None = None
+) -> Procedure:
+    """Return a procedure that changes something; `model` is an input with more fields."""
+    return Procedure("POST", model or _input_of(run), run)
+
+
+def _input_of(run: Callable[[Parts, Any], Awaitable[Any]]) -> type[Input]:
+    _, model, *_ = get_type_hints(run).values()
+    return cast("type[Input]", model)
 
 
 # ── Refusals ────────────────────────────────────────────────────────────────────────────────────
@@ -109,6 +126,16 @@ class Failure(Exception):
 def not_found(what: str) -> Failure:
     """Return e.g. "Application not found", in Dokploy's words (docs/dokploy.md, "Errors")."""
     return Failure("NOT_FOUND", f"{what} not found")
+
+
+R = TypeVar("R")
+
+
+def existing(what: str, found: R | None) -> R:
+    """Return what was found; raise Failure if that is nothing."""
+    if found is None:
+        raise not_found(what)
+    return found
 
 
 def bad_request(message: str) -> Failure:
@@ -164,7 +191,22 @@ _ZOD_TYPES = {
     "model_type": "object",
     "model_attributes_type": "object",
 }
-_PYTHON_TYPES = {str: "string", bool: "boolean", int: "number", float: "number", list: "array"}
+_PYTHON_TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+_BOUNDS = {
+    "string_too_short": ("min_length", "minimum"),
+    "string_too_long": ("max_length", "maximum"),
+    "greater_than_equal": ("ge", "minimum"),
+    "less_than_equal": ("le", "maximum"),
+}
+"""Where pydantic says a bound, and whether it is the least or the greatest."""
 
 
 class InvalidInput(Exception):
@@ -199,24 +241,27 @@ def zod_error(issues: list[Issue]) -> dict[str, Any]:
 
 def _issue(model: type[Input], error: ErrorDetails) -> Issue:
     path = [part for part in error["loc"] if not (isinstance(part, str) and "[" in part)]
-    write = _WRITERS.get(error["type"])
-    if write is not None:
-        return write(model, error, path)
-    if (expected := _ZOD_TYPES.get(error["type"])) is not None:
+    kind = error["type"]
+    if kind in _BOUNDS:
+        return _out_of_bounds(error, path)
+    match kind:
+        case "missing":
+            return _missing(_field(model, str(path[-1])), path)
+        case "string_pattern_mismatch":
+            return _no_match(error["ctx"]["pattern"], path)
+        case "literal_error":
+            return _no_option(_field(model, str(path[-1])), path)
+        case "string_unicode":
+            return {"code": "custom", "path": path, "message": HALF_A_PAIR}
+        case "value_error":
+            return {"code": "custom", "path": path, "message": str(error["ctx"]["error"])}
+    if (expected := _ZOD_TYPES.get(kind)) is not None:
         if expected == "number" and isinstance(error["input"], float):
             expected = "int"
+        received = _PYTHON_TYPES.get(type(error["input"]), "unknown")
         # JavaScript's result for a text in a query that is not a number.
-        received = "NaN" if "parsing" in error["type"] else _zod_name(error["input"])
-        return _wrong_type(expected, received, path)
+        return _wrong_type(expected, "NaN" if "parsing" in kind else received, path)
     return {"code": "custom", "path": path, "message": error["msg"]}
-
-
-def _missing(model: type[Input], _error: ErrorDetails, path: list[Any]) -> Issue:
-    if (name := str(path[-1])) and _is_plain_text(_field(model, name)):
-        return _wrong_type("string", "undefined", path)
-    # zod's words for a required field whose inner type is optional.
-    message = "Invalid input: expected nonoptional, received undefined"
-    return {"code": "invalid_type", "expected": "nonoptional", "path": path, "message": message}
 
 
 def _wrong_type(expected: str, received: str, path: list[Any]) -> Issue:
@@ -225,108 +270,53 @@ def _wrong_type(expected: str, received: str, path: list[Any]) -> Issue:
     return issue | ({"received": received} if received == "NaN" else {})
 
 
-def _too_short(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue:
-    minimum = error["ctx"]["min_length"]
-    message = f"Too small: expected string to have >={minimum} characters"
-    return _bound("string", "too_small", "minimum", minimum, path, message)
+def _missing(field: FieldInfo | None, path: list[Any]) -> Issue:
+    annotation = field.annotation if field is not None else None
+    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    if bare is str:
+        return _wrong_type("string", "undefined", path)
+    # zod's words for a required field whose inner type is optional.
+    message = "Invalid input: expected nonoptional, received undefined"
+    return {"code": "invalid_type", "expected": "nonoptional", "path": path, "message": message}
 
 
-def _too_long(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue:
-    maximum = error["ctx"]["max_length"]
-    message = f"Too big: expected string to have <={maximum} characters"
-    return _bound("string", "too_big", "maximum", maximum, path, message)
-
-
-def _too_small(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue:
-    minimum = _number(error["ctx"]["ge"])
-    message = f"Too small: expected number to be >={minimum}"
-    return _bound("number", "too_small", "minimum", minimum, path, message)
-
-
-def _too_big(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue:
-    maximum = _number(error["ctx"]["le"])
-    message = f"Too big: expected number to be <={maximum}"
-    return _bound("number", "too_big", "maximum", maximum, path, message)
-
-
-def _bound(origin: str, code: str, key: str, value: float, path: list[Any], message: str) -> Issue:
-    issue: Issue = {"origin": origin, "code": code, key: value, "inclusive": True}
+def _out_of_bounds(error: ErrorDetails, path: list[Any]) -> Issue:
+    name, key = _BOUNDS[error["type"]]
+    bound = error["ctx"][name]
+    bound = int(bound) if bound == int(bound) else bound
+    size, sign = ("small", ">=") if key == "minimum" else ("big", "<=")
+    is_text = name.endswith("length")
+    origin = "string" if is_text else "number"
+    must = f"have {sign}{bound} characters" if is_text else f"be {sign}{bound}"
+    message = f"Too {size}: expected {origin} to {must}"
+    issue: Issue = {"origin": origin, "code": f"too_{size}", key: bound, "inclusive": True}
     return issue | {"path": path, "message": message}
 
 
-def _pattern(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue:
-    pattern = "/" + error["ctx"]["pattern"].replace("/", "\\/") + "/"
-    message = f"Invalid string: must match pattern {pattern}"
-    if error["ctx"]["pattern"] == APP_NAME_PATTERN:
+def _no_match(pattern: str, path: list[Any]) -> Issue:
+    shown = "/" + pattern.replace("/", "\\/") + "/"
+    message = f"Invalid string: must match pattern {shown}"
+    if pattern == APP_NAME_PATTERN:
         message = "App name can only contain letters, numbers, dots, underscores and hyphens"
-    if error["ctx"]["pattern"] == CONTAINER_PATTERN:
+    if pattern == CONTAINER_PATTERN:
         message = f"Invalid {'container id' if path == ['containerId'] else 'app name'}."
-    if error["ctx"]["pattern"] == BRANCH_PATTERN:
+    if pattern == BRANCH_PATTERN:
         # JavaScript does not escape a slash within a character class.
-        pattern = f"/{BRANCH_PATTERN}/"
+        shown = f"/{BRANCH_PATTERN}/"
         message = "Invalid branch name"
     issue: Issue = {"origin": "string", "code": "invalid_format", "format": "regex"}
-    return issue | {"pattern": pattern, "path": path, "message": message}
+    return issue | {"pattern": shown, "path": path, "message": message}
 
 
-def _option(model: type[Input], _error: ErrorDetails, path: list[Any]) -> Issue:
-    values = _literals(_field(model, str(path[-1])))
+def _no_option(field: FieldInfo | None, path: list[Any]) -> Issue:
+    annotation = field.annotation if field is not None else None
+    is_union = get_origin(annotation) in (types.UnionType, Union)
+    kinds = get_args(annotation) if is_union else (annotation,)
+    values = [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
     wanted = "|".join(f'"{value}"' for value in values)
     message = f"Invalid option: expected one of {wanted}"
     return {"code": "invalid_value", "values": values, "path": path, "message": message}
 
 
-def _value(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue:
-    return {"code": "custom", "path": path, "message": str(error["ctx"]["error"])}
-
-
-def _no_unicode(_model: type[Input], _error: ErrorDetails, path: list[Any]) -> Issue:
-    message = "must not contain half of a surrogate pair"
-    return {"code": "custom", "path": path, "message": message}
-
-
-_WRITERS: dict[str, Callable[[type[Input], ErrorDetails, list[Any]], Issue]] = {
-    "missing": _missing,
-    "string_too_short": _too_short,
-    "string_too_long": _too_long,
-    "greater_than_equal": _too_small,
-    "less_than_equal": _too_big,
-    "string_pattern_mismatch": _pattern,
-    "literal_error": _option,
-    "value_error": _value,
-    "string_unicode": _no_unicode,
-}
-
-
-def _number(value: float) -> float:
-    return int(value) if value == int(value) else value
-
-
 def _field(model: type[Input], alias: str) -> FieldInfo | None:
     return next((one for one in model.model_fields.values() if one.alias == alias), None)
-
-
-def _is_plain_text(field: FieldInfo | None) -> bool:
-    return field is not None and _bare(field.annotation) is str
-
-
-def _literals(field: FieldInfo | None) -> list[Any]:
-    kinds = _options(field.annotation) if field is not None else ()
-    return [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
-
-
-def _options(annotation: Any) -> tuple[Any, ...]:
-    is_union = get_origin(annotation) in (types.UnionType, Union)
-    return get_args(annotation) if is_union else (annotation,)
-
-
-def _bare(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-def _zod_name(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, dict):
-        return "object"
-    return _PYTHON_TYPES.get(type(value), "unknown")

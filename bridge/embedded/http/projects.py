@@ -1,8 +1,17 @@
 """`project.*`, `environment.*`, and the Git providers: `github.*`, `gitlab.*`, `gitProvider.*`."""
 
 from bridge.embedded.http import answers, inputs
-from bridge.embedded.http.applications import erase
-from bridge.embedded.http.procedure import EMPTY, Empty, Parts, bad_request, found, not_found, page
+from bridge.embedded.http.applications import erase, known_provider
+from bridge.embedded.http.procedure import (
+    EMPTY,
+    Empty,
+    Parts,
+    bad_request,
+    existing,
+    found,
+    not_found,
+    page,
+)
 from bridge.embedded.paths import words
 from bridge.embedded.records import Record, moment
 
@@ -32,24 +41,17 @@ async def one(parts: Parts, input_: inputs.ProjectId) -> Record:
 
 async def create(parts: Parts, input_: inputs.ProjectCreate) -> Record:
     """`project.create`: make a project and its default environment, "production"."""
-    now = moment(parts.clock())
     project: Record = {
         "projectId": parts.new_id(),
         "name": input_.name,
         "description": input_.description,
-        "createdAt": now,
+        "createdAt": moment(parts.clock()),
         "organizationId": answers.ORGANIZATION,
         "env": input_.env,
     }
-    environment: Record = {
-        "environmentId": parts.new_id(),
-        "name": _DEFAULT_NAME,
-        "description": "Production environment",
-        "createdAt": now,
-        "env": "",
-        "projectId": project["projectId"],
-        "isDefault": True,
-    }
+    environment = _environment_record(
+        parts, project["projectId"], _DEFAULT_NAME, "Production environment", is_default=True
+    )
     await parts.catalog.add_project(project, environment)
     return {"project": project, "environment": environment}
 
@@ -58,14 +60,15 @@ async def remove(parts: Parts, input_: inputs.ProjectId) -> Record:
     """`project.remove`, with all its applications."""
     project = await _project(parts, input_.project_id)
     for environment in project["environments"]:
-        await _erase_applications(parts, environment)
+        for application in environment["applications"]:
+            await erase(parts, application["applicationId"])
     await parts.catalog.remove("project", input_.project_id)
     return answers.bare_project(project)
 
 
 async def search(parts: Parts, input_: inputs.Search) -> Record:
     """`project.search`."""
-    projects = [answers.bare_project(one) for one in await parts.catalog.projects()]
+    projects = [answers.bare_project(project) for project in await parts.catalog.projects()]
     wanted = {"name": input_.name, "description": input_.description}
     return page(found(projects, input_.q, wanted), input_.limit, input_.offset)
 
@@ -89,15 +92,9 @@ async def environment_create(parts: Parts, input_: inputs.EnvironmentCreate) -> 
     if input_.name == _DEFAULT_NAME:
         raise bad_request(f"You cannot create a environment with the name '{_DEFAULT_NAME}'")
     await _project(parts, input_.project_id)
-    environment: Record = {
-        "environmentId": parts.new_id(),
-        "name": input_.name,
-        "description": input_.description,
-        "createdAt": moment(parts.clock()),
-        "env": "",
-        "projectId": input_.project_id,
-        "isDefault": False,
-    }
+    environment = _environment_record(
+        parts, input_.project_id, input_.name, input_.description, is_default=False
+    )
     await parts.catalog.add_environment(environment)
     return environment
 
@@ -135,11 +132,22 @@ async def environment_search(parts: Parts, input_: inputs.Search) -> Record:
     return page(found(environments, input_.q, wanted), input_.limit, input_.offset)
 
 
+def _environment_record(
+    parts: Parts, project_id: str, name: str, description: str, *, is_default: bool
+) -> Record:
+    return {
+        "environmentId": parts.new_id(),
+        "name": name,
+        "description": description,
+        "createdAt": moment(parts.clock()),
+        "env": "",
+        "projectId": project_id,
+        "isDefault": is_default,
+    }
+
+
 async def _project(parts: Parts, id_: str) -> Record:
-    project = await parts.catalog.project(id_)
-    if project is None:
-        raise not_found("Project")
-    return project
+    return existing("Project", await parts.catalog.project(id_))
 
 
 async def _environment(parts: Parts, id_: str) -> tuple[Record, Record]:
@@ -148,11 +156,6 @@ async def _environment(parts: Parts, id_: str) -> tuple[Record, Record]:
             if environment["environmentId"] == id_:
                 return project, environment
     raise not_found("Environment")
-
-
-async def _erase_applications(parts: Parts, environment: Record) -> None:
-    for application in environment["applications"]:
-        await erase(parts, application["applicationId"])
 
 
 # ── Git providers ───────────────────────────────────────────────────────────────────────────────
@@ -166,11 +169,11 @@ _LISTED_GITLAB = words("gitlabId applicationId gitlabUrl isConfigured")
 async def get_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`gitProvider.getAll`, without secrets."""
     github = [
-        one["gitProvider"]
+        provider["gitProvider"]
         | {"gitlab": None, "bitbucket": None}
-        | {"github": answers.provider_listed(one | {"isConfigured": True}, _LISTED_GITHUB)}
+        | {"github": answers.provider_listed(provider | {"isConfigured": True}, _LISTED_GITHUB)}
         | {"gitea": None, "isOwner": True}
-        for one in await parts.catalog.providers("github")
+        for provider in await parts.catalog.providers("github")
     ]
     gitlab = [
         one["gitProvider"]
@@ -185,22 +188,19 @@ async def github_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`github.githubProviders`."""
     keys = ("githubId", "githubUrl", "gitProvider")
     providers = await parts.catalog.providers("github")
-    return [answers.provider_listed(one, keys) for one in providers]
+    return [answers.provider_listed(provider, keys) for provider in providers]
 
 
 async def github_one(parts: Parts, input_: inputs.GithubId) -> Record:
     """`github.one`: with secrets, as the real server answers (docs/dokploy.md)."""
-    provider = await parts.catalog.provider("github", input_.github_id)
-    if provider is None:
-        raise not_found("Github Provider")
-    return provider
+    return await known_provider(parts, "github", input_.github_id)
 
 
 async def gitlab_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`gitlab.gitlabProviders`."""
     keys = ("gitlabId", "gitProvider", "gitlabUrl")
     providers = await parts.catalog.providers("gitlab")
-    return [answers.provider_listed(one, keys) for one in providers]
+    return [answers.provider_listed(provider, keys) for provider in providers]
 
 
 async def gitea_all(_parts: Parts, _input: inputs.Nothing) -> list[Record]:
@@ -210,10 +210,7 @@ async def gitea_all(_parts: Parts, _input: inputs.Nothing) -> list[Record]:
 
 async def gitlab_one(parts: Parts, input_: inputs.GitlabId) -> Record:
     """`gitlab.one`: with secrets, as the real server answers (docs/dokploy.md)."""
-    provider = await parts.catalog.provider("gitlab", input_.gitlab_id)
-    if provider is None:
-        raise not_found("Gitlab Provider")
-    return provider
+    return await known_provider(parts, "gitlab", input_.gitlab_id)
 
 
 async def github_repositories(parts: Parts, input_: inputs.GithubId) -> list[Record]:
@@ -244,13 +241,7 @@ async def gitlab_branches(parts: Parts, input_: inputs.GitlabRepository) -> list
 
 async def gitlab_create(parts: Parts, input_: inputs.GitlabCreate) -> Empty:
     """`gitlab.create`: the answer has no id; `gitlab.gitlabProviders` lists it."""
-    await add_gitlab(parts, input_)
-    return EMPTY
-
-
-async def add_gitlab(parts: Parts, input_: inputs.GitlabCreate) -> Record:
-    """Store a GitLab provider."""
-    git_provider = _git_provider(parts, input_.name, "gitlab")
+    git_provider = new_git_provider(parts, input_.name, "gitlab")
     provider: Record = {
         "gitlabId": parts.new_id(),
         "gitlabUrl": input_.gitlab_url,
@@ -266,28 +257,11 @@ async def add_gitlab(parts: Parts, input_: inputs.GitlabCreate) -> Record:
         "gitProvider": git_provider,
     }
     await parts.catalog.add_provider(provider["gitlabId"], "gitlab", provider)
-    return provider
+    return EMPTY
 
 
-async def add_github(parts: Parts, name: str, url: str, *, id_: str | None = None) -> Record:
-    """Store a GitHub provider; the real server creates them only in a browser."""
-    git_provider = _git_provider(parts, name, "github")
-    unused = ["githubClientId", "githubClientSecret", "githubInstallationId", "githubPrivateKey"]
-    provider: Record = {
-        "githubId": id_ or parts.new_id(),
-        "githubAppName": name,
-        "githubAppId": None,
-        **dict.fromkeys(unused),
-        "githubWebhookSecret": None,
-        "githubUrl": url,
-        "gitProviderId": git_provider["gitProviderId"],
-        "gitProvider": git_provider,
-    }
-    await parts.catalog.add_provider(provider["githubId"], "github", provider)
-    return provider
-
-
-def _git_provider(parts: Parts, name: str, kind: str) -> Record:
+def new_git_provider(parts: Parts, name: str, kind: str) -> Record:
+    """Return what the providers of all kinds have, for a new one."""
     return {
         "gitProviderId": parts.new_id(),
         "name": name,

@@ -9,46 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 from bridge.listening.connections import ConnectionLimits, Crowd, client_of, count_nothing
 from bridge.web.hooks import Hooks
 
-
-class Aiohttp(Protocol):
-    """The part of `aiohttp.web.Server` that we use."""
-
-    def __call__(self) -> asyncio.Protocol:
-        """Make the protocol of another connection."""
-
-
 FIRST_SECONDS = 1.0
 """Seconds that a new connection gets for its first bytes when the listener stops."""
-
-
-class Caller(Protocol):
-    """A connection, as `QuickDoor` sees it.
-
-    Attributes:
-        keeping: whether it has sent a complete body, and waits for the response.
-        waiting: what it waits for, if anything: memory, or the disk.
-    """
-
-    keeping: bool
-    waiting: asyncio.Future[Any] | None
-
-    @property
-    def client(self) -> str:
-        """Return its client: an address."""
-
-    def close_when_idle(self) -> "asyncio.Future[None] | None":
-        """Accept nothing more; finish running requests.
-
-        Return what is done once a new connection has sent something or is gone; None for others.
-        """
-
-    def abort(self) -> None:
-        """Close at once."""
 
 
 class QuickDoor:
@@ -68,7 +35,7 @@ class QuickDoor:
         self,
         hooks: Hooks,
         hosts: Iterable[str],
-        aiohttp: Aiohttp,
+        aiohttp: Callable[[], asyncio.Protocol],
         keepalive: float,
         most: int,
         closed: Callable[[], None] = count_nothing,
@@ -79,35 +46,34 @@ class QuickDoor:
         self.keepalive = keepalive
         self.most = most
         self.loop = asyncio.get_running_loop()
-        self.connections: OrderedDict[Caller, None] = OrderedDict()
+        self.connections: OrderedDict[Connection, None] = OrderedDict()
         self._crowd = Crowd(logging.getLogger("bridge.web.door"), closed)
         self.connection_limits = ConnectionLimits(most // 2, keepalive, crowd=self._crowd)
         self._date = (0, b"")
 
-    def opened(self, connection: Caller) -> None:
-        """Add a connection."""
+    def opened(self, connection: "Connection") -> None:
         self.connections[connection] = None
         if len(self.connections) + len(self.connection_limits) > self.most:
             self._drop_one(connection)
 
-    def _drop_one(self, newest: Caller) -> None:
+    def _drop_one(self, newest: "Connection") -> None:
         """Close one; the newest only if all others have sent complete requests."""
-        for one in self.connections:
-            if one is not newest and not one.keeping:
-                del self.connections[one]
-                self._abort(one)
+        for connection in self.connections:
+            if connection is not newest and not connection.keeping:
+                del self.connections[connection]
+                self._abort(connection)
                 return
         if len(self.connection_limits):
             self.connection_limits.drop_one()
         else:
             self._abort(newest)
 
-    def _abort(self, connection: Caller) -> None:
+    def _abort(self, connection: "Connection") -> None:
         connection.abort()
         there = len(self.connections) + len(self.connection_limits)
         self._crowd.closed(limit=self.most, client=connection.client, connections=there)
 
-    def heard(self, connection: Caller) -> None:
+    def heard(self, connection: "Connection") -> None:
         """Note that one of its requests has begun, or was answered."""
         if connection in self.connections:
             self.connections.move_to_end(connection)
@@ -154,7 +120,7 @@ class Connection(asyncio.Protocol):
         self._door = door
         self._transport: Any = None
         self._closes = self._paused = False
-        self.keeping = False  # a complete body
+        self.keeping = False  # it has sent a complete body, and waits for the response
         self._begun = False  # it has sent something
         self._first: asyncio.Future[None] | None = None  # done once it has
         self._idle_since = 0.0
@@ -264,7 +230,6 @@ class Headers(dict[str, str]):
     """Headers by case-insensitive name."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a header, as any mapping does."""
         return dict.get(self, name.lower(), default)
 
     def __getitem__(self, name: str) -> str:

@@ -24,7 +24,7 @@ from bridge.web.fast.connections import (
 from bridge.web.hooks import SMALL, Refusal
 
 if TYPE_CHECKING:
-    from bridge.listening.arrivals import Arrival
+    from bridge.listening.arriving import Arrival
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,6 @@ class WebhookConnection(Connection):
         self._ahead = b""
 
     def data_received(self, data: bytes) -> None:
-        """Receive some bytes."""
         if not self._begun:
             self._begins()
         if self._body is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.doctor.previews import IN_NO_BACKEND
+from bridge.app.doctor.apps import IN_NO_BACKEND
 from bridge.backends.dokploy.provider import DOKPLOY
 from tests.worlds.cli import Cli
 
@@ -418,7 +418,7 @@ def test_previews_at_a_backend_that_makes_no_apps_are_doubted(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "bridge.app.doctor.previews.EMBEDDED_SPEAKS", replace(DOKPLOY, makes_apps=False)
+        "bridge.app.doctor.apps.EMBEDDED_SPEAKS", replace(DOKPLOY, makes_apps=False)
     )
     told = remarks_of_previews(cli, BRIDGE_RULES=PREVIEWS, BRIDGE_GITHUB_TOKEN="ghp_of-a-test")
 

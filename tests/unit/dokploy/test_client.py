@@ -301,7 +301,7 @@ async def test_a_health_probe_is_short_and_a_read_is_not(build: Make, web) -> No
 
     client = build(transport=httpx.MockTransport(says_nothing), total_timeout=0.05)
 
-    assert Limits().probe <= 5 < Limits().read
+    assert Limits().probe_timeout <= 5 < Limits().read_timeout
     assert not await client.healthy()
     with pytest.raises(Unanswered, match=r"no whole answer within 0\.05 s"):
         await client.deploy(web, title="", description="")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.dokploy.server_clock import ServerClock
+from bridge.backends.dokploy.key_check import ServerClock
 from bridge.ports.clock import RATE
 from tests.fakes.journey import ManualClock
 

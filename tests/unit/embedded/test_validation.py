@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from bridge.embedded.http import inputs
+from bridge.embedded.http.inputs import ApplicationUpdate
 from bridge.embedded.http.procedure import InvalidInput, parse, zod_error
-from bridge.embedded.http.update_input import ApplicationUpdate
 from tests.worlds.rows import each_row
 
 

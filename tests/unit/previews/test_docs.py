@@ -10,7 +10,7 @@ from bridge.core.previews.preview import Preview
 from bridge.core.previews.remedies import REMEDIES, remedy_of
 from bridge.core.previews.verdict import Why
 from bridge.core.pulls import PullRequest
-from bridge.settings.previews import Previews
+from bridge.settings.rules import Previews
 
 PAGE = (Path(bridge.__file__).parents[1] / "docs" / "previews.md").read_text()
 

@@ -26,7 +26,7 @@ from bridge.core.previews.steps import Step, aim, why_pinned
 from bridge.core.previews.verdict import Verdict, Why, by_files, without_files
 from bridge.core.pulls import PullRequest
 from bridge.core.variables import variables_in
-from bridge.settings.previews import Previews, as_previews
+from bridge.settings.rules import Previews, as_previews
 from tests.fakes.journey import app
 
 MONO = Repository("github", "4711", "my-org/mono")

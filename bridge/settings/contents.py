@@ -1,6 +1,6 @@
-"""The texts of the settings that name what should be there: apps and repositories.
+"""What the settings contain: the names of apps and repositories, and secrets.
 
-They are found by the settings' types (`ports.settings.Names`), so a new setting that names apps is
+Names are found by the settings' types (`ports.settings.Names`), so a new setting that names apps is
 among them by its type alone.
 """
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
+from bridge.core.masking import Mask
 from bridge.ports.settings import Names
-from bridge.settings.places import KeyPath
-from bridge.settings.root import Settings
+from bridge.settings.root import KeyPath, Settings
 
 MARKED: Any = Annotated
 """Puts a type and its marks together again, which pydantic keeps apart."""
@@ -43,7 +43,7 @@ def _inside(value: Any, annotation: Any, path: KeyPath) -> Iterator[tuple[KeyPat
     """Yield the marked texts in a value, given its type."""
     if get_origin(annotation) is Annotated:
         plain, *marks = get_args(annotation)
-        names = [one for one in marks if isinstance(one, Names)]
+        names = [mark for mark in marks if isinstance(mark, Names)]
         if isinstance(value, str):
             yield from ((path, one, value) for one in names)
         yield from _inside(value, plain, path)
@@ -67,3 +67,36 @@ def _parts(value: Any, annotation: Any) -> Iterator[tuple[KeyPath, Any, Any]]:
         for name, field in type(value).model_fields.items():
             marked = MARKED[(field.annotation, None, *field.metadata)]
             yield (field.alias or name,), getattr(value, name), marked
+
+
+# ── Secrets ───────────────────────────────────────────────────────────────────────────────────────
+
+_OF_VARIABLES = ("environment", "build_args")
+"""Fields with variables of apps, of which only some are secret."""
+
+
+def secrets_of(settings: Settings) -> Mask:
+    """Return what hides all secrets in the settings."""
+    found = list(_secrets_in("", settings))
+    return Mask(
+        [(name, value) for name, value in found if name],
+        [value for name, value in found if not name],
+    )
+
+
+def _secrets_in(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield secrets, each with the name of its variable; "" if it is a setting itself."""
+    match value:
+        case SecretStr():
+            yield name, value.get_secret_value()
+        case BaseModel():
+            for field, one in value:
+                named = field in _OF_VARIABLES and isinstance(one, Mapping)
+                for key, inner in one.items() if named else [("", one)]:
+                    yield from _secrets_in(key, inner)
+        case Mapping():
+            for one in value.values():
+                yield from _secrets_in(name, one)
+        case tuple() | list():
+            for one in value:
+                yield from _secrets_in(name, one)

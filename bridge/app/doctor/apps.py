@@ -1,22 +1,142 @@
-"""Check whether pull requests can have the previews that rules promise."""
+"""Check whether apps can be deployed, and their pull requests have previews."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bridge.app.keyrings import heard_of
 from bridge.app.providers import host_apis
 from bridge.backends import EMBEDDED, EMBEDDED_SPEAKS
 from bridge.core.errors import Rejected
+from bridge.core.pins import pin_of, tracked
 from bridge.core.policies import Forks
 from bridge.core.previews.preview import host_name
 from bridge.githosts.server import homes_of
-from bridge.pipeline.deciding.reconcile import place_of
+from bridge.outbound import ALLOW, networks_of, never_asked
+from bridge.pipeline.deciding.reconcile import place_of, wanted_of
 from bridge.pipeline.deploying.pinning import Pins
+from bridge.pipeline.gates.gates import ONE_BRANCH
 from bridge.ports.checks import Finding, Level
 
 if TYPE_CHECKING:
     from bridge.core.apps import App
     from bridge.core.policies import PreviewPolicy
+    from bridge.ports.providers import HostServer
     from bridge.settings import Settings
+
+
+def repositories_of(settings: "Settings", apps: Sequence["App"]) -> Mapping[str, list[str]]:
+    """Return the repositories that apps deploy from, by the Git host's server."""
+    found: dict[str, list[str]] = {}
+    for host, name in sorted(wanted_of(apps, homes_of(settings.host_servers().values()))):
+        found.setdefault(host, []).append(name)
+    return found
+
+
+def of_apps(
+    settings: "Settings",
+    apps: Sequence["App"],
+    titles: Mapping[str, str],
+    made: Collection[str] = (),
+) -> Iterator[Finding]:
+    """Yield the apps that deploy twice, or that no push can deploy.
+
+    Args:
+        titles: what people call each backend.
+        made: the hosts at which the bridge has made webhooks.
+    """
+    servers = settings.host_servers()
+    if not any(one.serves or name in made for name, one in servers.items()):
+        says = "no Git host is served, so no push arrives"
+        yield Finding(Level.WARNING, "bridge.hosts", "the bridge", says, _secrets(servers.values()))
+        return
+    heard = heard_of(settings, made)
+    for app in apps:
+        if heard(app):
+            if app.deploys_twice:
+                title = titles.get(app.backend, app.backend)
+                says = f"{title} deploys its pushes, too, so each push deploys twice"
+                remedy = f"switch it off: `dokploy-bridge adopt {shlex.quote(app.label)}`"
+                yield Finding(Level.WARNING, "app.auto_deploy", app.label, says, remedy)
+        elif app.pushed:
+            where = next(iter(wanted_of([app], homes_of(servers.values()))), None)
+            yield _unserved(app, servers.get(where[0]) if where else None)
+
+
+def of_pins(
+    settings: "Settings", apps: Sequence["App"], titles: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield pinned apps that are not built from their own branch, or that can't be.
+
+    Args:
+        apps: with our own rules applied.
+        titles: what people call each backend.
+    """
+    pinned = [app for app in apps if app.rules.pin or pin_of(app)]
+    try:
+        apis = host_apis(settings) if pinned else {}
+    except Rejected:  # what is wrong with the settings is said of them
+        return
+    pins = Pins(apis, homes_of(settings.host_servers().values()))
+    for app in pinned:
+        yield _of_pin(app, titles.get(app.backend, app.backend), pins.missing(app))
+
+
+def _of_pin(app: "App", title: str, missing: str | None) -> Finding:
+    """Return whether a pinned app is built from its own branch.
+
+    Args:
+        missing: why its branch can't be moved.
+    """
+    name, level = shlex.quote(app.label), Level.ERROR
+    pin, tracks = pin_of(app), tracked(app)
+    if missing is not None:
+        says = f"it can't be pinned: {missing}"
+        remedy = f"set that, or run `dokploy-bridge unpin {name}`"
+    elif pin is None:
+        says = f"a rule pins it, and {title} does not build its own branch: nothing deploys"
+        remedy = f"run `dokploy-bridge pin {name}`"
+    elif tracks is None:
+        says, remedy = ONE_BRANCH, f"run `dokploy-bridge pin {name} --branch main`"
+    elif not app.rules.pin:
+        level, says = Level.WARNING, f"{title} builds its own branch, {pin}, and no rule pins it"
+        remedy = f"run `dokploy-bridge pin {name}`, or `dokploy-bridge unpin {name}`"
+    else:
+        level, remedy = Level.OK, ""
+        says = f"it is pinned: {title} builds {pin}, which tracks {tracks}"
+    return Finding(level, "app.pin", app.label, says, remedy)
+
+
+UNKNOWN_HOST = (
+    "set the address of its server, if the bridge supports that kind; otherwise deploy it"
+    " with `dokploy-bridge deploy`"
+)
+
+
+def _unserved(app: "App", server: "HostServer | None") -> Finding:
+    assert app.source is not None
+    source = app.source.repository or app.source.url or app.source.type.value
+    says = f"no push of {source} can deploy it: its Git host is not served"
+    remedy = f"{_secrets([server])}, and add a webhook there" if server else UNKNOWN_HOST
+    return Finding(Level.WARNING, "app.source", app.label, says, remedy)
+
+
+def _secrets(servers: "Iterable[HostServer]") -> str:
+    names = [server.setting(server.provider.secrets[0].setting) for server in servers]
+    return f"set {' or '.join(names)}"
+
+
+def of_verified(settings: "Settings", apps: "Sequence[App]") -> Iterator[Finding]:
+    """Yield the apps whose own address our rules would verify, and which is never asked."""
+    allowed = networks_of(settings.verify.allow)
+    for app in apps:
+        if app.verify is None or app.url is None or not app.verify.url.startswith("/"):
+            continue  # a whole address is checked with the rule that has it
+        if why := never_asked(app.url, allowed):
+            yield Finding(Level.WARNING, "app.verify", app.label, why, ALLOW)
+
+
+# ── Previews ──────────────────────────────────────────────────────────────────────────────────────
 
 CHECK = "app.previews"
 
