@@ -113,9 +113,8 @@ async def _carry_out(asked: Operation, given: Mapping[str, Any], config: Path | 
     async with desk_of(config, asks_hosts=asks_hosts) as opened:
         key = person_key()
         person = Person(key, key.removeprefix(f"{CLI}:"))
-        return await carry_out(
-            Context(_desk(opened, person), Call(asked.name, given), person, Place())
-        )
+        call = Call(asked.name, given)
+        return await carry_out(Context(_desk(opened, person), call, person, Place(), opened.actor))
 
 
 def _desk(opened: "Opened", person: Person) -> Desk:

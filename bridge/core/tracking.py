@@ -88,7 +88,7 @@ def description_of(deployment: Deployment) -> str:
     """Return the description: the full commit, the trigger, and the token."""
     parts = [
         deployment.commit and f"commit {deployment.commit}",
-        f"by {deployment.trigger}",
+        f"by {deployment.origin}",
         f"delivery {deployment.delivery}",
         deployment.token,
     ]

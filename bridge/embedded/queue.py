@@ -195,8 +195,7 @@ class Engine:
 
     async def _remove(self, old_logs: list[str]) -> None:
         try:
-            for path in old_logs:
-                await asyncio.to_thread(Path(path).unlink, missing_ok=True)
+            await asyncio.to_thread(_remove_files, old_logs)
         except (OSError, RuntimeError) as error:  # RuntimeError while the process ends
             log.warning("old logs can't be removed", extra={"why": str(error)})
 
@@ -252,3 +251,8 @@ def _end(active: _Active, why: str) -> None:
         active.stopped_because = why
         if active.build is not None:
             active.build.cancel()
+
+
+def _remove_files(paths: list[str]) -> None:
+    for path in paths:
+        Path(path).unlink(missing_ok=True)

@@ -56,12 +56,14 @@ class Context:
 
     Attributes:
         call: what they ask for.
+        by: how they are named where they act; None: by the door, with their id.
     """
 
     desk: Desk
     call: Call
     person: "Person"
     place: "Place"
+    by: "Requester | None" = None
 
     @property
     def right(self) -> Right:
@@ -74,6 +76,8 @@ class Context:
         from bridge.pipeline.audit import named
         from bridge.pipeline.gates.commands import Requester
 
+        if self.by is not None:
+            return self.by
         person, door = self.person, self.desk.door
         email, accounts = person.email or "", person.accounts(door)
         return Requester(person.key(door), named(door, person), email, accounts)

@@ -71,5 +71,4 @@ def done(by: Actor, what: str, about: str, *, app_id: str = "", at: float | None
 
 def named(chat: str, person: Person) -> Actor:
     """Return how the audit log names a person."""
-    own_name = person.id == f"{chat}:{person.called}"
-    return Actor(chat, person.called, "" if own_name else person.id)
+    return Actor(chat, person.called, person.id)

@@ -218,7 +218,7 @@ async def test_a_notice_is_shown_to_nobody_else(tmp_path: Path, origin: Origin) 
         done = await web.post(f"{app}/lock", data={"reason": "sale", "scope": "all"})
         noticed = done.headers["Location"]
 
-        assert "locked." in (await web.get(noticed, headers=PART)).text
+        assert "Locked by owner: all apps." in (await web.get(noticed, headers=PART)).text
         assert 'class="notice ok"' not in (await other.get(noticed, headers=PART)).text
 
 
@@ -245,16 +245,14 @@ async def test_every_response_is_guarded(tmp_path: Path) -> None:
             assert "immutable" in found.headers["Cache-Control"]
 
 
-@pytest.mark.parametrize(
-    ("scope", "says"), [("all", "all apps are"), ("project:shop", "project shop is")]
-)
+@pytest.mark.parametrize(("scope", "says"), [("all", "all apps"), ("project:shop", "project shop")])
 async def test_a_wider_lock_is_unlocked_where_it_is_shown(
     scope: str, says: str, tmp_path: Path, origin: Origin
 ) -> None:
     async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
         page = f"/console/apps/{await console.deployed(origin)}"
         locked = await web.post(f"{page}/lock", data={"reason": "sale", "scope": scope})
-        assert f"{says} locked." in (await web.get(locked.headers["Location"])).text
+        assert f"Locked by owner: {says}." in (await web.get(locked.headers["Location"])).text
         (form,) = re.findall(
             r'<form[^>]*/unlock">.*?</form>', (await web.get(page)).text, re.DOTALL
         )
@@ -263,7 +261,7 @@ async def test_a_wider_lock_is_unlocked_where_it_is_shown(
         unlocked = await web.post(f"{page}/unlock", data=fields)
 
         assert unlocked.status_code == 303, unlocked.text
-        assert f"{says} unlocked." in (await web.get(unlocked.headers["Location"])).text
+        assert f"Unlocked: {says}." in (await web.get(unlocked.headers["Location"])).text
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ async def test_a_page_changes_by_itself_and_keeps_what_somebody_types(
         await page.get_by_role("button", name="Lock", exact=True).click()
         await expect(page.locator("main")).to_contain_text("locked by owner: the sale begins")
         await page.get_by_role("button", name="Unlock").click()
-        await expect(page.get_by_role("status")).to_contain_text("is unlocked")
+        await expect(page.get_by_role("status")).to_contain_text("Unlocked: shop/web")
 
 
 async def test_everything_works_without_scripts_on_a_phone(tmp_path: Path, origin: Origin) -> None:

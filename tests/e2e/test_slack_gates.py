@@ -313,7 +313,7 @@ async def test_others_words_call_nobody(door: Door) -> None:
         ("status", "*Held*"),
         ("apps web", "Needs 1 approval of ccccccc, has 0"),
         ("why web", "Needs 1 approval of ccccccc, has 0"),
-        ("help lock", "/dokploy lock SCOPE [for 2h] REASON"),
+        ("help lock", "/dokploy lock SCOPE [for 2h] [until 18:00] [until merge of #12] REASON"),
         ("help", "/dokploy override APP REASON"),
         ("whoami", "*override*"),
         ("locks", "Nothing is locked or frozen"),
