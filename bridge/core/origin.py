@@ -1,4 +1,4 @@
-"""Who or what led to a deployment or a change: a push, a tag, or somebody who asked. Pure."""
+"""The origin of a deployment or a change: a push, a tag or a person's request. Pure."""
 
 import re
 from dataclasses import dataclass

@@ -233,7 +233,7 @@ def operation(
     """
 
     def declare(run: Run) -> Run:
-        does, _, more = inspect.getdoc(run).partition("\n\n")  # type: ignore[union-attr]
+        does, _, more = (inspect.getdoc(run) or "").partition("\n\n")
         OPERATIONS[name] = Operation(
             name,
             run,

@@ -2,7 +2,7 @@
 
 from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment, State
-from bridge.views.view import Code, Item, Phrase, Strong, Text
+from bridge.views.view import Code, Item, Phrase, Strong, Text, Value
 
 APP, REF, COMMIT, IMAGE, MESSAGE = 200, 100, 20, 80, 40
 """Characters of an app's name, a branch, a short commit, an image and a message's first line."""
@@ -26,10 +26,10 @@ def item_of(deployment: Deployment) -> Item:
 
 def joined(phrases: list[Phrase]) -> Phrase:
     """Return phrases as one, with dots between them."""
-    found: list[object] = []
-    for one in phrases:
-        found += ["  ·  ", *one] if found else one
-    return tuple(found)  # type: ignore[arg-type]
+    pieces: list[str | Value] = []
+    for phrase in phrases:
+        pieces += ["  ·  ", *phrase] if pieces else phrase
+    return tuple(pieces)
 
 
 def version_of(deployment: Deployment) -> tuple[str | None, str | None]:

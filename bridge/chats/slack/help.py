@@ -87,7 +87,7 @@ HELP: Sequence[Usage] = (
     Usage("whoami", "whoami", "shows who you are here, and what you may do"),
     Usage("help", "help [COMMAND]", "explains a command"),
 )
-"""The commands that are no operations, in the order in which help lists them."""
+"""Commands not yet declared as operations, in the order of the help text."""
 
 SHORT = ("deploy", "redeploy", "cancel", "provider")
 """Commands that also exist on their own, such as `/deploy APP`."""

@@ -256,7 +256,7 @@ class PreviewDone:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How a command is typed, what it does, and what else to know of it."""
+    """The help of one command: its syntax, what it does, further details."""
 
     name: str
     usage: str

@@ -1,4 +1,4 @@
-"""What a freeze lets through."""
+"""The kinds of deployments that a freeze may exempt."""
 
 from enum import StrEnum
 
