@@ -1,6 +1,7 @@
 """Judge a hypothetical deployment by the current gates, for `explain`."""
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.lifecycle import Deployment, State
@@ -27,25 +28,14 @@ async def add_holds(
         apps: with our own rules applied.
         form: of `what_if.explained`; no Git host is asked, so checks are as last read.
     """
+    from bridge.views.holds import HoldData
+
     by_id = {app.id: app for app in apps}
     for one in form["decisions"]:
         app = by_id.get(one["app_id"])
         if one["deploy"] and app is not None:
             holds = await _holds(settings, stores, apps, app, form["commit"])
-            one["holds"] = [hold_form(hold) for hold in holds]
-
-
-def hold_form(hold: "Hold") -> dict[str, Any]:
-    """Return a hold as JSON has it."""
-    from bridge.cli.show import iso
-
-    return {
-        "gate": str(hold.gate),
-        "reason": hold.says,
-        "until": iso(hold.until),
-        "may_lift": str(hold.may_lift),
-        "warning": hold.warns or None,
-    }
+            one["holds"] = [asdict(HoldData.of(hold)) for hold in holds]
 
 
 def opened_with(held: Deployment) -> list[str]:
@@ -56,22 +46,17 @@ def opened_with(held: Deployment) -> list[str]:
 
 def _opening(hold: "Hold", held: Deployment) -> str:
     """Return the command that opens a hold; "" if it opens by itself."""
+    from bridge.core.gates.locks import scope_of_hold
     from bridge.core.holds import Gate
 
     match hold.gate:
         case Gate.LOCK:
-            return f"unlock {_scope_of(hold, held)}"
+            return f"unlock {scope_of_hold(hold.key, held.app)}"
         case Gate.FREEZE:
             return f"override {held.app} -m WHY"
         case Gate.APPROVAL:
             return f"approve {held.app}"
     return ""
-
-
-def _scope_of(lock: "Hold", held: Deployment) -> str:
-    """Return the name of a lock's scope, as `unlock` takes it, from the key of its hold."""
-    kind, _, name = lock.key.split(":", 1)[1].rpartition(":")[0].partition("/")
-    return held.app if kind == "app" else f"{kind}:{name}" if name else kind
 
 
 async def _holds(

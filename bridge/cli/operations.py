@@ -1,26 +1,31 @@
 """Operations on the command line: each command is derived, and each answer rendered, here."""
 
 import inspect
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import person_key
+from bridge.cli.backend import person, person_key
 from bridge.cli.completion import complete_app
-from bridge.cli.context import Config, Json, run
-from bridge.cli.gates import desk_of, end_with
+from bridge.cli.configure import How, Yes, agree
+from bridge.cli.context import Config, Json, kept_in, run, settings_of
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.operations.base import Argument, Context, Desk, Kind, Operation, carry_out
 from bridge.operations.every import OPERATIONS
 
 if TYPE_CHECKING:
-    from bridge.cli.gates import Desk as Opened
+    from bridge.settings import Settings
     from bridge.views.view import View
 
 CLI = "cli"
+
+PlanOnly = Annotated[
+    bool, typer.Option("--plan", help="Show what would be done and exit.", show_default=False)
+]
 
 COMPLETES = {"app": complete_app}
 
@@ -42,14 +47,15 @@ def examples_of_operations() -> Mapping[str, tuple[str, ...]]:
 def _command(asked: Operation) -> Any:
     """Return the command of an operation, with the signature from which options are made."""
 
-    def command(config: Path | None, json: bool, **given: Any) -> None:
-        from bridge.cli.views import show
+    def command(
+        config: Config, json: bool, yes: bool = False, plan: bool = False, **given: Any
+    ) -> None:
+        how = How(config, json, yes)
+        view = run(_carry_out(asked, {k: v for k, v in given.items() if v}, how, plan_only=plan))
+        if view.refused:
+            raise typer.Exit(1)
 
-        view = run(_carry_out(asked, {k: v for k, v in given.items() if v}, config))
-        show(view, json=json)
-        end_with(1 if view.refused else 0)
-
-    parameters = [*_parameters(asked), *_common()]
+    parameters = [*_parameters(asked), *_common(asked)]
     command.__dict__["__signature__"] = inspect.Signature(parameters)
     command.__name__, command.__doc__ = asked.name, asked.help
     return command
@@ -57,7 +63,8 @@ def _command(asked: Operation) -> Any:
 
 def _parameters(asked: Operation) -> Iterator[inspect.Parameter]:
     for one in asked.arguments:
-        yield _parameter(one.name, _annotation(one), _default(one))
+        if not one.kind.hidden:
+            yield _parameter(one.name, _annotation(one), _default(one))
 
 
 def _default(one: Argument) -> Any:
@@ -93,9 +100,12 @@ def _option(kind: Kind) -> Any:
     return typer.Option(*names, metavar=metavar, help=kind.help, show_default=False)
 
 
-def _common() -> Iterator[inspect.Parameter]:
+def _common(asked: Operation) -> Iterator[inspect.Parameter]:
     yield _parameter("config", Config, None)
     yield _parameter("json", Json, default=False)
+    if asked.plan is not None:
+        yield _parameter("plan", PlanOnly, default=False)
+        yield _parameter("yes", Yes, default=False)
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
@@ -106,33 +116,72 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 # ── a call ────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _carry_out(asked: Operation, given: Mapping[str, Any], config: Path | None) -> "View":
+async def _carry_out(
+    asked: Operation, given: Mapping[str, Any], how: How, *, plan_only: bool
+) -> "View":
+    """Carry out an operation and show its answers; ask where it asks, unless told not to."""
+    from bridge.cli.views import Links, show
+    from bridge.pipeline.gates.commands import Requester
     from bridge.ports.chats import Place
 
-    asks_hosts = not asked.asks_hosts.isdisjoint(given)
-    async with desk_of(config, asks_hosts=asks_hosts) as opened:
-        key = person_key()
-        person = Person(key, key.removeprefix(f"{CLI}:"))
-        call = Call(asked.name, given)
-        return await carry_out(Context(_desk(opened, person), call, person, Place(), opened.actor))
+    key = person_key()
+    asking, actor = Person(key, key.removeprefix(f"{CLI}:")), Requester(key, person())
+    call = Call(asked.name, given)
+    settings = settings_of(how.config)
+    links = Links(settings)
+    async with _opened(settings, asked, given, asking) as desk:
+        while True:
+            view = await carry_out(Context(desk, call, asking, Place(), actor))
+            if plan_only or view.asks is None or not how.json:
+                show(view, links, json=how.json)
+            if plan_only or view.asks is None:
+                return view
+            agree(view.asks.question, how)
+            call = view.asks.call
 
 
-def _desk(opened: "Opened", person: Person) -> Desk:
-    """Return the parts for whoever is on the server itself, who may do everything."""
+@asynccontextmanager
+async def _opened(
+    settings: "Settings", asked: Operation, given: Mapping[str, Any], asking: Person
+) -> AsyncIterator[Desk]:
+    """Open the parts for whoever is on the server itself, who may do everything."""
+    from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit
     from bridge.pipeline.feedback.lookup import Finding, Known
+    from bridge.pipeline.gates.commands import GateCommands
+    from bridge.settings import book_of, identities_of
     from bridge.settings.gates import freezes_of
 
-    journal, clock = opened.stores.journal, opened.commands.clock
-    known = Known(lambda: opened.apps, dict, lambda _app, _here: (), lambda: None)
-    access = Access((Grant((person.id,), frozenset(Right)),))
-    return Desk(
-        CLI,
-        journal,
-        Finding(journal, known, access),
-        opened.commands,
-        ChatAudit(CLI, journal, clock),
-        known.apps,
-        clock,
-        freezes_of(opened.settings.freezes),
-    )
+    access = Access((Grant((asking.id,), frozenset(Right)),))
+    async with kept_in(settings) as stores, AsyncExitStack() as stack:
+        hosts = {}
+        if not asked.asks_hosts.isdisjoint(given):
+            hosts = await _hosts(settings, stack)
+        journal, book = stores.journal, book_of(settings)
+        apps = [ruled(app, book) for app in await journal.apps()]
+        who = identities_of(settings)
+        known = Known(lambda: apps, dict, lambda _app, _here: (), lambda: None)
+        yield Desk(
+            CLI,
+            journal,
+            Finding(journal, known, access),
+            GateCommands(journal, known.apps, time.time, identities=who, **hosts),
+            ChatAudit(CLI, journal, time.time),
+            known.apps,
+            time.time,
+            freezes_of(settings.freezes),
+        )
+
+
+async def _hosts(settings: "Settings", stack: AsyncExitStack) -> dict[str, Any]:
+    """Return what asks the Git hosts."""
+    from bridge.app.providers import host_apis, pulls_at
+    from bridge.githosts.server import homes_of
+    from bridge.pipeline.gates.gates import Heads
+
+    apis = host_apis(settings)
+    for api in apis.values():
+        stack.push_async_callback(api.close)
+    heads = Heads(apis, time.time, homes_of(settings.host_servers().values()))
+    stack.push_async_callback(heads.close)
+    return {"pulls": pulls_at(settings, apis), "head_of": heads.told}

@@ -1,6 +1,7 @@
 """`promote`: bring the version that runs in one app to another."""
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,9 +12,9 @@ from bridge.cli.configure import How, Yes, agree
 from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of
 from bridge.cli.deploy import Wish, request
 from bridge.cli.deployments import AppName
-from bridge.cli.holds import hold_form
 from bridge.cli.show import clean, hint, say, say_json
 from bridge.core.errors import Rejected
+from bridge.views.holds import HoldData
 
 if TYPE_CHECKING:
     from bridge.core.gates.promotion import Promotion
@@ -133,7 +134,7 @@ def promotion_form(found: "Promotion", compare: str | None) -> dict[str, Any]:
             "image": found.version.image,
         },
         "does": found.says,
-        "holds": [hold_form(one) for one in found.holds],
+        "holds": [asdict(HoldData.of(one)) for one in found.holds],
         "notes": list(found.warns),
         "news": news,
         "compare": compare,

@@ -1,6 +1,7 @@
 """`rollback`: go back to an earlier version, after saying how and what it does not restore."""
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,8 +11,8 @@ from bridge.cli.configure import How, Yes, agree
 from bridge.cli.context import Config, Follow, Json, run, settings_of
 from bridge.cli.deploy import Wish, request
 from bridge.cli.deployments import AppName
-from bridge.cli.holds import hold_form
 from bridge.cli.show import clean, hint, say, say_json
+from bridge.views.holds import HoldData
 
 if TYPE_CHECKING:
     from bridge.pipeline.deploying.rollback_plan import Plan
@@ -87,6 +88,6 @@ def plan_form(plan: "Plan") -> dict[str, Any]:
             "commit": plan.served.commit,
         },
         "does": plan.says,
-        "holds": [hold_form(one) for one in plan.holds],
+        "holds": [asdict(HoldData.of(one)) for one in plan.holds],
         "notes": list(plan.warns),
     }

@@ -9,7 +9,6 @@ from typer.core import TyperGroup, TyperOption
 from bridge import __version__
 from bridge.cli import (
     adopt,
-    approvals,
     apps,
     audit,
     build,
@@ -23,7 +22,6 @@ from bridge.cli import (
     env,
     explain,
     feedback,
-    gates,
     hooks,
     links,
     manifest,
@@ -147,12 +145,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "cancel": ("dokploy-bridge cancel shop/web",),
     "replay": ("dokploy-bridge replay 72d3162e --follow",),
-    "held": ("dokploy-bridge held",),
-    "approve": (
-        "dokploy-bridge approve shop/web",
-        "dokploy-bridge approve shop/web --commit 18f234f",
-    ),
-    "override": ("dokploy-bridge override shop/web -m 'the fix of the outage'",),
     "lock": (
         "dokploy-bridge lock shop/production -m 'a migration runs' --for 2h",
         "dokploy-bridge lock shop/web -m 'a risky change' --until-merge '#12'",
@@ -326,9 +318,6 @@ app.command(rich_help_panel=ACT)(promote.promote)
 app.command(rich_help_panel=ACT)(deploy.cancel)
 app.command(rich_help_panel=ACT)(deploy.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
-app.command(rich_help_panel=GATES)(gates.held)
-app.command(rich_help_panel=GATES)(approvals.approve)
-app.command(rich_help_panel=GATES)(approvals.override)
 add_operations(app)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)
 app.command(rich_help_panel=SET_UP)(links.setup)

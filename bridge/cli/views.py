@@ -3,8 +3,8 @@
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import TYPE_CHECKING, Any
 
 from bridge.cli.show import (
     NARROW,
@@ -22,13 +22,18 @@ from bridge.cli.show import (
 )
 from bridge.core.chat.calls import Call
 from bridge.core.gates.times import in_words, in_zones, read_zone
+from bridge.core.lifecycle import State
 from bridge.operations.every import OPERATIONS
 from bridge.views.view import (
+    SHORT_COMMIT,
     Code,
+    Commit,
+    Compared,
     Lines,
     Moment,
     Part,
     Phrase,
+    Sentence,
     Strong,
     Table,
     Text,
@@ -37,10 +42,28 @@ from bridge.views.view import (
     View,
 )
 
+if TYPE_CHECKING:
+    from bridge.settings import Settings
+
 PROGRAM = "dokploy-bridge"
 
 
-def show(view: View, *, json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Finds the pages of repositories, once a view has something to link."""
+
+    settings: "Settings"
+
+    def compare(self, what: Compared) -> str | None:
+        """Return the page that compares two commits; None if it is not known for sure."""
+        from bridge.app.providers import pages_of
+        from bridge.chats.facts import links
+
+        pages = links.Links(pages_of(self.settings))
+        return pages.compare(what.app, what.old, what.new)
+
+
+def show(view: View, links: Links, *, json: bool) -> None:
     """Show an answer; a refusal, and that there is nothing to list, go to standard error."""
     if view.empty:
         hint(_line(view.head))
@@ -53,6 +76,16 @@ def show(view: View, *, json: bool) -> None:
             say(line)
         for part in view.parts:
             _show_part(part)
+        for page in _pages(view, links):
+            hint(page, whole=True)
+        for one in view.warns:
+            hint(f"warning: {_line(one)}", "yellow")
+
+
+def _pages(view: View, links: Links) -> Iterator[str]:
+    """Yield the pages that compare commits, which a terminal can't link to within a line."""
+    compared = (one for phrase in view.says for one in phrase if isinstance(one, Compared))
+    yield from filter(None, map(links.compare, compared))
 
 
 def data_of(value: Any) -> Any:
@@ -90,7 +123,7 @@ def _show_part(part: Part) -> None:
 def _show_lines(shown: Lines) -> None:
     say(shown.title)
     for item in shown.items:
-        say(f"  {_line(item.says)}" + (f": {item.sign}" if item.sign else ""))
+        say(f"  {_line(item.says)}" + (f": {item.sign}" if isinstance(item.sign, State) else ""))
     if shown.more:
         say(f"  and {shown.more} more")
 
@@ -113,12 +146,16 @@ def _line(phrase: Phrase) -> str:
 
 def _value(one: Value) -> str:
     match one:
-        case Text(words=words):
+        case Text(words=words) | Sentence(words=words):
             return words
         case Strong(text=text) | Code(text=text):
             return text.words
         case Typed(call=call):
             return f"`{typed(call)}`"
+        case Commit(sha=sha):
+            return sha[:SHORT_COMMIT]
+        case Compared(words=words):
+            return words
         case Moment(at=at, since=True):
             return ago(at, time.time()) if on_terminal() else iso(at) or ""
         case Moment():

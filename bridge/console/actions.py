@@ -8,12 +8,6 @@ from bridge.console.records import GONE, HERE, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
-from bridge.core.chat.calls import Call
-from bridge.core.chat.gate_replies import (
-    ApprovalGiven,
-    Lifted,
-    MoreHolds,
-)
 from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import (
     Accepted,
@@ -26,7 +20,6 @@ from bridge.core.chat.replies import (
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
-from bridge.core.holds import warnings_in
 from bridge.core.origin import Actor
 from bridge.core.previews.preview import Preview
 from bridge.pipeline.audit import named, record
@@ -146,50 +139,6 @@ async def show_again(records: Records, visitor: Visitor, _parts: Parts, form: Fo
     return Done("/console/audit", f"{what} tried again.")
 
 
-# ── gates ────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def approve(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Approve the commit that the page showed."""
-    found, _ = await records.deployment(visitor, parts["id"])
-    reply = await records.commands.gates.approve(
-        visitor.person, HERE, found.id, form.get("commit", "")
-    )
-    return _done(reply, f"/console/deployments/{found.id}")
-
-
-async def lift(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Let a deployment pass the holds that the page showed."""
-    found, _ = await records.deployment(visitor, parts["id"])
-    seen = form.get("seen", "").split()
-    reason = form.get("reason", "")[:LONGEST_REASON]
-    reply = await records.commands.gates.lift(visitor.person, HERE, found.id, reason, seen)
-    return _done(reply, f"/console/deployments/{found.id}")
-
-
-async def lock(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Lock an app."""
-    return await _about_lock(records, visitor, "lock", parts, form)
-
-
-async def unlock(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Unlock an app, or the wider scope that the page showed."""
-    return await _about_lock(records, visitor, "unlock", parts, form)
-
-
-async def _about_lock(
-    records: Records, visitor: Visitor, name: str, parts: Parts, form: Form
-) -> Done:
-    app = await records.app(visitor, parts["id"])
-    given = {
-        "scope": form.get("scope") or f"app:{app.label}",
-        "reason": form.get("reason", "")[:LONGEST_REASON],
-        "lasts": form.get("for", "").strip(),
-    }
-    reply = await records.commands.answer(visitor.person, HERE, Call(name, given), "")
-    return _done(reply, f"/console/apps/{app.id}")
-
-
 # ── previews ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -303,13 +252,6 @@ def _done(reply: AnyReply, then: str) -> Done:
         case Accepted(action=action, waits=waits):
             says = f"{action.verb.capitalize()}: it is on its way."
             return Done(then, f"{says[:-1]}; {waits}." if waits else says)
-        case ApprovalGiven(commit=commit, new=new, missing=missing_):
-            did = "Approved" if new else "You had approved it already, so nothing changed"
-            more = f"; {missing_} more must approve" if missing_ else ""
-            return Done(then, f"{did}: {commit[:7]}{more}.")
-        case Lifted(holds=holds):
-            warned = "".join(f" {one[:1].upper()}{one[1:]}." for one in warnings_in(holds))
-            return Done(then, f"It passes the gates.{warned}")
         case View(refused=False):
             return Done(then, f"{plain(reply.head)}.")
     raise _refusal(reply)
@@ -324,8 +266,6 @@ def _refusal(reply: AnyReply) -> Rejected:
             return Rejected(why)
         case View():
             return Rejected(f"{plain(reply.head)}: {'; '.join(map(plain, reply.says))}.")
-        case MoreHolds():
-            return Rejected("Other gates hold it by now: look at them, then decide.")
     return Rejected("That can't be done here.")
 
 
@@ -334,11 +274,7 @@ ACTIONS: Mapping[str, Action] = {
     "/console/apps/{id}/redeploy": redeploy,
     "/console/apps/{id}/rollback": rollback,
     "/console/apps/{id}/adopt": adopt,
-    "/console/apps/{id}/lock": lock,
-    "/console/apps/{id}/unlock": unlock,
     "/console/deployments/{id}/cancel": cancel,
-    "/console/deployments/{id}/approve": approve,
-    "/console/deployments/{id}/lift": lift,
     "/console/previews/approve": approve_preview,
     "/console/previews/extend": extend_preview,
     "/console/previews/stop": stop_preview,
@@ -349,7 +285,6 @@ ACTIONS: Mapping[str, Action] = {
 """Each action by its path."""
 
 _AUDITED: Mapping[Action, str] = {
-    lift: "override",
     approve_preview: "preview approve",
     extend_preview: "preview extend",
     stop_preview: "preview stop",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.web.browsers import Cookie, hash_of, new_secret
@@ -131,3 +132,10 @@ def _visitor(form: Mapping[str, Any]) -> Visitor:
         chat=form["chat"],
     )
     return Visitor(person, form["how"])
+
+
+def inside(place: str) -> str:
+    """Return a page of the console to show next; never another site."""
+    parts = urlsplit(place)
+    inside = not parts.scheme and not parts.netloc and "\\" not in place and place.isprintable()
+    return place if inside and (parts.path == PATH or parts.path.startswith(f"{PATH}/")) else PATH

@@ -1,5 +1,6 @@
 """The types of arguments: how each is written, read and explained, once for all doors."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -44,9 +45,10 @@ def scope_named(text: str, ctx: Context) -> locks.Scope:
         return locks.Scope(f"app/{found.id}", found.label)
 
 
+APP_HELP = "Its label (project/app), name, or id."
 SCOPES = "An app, a project, PROJECT/ENVIRONMENT, or all."
 
-App = Annotated[apps.App, Kind("APP", app_named, checked=True, completes="app")]
+App = Annotated[apps.App, Kind("APP", app_named, APP_HELP, checked=True, completes="app")]
 Scope = Annotated[locks.Scope, Kind("SCOPE", scope_named, SCOPES, checked=True)]
 
 
@@ -173,3 +175,33 @@ Allow = Annotated[
     ),
 ]
 Steal = Annotated[bool, Kind("", _words, "Take it from its owner.", option="steal", flag=True)]
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}").fullmatch
+
+
+def _commit(text: str, _: Context) -> str:
+    if not _COMMIT(text):
+        raise Rejected(f"{text!r} is no commit: give at least 4 digits of its object id")
+    return text.lower()
+
+
+Commit = Annotated[
+    str | None,
+    Kind(
+        *("COMMIT", _commit, "The commit that you have looked at; refused if it is another now."),
+        option="commit",
+    ),
+]
+
+# ── what a door gives along with what was shown ───────────────────────────────────────────────────
+
+
+def _split(text: str, _: Context) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+Seen = Annotated[tuple[str, ...] | None, Kind("SEEN", _split, hidden=True)]
+"""What the person has seen and agreed to, in words that the operation's plan has given."""
+
+Of = Annotated[str | None, Kind("DEPLOYMENT", _words, hidden=True)]
+"""The id of the deployment that was shown."""

@@ -7,14 +7,14 @@ name. Rights are checked here, and refusals are recorded, whatever door a call c
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.access import Right
 from bridge.core.chat.calls import Call, Given
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.gates.locks import Scope
-from bridge.views.view import View
+from bridge.views.view import Field, View
 
 if TYPE_CHECKING:  # declaring operations must be quick: each start of a command waits for it
     from bridge.core.access import Person
@@ -57,6 +57,7 @@ class Context:
     Attributes:
         call: what they ask for.
         by: how they are named where they act; None: by the door, with their id.
+        once: the id of the delivery that it is kept as; one id acts only once.
     """
 
     desk: Desk
@@ -64,6 +65,7 @@ class Context:
     person: "Person"
     place: "Place"
     by: "Requester | None" = None
+    once: str = ""
 
     @property
     def right(self) -> Right:
@@ -137,6 +139,7 @@ class Kind:
         checked: the operation's right must cover it.
         flag: it is given or not, and has no text.
         many: it may be given several times; the value is a tuple.
+        hidden: a door gives it along with what was shown; nobody types it.
         completes: what the command line completes it with, e.g. "app".
     """
 
@@ -151,6 +154,7 @@ class Kind:
     checked: bool = False
     flag: bool = False
     many: bool = False
+    hidden: bool = False
     completes: str = ""
 
 
@@ -163,18 +167,18 @@ class Argument:
     required: bool
 
     def read(self, given: Given, ctx: Context) -> Any:
-        """Return the value of what was given; raise Rejected if it is missing or impossible."""
+        """Return the value of what was given, None for nothing; raise Rejected if it can't be."""
         text = given.get(self.name)
         if self.kind.flag:
             return text is True
         if self.kind.many:
             texts = text if isinstance(text, list | tuple) else [text] if text else []
             return tuple(self.kind.read(one, ctx) for one in texts)
-        if isinstance(text, str) and (text or self.required):
-            return self.kind.read(text, ctx)
-        if self.required:
-            raise Rejected(f"{self.kind.metavar} is missing: {self.kind.help}")
-        return None
+        try:
+            return self.kind.read(text, ctx) if text else None
+        except Unfound as error:
+            error.argument = self.name
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,11 @@ class Operation:
         name: its words, e.g. "lock" or "previews stop".
         does: what it does, in one sentence; more: what else to know.
         needs: the right to what it is about; None for what each may ask of what they may view.
+        right_varies: it checks that right, or a lesser one, by itself.
         acts: it changes something.
+        plan: shows what it would do, where that is to be agreed to first. It takes the arguments,
+            None for those that are missing, and returns a view with `asks`; None if there is
+            nothing to ask, or they have agreed to what they have seen.
         family: what it belongs to, for help.
         examples: calls as they are typed, without the program's name.
         aliases: other words for it, with the arguments that they imply.
@@ -198,7 +206,9 @@ class Operation:
     does: str
     more: str = ""
     needs: Right | None = None
+    right_varies: bool = False
     acts: bool = False
+    plan: "Plan | None" = None
     family: str = ""
     examples: tuple[str, ...] = ()
     aliases: Mapping[str, Given] = field(default_factory=dict)
@@ -214,6 +224,7 @@ OPERATIONS: dict[str, Operation] = {}
 """All operations by name, in the order in which help lists them."""
 
 Run = Callable[..., Awaitable[View]]
+Plan = Callable[..., Awaitable[View | None]]
 
 
 def operation(
@@ -221,7 +232,9 @@ def operation(
     *,
     family: str,
     needs: Right | None = None,
+    right_varies: bool = False,
     acts: bool = False,
+    plan: Plan | None = None,
     examples: Sequence[str] = (),
     aliases: Mapping[str, Given] | None = None,
     asks_hosts: Sequence[str] = (),
@@ -241,7 +254,9 @@ def operation(
             does,
             " ".join(more.split()),
             needs,
+            right_varies,
             acts,
+            plan,
             family,
             tuple(examples),
             aliases or {},
@@ -265,28 +280,41 @@ def _arguments(run: Run) -> Iterator[Argument]:
 async def carry_out(ctx: Context) -> View:
     """Read the arguments, check the right, and run; record a refusal.
 
+    Return a view that `asks` instead of running, if the operation has something to show first. What
+    it asks may lack required arguments, such as a reason: the door asks for them as well.
+
     Raises:
         NotAllowed: they lack the right; the audit log has it.
         Rejected: an argument is missing or impossible, or it can't be done.
     """
     from bridge.core.chat.replies import NotAllowed
 
-    asked, given = OPERATIONS[ctx.call.name], ctx.call.given
+    asked = OPERATIONS[ctx.call.name]
     try:
-        values = {one.name: _value(one, given, ctx) for one in asked.arguments}
+        values = {one.name: one.read(ctx.call.given, ctx) for one in asked.arguments}
         for one in asked.arguments:
-            if asked.needs is not None and one.kind.checked:
-                ctx.check(asked.needs, values[one.name])
+            about = values[one.name]
+            if one.kind.checked and about is not None and asked.needs and not asked.right_varies:
+                ctx.check(asked.needs, about)
+        if asked.plan is not None and (shown := await asked.plan(ctx, **values)) is not None:
+            return _with_fields(shown)
+        for one in _missing(asked, ctx.call.given):
+            raise Rejected(f"{one.kind.metavar} is missing: {one.kind.help}")
         return await asked.run(ctx, **values)
     except NotAllowed as error:
         await ctx.desk.audit.note(ctx.person, asked.name, error.denied)
         raise
 
 
-def _value(one: Argument, given: Given, ctx: Context) -> Any:
-    """Return the value of an argument; an error names the argument that it is about."""
-    try:
-        return one.read(given, ctx)
-    except Unfound as error:
-        error.argument = one.name
-        raise
+def _with_fields(shown: View) -> View:
+    """Add to what a plan asks the arguments that it lacks."""
+    if shown.asks is None:
+        return shown
+    call = shown.asks.call
+    lacks = _missing(OPERATIONS[call.name], call.given)
+    fields = tuple(Field(one.name, one.kind.metavar, one.kind.help) for one in lacks)
+    return replace(shown, asks=replace(shown.asks, lacks=fields))
+
+
+def _missing(asked: Operation, given: Given) -> list[Argument]:
+    return [one for one in asked.arguments if one.required and not given.get(one.name)]

@@ -37,8 +37,9 @@ from bridge.core.lifecycle import Deployment, State, too_late
 from bridge.core.origin import Actor
 from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.operations.base import Context, Desk, Unfound, carry_out
-from bridge.operations.chat_gates import ABOUT_GATES, ChatGates, sentence
 from bridge.operations.chat_previews import ChatPreviews
+from bridge.operations.every import OPERATIONS
+from bridge.operations.reminders import Reminders
 from bridge.operations.typed import written
 from bridge.operations.words import parse, usages
 from bridge.pipeline.audit import ChatAudit
@@ -122,27 +123,21 @@ class ChatCommands:
         self._ways = ways
         self._clock = clock
         self._audit = ChatAudit(chat, journal, clock)
-        self.gates = ChatGates(
-            chat,
-            GateCommands(
-                journal,
-                known.apps,
-                clock,
-                wake=wake,
-                pulls=pulls,
-                head_of=head_of,
-                identities=identities,
-            ),
-            self._finding,
+        gates = GateCommands(
             journal,
             known.apps,
             clock,
+            wake=wake,
+            pulls=pulls,
+            head_of=head_of,
+            identities=identities,
         )
+        self.reminders = Reminders(chat, gates, self._finding, journal)
         self._desk = Desk(
             chat,
             journal,
             self._finding,
-            self.gates.commands,
+            gates,
             self._audit,
             known.apps,
             clock,
@@ -150,7 +145,6 @@ class ChatCommands:
         )
         self.previews = ChatPreviews(chat, journal, known.apps, access, clock)
         self._elsewhere: Mapping[Verb, Answers] = {
-            **dict.fromkeys(ABOUT_GATES, self.gates.answer),
             Verb.PREVIEWS: self.previews.answer,
         }
 
@@ -163,7 +157,7 @@ class ChatCommands:
         if isinstance(typed, Unclear):
             return Sorry(typed.why, typed.suggestions)
         if isinstance(typed, Call):
-            return await self._carry_out(person, place, typed)
+            return await self._carry_out(person, place, typed, id_)
         return await self._answer(person, place, typed, id_)
 
     async def _answer(self, person: Person, place: Place, typed: Command, id_: str) -> Reply:
@@ -290,16 +284,19 @@ class ChatCommands:
         """Record in the audit log that somebody was refused something, unless it just was."""
         await self._audit.note(person, what, reply)
 
-    async def _carry_out(self, person: Person, place: Place, call: Call) -> AnyReply:
+    async def _carry_out(self, person: Person, place: Place, call: Call, id_: str) -> AnyReply:
+        if call.name not in OPERATIONS:  # a click's value may be of another version
+            return Sorry("That button does not work any more: write the command instead.")
         try:
-            return await carry_out(Context(self._desk, call, person, place))
+            return await carry_out(Context(self._desk, call, person, place, once=id_))
         except NotAllowed as error:
             return error.denied
         except Unfound as error:
             others = ({**call.given, error.argument: one} for one in error.like)
             return Sorry(f"{capital(error.why)}.", tuple(written(call.name, one) for one in others))
         except Rejected as error:
-            return Sorry(sentence(error))
+            said = str(error)
+            return Sorry(said if said.endswith((".", "?")) else f"{said}.")
 
     # ── actions and answers ───────────────────────────────────────────────
 

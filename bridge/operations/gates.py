@@ -1,13 +1,21 @@
 """Gates: lock, freeze, approve, override, and what holds whom."""
 
+from typing import TYPE_CHECKING
+
 from bridge.core.access import Right
+from bridge.core.errors import Rejected
 from bridge.core.gates.locks import covered, scopes_of
-from bridge.core.lifecycle import OURS
+from bridge.core.holds import Gate, Hold, warnings_in
+from bridge.core.lifecycle import OURS, State
 from bridge.operations.arguments import (
     Allow,
+    App,
+    Commit,
     For,
+    Of,
     Reason,
     Scope,
+    Seen,
     Steal,
     Until,
     UntilMerge,
@@ -16,7 +24,13 @@ from bridge.operations.arguments import (
 from bridge.operations.base import Context, operation
 from bridge.operations.typed import called
 from bridge.views import gates as views
+from bridge.views import holds as held_views
 from bridge.views.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.core.lifecycle import Deployment
 
 GATES = "Gates"
 
@@ -76,8 +90,12 @@ async def lock(
     acts=True,
     examples=("unlock shop/production",),
 )
-async def unlock(ctx: Context, scope: Scope) -> View:
+async def unlock(ctx: Context, scope: Scope, seen: Seen = None) -> View:
     """Remove a lock, your own or somebody else's."""
+    if seen is not None:
+        there = [f"{Gate.LOCK}:{one.key}" for one in await ctx.desk.journal.locks()]
+        if seen[0] not in there:
+            return views.lock_gone(await ctx.desk.gates.covering(scope))
     released = await ctx.desk.gates.unlock(ctx.actor, scope)
     if released is not None:
         return views.lock_released(released)
@@ -160,3 +178,113 @@ async def _freezes(ctx: Context) -> list[views.FreezeNow]:
         if apps:
             found.append(views.FreezeNow(one, one.closed(now), apps))
     return found
+
+
+# ── held deployments ──────────────────────────────────────────────────────────────────────────────
+
+
+@operation("held", family=GATES, examples=("held",))
+async def held(ctx: Context) -> View:
+    """List the deployments that gates hold, with every open reason."""
+    ids = {app.id for app in ctx.seen()}
+    open_ = await ctx.desk.journal.open_deployments()
+    those = [one for one in open_ if one.state is State.HELD and one.app_id in ids]
+    return held_views.held_list(those)
+
+
+async def plan_approval(
+    ctx: Context, app: App, commit: Commit = None, deployment: Of = None
+) -> View | None:
+    """Show the commit that would be approved, unless they name the one that they have seen."""
+    from bridge.pipeline.gates.commands import proposed
+
+    if commit is not None:
+        return None
+    waiting = await _held(ctx, app, deployment)
+    proposal = proposed(waiting)
+    approve = called("approve", {**ctx.call.given, "commit": proposal.commit})
+    return held_views.approval_asked(app, waiting, proposal, approve)
+
+
+@operation(
+    "approve",
+    family=GATES,
+    needs=Right.APPROVE,
+    acts=True,
+    plan=plan_approval,
+    asks_hosts=("app",),
+    examples=("approve shop/web", "approve shop/web --commit 18f234f"),
+)
+async def approve(ctx: Context, app: App, commit: Commit = None, deployment: Of = None) -> View:
+    """Approve the commit that a held deployment would build, once it is shown.
+
+    With a commit, it is approved at once if it is still that one. Nobody approves what they have
+    asked for or written.
+    """
+    from bridge.pipeline.gates.commands import proposed
+
+    gates, waiting = ctx.desk.gates, await _held(ctx, app, deployment)
+    new = await gates.approve(ctx.actor, waiting, commit or "")
+    given, at = await gates.counting(waiting), proposed(waiting).commit
+    return held_views.approved(app, waiting, at, given, new=new)
+
+
+async def plan_override(
+    ctx: Context,
+    app: App,
+    reason: Reason = "",
+    seen: Seen = None,
+    deployment: Of = None,
+) -> View | None:
+    """Show what holds it if somebody has to give a reason, is to be warned, or has seen less."""
+    waiting = await _held(ctx, app, deployment)
+    ctx.check(right_to_lift(waiting.holds), app)
+    holds = {one.short for one in waiting.holds}
+    told = seen is not None and holds <= set(seen)
+    if told or (seen is None and reason and not warnings_in(waiting.holds)):
+        return None
+    given = {**ctx.call.given, "deployment": waiting.id, "seen": " ".join(sorted(holds))}
+    return held_views.override_asked(waiting, called("override", given), more=seen is not None)
+
+
+@operation(
+    "override",
+    family=GATES,
+    needs=Right.OVERRIDE,
+    right_varies=True,
+    acts=True,
+    plan=plan_override,
+    examples=("override shop/web -m 'the fix of the outage'",),
+)
+async def override(
+    ctx: Context, app: App, reason: Reason, seen: Seen = None, deployment: Of = None
+) -> View:
+    """Deploy despite the gates that hold it; the reason is recorded.
+
+    It asks first if the version did not work where it was live before. To end a mere wait for a
+    time, the right to deploy is enough.
+    """
+    waiting = await _held(ctx, app, deployment)
+    ctx.check(right_to_lift(waiting.holds), app)
+    if seen is not None and any(one.short not in seen for one in waiting.holds):
+        raise Rejected(f"something else holds {app.label} by now: look again")
+    await ctx.desk.gates.lift(ctx.actor, waiting, reason)
+    return held_views.overridden(waiting, reason)
+
+
+async def _held(ctx: Context, app: App, deployment: Of) -> "Deployment":
+    """Return the held deployment that was shown, else the newest one of an app."""
+    if deployment is None:
+        return await ctx.desk.gates.held(app)
+    found = await ctx.desk.journal.deployment(deployment)
+    if found is None or found.app_id != app.id:
+        raise Rejected("That deployment is gone")
+    if found.state is not State.HELD:
+        raise Rejected(f"It is not held any more: it is {found.state}")
+    return found
+
+
+def right_to_lift(holds: "Sequence[Hold]") -> Right:
+    """Return the right that lets a deployment pass; `deploy` ends a mere wait for a time."""
+    only_time = all(one.may_lift is Right.DEPLOY for one in holds)
+    return Right.DEPLOY if only_time else Right.OVERRIDE

@@ -29,7 +29,7 @@ def _typed(asked: Operation) -> list[Argument]:
 def is_name(one: Argument) -> bool:
     """Return whether it is typed as a name, of one word or in quotes."""
     kind = one.kind
-    return not (kind.rest or kind.flag or kind.takes)
+    return not (kind.rest or kind.flag or kind.takes or kind.hidden)
 
 
 def named(name: str) -> tuple[Operation, Mapping[str, Any]]:

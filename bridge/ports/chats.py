@@ -1,6 +1,6 @@
 """Chats: their HTTP endpoint, people's commands, configuration drafts, and sealed secrets."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,38 +37,14 @@ AnyReply = Reply | View
 """What a person is answered."""
 
 
-class HeldCommands(Protocol):
-    """Actions of the buttons on a held deployment's card; each call checks the person's rights.
-
-    Each answers what is true now if the card that was clicked is out of date.
-    """
-
-    async def approve(self, person: Person, place: Place, deployment_id: str, commit: str) -> Reply:
-        """Approve a commit, unless another would be built by now."""
-
-    async def may_lift(
-        self, person: Person, place: Place, deployment_id: str
-    ) -> Deployment | Reply:
-        """Return a held deployment, if the person may let it pass everything that holds it."""
-
-    async def lift(
-        self,
-        person: Person,
-        place: Place,
-        deployment_id: str,
-        reason: str,
-        seen: Collection[str],
-    ) -> Reply:
-        """Let a deployment pass the holds with these short keys, unless others hold it by now."""
-
-    async def unlock(self, person: Person, place: Place, deployment_id: str, key: str) -> AnyReply:
-        """Remove the lock of the hold with this key."""
+class LockReminders(Protocol):
+    """Actions of the buttons on a lock's reminder; each call checks the person's rights."""
 
     async def release(self, person: Person, place: Place, key: str) -> AnyReply:
-        """Remove the lock of a reminder, given by its own key."""
+        """Remove the lock, given by its own key."""
 
     async def keep(self, person: Person, place: Place, key: str) -> AnyReply:
-        """Say that the lock of a reminder is still needed."""
+        """Say that the lock is still needed."""
 
 
 class PreviewRequests(Protocol):
@@ -84,8 +60,8 @@ class Commands(Protocol):
     """The commands that people can give by chat; rights are checked at every call, uncached."""
 
     @property
-    def gates(self) -> HeldCommands:
-        """Return what can be done to held deployments."""
+    def reminders(self) -> LockReminders:
+        """Return what can be done with reminders of locks."""
 
     @property
     def previews(self) -> PreviewRequests:

@@ -10,18 +10,23 @@ APP, REF, COMMIT, IMAGE, MESSAGE = 200, 100, 20, 80, 40
 
 def item_of(deployment: Deployment) -> Item:
     """Return a deployment in a list: its app, its branch or tag, and what it brings."""
-    what: list[Phrase] = [(Strong(Text(deployment.app, APP)),)]
+    return Item(about(deployment), deployment.state)
+
+
+def about(deployment: Deployment, is_: str = "") -> Phrase:
+    """Return its app, its branch or tag, and what it brings; `is_`: said of the app."""
+    what: list[Phrase] = [(Strong(Text(deployment.app, APP)), is_)]
     if ref := deployment.ref:
         name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
         what.append((Code(Text(name, REF)),))
     commit, message = version_of(deployment)
-    if commit and (first := _first_line(message)):
+    if commit and (first := first_line(message)):
         what.append((Code(Text(commit[:7], COMMIT)), " ", Text(first, MESSAGE)))
     elif commit:
         what.append((Code(Text(commit[:7], COMMIT)),))
     elif deployment.shown_image:
         what.append((Code(Text(deployment.shown_image, IMAGE)),))
-    return Item(joined(what), deployment.state)
+    return joined(what)
 
 
 def joined(phrases: list[Phrase]) -> Phrase:
@@ -40,5 +45,6 @@ def version_of(deployment: Deployment) -> tuple[str | None, str | None]:
     return deployment.deployed_commit or deployment.commit, deployment.message
 
 
-def _first_line(message: str | None) -> str:
+def first_line(message: str | None) -> str:
+    """Return the first non-empty line of a commit's message."""
     return next((line for line in (message or "").splitlines() if line.strip()), "").strip()

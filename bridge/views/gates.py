@@ -172,6 +172,12 @@ def not_locked(scope: Scope, wider: Sequence[Lock]) -> View:
     )
 
 
+def lock_gone(now: Sequence[Lock]) -> View:
+    """Say that the lock that somebody has seen is gone, and which there are now."""
+    still = [("Now: ", Text(one.says, REASON)) for one in now]
+    return View(("That lock is gone already",), notes=still, refused=True)
+
+
 def lock_kept(lock: Lock) -> View:
     """Say that a lock is still needed, and when its owner is reminded next."""
     again: Phrase = ("No reminder",)

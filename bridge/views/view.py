@@ -10,8 +10,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from bridge.core.apps import App
 from bridge.core.chat.calls import Call
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
+
+SHORT_COMMIT = 7
+"""Digits of a commit that people are shown."""
 
 # ── values within a sentence ──────────────────────────────────────────────────────────────────────
 
@@ -19,6 +24,14 @@ from bridge.core.lifecycle import State
 @dataclass(frozen=True, slots=True)
 class Text:
     """Untrusted words, with the most characters that they may take once escaped."""
+
+    words: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One of our own sentences with untrusted names in it; a door may mark these."""
 
     words: str
     limit: int
@@ -60,7 +73,25 @@ class Typed:
     call: Call
 
 
-Value = Text | Strong | Code | Moment | Typed
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit of an app, which a door links to its page if it knows that."""
+
+    sha: str
+    app: App | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What differs between two commits of an app, in words, with the page that compares them."""
+
+    app: App
+    old: str
+    new: str
+    words: str
+
+
+Value = Text | Sentence | Strong | Code | Moment | Typed | Commit | Compared
 Phrase = tuple[str | Value, ...]
 """Our own words, with values among them."""
 
@@ -76,10 +107,13 @@ class Icon(StrEnum):
     FREEZE = "freeze"
     THAW = "thaw"
     WELL = "well"
+    NOTE = "note"
+    WARN = "warn"
+    GO = "go"
 
 
-Sign = Icon | State
-"""What stands before a line: an icon, or that of a deployment's state."""
+Sign = Icon | State | Gate
+"""What stands before a line: an icon, or that of a deployment's state or of a gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +171,43 @@ Part = Lines | Table
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """An argument that is still asked for."""
+
+    name: str
+    label: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is done once somebody says so.
+
+    Attributes:
+        call: with what was seen.
+        question: e.g. "Roll back shop/web?".
+        does: the same in a word or two, e.g. "Roll back".
+        sure: what to ask once more where a click may be a slip; "" for nothing.
+        danger: it is not to be done lightly.
+        lacks: required arguments that the call lacks.
+    """
+
+    call: Call
+    question: str
+    does: str
+    sure: str = ""
+    danger: bool = False
+    lacks: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """An answer.
 
     Attributes:
         head: what has happened, or what is so; one line.
         says: what belongs to it, each a line; a reason, for one.
+        warns: what to know before it is done, or that it was done in spite of.
         notes: what else to know, less loudly.
         parts: lists and tables.
         offers: what may be wanted next.
@@ -150,6 +215,7 @@ class View:
         public: it concerns everybody who reads the channel in which it was asked.
         refused: what was asked for was not done.
         empty: there is nothing to list, which the head says.
+        asks: what would be done; nothing was done yet.
     """
 
     head: Phrase
@@ -162,13 +228,18 @@ class View:
     public: bool = field(default=False, kw_only=True)
     refused: bool = field(default=False, kw_only=True)
     empty: bool = field(default=False, kw_only=True)
+    warns: Sequence[Phrase] = field(default=(), kw_only=True)
+    asks: Ask | None = field(default=None, kw_only=True)
 
 
 def iso(at: float | None) -> str | None:
-    """Return a time for programs, e.g. "2026-01-31T12:00:00.123Z"."""
-    if at is None:
+    """Return a time for programs, e.g. "2026-01-31T12:00:00.123Z"; None for what is no date."""
+    try:
+        moment = None if at is None else datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError):
+        moment = None
+    if moment is None:
         return None
-    moment = datetime.fromtimestamp(at, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -181,12 +252,16 @@ def _plain(one: str | Value) -> str:
     match one:
         case str():
             return one
-        case Text(words=words):
+        case Text(words=words) | Sentence(words=words):
             return words
         case Typed(call=call):
             return call.typed
         case Strong(text=text) | Code(text=text):
             return text.words
+        case Commit(sha=sha):
+            return sha[:SHORT_COMMIT]
+        case Compared(words=words):
+            return words
         case Moment():
             from bridge.core.gates.times import in_words, read_zone
 

@@ -20,7 +20,7 @@ async def test_somebody_who_has_neither_written_nor_pushed_it_approves(office: O
     assert "is your own commit" in await office.approve("U0ADA")
     assert "is your own commit" in await office.approve("U0BOB")
     await office.held("has 0")
-    assert f"You approved `{commit[:7]}`" in await office.approve("U0GRACE")
+    assert f"/commit/{commit}|`{commit[:7]}`>" in await office.approve("U0GRACE")
 
     await office.both.card_says("is live")
     (done,) = await office.both.world.deployments()
@@ -47,7 +47,7 @@ async def test_who_wrote_what_somebody_else_has_merged_does_not_approve_it(offic
 
     await office.held("has 0")
     assert "is your own commit" in await office.approve("U0ADA")
-    assert f"You approved `{after[:7]}`" in await office.approve("U0GRACE")
+    assert f"/commit/{after}|`{after[:7]}`>" in await office.approve("U0GRACE")
 
 
 async def test_a_head_whose_webhook_is_late_is_not_approved_as_the_one_before(
@@ -86,7 +86,7 @@ async def test_whoever_asked_does_not_approve_under_another_name(tmp_path: Path)
 
         assert "asked for" in await office.approve_in_console("ada", 101)
         assert "asked for" in await office.approve_in_console("ada-renamed", 101)
-        assert "Approved" in await office.approve_in_console("grace", 103)
+        assert "You approved" in await office.approve_in_console("grace", 103)
 
 
 # ── one person is one person ─────────────────────────────────────────────────
@@ -102,11 +102,11 @@ async def test_one_person_at_two_doors_is_one_and_whoever_is_not_recognised_is_n
         told = await office.approve("U0BOB")
         assert "slack:U0BOB is not recognised, since no account on github" in told
         assert "[slack:U0BOB, github:LOGIN]" in told
-        assert f"You approved `{commit[:7]}`" in await office.approve("U0GRACE")
+        assert f"/commit/{commit}|`{commit[:7]}`>" in await office.approve("U0GRACE")
         await office.held("has 1")
         assert "You had approved it already" in await office.approve_in_console("grace", 103)
         await office.held("has 1")
-        assert "Approved" in await office.approve_in_console("eve", 104)
+        assert "You approved" in await office.approve_in_console("eve", 104)
 
         await office.is_live(commit)
 
@@ -122,7 +122,7 @@ async def test_no_author_approves_by_a_private_address_or_beneath_an_empty_commi
         assert "is your own commit" in await office.approve_in_console("ada", 101)
         assert "is your own commit" in await office.approve_in_console("ada-renamed", 101)
         assert "is your own commit" in await office.approve_in_console("bob", 102)
-        assert "Approved" in await office.approve_in_console("grace", 103)
+        assert "You approved" in await office.approve_in_console("grace", 103)
         await office.is_live(commit)
 
         await office.push("third", "bob", empty_by=BOB)
@@ -140,7 +140,7 @@ async def test_whoever_pushed_what_was_to_be_skipped_does_not_approve_what_bring
 
         assert "is your own commit" in await office.approve_in_console("bob", 102)
         assert "is your own commit" in await office.approve_in_console("eve", 104)
-        assert "Approved" in await office.approve_in_console("grace", 103)
+        assert "You approved" in await office.approve_in_console("grace", 103)
         await office.is_live(commit)
 
 
@@ -153,7 +153,7 @@ async def test_an_author_does_not_approve_a_first_push_whose_webhook_does_not_li
         await office.held("has 0")
 
         assert "is your own commit" in await office.approve_in_console("ada", 101)
-        assert "Approved" in await office.approve_in_console("grace", 103)
+        assert "You approved" in await office.approve_in_console("grace", 103)
         await office.is_live(commit)
 
 
@@ -170,7 +170,7 @@ async def test_going_back_past_a_revert_brings_what_was_taken_back_by_whoever_wr
         bad = await office.push("bad, by Ada", "bob", empty_by=BOB)
         back = await office.push(first, "bob", by=BOB)
         await office.held(back[:7])
-        assert "Approved" in await office.approve_in_console("grace", 103)
+        assert "You approved" in await office.approve_in_console("grace", 103)
         await office.is_live(back)
 
         git("reset", "-q", "--hard", bad)
@@ -179,7 +179,7 @@ async def test_going_back_past_a_revert_brings_what_was_taken_back_by_whoever_wr
         await office.held(again[:7])
         for login, number in (("ada", 101), ("bob", 102), ("eve", 104)):
             assert "is your own commit" in await office.approve_in_console(login, number)
-        assert "Approved" in await office.approve_in_console("grace", 103)
+        assert "You approved" in await office.approve_in_console("grace", 103)
         await office.is_live(again)
 
 
@@ -196,7 +196,7 @@ async def test_an_alias_that_leads_to_no_account_stops_approvals_until_it_is_nam
             told = await office.approve_in_console("ada", 101)
             if given:
                 assert "is your own commit" in told
-                assert "Approved" in await office.approve_in_console("grace", 103)
+                assert "You approved" in await office.approve_in_console("grace", 103)
             else:
                 assert f"has no known account on {on}: name their address in" in told
                 await office.held(f"has no known account on {on}")
@@ -215,7 +215,7 @@ async def test_on_gitlab_who_wrote_a_commit_is_told_by_whom_it_links_the_address
 
         assert "is your own commit" in await office.approve_in_console("ada", 101)
         assert "is your own commit" in await office.approve_in_console("bob", 102)
-        assert "Approved" in await office.approve_in_console("grace", 103)
+        assert "You approved" in await office.approve_in_console("grace", 103)
         await office.is_live(newer)
 
         await office.push("third", "bob", by=alias, empty_by=BOB)

@@ -15,8 +15,7 @@ from bridge.app.providers import console_of
 from bridge.console import live
 from bridge.console.actions import ACTIONS
 from bridge.console.pages import PAGES
-from bridge.console.pages.door import _inside
-from bridge.console.visitors import SESSION
+from bridge.console.visitors import SESSION, inside
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.web.browsers import hash_of
@@ -381,7 +380,7 @@ async def test_a_stream_ends_with_its_session(tmp_path: Path, origin: Origin) ->
     ],
 )
 async def test_after_signing_in_nobody_is_led_elsewhere(then: str) -> None:
-    assert _inside(then) == "/console"
+    assert inside(then) == "/console"
 
 
 async def test_without_a_console_there_is_nothing_there(tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ async def test_somebody_of_a_chat_is_the_same_person_in_the_console(
             await until(world.states, lambda those: those == ["held", "held"])
             assert (await world.deployments())[-1].person == "slack:U0ADA"
 
-            await web.post(f"/console/apps/{app_id}/lock", data={"reason": "a look"})
+            await web.post("/console/do/lock", data={"scope": app_id, "reason": "a look"})
             (lock,) = await world.stores.journal.locks()
             assert lock.owner == "slack:U0ADA"
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.chats.facts.links import Links
-from bridge.console.actions import ACTIONS, Done
+from bridge.console.actions import Done
+from bridge.console.operations import operate
 from bridge.console.pages import PAGES
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
@@ -70,9 +71,8 @@ async def shown(records: Records) -> str:
 
 
 async def approve(records: Records, commit: str) -> str:
-    done = await ACTIONS["/console/deployments/{id}/approve"](
-        records, BY_LINK, {"id": ID}, {"commit": commit}
-    )
+    form = {"app": WEB.id, "deployment": ID, "commit": commit}
+    done = await operate(records, BY_LINK, {"name": "approve"}, form)
     assert isinstance(done, Done)
     return done.says
 
@@ -94,13 +94,12 @@ async def test_the_page_shows_the_commit_that_it_approves_and_what_that_brings(
 
 
 async def test_only_the_commit_of_the_page_is_approved(records: Records) -> None:
-    for other in (HEAD, ""):
-        with pytest.raises(Rejected, match="the head of shop/web is now ddddddd, not"):
-            await approve(records, other)
+    with pytest.raises(Rejected, match="the head of shop/web is now ddddddd, not"):
+        await approve(records, HEAD)
 
-    assert await approve(records, MOVED) == "Approved: ddddddd; 1 more must approve."
+    assert await approve(records, MOVED) == "You approved ddddddd of shop/web; 1 more to go."
     assert await approve(records, MOVED) == (
-        "You had approved it already, so nothing changed: ddddddd; 1 more must approve."
+        "You had approved ddddddd of shop/web already: nothing changed; 1 more to go."
     )
 
 

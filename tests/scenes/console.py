@@ -88,8 +88,8 @@ async def shop(folder: Path) -> AsyncIterator[tuple[ConsoleWorld, dict[str, Any]
             "/hooks/gitlab", content=b"{}", headers={"X-Gitlab-Event": "Push Hook"}
         )
         async with console.browsing() as web:
-            locked = {"reason": "the sale ends at noon", "for": "3h"}
-            await web.post(f"/console/apps/{ids['web']}/lock", data=locked)
+            locked = {"reason": "the sale ends at noon", "lasts": "3h", "scope": ids["web"]}
+            await web.post("/console/do/lock", data=locked)
         await until(world.stores.journal.locks, lambda locks: len(locks) == 1)
         hook = Hook("repos/acme/legal", "4711", None, "it is switched off at GitHub")
         await HookTroubles(world.stores.journal, time.time).note(

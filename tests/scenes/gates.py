@@ -25,7 +25,7 @@ HOUR = 3600.0
 COMMIT = "9f2c1ab" + "0" * 33
 
 GATES: Mapping[str, tuple[str, ...]] = {
-    "approve": ("approve", "shop/web", "--commit", COMMIT[:7]),
+    "approve": ("approve", "shop/web", "--yes"),
     "freeze": ("freeze", "shop", "-m", "an incident", "--for", "2h"),
     "freezes": ("freezes",),
     "held": ("held",),

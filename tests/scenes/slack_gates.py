@@ -7,17 +7,12 @@ from typing import Any
 from bridge.chats.facts.links import Links
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.gate_answers import ended_message, reminder
-from bridge.chats.slack.gates import override_view
 from bridge.chats.slack.render import outgoing
+from bridge.chats.slack.views import dialog_of
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
-from bridge.core.chat.gate_replies import (
-    ApprovalAsked,
-    ApprovalGiven,
-    Lifted,
-    MoreHolds,
-)
+from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import EVERYTHING, Lock, PullRef
 from bridge.core.holds import Gate, Hold, Proposal
@@ -34,6 +29,8 @@ from bridge.views.gates import (
     thawed,
 )
 from bridge.views.gates import frozen as frozen_view
+from bridge.views.holds import approval_asked, approved, overridden, override_asked
+from bridge.views.view import Field, View
 
 Scene = Callable[[], Message | dict[str, Any]]
 
@@ -169,23 +166,35 @@ def gate_scenes(
     )
     yield "locks", said(locks((LOCKED, endless), closed))
     yield "locks_none", said(locks((), ()))
-    given = ("Grace Hopper",)
-    waits = held(APPROVAL, LOCK)
-    yield "approval_asked", said(ApprovalAsked(waits, web, PROPOSAL))
+    waits, approve = held(APPROVAL, LOCK), Call("approve", {"app": "app-web", "commit": PUSHED})
+    needs_two = replace(web, rules=replace(web.rules, approvals=2))
+    needs_one = replace(web, rules=replace(web.rules, approvals=1))
+    given = [Approval(web.id, PUSHED, "slack:U0GRACE", "Grace Hopper", "", NOON)]
+    alone = replace(waits, holds=(APPROVAL,))
+    yield "approval_asked", said(approval_asked(web, waits, PROPOSAL, approve))
     unknown = Proposal(PUSHED)
-    yield "approval_asked_of_the_first", said(ApprovalAsked(waits, web, unknown))
+    yield "approval_asked_of_the_first", said(approval_asked(web, waits, unknown, approve))
     worst_of_all = Proposal(PUSHED, hostile, hostile, PUSHED[::-1], 10**6, (hostile,) * 20)
-    yield "approval_asked_hardest", said(ApprovalAsked(hard_held, web, worst_of_all))
-    yield "approval", said(ApprovalGiven(waits, PUSHED, True, given, 1, (LOCK,)))
-    yield "approval_enough", said(ApprovalGiven(waits, PUSHED, True, given, 0))
-    yield "approval_again", said(ApprovalGiven(waits, PUSHED, False, given, 1))
-    yield "override", said(Lifted(waits, waits.holds, "the shop is down, and this mends it"))
-    yield "override_warned", said(Lifted(waits, (ORDER,), "it is mended by hand"))
-    yield "override_more", said(MoreHolds(held(LOCK, CHECKS)))
-    yield "modal_override", lambda: override_view(held(LOCK, APPROVAL), "C024BE91L")
-    yield "modal_override_warned", lambda: override_view(held(ORDER), "C024BE91L")
-    yield "modal_override_more", lambda: override_view(held(LOCK, CHECKS), "C1", more=True)
-    yield "modal_override_hardest", lambda: override_view(hard_held, "C1")
+    worst_asked = approval_asked(web, hard_held, worst_of_all, approve)
+    yield "approval_asked_hardest", said(worst_asked)
+    yield "approval", said(approved(needs_two, waits, PUSHED, given, new=True))
+    yield "approval_enough", said(approved(needs_one, alone, PUSHED, given, new=True))
+    yield "approval_again", said(approved(needs_two, alone, PUSHED, given, new=False))
+    yield "override", said(overridden(waits, "the shop is down, and this mends it"))
+    yield "override_warned", said(overridden(held(ORDER), "it is mended by hand"))
+
+    def dialog(held_by: Deployment, *, more: bool = False) -> Scene:
+        call = Call("override", {"app": "app-web", "deployment": held_by.id, "seen": "0a1b2c"})
+        asking = override_asked(held_by, call, more=more)
+        assert asking.asks is not None
+        lacks = (Field("reason", "REASON", "Why; others will read it."),)
+        asked: View = replace(asking, asks=replace(asking.asks, lacks=lacks))
+        return lambda: dialog_of(asked, links, "C024BE91L")
+
+    yield "modal_override", dialog(held(LOCK, APPROVAL))
+    yield "modal_override_warned", dialog(held(ORDER))
+    yield "modal_override_more", dialog(held(LOCK, CHECKS), more=True)
+    yield "modal_override_hardest", dialog(hard_held)
     hard_lock = replace(LOCKED, label=hostile, scope=f"project/{hostile}", name=hostile)
     hard_lock = replace(hard_lock, reason=f"{hostile} NPM_TOKEN=npm_0123456789abcdefghijABCDEFGHIJ")
     many_held = Affected((hard,) * 9, (hard_held,) * 9)
@@ -198,6 +207,6 @@ def gate_scenes(
     yield "freeze_hardest", said(frozen_view(hard_freeze, many_held, "", NOON))
     lots = FreezeNow(replace(hard_freeze, by=""), (NOON, None), (hostile,) * 90)
     yield "locks_hardest", said(locks((hard_lock,) * 90, (lots,) * 90))
-    worst = ApprovalGiven(hard_held, hostile, True, (hostile,) * 90, 9, hard_held.holds)
-    yield "approval_hardest", said(worst)
-    yield "override_hardest", said(Lifted(hard_held, hard_held.holds, hostile * 9))
+    many_given = [replace(given[0], name=hostile)] * 90
+    yield "approval_hardest", said(approved(needs_two, hard_held, PUSHED, many_given, new=True))
+    yield "override_hardest", said(overridden(hard_held, hostile * 9))

@@ -29,6 +29,12 @@ def call(name: str, scope: str = "", *, rest: str = "", when: str = "") -> Call:
     return Call(operation.name, given, words.written(operation.name, given))
 
 
+def of_app(name: str, **given: str) -> Call:
+    """Return a call of an operation about the app "web"."""
+    whole = {"app": "web", **given}
+    return Call(name, whole, words.written(name, whole))
+
+
 @each_row(
     ("typed", "meant"),
     [
@@ -134,15 +140,15 @@ def call(name: str, scope: str = "", *, rest: str = "", when: str = "") -> Call:
         ("freeze all until it is mended", call("freeze", "all", rest="until it is mended")),
         ("unfreeze all", call("unfreeze", "all")),
         ("approve", Unclear("")),
-        ("approve web", Command(Verb.APPROVE, "web")),
+        ("approve web", of_app("approve")),
         ("rollback web", Command(Verb.ROLLBACK, "web")),
         ("revert web v1.4.2", Command(Verb.ROLLBACK, "web", rest="v1.4.2")),
         ("rollback web #12", Command(Verb.ROLLBACK, "web", rest="#12")),
-        ("approve web ABC1234", Command(Verb.APPROVE, "web", rest="abc1234")),
-        ("approve web main", Unclear("", ("approve web",))),
+        ("approve web ABC1234", of_app("approve", commit="ABC1234")),
+        ("approve web abcd more", Unclear("", ("approve web abcd",))),
         ("override", Unclear("")),
         ("override web", Unclear("")),
-        ("override web for 2h it burns", Command(Verb.OVERRIDE, "web", rest="for 2h it burns")),
+        ("override web for 2h it burns", of_app("override", reason="for 2h it burns")),
         ("previews", Command(Verb.PREVIEWS)),
         ("preview web", Command(Verb.PREVIEWS, "web")),
         ("previews stop", Unclear("")),
@@ -233,7 +239,7 @@ WHEN = st.sampled_from(
 
 @settings(max_examples=200)
 @given(
-    st.sampled_from([*words.names(), Verb.OVERRIDE, D, Verb.APPROVE]),
+    st.sampled_from([*words.names(), D]),
     st.sampled_from(["shop", '"my shop"', '"', "“a", "all"]) | st.text(max_size=20),
     WHEN,
     st.text(max_size=40),

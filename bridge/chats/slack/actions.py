@@ -12,17 +12,20 @@ from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
 from bridge.chats.slack.pickers import offered
 from bridge.chats.slack.render import Outgoing, outgoing
+from bridge.chats.slack.views import dialog_of, read_asking, read_call
 from bridge.chats.slack.workspace import Parts, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import of_people
-from bridge.core.chat.gate_replies import MoreHolds
+from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import AppList, Configure, Denied, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.events import Action
+from bridge.core.gates.locks import scope_of_hold
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.acts import Act
 from bridge.ports.chats import AnyReply, LogTail, Place
+from bridge.views.view import View
 
 LONGEST_OBJECTION = 1000
 
@@ -55,10 +58,12 @@ def register(bolt: Any, parts: Parts) -> None:
     bolt.action(names.SUGGEST_RUN)(_button(parts, _suggested, replaces=True))
     bolt.action(names.APPS_PAGE)(_button(parts, _page, replaces=True))
     bolt.action(names.DEPLOYMENT_LOG)(_log(parts))
-    bolt.action(names.GATE_APPROVE)(_button(parts, _approve))
-    bolt.action(names.GATE_UNLOCK)(_button(parts, _unlock))
-    bolt.action(names.GATE_OVERRIDE)(_override(parts))
-    bolt.view(names.GATE_VIEW)(_overridden(parts))
+    bolt.action(names.GATE_APPROVE)(_button(parts, _operate))
+    bolt.action(names.GATE_UNLOCK)(_button(parts, _operate))
+    bolt.action(names.OPERATION_RUN)(_button(parts, _operate, replaces=True))
+    for name in (names.GATE_OVERRIDE, names.OPERATION_DIALOG):
+        bolt.action(name)(_dialog(parts))
+    bolt.view(names.OPERATION_VIEW)(_agreed(parts))
     for name, act in (
         (names.PREVIEW_APPROVE, Act.APPROVE),
         (names.PREVIEW_STOP, Act.STOP),
@@ -224,19 +229,85 @@ async def _show_log(parts: Parts, body: Body) -> None:
     await parts.client.call("views.update", view_id=opened.text("view", "id"), view=view)
 
 
-# ── held deployments ─────────────────────────────────────────────────────────
+# ── operations ───────────────────────────────────────────────────────────────
+
+CLICKS = {
+    names.GATE_APPROVE: ("approve", "commit"),
+    names.GATE_UNLOCK: ("unlock", "seen"),
+    names.GATE_OVERRIDE: ("override", ""),
+}
+"""What the buttons of a held deployment's card call, with the argument that their value names."""
 
 
-async def _approve(parts: Parts, body: Body) -> AnyReply:
-    deployment, commit = gates.read_value(value_of(body))
-    person = await parts.person(body)
-    return await parts.commands.gates.approve(person, place_of(body), deployment, commit)
+async def _operate(parts: Parts, body: Body) -> AnyReply:
+    call = await _call_of(parts, body)
+    if not isinstance(call, Call):
+        return call
+    return await run(parts, body, call, await parts.clicks.id_of(body))
 
 
-async def _unlock(parts: Parts, body: Body) -> AnyReply:
-    deployment, key = gates.read_value(value_of(body))
-    person = await parts.person(body)
-    return await parts.commands.gates.unlock(person, place_of(body), deployment, key)
+async def _call_of(parts: Parts, body: Body) -> Call | Sorry:
+    """Return what a button calls."""
+    value, clicked = value_of(body), CLICKS.get(str(body["actions"][0].get("action_id")))
+    if clicked is None:
+        return read_call(value)
+    name, argument = clicked
+    id_, what = gates.read_value(value)
+    deployment = await parts.journal.deployment(id_)
+    if deployment is None or not await _sees(parts, body, deployment):
+        return Sorry("That deployment is gone, or you may not see its app.")
+    given = {"app": deployment.app_id, "deployment": id_, argument: what}
+    if name == "unlock":
+        given = {"scope": scope_of_hold(what, deployment.app), "seen": what}
+    return Call(name, {key: text for key, text in given.items() if key})
+
+
+def _dialog(parts: Parts) -> Callable[..., Awaitable[Any]]:
+    async def on_click(ack: Any, body: Body) -> Any:
+        parts.background.start(told(parts, body, _ask_in_dialog(parts, body)), "dialog")
+        return await ack()
+
+    return on_click
+
+
+async def _ask_in_dialog(parts: Parts, body: Body) -> None:
+    """Open the dialog at once, as for a log; then ask in it, or say why not."""
+    reading = modal(names.OPERATION_VIEW, "Please wait", [section("Reading…")], close="Close")
+    opened = await open_view(parts, body, reading)
+    try:
+        reply = await _operate(parts, body)
+    except BridgeError as error:
+        reply = Sorry(str(error))
+    view = _in_dialog(parts, reply, place_of(body).channel)
+    await parts.client.call("views.update", view_id=opened.text("view", "id"), view=view)
+
+
+def _in_dialog(parts: Parts, reply: AnyReply, channel: str) -> dict[str, Any]:
+    if isinstance(reply, View):
+        return dialog_of(reply, parts.links, channel)
+    blocks = outgoing(reply, parts.links).message.blocks
+    return modal(names.OPERATION_VIEW, "Not done", blocks, close="Close")
+
+
+def _agreed(parts: Parts) -> Callable[..., Awaitable[Any]]:
+    async def on_submit(ack: Any, body: Body) -> Any:
+        asking = read_asking(body["view"])
+        id_ = one_time("view", body["view"].get("id"), asking.write())
+        work = _sorry_if_not(run(parts, body, asking.call, id_, _opened_in(body["view"])))
+        task = await parts.background.in_time(work, "dialog")
+        if not task.done():
+            parts.background.start(_tell_late(parts, body, task), "answer to a dialog")
+            return await ack()
+        reply = task.result()
+        if isinstance(reply, View) and (reply.asks or reply.refused):
+            view = _in_dialog(parts, reply, asking.channel)
+            return await ack(response_action="update", view=view)
+        if why := _objection(reply):
+            field = next(iter((body["view"].get("state") or {}).get("values") or {}), "")
+            return await ack(response_action="errors", errors={field: why})
+        return await ack()
+
+    return on_submit
 
 
 def _of_preview(act: Act) -> Work:
@@ -246,58 +317,6 @@ def _of_preview(act: Act) -> Work:
         return await parts.commands.previews.act(person, place, act, preview, commit)
 
     return work
-
-
-def _override(parts: Parts) -> Callable[..., Awaitable[Any]]:
-    async def on_override(ack: Any, body: Body) -> Any:
-        parts.background.start(told(parts, body, _ask_why(parts, body)), "deploy anyway")
-        return await ack()
-
-    return on_override
-
-
-async def _ask_why(parts: Parts, body: Body) -> None:
-    """Open the dialog at once, as for a log; then ask in it, or say why not."""
-    reading = modal(names.GATE_VIEW, gates.TITLE, [section("Reading…")], close="Close")
-    opened = await open_view(parts, body, reading)
-    person, place = await parts.person(body), place_of(body)
-    found = await parts.commands.gates.may_lift(person, place, value_of(body))
-    if isinstance(found, Deployment):
-        view = gates.override_view(found, place.channel)
-    else:
-        blocks = outgoing(found, parts.links).message.blocks
-        view = modal(names.GATE_VIEW, gates.TITLE, blocks, close="Close")
-        parts.background.start(parts.commands.note(person, names.GATE_OVERRIDE, found), "audit")
-    await parts.client.call("views.update", view_id=opened.text("view", "id"), view=view)
-
-
-def _overridden(parts: Parts) -> Callable[..., Awaitable[Any]]:
-    async def on_submit(ack: Any, body: Body) -> Any:
-        work = _sorry_if_not(_lift(parts, body))
-        task = await parts.background.in_time(work, "deploy anyway")
-        if not task.done():
-            parts.background.start(_tell_late(parts, body, task), "answer to a dialog")
-            return await ack()
-        reply = task.result()
-        if isinstance(reply, MoreHolds):
-            channel = _opened_in(body["view"]).channel
-            view = gates.override_view(reply.deployment, channel, more=True)
-            return await ack(response_action="update", view=view)
-        if why := _objection(reply):
-            return await ack(response_action="errors", errors={names.GATE_REASON: why})
-        return await ack()
-
-    return on_submit
-
-
-async def _lift(parts: Parts, body: Body) -> AnyReply:
-    view = body["view"]
-    asking, person = gates.read_asking(view), await parts.person(body)
-    reply = await parts.commands.gates.lift(
-        person, _opened_in(view), asking.deployment, gates.reason_in(view), asking.seen
-    )
-    parts.background.start(parts.commands.note(person, names.GATE_OVERRIDE, reply), "audit")
-    return reply
 
 
 async def _sorry_if_not(work: Coroutine[Any, Any, AnyReply]) -> AnyReply:
@@ -405,6 +424,6 @@ def chosen(view: Mapping[str, Any]) -> str:
 def _opened_in(view: Mapping[str, Any]) -> Place:
     """Return the channel that a dialog was opened in, from our own metadata."""
     channel = str(view.get("private_metadata") or "")
-    if view.get("callback_id") == names.GATE_VIEW:
-        channel = gates.read_asking(view).channel
+    if view.get("callback_id") == names.OPERATION_VIEW:
+        channel = read_asking(view).channel
     return Place(channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else "")

@@ -18,7 +18,7 @@ from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, Read, Unclear, Verb, written
 from bridge.core.chat.replies import Configure, Pick, Sorry
 from bridge.core.errors import BridgeError, Refused, Rejected
-from bridge.ports.chats import AnyReply
+from bridge.ports.chats import AnyReply, Place
 
 log = logging.getLogger(__name__)
 
@@ -146,10 +146,12 @@ def _handler(parts: Parts, verb: Verb | None) -> Callable[..., Any]:
     return on_command
 
 
-async def run(parts: Parts, body: dict[str, Any], typed: Read, id_: str) -> AnyReply:
-    """Carry out or answer the typed command."""
+async def run(
+    parts: Parts, body: dict[str, Any], typed: Read, id_: str, place: Place | None = None
+) -> AnyReply:
+    """Carry out or answer a command; `place`: where it was asked, if the body does not tell."""
     person = await parts.person(body)
-    reply = await parts.commands.answer(person, place_of(body), typed, id_)
+    reply = await parts.commands.answer(person, place or place_of(body), typed, id_)
     what = _what(typed)
     parts.background.start(parts.commands.note(person, what, reply), "audit")
     return reply

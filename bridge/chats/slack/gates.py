@@ -3,10 +3,7 @@
 Nothing in a button or a dialog proves a right; they only say what the person has seen.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from bridge.chats.facts.card import holds_of, redacted
 from bridge.chats.facts.links import Links
@@ -16,17 +13,11 @@ from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     Block,
     Element,
-    View,
     button,
     confirm,
-    context,
-    field_input,
-    label,
-    modal,
-    paragraphs,
     section,
 )
-from bridge.chats.slack.facts import changed, joined, name_of, ref_of, sentence, text_of
+from bridge.chats.slack.facts import joined, sentence, text_of
 from bridge.chats.slack.mrkdwn import code, link, moment, plain
 from bridge.core.apps import App
 from bridge.core.holds import Gate, Hold, warnings_in
@@ -157,67 +148,3 @@ def read_value(value: str) -> tuple[str, str]:
     """Return the deployment's id in a button's value, and what else it names."""
     id_, _, what = value.partition(" ")
     return id_, what
-
-
-# ── the dialog that asks why to deploy anyway ───────────────────────────────────────────────────
-
-TITLE = "Deploy anyway"
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """The subject of an override dialog, stored in its metadata.
-
-    Attributes:
-        channel: where it was opened.
-        seen: the short keys of the reasons that it showed.
-    """
-
-    deployment: str = ""
-    channel: str = ""
-    seen: tuple[str, ...] = ()
-
-    def write(self) -> str:
-        """Return the text for `private_metadata`."""
-        return json.dumps([self.deployment, self.channel, self.seen], separators=(",", ":"))
-
-
-def read_asking(view: Mapping[str, Any]) -> Asking:
-    """Read what `Asking.write` wrote; nothing is about no deployment."""
-    try:
-        deployment, channel, seen = json.loads(str(view.get("private_metadata")))
-        return Asking(str(deployment), str(channel), tuple(map(str, seen)))
-    except (ValueError, TypeError, RecursionError):
-        return Asking()
-
-
-def override_view(deployment: Deployment, channel: str, *, more: bool = False) -> View:
-    """Return the dialog that asks why a held deployment shall pass.
-
-    Args:
-        more: the person agreed to fewer reasons than hold it by now.
-    """
-    seen = tuple(one.short for one in deployment.holds[:MOST_SEEN])
-    what = changed(deployment, None, Links(), 60)
-    head = joined(f"{name_of(deployment)} is held", ref_of(deployment.ref), what)
-    lines = reason_lines(holds_of(deployment), MOST_IN_DIALOG)
-    blocks: list[Block] = [section(head), *paragraphs(lines), *warning_blocks(deployment.holds)]
-    if more:
-        blocks.insert(0, section(":warning:  *Something else holds it by now.* Nothing was done."))
-    element: Element = {
-        "type": "plain_text_input",
-        "action_id": names.GATE_REASON,
-        "max_length": LONGEST_REASON,
-        "placeholder": label("e.g. the shop is down, and this fixes it", 150),
-    }
-    blocks.append(field_input(names.GATE_REASON, "Why deploy anyway?", element))
-    blocks.append(context("The reason stays in its history and in the audit log, with your name."))
-    metadata = Asking(deployment.id, channel, seen).write()
-    return modal(names.GATE_VIEW, TITLE, blocks, submit="Deploy anyway", metadata=metadata)
-
-
-def reason_in(view: Mapping[str, Any]) -> str:
-    """Return the reason that was typed."""
-    values = (view.get("state") or {}).get("values") or {}
-    field = values.get(names.GATE_REASON, {}).get(names.GATE_REASON, {})
-    return str(field.get("value") or "")

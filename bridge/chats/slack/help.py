@@ -64,19 +64,6 @@ HELP: Sequence[Usage] = (
         "You see what changes before anything is saved, and can undo it.",
     ),
     Usage(
-        "approve",
-        "approve APP [COMMIT]",
-        "shows the commit that a held deployment would build, to approve it",
-        "With a commit, approves it at once if it is still that one. Nobody approves what they"
-        " wrote or asked for.",
-    ),
-    Usage(
-        "override",
-        "override APP REASON",
-        "deploys in spite of everything that holds the app now",
-        "The reason is kept. What begins to hold it later still does.",
-    ),
-    Usage(
         "previews",
         "previews [APP]",
         "lists the previews of pull requests",

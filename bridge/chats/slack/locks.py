@@ -20,7 +20,7 @@ from bridge.chats.slack.workspace import CHAT, Parts, place_of
 from bridge.core.access import Person
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.gates.locks import Lock, PullRef
-from bridge.ports.chats import AnyReply, HeldCommands, Place
+from bridge.ports.chats import AnyReply, LockReminders, Place
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import LockNews, SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import Cursor, Subscription
@@ -150,16 +150,16 @@ def _rendered(place: Mapping[str, Any]) -> Message:
 
 # ── the buttons of a reminder ───────────────────────────────────────────────────────────────────
 
-Work = Callable[[HeldCommands, Person, Place, str], Awaitable[AnyReply]]
+Work = Callable[[LockReminders, Person, Place, str], Awaitable[AnyReply]]
 
 
 def register(bolt: Any, parts: Parts) -> None:
     """Register the buttons of reminders."""
 
-    async def release(gates: HeldCommands, person: Person, place: Place, key: str) -> AnyReply:
+    async def release(gates: LockReminders, person: Person, place: Place, key: str) -> AnyReply:
         return await gates.release(person, place, key)
 
-    async def keep(gates: HeldCommands, person: Person, place: Place, key: str) -> AnyReply:
+    async def keep(gates: LockReminders, person: Person, place: Place, key: str) -> AnyReply:
         return await gates.keep(person, place, key)
 
     for name, work in ((names.LOCK_RELEASE, release), (names.LOCK_KEEP, keep)):
@@ -179,7 +179,7 @@ async def _answer(parts: Parts, body: dict[str, Any], work: Work) -> None:
     """Answer in place of the reminder once it is settled, otherwise only to the person."""
     person, clicked = await parts.person(body), body["actions"][0]
     key = str(clicked.get("value") or "")
-    reply = await work(parts.commands.gates, person, place_of(body), key)
+    reply = await work(parts.commands.reminders, person, place_of(body), key)
     parts.background.start(
         parts.commands.note(person, str(clicked.get("action_id")), reply), "audit"
     )

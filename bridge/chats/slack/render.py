@@ -9,13 +9,11 @@ from bridge.chats.facts.links import Links
 from bridge.chats.slack import answers, promotion
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message, context, section
-from bridge.chats.slack.gate_answers import answer_about_gates
 from bridge.chats.slack.help import help_about, whoami
 from bridge.chats.slack.mrkdwn import escape, moment
 from bridge.chats.slack.previews import answer_previews
 from bridge.chats.slack.rollback import offer
 from bridge.chats.slack.views import message_of
-from bridge.core.chat.gate_replies import Lifted
 from bridge.core.chat.replies import (
     Accepted,
     AppList,
@@ -69,7 +67,7 @@ class Outgoing:
 def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgoing:
     """Return the message for a reply; `here` has the names of its channel."""
     if isinstance(reply, View):
-        return Outgoing(message_of(reply), public=reply.public)
+        return Outgoing(message_of(reply, links), public=reply.public)
     match reply:
         case Accepted():
             shown = not reply.channels or not set(here).isdisjoint(reply.channels)
@@ -87,10 +85,8 @@ def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgo
             return Outgoing(_about_itself(reply))
         case Pick() | Configure():
             return Outgoing(replies.notice("A dialog opens."))
-        case Standing() | Past() | Reasons() | AppList() | PreviewList() | PreviewDone():
-            return Outgoing(_told(reply, links))
         case _:
-            return Outgoing(answer_about_gates(reply, links), public=isinstance(reply, Lifted))
+            return Outgoing(_told(reply, links))
 
 
 def _offered(reply: WayBackFound | PromotionOffered, links: Links) -> Message:

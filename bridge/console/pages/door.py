@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from aiohttp import web
 
 from bridge.console import render, visitors
 from bridge.console.actions import ACTIONS, Action, Done, audited_as
 from bridge.console.live import Live
+from bridge.console.operations import operate
 from bridge.console.pages import PAGES, View
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
@@ -66,9 +67,10 @@ class Console:
             ),
             *(web.get(path, self._admitted(self._drawn(view))) for path, view in PAGES.items()),
             *(
-                web.post(path, self._admitted(self._acts(action)))
+                web.post(path, self._admitted(self._acts(action, audited_as(action))))
                 for path, action in ACTIONS.items()
             ),
+            web.post(f"{PATH}/do/{{name}}", self._admitted(self._acts(operate, ""))),
             *(
                 web.route("*", path, self._public(_nowhere))
                 for path in (PATH, f"{PATH}/{{rest:.*}}")
@@ -132,7 +134,7 @@ class Console:
     # ── signing in and out ───────────────────────────────────────────────────────────────────────
 
     async def _asks_to_sign_in(self, request: web.Request) -> web.StreamResponse:
-        facts = {"ways": self._sign_in.ways, "then": _inside(request.query.get("then", ""))}
+        facts = {"ways": self._sign_in.ways, "then": visitors.inside(request.query.get("then", ""))}
         return await self._page(request, None, Page("sign_in", "Sign in", facts))
 
     async def _by_link(self, request: web.Request) -> web.StreamResponse:
@@ -148,7 +150,7 @@ class Console:
         return await self._let_in(request, visitors.BY_LINK, PATH)
 
     async def _goes_away(self, request: web.Request) -> web.StreamResponse:
-        way, then = request.match_info["way"], _inside(request.query.get("then", ""))
+        way, then = request.match_info["way"], visitors.inside(request.query.get("then", ""))
         address, cookie = await self._sign_in.begin(self._records.journal, request, way, then)
         response = sent_to(address)
         BEGUN.keep(response, request, cookie)
@@ -220,15 +222,17 @@ class Console:
         return _html(part.html.replace(ONCE, secrets.token_urlsafe(12)))
 
     def _acts(
-        self, action: Action
+        self, action: Action, what: str
     ) -> Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]:
+        """Return the handler of a form; `what`: a refusal in the audit log, "" if it has it."""
+
         async def handle(request: web.Request, visitor: Visitor) -> web.StreamResponse:
             form = await form_of(request)
             try:
                 done = await action(self._records, visitor, dict(request.match_info), form)
             except NotAllowed as error:
-                what = audited_as(action)
-                await self._records.commands.note(visitor.person, what, error.denied)
+                if what:
+                    await self._records.commands.note(visitor.person, what, error.denied)
                 raise
             if isinstance(done, Done):
                 said = quote(sealed(done.says, visitors.COOKIE.in_(request) or ""))
@@ -293,13 +297,6 @@ def unsealed(said: str, secret: str | None) -> str:
         one[:SEAL].encode(errors="replace") for one in (said, sealed(says, secret or ""))
     )
     return says if secret and hmac.compare_digest(given, right) else ""
-
-
-def _inside(place: str) -> str:
-    """Return a page of the console to go to after signing in; never another site."""
-    parts = urlsplit(place)
-    inside = not parts.scheme and not parts.netloc and "\\" not in place and place.isprintable()
-    return place if inside and (parts.path == PATH or parts.path.startswith(f"{PATH}/")) else PATH
 
 
 async def _static(request: web.Request) -> web.StreamResponse:

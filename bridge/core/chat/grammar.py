@@ -4,7 +4,6 @@
     promote APP from APP | cancel APP
     status [APP] | history APP | why APP [COMMIT] | apps [FILTER] | provider APP
     whoami | help [COMMAND]
-    approve APP [COMMIT] | override APP REASON
     previews [APP] | previews stop PREVIEW | previews extend PREVIEW
     previews approve PREVIEW COMMIT
 
@@ -43,8 +42,6 @@ class Verb(StrEnum):
     WHY = "why"
     APPS = "apps"
     PROVIDER = "provider"
-    APPROVE = "approve"
-    OVERRIDE = "override"
     PREVIEWS = "previews"
     WHOAMI = "whoami"
     HELP = "help"
@@ -61,8 +58,6 @@ USAGE = {
     Verb.WHY: "why APP [COMMIT]",
     Verb.APPS: "apps [FILTER]",
     Verb.PROVIDER: "provider APP",
-    Verb.APPROVE: "approve APP [COMMIT]",
-    Verb.OVERRIDE: "override APP REASON",
     Verb.PREVIEWS: "previews [APP] | stop PREVIEW | extend PREVIEW | approve PREVIEW COMMIT",
     Verb.WHOAMI: "whoami",
     Verb.HELP: "help [COMMAND]",
@@ -72,8 +67,8 @@ USAGE = {
 OPENS_PICKER = frozenset({Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL, Verb.PROVIDER})
 """Commands that open a list of apps if none is named."""
 
-NEEDS_APP = frozenset({Verb.HISTORY, Verb.WHY, Verb.APPROVE, Verb.ROLLBACK, Verb.PROMOTE})
-TAKES_VERSION = frozenset({Verb.WHY, Verb.APPROVE, Verb.ROLLBACK, Verb.PROMOTE})
+NEEDS_APP = frozenset({Verb.HISTORY, Verb.WHY, Verb.ROLLBACK, Verb.PROMOTE})
+TAKES_VERSION = frozenset({Verb.WHY, Verb.ROLLBACK, Verb.PROMOTE})
 
 _ALIASES = {
     "rebuild": Verb.REDEPLOY,
@@ -107,7 +102,7 @@ class Command:
         app: as typed; None if none was named. For what is done with a preview, the preview.
         ref: after an `@`; None if none was given.
         rest: a version for `rollback`, the other app for `promote`, a commit for `why` and
-            approvals, a filter for `apps`, a command for `help`, a reason for what needs one.
+            approvals, a filter for `apps`, a command for `help`.
         when: e.g. "at 22:00"; None for none.
         act: what is done with a preview; None to list them.
     """
@@ -214,8 +209,6 @@ def _unknown(words: list[str], others: Others) -> Unclear:
 
 def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
     usage = f"Write `{USAGE[verb]}`."
-    if verb is Verb.OVERRIDE:
-        return _with_reason(verb, typed, usage)
     words = [plain_word(word) for word in typed]
     if verb is Verb.HELP:
         return Command(verb, rest=_ALIASES.get(_name(words[0]), _name(words[0])) if words else None)
@@ -231,17 +224,7 @@ def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
     return _about_app(verb, words, usage)
 
 
-# ── reasons ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _with_reason(verb: Verb, typed: list[str], usage: str) -> Command | Unclear:
-    if not typed:
-        return Unclear(f"Which app? {usage}")
-    name, rest = name_in(typed)
-    reason = unquoted(" ".join(rest))
-    if not reason:
-        return Unclear(f"Why? Others will read the reason. {usage}")
-    return Command(verb, name, rest=reason)
+# ── names and reasons ───────────────────────────────────────────────────────────────────────────
 
 
 def name_in(typed: list[str]) -> tuple[str, list[str]]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
-from bridge.core.chat.gate_replies import GateReply
 from bridge.core.chat.grammar import Command, Verb, parse_chat, written
 from bridge.core.errors import Rejected
 from bridge.core.events import Action
@@ -292,7 +291,6 @@ Reply = (
     | PreviewList
     | PreviewDone
     | Help
-    | GateReply
 )
 
 

@@ -205,6 +205,16 @@ def typed_scope(key: str, label: str) -> str:
     return f'"{typed}"' if len(typed.split()) > 1 else typed
 
 
+def scope_of_hold(key: str, label: str) -> str:
+    """Return how the scope of a lock is typed, by the key of the hold that it makes.
+
+    Args:
+        label: of the app that it holds.
+    """
+    scope = key.partition(":")[2].rpartition(":")[0]
+    return typed_scope(scope, label).strip('"')
+
+
 # ── pull requests as people name them ───────────────────────────────────────────────────────────
 
 _PAGE = re.compile(

@@ -42,8 +42,6 @@ NEEDS = {
     Verb.PROMOTE: Right.DEPLOY,
     Verb.CANCEL: Right.CANCEL,
     Verb.PROVIDER: Right.CONFIGURE,
-    Verb.APPROVE: Right.APPROVE,
-    Verb.OVERRIDE: Right.OVERRIDE,
 }
 """The rights that commands need; all others need `view`."""
 

@@ -1,0 +1,63 @@
+"""Carry out operations from forms: each field is an argument, and each answer a page or a notice.
+
+A form's fields are named like the operation's arguments. Three more say how it was sent: `once`
+differs with each drawn form, `then` is the page to show next, and `call` has what a page has asked.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.console.actions import Done, Form, Parts
+from bridge.console.records import HERE, Records
+from bridge.console.render import Page
+from bridge.console.visitors import Visitor, inside
+from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import Denied, NotAllowed, Sorry
+from bridge.core.errors import Rejected
+from bridge.views.view import Ask, View, plain
+
+LONGEST = 500
+"""Characters of a field."""
+
+OURS = frozenset({"once", "then", "call"})
+
+
+async def operate(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done | Page:
+    """Carry out an operation, or show what it asks first."""
+    given = _asked(form) | {key: text.strip()[:LONGEST] for key, text in form.items()}
+    call = Call(parts["name"], {key: text for key, text in given.items() if key not in OURS})
+    once = _once(visitor, call, form)
+    reply = await records.commands.answer(visitor.person, HERE, call, once)
+    then = inside(form.get("then", ""))
+    match reply:
+        case View(refused=False, asks=Ask() as ask):
+            facts = {"view": reply, "ask": ask, "call": json.dumps(dict(ask.call.given))}
+            return Page("ask", ask.question, facts | {"then": then})
+        case View(refused=False):
+            warns = "".join(f" {plain(one)}." for one in reply.warns)
+            return Done(then, f"{plain(reply.head)}.{warns}")
+        case View():
+            raise Rejected(f"{plain(reply.head)}: {'; '.join(map(plain, reply.says))}.")
+        case Denied():
+            raise NotAllowed(reply)
+        case Sorry(why=why):
+            raise Rejected(why)
+    raise Rejected("That can't be done here.")
+
+
+def _asked(form: Form) -> dict[str, Any]:
+    """Return the arguments that a page has asked to be agreed to; they prove nothing."""
+    try:
+        given = json.loads(form.get("call") or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return given if isinstance(given, dict) else {}
+
+
+def _once(visitor: Visitor, call: Call, form: Mapping[str, str]) -> str:
+    """Return the id of the delivery, the same for a form that is sent twice, which so acts once."""
+    given = json.dumps(dict(call.given), sort_keys=True)
+    parts = (visitor.person.id, call.name, given, form.get("once", ""))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
