@@ -1,17 +1,15 @@
-"""`deploy`, `redeploy`, `cancel`, `replay`: requests, kept in the inbox like webhooks."""
+"""Follow what was requested to its end; and `replay`."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import live_app, person, warn_of_troubles
+from bridge.cli.backend import person, warn_of_troubles
 from bridge.cli.context import (
     ENDED_BADLY,
     HELD_BACK,
@@ -23,19 +21,21 @@ from bridge.cli.context import (
     settings_of,
 )
 from bridge.cli.deliveries import find_delivery
-from bridge.cli.deployments import AppName, change_line, change_text, tail_lines, whole_log
+from bridge.cli.deployments import change_line, change_text, tail_lines, whole_log
 from bridge.cli.forms import arrived_form, decision_line, ended_form
 from bridge.cli.holds import opened_with
-from bridge.cli.show import clean, console, hint, iso, on_terminal, say, say_error, say_json
+from bridge.cli.show import clean, console, hint, on_terminal, say, say_error, say_json
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from bridge.app.storage import Stores
-    from bridge.core.apps import App
-    from bridge.core.events import Action
     from bridge.core.lifecycle import Change, Deployment
     from bridge.ports.inbox import Delivery
     from bridge.settings import Settings
+    from bridge.views.deploying import Kept
+    from bridge.views.view import View
 
 
 LOOK = 0.2
@@ -179,57 +179,7 @@ class Watchman:
             hint("the bridge has stopped; this goes on when `dokploy-bridge serve` runs again")
 
 
-# ── `deploy`, `redeploy`, `cancel`, `replay`: requests, kept in the inbox like webhooks ───────────
-
-REBUILDS = "a redeploy builds the existing checkout again and fetches nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A person's request.
-
-    Attributes:
-        target: an app's id, or a delivery's number for a replay.
-        shown: the target's name for people.
-        not_before: the time for which it is asked; None for at once.
-        later: how to say that time.
-        deployment, way, commit, image: see `Asked`.
-    """
-
-    action: "Action"
-    target: str
-    shown: str
-    not_before: float | None = None
-    later: str = ""
-    deployment: str = ""
-    way: str = ""
-    commit: str = ""
-    image: str = ""
-
-
-def deploy(
-    app: AppName,
-    at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Not before, e.g. '22:00 Europe/Berlin'.")
-    ] = None,
-    config: Config = None,
-    follow: Follow = False,
-    json: Json = False,
-) -> None:
-    """Deploy the head of an app's branch."""
-    _ask("deploy", app, config, follow=follow, json=json, at=at)
-
-
-def redeploy(
-    app: AppName, config: Config = None, follow: Follow = False, json: Json = False
-) -> None:
-    """Build an app's existing checkout once more; nothing is fetched."""
-    _ask("redeploy", app, config, follow=follow, json=json)
-
-
-def cancel(app: AppName, config: Config = None, follow: Follow = False, json: Json = False) -> None:
-    """Cancel an app's waiting and running deployments."""
-    _ask("cancel", app, config, follow=follow, json=json)
+# ── requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def replay(
@@ -243,121 +193,67 @@ def replay(
     This excludes apps created after the push: use `deploy` for these. Like any push, it deploys the
     head of the branch; `rollback APP --to COMMIT` brings an earlier commit back.
     """
-    _ask("replay", delivery, config, follow=follow, json=json)
-
-
-def _ask(
-    action: str,
-    name: str,
-    config: Path | None,
-    *,
-    follow: bool,
-    json: bool,
-    at: str | None = None,
-) -> None:
-    how = {"follow": follow, "json": json}
-    code = run(_asked(settings_of(config), action, name, at, **how))
-    if code:
+    if code := run(_replay(settings_of(config), delivery, follow=follow, json=json)):
         raise typer.Exit(code)
 
 
-async def _asked(
-    settings: "Settings", action: str, name: str, at: str | None, *, follow: bool, json: bool
-) -> int:
-    not_before, later = (None, "") if at is None else _time_named(at)
+async def _replay(settings: "Settings", name: str, *, follow: bool, json: bool) -> int:
+    from bridge.chats import asking_hosts
+    from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
+    from bridge.ports.inbox import NewDelivery
+    from bridge.views.deploying import Kept
+    from bridge.views.view import View
+
     async with kept_in(settings) as stores:
         await warn_of_troubles(settings, stores)
-        wish = await _wish(settings, stores, action, name)
-        wish = replace(wish, not_before=not_before, later=later)
-        return await request(settings, stores, wish, follow=follow, json=json)
-
-
-async def request(
-    settings: "Settings", stores: "Stores", wish: Wish, *, follow: bool, json: bool
-) -> int:
-    """Keep a request in the inbox, and follow it if wanted; return the exit code."""
-    from bridge.app.data_folder import is_running, whereabouts
-
-    id_ = await _keep(stores, wish)
-    if not is_running(settings):
-        where = f"no bridge is running on {whereabouts(settings)}: it is kept as {id_} and will be"
-        when = f"done when `dokploy-bridge serve` runs{wish.later and f', but{wish.later}'}"
-        return _left(wish, id_, f"{where} {when}", follow, json)
-    if not follow:
-        words = f"{wish.action} of {wish.shown} asked for{wish.later} ({id_})"
-        if wish.action == "redeploy":
-            words += f"; {REBUILDS}"
-        return _left(wish, id_, words, False, json)
-    return await _follow(stores, wish, id_, Watchman(settings), json=json)
-
-
-def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> int:
-    """Print that the request is kept; fail only if the person wanted to see its end."""
-    if json:
-        form = {"delivery": id_, "action": str(wish.action), "target": wish.shown}
-        at = wish.not_before
-        say_json(form if at is None else form | {"not_before": iso(at)})
-    if wanted_more:
-        say_error(words)
-    elif not json:
-        say(clean(words))
-    return 1 if wanted_more else 0
-
-
-async def _wish(settings: "Settings", stores: "Stores", action: str, name: str) -> Wish:
-    from bridge.chats import asking_hosts
-    from bridge.core.events import Action
-
-    if action == Action.REPLAY:
         delivery = await find_delivery(stores, name, settings)
         if delivery.host in asking_hosts():
             raise Rejected(f"{delivery.id} is no webhook: give its command again instead")
-        return Wish(Action.REPLAY, str(delivery.seq), delivery.id)
-    app = await live_app(stores.journal, name)
-    if action == Action.CANCEL:
-        await _check_cancel(stores, app)
-    return Wish(Action(action), app.id, app.label)
+        id_, action = f"{COMMAND_HOST}-{secrets.token_hex(8)}", Action.REPLAY
+        body = write_command(Asked(action, str(delivery.seq), person()))
+        await stores.inbox.keep(NewDelivery(COMMAND_HOST, id_, action, {}, body, time.time()))
+        data = Kept(id_, str(action), delivery.id, "")
+        view = View((f"Replaying {delivery.id}",), data=data)
+        return await kept(settings, stores, view, follow=follow, json=json)
 
 
-async def _check_cancel(stores: "Stores", app: "App") -> None:
-    """Raise Rejected if all that a cancel could stop is live already."""
-    from bridge.core.lifecycle import too_late
-    from bridge.pipeline.feedback.lookup import live_already
+async def kept(
+    settings: "Settings", stores: "Stores", view: "View", *, follow: bool, json: bool
+) -> int:
+    """Say that a request is kept, and follow it if wanted; return the exit code.
 
-    if (live := await live_already(stores.journal, stores.inbox, app.id)) is not None:
-        raise Rejected(
-            f"{app.label} can't be cancelled: {too_late(live)}; `dokploy-bridge rollback"
-            f" {app.label}` leads back"
-        )
+    Args:
+        view: the answer to the request; its data is `Kept`.
+    """
+    from bridge.app.data_folder import is_running, whereabouts
+    from bridge.cli.views import data_of, line
 
-
-def _time_named(text: str) -> tuple[float, str]:
-    """Return the next such time, by UTC if no zone is named, and how to say it."""
-    from bridge.core.gates.times import in_zones, read_moment, read_zone, zone_in
-
-    utc = read_zone("UTC")
-    at = read_moment(text, time.time(), utc)
-    return at, f" not before {in_zones(at, zone_in(text, utc))}"
-
-
-async def _keep(stores: "Stores", wish: Wish) -> str:
-    from bridge.core.events import COMMAND_HOST, Asked, write_command
-    from bridge.ports.inbox import NewDelivery
-
-    id_ = f"cli-{secrets.token_hex(8)}"
-    not_before = "" if wish.not_before is None else f"{wish.not_before:.0f}"
-    version = {name: getattr(wish, name) for name in ("deployment", "way", "commit", "image")}
-    asked = Asked(wish.action, wish.target, person(), not_before=not_before, **version)
-    body = write_command(asked)
-    await stores.inbox.keep(NewDelivery(COMMAND_HOST, id_, wish.action, {}, body, time.time()))
-    return id_
+    request, says = view.data, [line(view.head), *map(line, view.notes)]
+    runs = await asyncio.to_thread(is_running, settings)
+    if runs and follow:
+        return await _follow(stores, request, says[1:], Watchman(settings), json=json)
+    if json:
+        say_json(data_of(request))
+    if not runs:
+        where = f"no bridge is running on {whereabouts(settings)}"
+        says[0] += f": {where}, so it is kept as {request.delivery} until"
+        says[0] += " `dokploy-bridge serve` runs"
+    else:
+        says[0] += f" ({request.delivery})"
+    if follow:
+        say_error("; ".join(says))
+        return 1
+    if not json:
+        for sentence in says:
+            say(sentence)
+    return 0
 
 
-async def _concerned(stores: "Stores", wish: Wish, delivery: "Delivery") -> "list[Deployment]":
+async def _concerned(stores: "Stores", wish: "Kept", delivery: "Delivery") -> "list[Deployment]":
     """Return the deployments of a request, oldest first: those that it creates, or ends."""
     if wish.action != "cancel":
         return (await stores.journal.deployments(limit=1000, seq=delivery.seq))[::-1]
-    newest = await stores.journal.deployments(limit=1000, app_id=wish.target)
+    newest = await stores.journal.deployments(limit=1000, app_id=wish.app_id)
     return [one for one in newest[::-1] if _cancelled_by(delivery, one)]
 
 
@@ -370,8 +266,8 @@ def _cancelled_by(delivery: "Delivery", deployment: "Deployment") -> bool:
 
 async def _follow(
     stores: "Stores",
-    wish: Wish,
-    id_: str,
+    wish: "Kept",
+    notes: Sequence[str],
     watch: Watchman,
     *,
     json: bool,
@@ -379,16 +275,16 @@ async def _follow(
     from bridge.core.events import COMMAND_HOST
 
     progress = Progress(quiet=json)
-    if wish.action == "redeploy":
-        progress.line(REBUILDS)
+    for note in notes:
+        progress.line(note)
     with progress.shown():
-        delivery = await decided(stores, COMMAND_HOST, id_, watch)
+        delivery = await decided(stores, COMMAND_HOST, wish.delivery, watch)
         decisions = (await stores.journal.decisions([delivery.seq]))[delivery.seq]
         for decision in decisions:
             progress.line(decision_line(decision))
         concerned = await _concerned(stores, wish, delivery)
         if wish.action == "cancel" and not concerned:
-            progress.line(f"nothing waits or runs for {wish.shown}")
+            progress.line(f"nothing waits or runs for {wish.target}")
         ended = []
         for one in concerned:
             if len(concerned) > 1:
@@ -402,10 +298,10 @@ async def _follow(
     return exit_code_for(wish, delivery, ended)
 
 
-def exit_code_for(wish: Wish, delivery: "Delivery", ended: "list[Deployment]") -> int:
+def exit_code_for(wish: "Kept", delivery: "Delivery", ended: "list[Deployment]") -> int:
     """Return the exit code of the outcome; print why a request was refused."""
     if delivery.state in ("failed", "ignored"):
-        say_error(f"{wish.action} of {wish.shown}: {delivery.error}")
+        say_error(f"{wish.action} of {wish.target}: {delivery.error}")
         return 1
     well = "cancelled" if wish.action == "cancel" else "done"
     if all(one.state == well for one in ended):

@@ -1,6 +1,7 @@
 """Operations on the command line: each command is derived, and each answer rendered, here."""
 
 import inspect
+import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,18 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import person, person_key
+from bridge.cli.backend import backends_of, person, person_key, warn_of_troubles
 from bridge.cli.completion import complete_app
 from bridge.cli.configure import How, Yes, agree
-from bridge.cli.context import Config, Json, kept_in, run, settings_of
+from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
+from bridge.core.errors import Rejected
 from bridge.operations.base import Argument, Context, Desk, Kind, Operation, carry_out
 from bridge.operations.every import OPERATIONS
+from bridge.operations.typed import usage
 
 if TYPE_CHECKING:
+    from bridge.app.storage import Stores
+    from bridge.ports.backends import Backend
     from bridge.settings import Settings
-    from bridge.views.view import View
 
 CLI = "cli"
 
@@ -48,17 +52,38 @@ def _command(asked: Operation) -> Any:
     """Return the command of an operation, with the signature from which options are made."""
 
     def command(
-        config: Config, json: bool, yes: bool = False, plan: bool = False, **given: Any
+        config: Config,
+        json: bool,
+        yes: bool = False,
+        plan: bool = False,
+        follow: bool = False,
+        **given: Any,
     ) -> None:
-        how = How(config, json, yes)
-        view = run(_carry_out(asked, {k: v for k, v in given.items() if v}, how, plan_only=plan))
-        if view.refused:
-            raise typer.Exit(1)
+        how, texts = How(config, json, yes), _texts(asked, given)
+        if code := run(_carry_out(asked, texts, how, plan_only=plan, follow=follow)):
+            raise typer.Exit(code)
 
     parameters = [*_parameters(asked), *_common(asked)]
     command.__dict__["__signature__"] = inspect.Signature(parameters)
     command.__name__, command.__doc__ = asked.name, asked.help
     return command
+
+
+def _texts(asked: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given; a name that follows a word is given with it, e.g. "from APP"."""
+    found = {name: value for name, value in given.items() if value}
+    for one in filter(_follows_a_word, asked.arguments):
+        words = found.get(one.name) or []
+        took = one.kind.takes(words) if one.kind.takes is not None else None
+        text, count = took or (words[0] if words else "", 1)
+        if count != len(words):
+            raise Rejected(f"write it like this: {usage(asked)}")
+        found[one.name] = text
+    return found
+
+
+def _follows_a_word(one: Argument) -> bool:
+    return one.kind.takes is not None and not one.kind.option
 
 
 def _parameters(asked: Operation) -> Iterator[inspect.Parameter]:
@@ -81,6 +106,8 @@ def _annotation(one: Argument) -> Any:
 def _type(one: Argument) -> Any:
     if one.kind.flag:
         return bool
+    if _follows_a_word(one):
+        return list[str]
     read: Any = list[str] if one.kind.many else str
     return read if one.required else read | None
 
@@ -103,6 +130,8 @@ def _option(kind: Kind) -> Any:
 def _common(asked: Operation) -> Iterator[inspect.Parameter]:
     yield _parameter("config", Config, None)
     yield _parameter("json", Json, default=False)
+    if asked.kept:
+        yield _parameter("follow", Follow, default=False)
     if asked.plan is not None:
         yield _parameter("plan", PlanOnly, default=False)
         yield _parameter("yes", Yes, default=False)
@@ -117,25 +146,29 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 
 async def _carry_out(
-    asked: Operation, given: Mapping[str, Any], how: How, *, plan_only: bool
-) -> "View":
-    """Carry out an operation and show its answers; ask where it asks, unless told not to."""
+    asked: Operation, given: Mapping[str, Any], how: How, *, plan_only: bool, follow: bool
+) -> int:
+    """Carry out an operation and show its answers; ask where it asks. Return the exit code."""
     from bridge.cli.views import Links, show
     from bridge.pipeline.gates.commands import Requester
     from bridge.ports.chats import Place
 
     key = person_key()
     asking, actor = Person(key, key.removeprefix(f"{CLI}:")), Requester(key, person())
-    call = Call(asked.name, given)
+    call, once = Call(asked.name, given), f"{CLI}-{secrets.token_hex(8)}"
     settings = settings_of(how.config)
     links = Links(settings)
-    async with _opened(settings, asked, given, asking) as desk:
+    async with _opened(settings, asked, given, asking) as (desk, stores):
         while True:
-            view = await carry_out(Context(desk, call, asking, Place(), actor))
+            view = await carry_out(Context(desk, call, asking, Place(), actor, once))
+            if view.asks is None and asked.kept and not view.refused:
+                from bridge.cli.deploy import kept
+
+                return await kept(settings, stores, view, follow=follow, json=how.json)
             if plan_only or view.asks is None or not how.json:
                 show(view, links, json=how.json)
             if plan_only or view.asks is None:
-                return view
+                return 1 if view.refused else 0
             agree(view.asks.question, how)
             call = view.asks.call
 
@@ -143,10 +176,14 @@ async def _carry_out(
 @asynccontextmanager
 async def _opened(
     settings: "Settings", asked: Operation, given: Mapping[str, Any], asking: Person
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[tuple[Desk, "Stores"]]:
     """Open the parts for whoever is on the server itself, who may do everything."""
+    from bridge.app.commands import looks_of
+    from bridge.app.providers import pages_of
+    from bridge.chats.facts.links import Links
     from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit
+    from bridge.pipeline.deploying.rollback_plan import Ways
     from bridge.pipeline.feedback.lookup import Finding, Known
     from bridge.pipeline.gates.commands import GateCommands
     from bridge.settings import book_of, identities_of
@@ -154,23 +191,34 @@ async def _opened(
 
     access = Access((Grant((asking.id,), frozenset(Right)),))
     async with kept_in(settings) as stores, AsyncExitStack() as stack:
-        hosts = {}
+        hosts: dict[str, Any] = {}
+        backends: Mapping[str, Backend] = {}
         if not asked.asks_hosts.isdisjoint(given):
             hosts = await _hosts(settings, stack)
+        if asked.asks_backends:
+            backends = await stack.enter_async_context(backends_of(settings))
+        if asked.kept:
+            await warn_of_troubles(settings, stores)
         journal, book = stores.journal, book_of(settings)
         apps = [ruled(app, book) for app in await journal.apps()]
-        who = identities_of(settings)
+        freezes, who = freezes_of(settings.freezes), identities_of(settings)
         known = Known(lambda: apps, dict, lambda _app, _here: (), lambda: None)
-        yield Desk(
+        looks, locks = looks_of(settings, journal, time.time), settings.rollback.lock
+        desk = Desk(
             CLI,
             journal,
+            stores.inbox,
             Finding(journal, known, access),
             GateCommands(journal, known.apps, time.time, identities=who, **hosts),
             ChatAudit(CLI, journal, time.time),
             known.apps,
             time.time,
-            freezes_of(settings.freezes),
+            freezes=freezes,
+            ways=Ways(backends, looks, locks=locks, freezes=freezes),
+            compare=Links(pages_of(settings)).compare,
+            gone=await journal.gone_apps(),
         )
+        yield desk, stores
 
 
 async def _hosts(settings: "Settings", stack: AsyncExitStack) -> dict[str, Any]:

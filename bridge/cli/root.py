@@ -27,10 +27,8 @@ from bridge.cli import (
     manifest,
     pin,
     previews,
-    promote,
     provider,
     report,
-    rollback,
     serve,
     why,
 )
@@ -130,20 +128,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge logs shop/web --follow",
         "dokploy-bridge logs shop/web --deployment 4711 --lines 1000",
     ),
-    "deploy": (
-        "dokploy-bridge deploy shop/web --follow",
-        "dokploy-bridge deploy shop/web --at '22:00 Europe/Berlin'",
-    ),
-    "redeploy": ("dokploy-bridge redeploy shop/web --follow",),
-    "rollback": (
-        "dokploy-bridge rollback shop/web --plan",
-        "dokploy-bridge rollback shop/web --to v1.4.2 --yes --follow",
-    ),
-    "promote": (
-        "dokploy-bridge promote shop/production/web from shop/staging/web --plan",
-        "dokploy-bridge promote shop/production/web from shop/staging/web --yes --follow",
-    ),
-    "cancel": ("dokploy-bridge cancel shop/web",),
     "replay": ("dokploy-bridge replay 72d3162e --follow",),
     "lock": (
         "dokploy-bridge lock shop/production -m 'a migration runs' --for 2h",
@@ -311,14 +295,9 @@ app.command(rich_help_panel=LOOK)(audit.audit)
 app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
 app.command(rich_help_panel=LOOK)(build_logs.logs)
-app.command(rich_help_panel=ACT)(deploy.deploy)
-app.command(rich_help_panel=ACT)(deploy.redeploy)
-app.command(rich_help_panel=ACT)(rollback.rollback)
-app.command(rich_help_panel=ACT)(promote.promote)
-app.command(rich_help_panel=ACT)(deploy.cancel)
+add_operations(app)
 app.command(rich_help_panel=ACT)(deploy.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
-add_operations(app)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)
 app.command(rich_help_panel=SET_UP)(links.setup)
 app.command(rich_help_panel=SET_UP)(links.console)

@@ -66,20 +66,20 @@ class Links:
 def show(view: View, links: Links, *, json: bool) -> None:
     """Show an answer; a refusal, and that there is nothing to list, go to standard error."""
     if view.empty:
-        hint(_line(view.head))
+        hint(line(view.head))
     if json:
         say_json(data_of(view.data))
     elif view.refused:
         say_error("; ".join(_refusal(view)))
     elif not view.empty:
-        for line in _sentences(view):
-            say(line)
+        for sentence in _sentences(view):
+            say(sentence)
         for part in view.parts:
             _show_part(part)
         for page in _pages(view, links):
-            hint(page, whole=True)
+            say(page)
         for one in view.warns:
-            hint(f"warning: {_line(one)}", "yellow")
+            hint(f"warning: {line(one)}", "yellow")
 
 
 def _pages(view: View, links: Links) -> Iterator[str]:
@@ -101,15 +101,15 @@ def data_of(value: Any) -> Any:
 
 def _sentences(view: View) -> Iterator[str]:
     if not any(isinstance(one, Table) for one in view.parts):  # a table speaks for itself
-        yield _line(view.head)
-    yield from map(_line, (*view.says, *view.notes))
+        yield line(view.head)
+    yield from map(line, (*view.says, *view.notes))
     for one in view.offers:
         yield f"`{typed(one)}`"
 
 
 def _refusal(view: View) -> Iterator[str]:
-    yield f"{_line(view.head)}: {_line(view.says[0])}" if view.says else _line(view.head)
-    yield from (_line(one).rstrip(".") for one in (*view.says[1:], *view.notes))
+    yield f"{line(view.head)}: {line(view.says[0])}" if view.says else line(view.head)
+    yield from (line(one).rstrip(".") for one in (*view.says[1:], *view.notes))
     yield from (f"`{typed(one)}`" for one in view.offers)
 
 
@@ -123,14 +123,14 @@ def _show_part(part: Part) -> None:
 def _show_lines(shown: Lines) -> None:
     say(shown.title)
     for item in shown.items:
-        say(f"  {_line(item.says)}" + (f": {item.sign}" if isinstance(item.sign, State) else ""))
+        say(f"  {line(item.says)}" + (f": {item.sign}" if isinstance(item.sign, State) else ""))
     if shown.more:
         say(f"  and {shown.more} more")
 
 
 def _show_table(shown: Table) -> None:
     columns = [f"{'*' * one.long}{one.title}" for one in shown.columns]
-    rows = [[_line(cell) for cell in row.cells] for row in shown.rows]
+    rows = [[line(cell) for cell in row.cells] for row in shown.rows]
     if on_terminal() and console().width < NARROW:
         below = [place for place, one in enumerate(shown.columns) if one.long]
         side = [place for place in range(len(columns)) if place not in below]
@@ -140,7 +140,8 @@ def _show_table(shown: Table) -> None:
     say_table(columns, rows, (" ".join(filter(None, row)) for row in rows))
 
 
-def _line(phrase: Phrase) -> str:
+def line(phrase: Phrase) -> str:
+    """Return a phrase as text without control characters."""
     return clean("".join(one if isinstance(one, str) else _value(one) for one in phrase))
 
 

@@ -8,13 +8,11 @@ from bridge.console.records import GONE, HERE, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
-from bridge.core.chat.grammar import Command, Verb
+from bridge.core.chat.calls import Call
 from bridge.core.chat.replies import (
-    Accepted,
     Denied,
     NotAllowed,
     Sorry,
-    WayBackFound,
     denial,
 )
 from bridge.core.errors import NotFound, Rejected
@@ -46,64 +44,6 @@ class Done:
 Parts = Mapping[str, str]
 Form = Mapping[str, str]
 Action = Callable[[Records, Visitor, Parts, Form], Awaitable[Done | Page]]
-
-
-async def deploy(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Deploy an app's branch."""
-    return await _ask(records, visitor, Wish.DEPLOY, parts["id"], form)
-
-
-async def redeploy(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Rebuild the commit that an app has checked out."""
-    return await _ask(records, visitor, Wish.REDEPLOY, parts["id"], form)
-
-
-async def cancel(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Cancel one deployment."""
-    found, app = await records.deployment(visitor, parts["id"])
-    if app is None:
-        raise NotFound(f"There is no deployment {found.id!r}: {GONE}.")
-    then = f"/console/deployments/{found.id}"
-    return await _ask(records, visitor, Wish.CANCEL, app.id, form, deployment=found.id, then=then)
-
-
-async def _ask(
-    records: Records,
-    visitor: Visitor,
-    wish: Wish,
-    app_id: str,
-    form: Form,
-    *,
-    then: str = "",
-    **about: str,
-) -> Done:
-    app = await records.app(visitor, app_id)
-    reply = await records.commands.ask(
-        visitor.person, HERE, wish, app.id, _once(visitor, wish, app.id, form), **about
-    )
-    return _done(reply, then or f"/console/apps/{app.id}")
-
-
-async def rollback(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done | Page:
-    """Show how an app would return to an earlier version; once confirmed, ask for exactly that."""
-    app = await records.app(visitor, parts["id"])
-    if form.get("way"):
-        return await _ask(
-            records,
-            visitor,
-            Wish.ROLLBACK,
-            app.id,
-            form,
-            deployment=form.get("to", ""),
-            way=form["way"],
-            served=form.get("served", ""),
-        )
-    typed = Command(Verb.ROLLBACK, app.label, rest=form.get("to") or None)
-    found = await records.commands.answer(visitor.person, HERE, typed, "")
-    if not isinstance(found, WayBackFound):
-        raise _refusal(found)
-    facts = {"way": found, "app": app, "to": form.get("to", "")}
-    return Page("rollback", f"Roll back {app.label}", facts)
 
 
 async def adopt(records: Records, visitor: Visitor, parts: Parts, _form: Form) -> Done:
@@ -221,8 +161,12 @@ async def replay_as_it_was(records: Records, visitor: Visitor, parts: Parts, for
             raise NotAllowed(denial(records.access, visitor.person, Right.DEPLOY, one.app))
     found = [(app := apps[one.app_id], await records.replays.plan(app, one)) for one in then]
     for app, again in found:
-        about = {"deployment": again.to.id, "way": again.way, "served": again.served}
-        await _ask(records, visitor, again.action, app.id, form, **about)
+        seen = f"{again.way} {again.to.id} {again.served}".strip()
+        call = Call(again.action, {"app": app.id, "seen": seen})
+        once = _once(visitor, again.action, app.id, form)
+        reply = await records.commands.answer(visitor.person, HERE, call, once)
+        if not isinstance(reply, View) or reply.refused:
+            raise refusal(reply)
     return Done("/console", "\n".join(f"{app.label}: {again.says}." for app, again in found))
 
 
@@ -246,18 +190,7 @@ def _once(visitor: Visitor, wish: Wish, target: str, form: Form) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _done(reply: AnyReply, then: str) -> Done:
-    """Return the outcome of a command; raise Rejected if it was refused."""
-    match reply:
-        case Accepted(action=action, waits=waits):
-            says = f"{action.verb.capitalize()}: it is on its way."
-            return Done(then, f"{says[:-1]}; {waits}." if waits else says)
-        case View(refused=False):
-            return Done(then, f"{plain(reply.head)}.")
-    raise _refusal(reply)
-
-
-def _refusal(reply: AnyReply) -> Rejected:
+def refusal(reply: AnyReply) -> Rejected:
     """Return the refusal for people."""
     match reply:
         case Denied():
@@ -265,16 +198,13 @@ def _refusal(reply: AnyReply) -> Rejected:
         case Sorry(why=why):
             return Rejected(why)
         case View():
-            return Rejected(f"{plain(reply.head)}: {'; '.join(map(plain, reply.says))}.")
+            more = ": " if reply.says else ""
+            return Rejected(f"{plain(reply.head)}{more}{'; '.join(map(plain, reply.says))}.")
     return Rejected("That can't be done here.")
 
 
 ACTIONS: Mapping[str, Action] = {
-    "/console/apps/{id}/deploy": deploy,
-    "/console/apps/{id}/redeploy": redeploy,
-    "/console/apps/{id}/rollback": rollback,
     "/console/apps/{id}/adopt": adopt,
-    "/console/deployments/{id}/cancel": cancel,
     "/console/previews/approve": approve_preview,
     "/console/previews/extend": extend_preview,
     "/console/previews/stop": stop_preview,

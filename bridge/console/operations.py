@@ -9,13 +9,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.console.actions import Done, Form, Parts
+from bridge.console.actions import Done, Form, Parts, refusal
 from bridge.console.records import HERE, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor, inside
 from bridge.core.chat.calls import Call
-from bridge.core.chat.replies import Denied, NotAllowed, Sorry
-from bridge.core.errors import Rejected
 from bridge.views.view import Ask, View, plain
 
 LONGEST = 500
@@ -38,13 +36,7 @@ async def operate(records: Records, visitor: Visitor, parts: Parts, form: Form) 
         case View(refused=False):
             warns = "".join(f" {plain(one)}." for one in reply.warns)
             return Done(then, f"{plain(reply.head)}.{warns}")
-        case View():
-            raise Rejected(f"{plain(reply.head)}: {'; '.join(map(plain, reply.says))}.")
-        case Denied():
-            raise NotAllowed(reply)
-        case Sorry(why=why):
-            raise Rejected(why)
-    raise Rejected("That can't be done here.")
+    raise refusal(reply)
 
 
 def _asked(form: Form) -> dict[str, Any]:

@@ -27,6 +27,11 @@ def app_named(text: str, ctx: Context) -> apps.App:
         return apps.find_app(seen, text)
     except NotFound as error:
         finding.refresh()  # it may have been created just now: the next attempt finds it
+        if len(gone := apps.named(ctx.desk.gone, text)) == 1:
+            raise NotFound(
+                f"{gone[0].label} is gone from the backends; `dokploy-bridge deployments --app"
+                f" {gone[0].id}` lists what was deployed"
+            ) from None
         several = isinstance(error, Ambiguous)
         why = f"{text!r} fits several apps" if several else f"there is no app {text!r}"
         like = [one.label for one in apps.apps_like(ctx.seen(ctx.right), text)]
@@ -190,6 +195,52 @@ Commit = Annotated[
     Kind(
         *("COMMIT", _commit, "The commit that you have looked at; refused if it is another now."),
         option="commit",
+    ),
+]
+
+
+def _takes_after(keyword: str) -> Any:
+    """Return how a name is found that follows a word, e.g. "from"."""
+
+    def takes(words: Sequence[str]) -> Took | None:
+        follows = len(words) > 1 and words[0].lower() == keyword
+        return (words[1], 2) if follows else None
+
+    return takes
+
+
+def _at(text: str, ctx: Context) -> End:
+    from bridge.core.chat.when import AT, ends_at, zone_of
+
+    said = text if text.startswith(f"{AT} ") else f"{AT} {text}"
+    return End(ends_at(said, ctx.desk.clock()), zone_of(said).key)
+
+
+Branch = Annotated[
+    str | None,
+    Kind("BRANCH", _words, "The branch that you mean.", option="branch", behind="@"),
+]
+At = Annotated[
+    End | None,
+    Kind(
+        *("TIME", _at, "Not before, e.g. '22:00 Europe/Berlin'.", "at 22:00", "at"),
+        takes=_keyword("at"),
+    ),
+]
+Version = Annotated[
+    str | None,
+    Kind(
+        *("VERSION", _words),
+        "A commit, tag, image or deployment; by default the previous healthy version.",
+        option="to",
+    ),
+]
+Source = Annotated[
+    apps.App,
+    Kind(
+        *("from APP", app_named, "The app whose version it gets.", "from shop/staging"),
+        takes=_takes_after("from"),
+        completes="app",
     ),
 ]
 

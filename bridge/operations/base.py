@@ -21,10 +21,12 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
     from bridge.core.apps import App
     from bridge.core.gates.freezes import Freeze
     from bridge.pipeline.audit import ChatAudit
+    from bridge.pipeline.deploying.rollback_plan import Ways
     from bridge.pipeline.feedback.lookup import Finding
     from bridge.pipeline.gates.commands import GateCommands, Requester
     from bridge.ports.chats import Place
     from bridge.ports.clock import Clock
+    from bridge.ports.inbox import Inbox
     from bridge.ports.journal import Journal
 
 # ── who asks, and what for ────────────────────────────────────────────────────────────────────────
@@ -37,17 +39,28 @@ class Desk:
     Attributes:
         door: the key of what people use, e.g. "slack" or "cli".
         apps: returns all apps.
+        trouble: returns why backends can't be asked now, by their names.
+        channels: returns where an app's cards are shown, given where somebody asks.
         freezes: those of the settings.
+        ways: finds the ways to earlier versions; None if no backend can be asked.
+        compare: returns the page that compares two commits of an app, if it is known.
+        gone: apps that were deleted at their backend.
     """
 
     door: str
     journal: "Journal"
+    inbox: "Inbox"
     finding: "Finding"
     gates: "GateCommands"
     audit: "ChatAudit"
     apps: "Callable[[], Sequence[App]]"
     clock: "Clock"
+    trouble: "Callable[[], Mapping[str, str]]" = dict
+    channels: "Callable[[App, str], Sequence[str]]" = lambda _app, _here: ()
     freezes: "Sequence[Freeze]" = ()
+    ways: "Ways | None" = None
+    compare: "Callable[[App, str | None, str | None], str | None]" = lambda *_: None
+    gone: "Sequence[App]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +148,7 @@ class Kind:
         option: how the command line names it; "" for a positional argument. With `short`, in one
             letter.
         takes: finds it at the beginning of a chat's words; None if it is not typed there.
+        behind: it is typed at once behind the name before it, after this, e.g. "@".
         rest: all words that are left are its text.
         checked: the operation's right must cover it.
         flag: it is given or not, and has no text.
@@ -150,6 +164,7 @@ class Kind:
     option: str = ""
     short: str = ""
     takes: Callable[[Sequence[str]], Took | None] | None = None
+    behind: str = ""
     rest: bool = False
     checked: bool = False
     flag: bool = False
@@ -191,13 +206,15 @@ class Operation:
         needs: the right to what it is about; None for what each may ask of what they may view.
         right_varies: it checks that right, or a lesser one, by itself.
         acts: it changes something.
-        plan: shows what it would do, where that is to be agreed to first. It takes the arguments,
-            None for those that are missing, and returns a view with `asks`; None if there is
-            nothing to ask, or they have agreed to what they have seen.
+        plan: shows what it would do, where that is to be agreed to first. It takes arguments as
+            `run` does, None for those that are missing, and perhaps others. It returns a view with
+            `asks`; None if there is nothing to ask, or they have agreed to what they have seen.
         family: what it belongs to, for help.
         examples: calls as they are typed, without the program's name.
         aliases: other words for it, with the arguments that they imply.
         asks_hosts: the arguments with which Git hosts are asked.
+        asks_backends: backends are asked.
+        kept: it is kept as a delivery, whose end can be waited for; the data is `Kept`.
     """
 
     name: str
@@ -213,6 +230,8 @@ class Operation:
     examples: tuple[str, ...] = ()
     aliases: Mapping[str, Given] = field(default_factory=dict)
     asks_hosts: frozenset[str] = frozenset()
+    asks_backends: bool = False
+    kept: bool = False
 
     @property
     def help(self) -> str:
@@ -238,6 +257,8 @@ def operation(
     examples: Sequence[str] = (),
     aliases: Mapping[str, Given] | None = None,
     asks_hosts: Sequence[str] = (),
+    asks_backends: bool = False,
+    kept: bool = False,
 ) -> Callable[[Run], Run]:
     """Declare the function below as an operation; see `Operation`.
 
@@ -250,7 +271,7 @@ def operation(
         OPERATIONS[name] = Operation(
             name,
             run,
-            tuple(_arguments(run)),
+            tuple(_arguments(run, plan)),
             does,
             " ".join(more.split()),
             needs,
@@ -261,17 +282,26 @@ def operation(
             tuple(examples),
             aliases or {},
             frozenset(asks_hosts),
+            asks_backends,
+            kept,
         )
         return run
 
     return declare
 
 
-def _arguments(run: Run) -> Iterator[Argument]:
-    """Yield the arguments of a function: what follows the context."""
-    for name, one in list(inspect.signature(run).parameters.items())[1:]:
+def _arguments(run: Run, plan: Plan | None) -> Iterator[Argument]:
+    """Yield the arguments: what follows the context, and what only the plan takes."""
+    taken = dict(inspect.signature(plan).parameters) if plan is not None else {}
+    for name, one in list((taken | dict(inspect.signature(run).parameters)).items())[1:]:
         kind = next(mark for mark in one.annotation.__metadata__ if isinstance(mark, Kind))
         yield Argument(name, kind, one.default is inspect.Parameter.empty)
+
+
+def _taken(run: Run | Plan, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that a function takes."""
+    names = inspect.signature(run).parameters
+    return {name: value for name, value in values.items() if name in names}
 
 
 # ── carrying one out ──────────────────────────────────────────────────────────────────────────────
@@ -296,11 +326,13 @@ async def carry_out(ctx: Context) -> View:
             about = values[one.name]
             if one.kind.checked and about is not None and asked.needs and not asked.right_varies:
                 ctx.check(asked.needs, about)
-        if asked.plan is not None and (shown := await asked.plan(ctx, **values)) is not None:
-            return _with_fields(shown)
+        if asked.plan is not None:
+            shown = await asked.plan(ctx, **_taken(asked.plan, values))
+            if shown is not None:
+                return _with_fields(shown)
         for one in _missing(asked, ctx.call.given):
             raise Rejected(f"{one.kind.metavar} is missing: {one.kind.help}")
-        return await asked.run(ctx, **values)
+        return await asked.run(ctx, **_taken(asked.run, values))
     except NotAllowed as error:
         await ctx.desk.audit.note(ctx.person, asked.name, error.denied)
         raise

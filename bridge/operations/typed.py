@@ -12,15 +12,19 @@ def usage(asked: Operation, name: str = "") -> str:
     implied = asked.aliases.get(name, {})
     words = [name or asked.name]
     for one in _typed(asked):
-        if one.name not in implied:
-            kind = one.kind
+        if one.name in implied:
+            continue
+        kind = one.kind
+        if kind.behind:
+            words[-1] += f"[{kind.behind}{kind.metavar}]"
+        else:
             words.append(kind.metavar if one.required else f"[{kind.example or kind.metavar}]")
     return " ".join(words)
 
 
 def _typed(asked: Operation) -> list[Argument]:
     """Return the arguments that can be typed, in the order in which they are."""
-    first = [one for one in asked.arguments if is_name(one)]
+    first = [one for one in asked.arguments if is_name(one) or one.kind.behind]
     keyed = [one for one in asked.arguments if one.kind.takes is not None]
     rest = [one for one in asked.arguments if one.kind.rest]
     return [*first, *keyed, *rest]
@@ -29,7 +33,12 @@ def _typed(asked: Operation) -> list[Argument]:
 def is_name(one: Argument) -> bool:
     """Return whether it is typed as a name, of one word or in quotes."""
     kind = one.kind
-    return not (kind.rest or kind.flag or kind.takes or kind.hidden)
+    return not (kind.rest or kind.flag or kind.takes or kind.behind or kind.hidden)
+
+
+def can_be_picked(asked: Operation) -> bool:
+    """Return whether an app is all that it requires, so that a list to pick from can be shown."""
+    return [one.kind.completes for one in asked.arguments if one.required] == ["app"]
 
 
 def named(name: str) -> tuple[Operation, Mapping[str, Any]]:
@@ -56,7 +65,10 @@ def written(name: str, given: Mapping[str, Any]) -> str:
     called = next((word for word, implied in asked.aliases.items() if implied == flags), name)
     words = [called if flags else name]
     for one in _typed(asked):
-        if text := given.get(one.name):
+        text = given.get(one.name)
+        if text and one.kind.behind:
+            words[-1] += f"{one.kind.behind}{text}"
+        elif text:
             words += [_shown(one, part) for part in ([text] if isinstance(text, str) else text)]
     return " ".join(words)
 

@@ -13,7 +13,6 @@ from bridge.core.chat.grammar import (
     Others,
     Read,
     Unclear,
-    Verb,
     capital,
     name_in,
     parse_chat,
@@ -22,9 +21,9 @@ from bridge.core.chat.grammar import (
 )
 from bridge.core.chat.replies import Usage
 from bridge.core.errors import Rejected
-from bridge.operations.base import Operation
+from bridge.operations.base import Argument, Operation
 from bridge.operations.every import OPERATIONS
-from bridge.operations.typed import called, is_name, named, names, usage, written
+from bridge.operations.typed import called, can_be_picked, is_name, named, names, usage, written
 
 
 def read_words(name: str, typed: list[str]) -> Call | Unclear:
@@ -33,16 +32,18 @@ def read_words(name: str, typed: list[str]) -> Call | Unclear:
     given: dict[str, Any] = dict(implied)
     how = f"Write `{usage(asked, name if implied else '')}`."
     words = list(typed)
-    for one in filter(is_name, asked.arguments):
-        if not words and one.required:
-            about = f" {one.kind.metavar} is {_lowered(one.kind.help)}" if one.kind.help else ""
-            return Unclear(f"Which {_lowered(one.kind.metavar)}? {how}{about}")
-        if words:
-            given[one.name], words = name_in(words)
+    if not words and can_be_picked(asked):
+        return called(asked.name, given)
+    words, why = _take_names(asked, words, given)
+    if why:
+        return Unclear(why.format(how=how), _alone(asked, given))
     try:
         words = _take_keyed(asked, words, given)
     except Rejected as error:
-        return Unclear(f"{capital(str(error))}. {how}")
+        return Unclear(f"{capital(str(error))}. {how}", _alone(asked, given))
+    for one in asked.arguments:
+        if one.required and one.kind.takes is not None and one.name not in given:
+            return Unclear(f"{capital(one.kind.metavar)}? {one.kind.help} {how}")
     rest = next((one for one in asked.arguments if one.kind.rest), None)
     if rest is None:
         alone = written(asked.name, given)
@@ -53,6 +54,44 @@ def read_words(name: str, typed: list[str]) -> Call | Unclear:
     if rest.required and not given[rest.name]:
         return Unclear(f"{capital(rest.kind.help)} {how}")
     return called(asked.name, given)
+
+
+def _take_names(asked: Operation, words: list[str], given: dict[str, Any]) -> tuple[list[str], str]:
+    """Read the names, and what is typed behind them; return the words left, and what is missing."""
+    for one in asked.arguments:
+        kind = one.kind
+        if kind.behind and (why := _part_behind(one, given)):
+            return words, f"{why} {{how}}"
+        if not is_name(one):
+            continue
+        if words:
+            given[one.name], words = name_in(words)
+        elif one.required:
+            about = f" {kind.metavar} is {_lowered(kind.help)}" if kind.help else ""
+            return words, f"Which {_lowered(kind.metavar)}? {{how}}{about}"
+    return words, ""
+
+
+def _part_behind(one: Argument, given: dict[str, Any]) -> str:
+    """Part what is typed behind the last name from it; return what is missing, if anything is."""
+    name = next(reversed(given), "")
+    said, mark, behind = str(given.get(name, "")).partition(one.kind.behind)
+    if not mark:
+        return ""
+    given[name] = said
+    if not said:
+        del given[name]
+        return f"Which {name}?"
+    if not behind:
+        return f"Which {_lowered(one.kind.metavar)}?"
+    given[one.name] = behind
+    return ""
+
+
+def _alone(asked: Operation, given: dict[str, Any]) -> tuple[str, ...]:
+    """Return the call with what is given so far, if that is enough for one."""
+    whole = all(given.get(one.name) for one in asked.arguments if one.required)
+    return (written(asked.name, given),) if whole and given else ()
 
 
 def _take_keyed(asked: Operation, words: list[str], given: dict[str, Any]) -> list[str]:
@@ -80,7 +119,7 @@ def usages() -> tuple[Usage, ...]:
         Usage(word, usage(one, word), _does(one, word), one.more)
         for one in OPERATIONS.values()
         for word in (one.name, *one.aliases)
-        if word.isalpha()
+        if word.isalpha() and (word == one.name or one.aliases[word])
     )
 
 
@@ -96,9 +135,9 @@ def _does(asked: Operation, word: str) -> str:
 OTHERS = Others(names, read_words)
 
 
-def parse(text: str, verb: Verb | None = None) -> Read:
+def parse(text: str, name: str = "") -> Read:
     """Read what was typed in a chat; see `core.chat.grammar`."""
-    return parse_chat(text, verb, OTHERS)
+    return parse_chat(text, name, OTHERS)
 
 
 def _lowered(text: str) -> str:

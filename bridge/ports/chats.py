@@ -6,14 +6,13 @@ from typing import Any, Protocol
 
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
-from bridge.core.chat.grammar import Read, Verb
+from bridge.core.chat.grammar import Read
 from bridge.core.chat.replies import Reply
 from bridge.core.configuration.difference import Configured
 from bridge.core.configuration.merge import Wanted
 from bridge.core.configuration.plan import Plan
 from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.console import ConsolePages
-from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.acts import Act
 from bridge.ports.backends import GitAccount, GitRepository
@@ -67,8 +66,8 @@ class Commands(Protocol):
     def previews(self) -> PreviewRequests:
         """Return what can be done to previews."""
 
-    def parse(self, text: str, verb: Verb | None = None) -> Read:
-        """Read what somebody typed, after the short command of `verb` if there is one."""
+    def parse(self, text: str, name: str = "") -> Read:
+        """Read what somebody typed, after the short command of that name if there is one."""
 
     async def answer(self, person: Person, place: Place, typed: Read, id_: str) -> AnyReply:
         """Carry out or answer what somebody typed.
@@ -79,30 +78,6 @@ class Commands(Protocol):
         Raises:
             Unreachable: it could not be kept, so nothing will happen.
         """
-
-    async def ask(
-        self,
-        person: Person,
-        place: Place,
-        action: Action,
-        app_id: str,
-        id_: str,
-        *,
-        deployment: str = "",
-        way: str = "",
-        served: str = "",
-    ) -> Reply:
-        """Carry out what somebody clicked or picked; raise as `answer` does.
-
-        Args:
-            deployment: the one of that app to cancel, "" for all open ones; the one to go back to.
-            way: how to go back, as it was shown.
-        """
-
-    async def way_back(
-        self, person: Person, place: Place, deployment_id: str, *, to_it: bool = False
-    ) -> Reply:
-        """Return how to go back from a deployment's version, or to it, to be confirmed."""
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """Return the apps to which somebody has a right, by label."""

@@ -110,6 +110,8 @@ class Icon(StrEnum):
     NOTE = "note"
     WARN = "warn"
     GO = "go"
+    BACK = "back"
+    UP = "up"
 
 
 Sign = Icon | State | Gate
@@ -216,6 +218,8 @@ class View:
         refused: what was asked for was not done.
         empty: there is nothing to list, which the head says.
         asks: what would be done; nothing was done yet.
+        shown_in: the channels where a card will show the same.
+        may_be_lost: such a card says all of it.
     """
 
     head: Phrase
@@ -230,6 +234,8 @@ class View:
     empty: bool = field(default=False, kw_only=True)
     warns: Sequence[Phrase] = field(default=(), kw_only=True)
     asks: Ask | None = field(default=None, kw_only=True)
+    shown_in: tuple[str, ...] = field(default=(), kw_only=True)
+    may_be_lost: bool = field(default=False, kw_only=True)
 
 
 def iso(at: float | None) -> str | None:

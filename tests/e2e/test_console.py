@@ -79,7 +79,7 @@ async def test_a_form_sent_twice_deploys_once(tmp_path: Path, origin: Origin) ->
         once = re.search(r'name="once" value="([^"]+)"', page)
         assert once
         for _ in range(2):
-            answer = await web.post(f"/console/apps/{app_id}/redeploy", data={"once": once[1]})
+            answer = await web.post("/console/do/redeploy", data={"app": app_id, "once": once[1]})
             assert answer.status_code == 303
         ended = await console.world.ended(2)
         assert ended[-1].trigger == "console: owner"
@@ -99,7 +99,7 @@ async def test_the_page_of_another_site_can_do_nothing(
 ) -> None:
     async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
         app_id = await console.deployed(origin)
-        answer = await web.post(f"/console/apps/{app_id}/deploy", headers=headers)
+        answer = await web.post("/console/do/deploy", data={"app": app_id}, headers=headers)
         assert answer.status_code == 403
         assert len(await console.world.deployments()) == 1
 
@@ -297,7 +297,7 @@ async def test_a_number_beyond_all_is_answered_kindly(tmp_path: Path, origin: Or
 
 async def test_a_form_of_a_session_that_is_over_is_answered_with_a_page(tmp_path: Path) -> None:
     async with console_world(tmp_path / "bridge") as console, console.browsing("") as web:
-        answer = await web.post("/console/apps/x/deploy")
+        answer = await web.post("/console/do/deploy", data={"app": "x"})
 
         assert answer.status_code == 401
         assert "Your session is over, so nothing was done" in answer.text

@@ -1,5 +1,6 @@
 """Going back to the version of a deployment from its page, over HTTP."""
 
+import json
 from pathlib import Path
 
 from bridge.core.events import Action
@@ -46,7 +47,8 @@ async def test_the_page_of_what_is_live_leads_to_the_version_before(
 
         shown = await sent(web, page, "Roll back…")
 
-        assert fields_of(shown.text, "Roll back</button>")[1]["to"] == before.id
+        call = json.loads(fields_of(shown.text, "Roll back</button>")[1]["call"])
+        assert call["seen"].split()[1:] == [before.id, live.id]
 
 
 async def test_where_a_version_can_not_be_gone_back_to_the_page_says_why(

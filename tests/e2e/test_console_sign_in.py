@@ -317,7 +317,7 @@ async def test_somebody_of_a_chat_is_the_same_person_in_the_console(
         await world.commit(origin, "feat: open", {"web/index.html": "1"})
         await until(world.states, lambda those: those == ["held"])
         async with console.browsing(await console.session("U0ADA", chat="slack")) as web:
-            assert (await web.post(f"/console/apps/{app_id}/deploy")).status_code == 303
+            assert (await web.post("/console/do/deploy", data={"app": app_id})).status_code == 303
             await until(world.states, lambda those: those == ["held", "held"])
             assert (await world.deployments())[-1].person == "slack:U0ADA"
 

@@ -85,7 +85,7 @@ async def test_an_unhealthy_deployment_is_told_loudly_once_with_the_way_back(
     assert shown["response_type"] == "ephemeral"
     assert "go back from 2222222 to 1111111" in words_of(shown)
     assert "migrations are not undone" in words_of(shown)
-    assert buttons_of(shown) == ["rollback.run"]
+    assert buttons_of(shown) == ["operation.run"]
     assert len(await shop.both.world.deployments()) == 2
 
 
@@ -98,7 +98,7 @@ async def test_the_card_of_the_last_good_version_leads_back_to_it(shop: Shop) ->
 
     assert shown["response_type"] == "ephemeral"
     assert "go back from 2222222 to 1111111" in words_of(shown)
-    assert buttons_of(shown) == ["rollback.run"]
+    assert buttons_of(shown) == ["operation.run"]
     await shop.deploy(THREE, WORKS, 3)
     await shop.deploy("4" * 40, WORKS, 4)
     await shop.card(2, leads_back=True)
@@ -109,7 +109,7 @@ async def test_the_card_of_the_last_good_version_leads_back_to_it(shop: Shop) ->
 async def test_roll_back_is_done_once_and_told_and_locks(shop: Shop) -> None:
     shown = await shop.offered()
     for _ in range(2):
-        await shop.both.hands.click(shown, "rollback.run")
+        await shop.both.hands.click(shown, "operation.run")
 
     _, bad, back = await shop.both.world.ended(3)
     card = await shop.both.card_says("is live  ·  1111111")
@@ -127,7 +127,7 @@ async def test_without_the_right_it_is_refused_with_the_lines_that_grant_it(
 ) -> None:
     refused = await shop.offered("U0BOB")
     typed = await shop.both.hands.type("shop/web", command="/rollback", user="U0BOB")
-    forged = await shop.both.hands.click(await shop.offered(), "rollback.run", user="U0BOB")
+    forged = await shop.both.hands.click(await shop.offered(), "operation.run", user="U0BOB")
 
     for said in (refused, typed.body, await forged.later()):
         assert "may not" in words_of(said)
@@ -139,7 +139,7 @@ async def test_a_stale_button_does_nothing_and_says_what_is_live(shop: Shop) -> 
     line, shown = await shop.notice(), await shop.offered()
     await shop.deploy(THREE, WORKS, 3)
 
-    for message, button in ((line, "deployment.rollback"), (shown, "rollback.run")):
+    for message, button in ((line, "deployment.rollback"), (shown, "operation.run")):
         said = await (await shop.both.hands.click(message, button)).later()
         assert "is live: 3333333, by #" in words_of(said)
     assert len(await shop.both.world.deployments()) == 3
@@ -153,4 +153,4 @@ async def test_a_version_is_named_in_the_command(shop: Shop) -> None:
 
     assert shown.body["response_type"] == "ephemeral"
     assert "to 1111111" in words_of(shown.body)
-    assert "no healthy deployment of it has made 'v1.0'" in words_of(unknown.body)
+    assert "No healthy deployment of it has made 'v1.0'" in words_of(unknown.body)

@@ -8,14 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.access import Person, Right
-from bridge.core.chat.replies import Accepted, Denied, Reasons, Sorry
+from bridge.core.chat.replies import Denied, Reasons, Sorry
 from bridge.core.events import parse_command
 from bridge.core.gates.locks import DAY
 from bridge.core.lifecycle import State
 from bridge.ports.chats import Place
 from bridge.storage.journal import SqlJournal
 from bridge.views.gates import FreezeData, LockTaken, Unlocked
-from bridge.views.view import View, plain
+from bridge.views.view import Moment, View, plain
 from tests.fakes.journey import ManualClock
 from tests.worlds.chat_desk import (
     ADA,
@@ -285,8 +285,8 @@ async def test_what_is_closed_is_listed_as_far_as_one_may_see(desk: Desk) -> Non
 async def test_a_deploy_for_later_is_kept_with_its_time(desk: Desk) -> None:
     said = await desk.say("deploy web at 09:00 Europe/Berlin")
 
-    assert isinstance(said, Accepted)
-    assert (said.at, said.zone) == (1_700_035_200.0, "Europe/Berlin")
+    assert isinstance(said, View)
+    assert said.head[-1] == Moment(1_700_035_200.0, "Europe/Berlin")
     (kept,) = await desk.inbox.newest(9)
     whole = await desk.inbox.find(kept.host, kept.id)
     assert whole is not None

@@ -9,8 +9,9 @@ import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.apps import Rules
-from bridge.core.chat.replies import Accepted, Denied, PromotionOffered, Sorry
-from bridge.core.events import Action, parse_command
+from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import Denied, Sorry
+from bridge.core.events import parse_command
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_for
@@ -22,6 +23,8 @@ from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
+from bridge.views.deploying import Kept
+from bridge.views.view import View, plain
 from tests.fakes.journey import ManualClock, app, deployment, source
 from tests.worlds.journal import outcome, record
 
@@ -48,6 +51,11 @@ class Desk:
 
     async def say(self, typed: str, person: Person = ADA) -> AnyReply:
         return await self.commands.answer(person, HERE, parse(typed), "id-1")
+
+    async def click(self, version: Deployment, person: Person = ADA) -> AnyReply:
+        """Carry out what the button of an offer calls."""
+        given = {"app": PINNED.id, "source": STAGING.id, "seen": f"pin {version.id}"}
+        return await self.commands.answer(person, HERE, Call("promote", given), "click-1")
 
     async def made(self, seq: int, version: str, app_id: str = STAGING.id) -> Deployment:
         label = next(one.label for one in APPS if one.id == app_id)
@@ -87,17 +95,15 @@ async def test_it_shows_what_is_new_and_is_kept_once_confirmed(desk: Desk) -> No
 
     said = await desk.say(WORDS)
 
-    assert isinstance(said, PromotionOffered)
-    found = said.promotion
-    assert found.news is not None
-    assert [one.seq for one in found.news] == [2]
+    assert isinstance(said, View)
+    assert [one["commit"] for one in said.data["news"]] == ["b" * 40]
+    assert said.asks is not None
     assert await desk.inbox.newest(5) == []
 
-    done = await desk.commands.ask(
-        ADA, HERE, Action.DEPLOY, PINNED.id, "click-1", deployment=found.version.id, way="pin"
-    )
+    done = await desk.commands.answer(ADA, HERE, said.asks.call, "click-1")
 
-    assert isinstance(done, Accepted)
+    assert isinstance(done, View)
+    assert done.data == Kept("click-1", "deploy", PINNED.label, PINNED.id)
     (kept,) = await desk.inbox.newest(5)
     whole = await desk.inbox.find(kept.host, kept.id)
     assert whole is not None
@@ -115,21 +121,24 @@ async def test_it_names_the_gates_that_it_has_to_pass(desk: Desk) -> None:
 
     said = await desk.say(WORDS)
 
-    assert isinstance(said, PromotionOffered)
+    assert isinstance(said, View)
     requires = "2 approvals, that it is live in shop/staging/web"
-    assert said.promotion.warns[:2] == (
+    assert [plain(one) for one in said.notes[:2]] == [
         "it will be held: shop/production/web is locked by BOB: I look",
         f"shop/production/web requires for aaaaaaa: {requires}",
-    )
+    ]
 
 
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
         ("promote shop/staging/web from shop/production/web", "is known to run"),
-        ("promote shop/production/web", "From which app?"),
-        ("promote shop/production/web shop/staging/web", "From which app?"),
-        (f"{WORDS} now", "From which app?"),
+        ("promote shop/production/web", "From APP? The app whose version"),
+        (
+            "promote shop/production/web shop/staging/web",
+            "From APP? The app whose version",
+        ),
+        (f"{WORDS} now", "That is more than `promote` takes."),
         ("promote shop/production/web from secret/vault", "There is no app 'secret/vault'"),
     ],
 )
@@ -147,30 +156,27 @@ async def test_who_may_not_deploy_there_may_not_promote(desk: Desk) -> None:
 
     assert isinstance(await desk.say(WORDS, BOB), Denied)
     assert isinstance(await desk.say(WORDS, EVE), Denied)
-    denied = await desk.commands.ask(
-        BOB, HERE, Action.DEPLOY, PINNED.id, "click-1", deployment=version.id, way="pin"
-    )
-    assert isinstance(denied, Denied)
+    assert isinstance(await desk.click(version, BOB), Denied)
 
 
 async def test_a_button_of_yesterday_promotes_nothing(desk: Desk) -> None:
     old = await desk.made(1, "a")
     await desk.made(2, "b")
 
-    done = await desk.commands.ask(
-        ADA, HERE, Action.DEPLOY, PINNED.id, "click-1", deployment=old.id, way="pin"
-    )
+    done = await desk.click(old)
 
-    assert isinstance(done, Sorry)
-    assert "another one runs there now" in done.why
+    assert isinstance(done, View)
+    assert done.refused
+    assert "another one runs there now" in plain(done.head)
 
 
 async def test_a_forged_version_of_an_app_that_one_may_not_see_is_refused(desk: Desk) -> None:
     hidden = await desk.made(1, "a", VAULT.id)
 
-    done = await desk.commands.ask(
-        ADA, HERE, Action.DEPLOY, PINNED.id, "click-1", deployment=hidden.id, way="pin"
-    )
+    await desk.made(2, "b")
 
-    assert isinstance(done, Sorry)
+    done = await desk.click(hidden)
+
+    assert isinstance(done, View)
+    assert done.refused
     assert await desk.inbox.newest(5) == []

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
-from bridge.core.chat.replies import Accepted, AppList, Denied, Sorry, WayBackFound
-from bridge.core.events import Action, parse_command
+from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import AppList, Denied, Sorry
+from bridge.core.events import parse_command
 from bridge.core.lifecycle import Deployment, State
 from bridge.operations.commands import ChatCommands
 from bridge.operations.words import parse
@@ -18,6 +19,8 @@ from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
+from bridge.views.deploying import Kept
+from bridge.views.view import View, plain
 from tests.fakes.journey import FakeBackend, ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
 
@@ -41,6 +44,11 @@ class Desk:
     async def say(self, typed: str, person: Person = ADA) -> AnyReply:
         return await self.commands.answer(person, HERE, parse(typed), "id-1")
 
+    async def click(self, name: str = "rollback", person: Person = ADA, **given: str) -> AnyReply:
+        """Carry out what a button calls."""
+        call = Call(name, {"app": WEB.id, **given})
+        return await self.commands.answer(person, HERE, call, "click-1")
+
     async def made(self, seq: int, version: str, state: State = State.DONE) -> Deployment:
         self.clock.now += 10
         job = self.backend.foreign(WEB, head=version * 40)
@@ -50,6 +58,20 @@ class Desk:
         )  # fmt: skip
         await record(self.journal, outcome(seq, one))
         return one
+
+
+def seen_in(said: AnyReply) -> str:
+    """Return what a view that asks gives along: the way, the version, and what is served."""
+    assert isinstance(said, View)
+    assert said.asks is not None
+    return str(said.asks.call.given["seen"])
+
+
+def refused(said: AnyReply) -> str:
+    """Return why something was not done."""
+    assert isinstance(said, View)
+    assert said.refused
+    return plain(said.head)
 
 
 @pytest.fixture
@@ -78,16 +100,16 @@ async def test_it_says_how_and_does_nothing_before_that_is_confirmed(desk: Desk)
 
     said = await desk.say("rollback shop/web")
 
-    assert isinstance(said, WayBackFound)
-    assert (said.to.id, said.way) == (old.id, "kept")
-    assert said.says.startswith("go back from bbbbbbb to aaaaaaa")
+    seen = seen_in(said)
+    assert seen.split()[:2] == ["kept", old.id]
+    assert isinstance(said, View)
+    assert plain(said.head).startswith("shop/web: go back from bbbbbbb to aaaaaaa")
     assert await desk.inbox.newest(5) == []
 
-    done = await desk.commands.ask(
-        ADA, HERE, Action.ROLLBACK, WEB.id, "click-1", deployment=said.to.id, way=said.way
-    )
+    done = await desk.click(seen=seen)
 
-    assert isinstance(done, Accepted)
+    assert isinstance(done, View)
+    assert done.data == Kept("click-1", "rollback", WEB.label, WEB.id)
     (kept,) = await desk.inbox.newest(5)
     whole = await desk.inbox.find(kept.host, kept.id)
     assert whole is not None
@@ -100,10 +122,9 @@ async def test_the_button_of_an_unhealthy_one_leads_to_the_same(desk: Desk) -> N
     old = await desk.made(1, "a")
     bad = await desk.made(2, "b", State.UNHEALTHY)
 
-    said = await desk.commands.way_back(ADA, HERE, bad.id)
+    said = await desk.click(deployment=bad.id)
 
-    assert isinstance(said, WayBackFound)
-    assert said.to.id == old.id
+    assert seen_in(said).split()[1] == old.id
 
 
 async def test_a_click_on_what_is_no_longer_live_does_nothing(desk: Desk) -> None:
@@ -112,15 +133,11 @@ async def test_a_click_on_what_is_no_longer_live_does_nothing(desk: Desk) -> Non
     bad = await desk.made(2, "b", State.UNHEALTHY)
     await desk.made(3, "c")
 
-    shown = await desk.commands.way_back(ADA, HERE, bad.id)
-    done = await desk.commands.ask(
-        ADA, HERE, Action.ROLLBACK, WEB.id, "click-1",
-        deployment=old.id, way="kept", served=bad.id,
-    )  # fmt: skip
+    shown = await desk.click(deployment=bad.id)
+    done = await desk.click(seen=f"kept {old.id} {bad.id}")
 
     for said in (shown, done):
-        assert isinstance(said, Sorry)
-        assert "By now another version of shop/web is live: ccccccc, by #3." in said.why
+        assert "By now another version of shop/web is live: ccccccc, by #3." in refused(said)
     assert await desk.inbox.newest(5) == []
 
 
@@ -129,13 +146,9 @@ async def test_a_click_does_nothing_while_it_is_not_known_what_is_live(desk: Des
     bad = await desk.made(2, "b", State.UNHEALTHY)
     await desk.made(3, "c", State.UNKNOWN)
 
-    done = await desk.commands.ask(
-        ADA, HERE, Action.ROLLBACK, WEB.id, "click-1",
-        deployment=old.id, way="kept", served=bad.id,
-    )  # fmt: skip
+    done = await desk.click(seen=f"kept {old.id} {bad.id}")
 
-    assert isinstance(done, Sorry)
-    assert done.why == "By now it is not known what shop/web serves. Nothing was done."
+    assert refused(done) == "By now it is not known what shop/web serves. Nothing was done"
     assert await desk.inbox.newest(5) == []
 
 
@@ -146,8 +159,7 @@ async def test_a_version_can_be_named(desk: Desk) -> None:
 
     said = await desk.say("rollback shop/web aaaaaaa")
 
-    assert isinstance(said, WayBackFound)
-    assert said.to.id == oldest.id
+    assert seen_in(said).split()[1] == oldest.id
 
 
 @pytest.mark.parametrize(
@@ -184,13 +196,11 @@ async def test_who_may_not_deploy_may_not_go_back(desk: Desk) -> None:
 
     for reply in (
         await desk.say("rollback shop/web", BOB),
-        await desk.commands.way_back(BOB, HERE, bad.id),
-        await desk.commands.ask(
-            BOB, HERE, Action.ROLLBACK, WEB.id, "click-1", deployment=old.id, way="kept"
-        ),
+        await desk.click(person=BOB, deployment=bad.id),
+        await desk.click(person=BOB, seen=f"kept {old.id}"),
     ):
         assert isinstance(reply, Denied)
-    assert isinstance(await desk.commands.way_back(EVE, HERE, bad.id), Sorry | Denied)
+    assert isinstance(await desk.click(person=EVE, deployment=bad.id), Sorry | Denied)
     assert await desk.inbox.newest(5) == []
 
 
@@ -200,11 +210,9 @@ async def test_a_forged_target_of_another_app_is_not_gone_back_to(desk: Desk) ->
     await record(desk.journal, outcome(1, other))
     await desk.made(2, "b")
 
-    done = await desk.commands.ask(
-        ADA, HERE, Action.ROLLBACK, WEB.id, "click-1", deployment=other.id, way="kept"
-    )
+    done = await desk.click(seen=f"kept {other.id}")
 
-    assert isinstance(done, Sorry)
+    assert "That version is gone" in refused(done)
     assert await desk.inbox.newest(5) == []
 
 
@@ -214,16 +222,15 @@ async def test_what_is_only_being_verified_is_not_cancelled(desk: Desk) -> None:
     live = await desk.made(2, "b", State.VERIFYING)
 
     typed = await desk.say("cancel shop/web")
-    clicked = await desk.commands.ask(
-        ADA, HERE, Action.CANCEL, WEB.id, "click-1", deployment=live.id
-    )
+    clicked = await desk.click("cancel", deployment=live.id)
 
-    expected = Sorry(
-        "It can't be cancelled: deployment #2 is live already and is only being verified. A"
-        " rollback leads back.",
-        ("rollback shop/web",),
-    )
-    assert typed == clicked == expected
+    for said in (typed, clicked):
+        assert refused(said) == (
+            "It can't be cancelled: deployment #2 is live already and is only being verified. A"
+            " rollback leads back"
+        )
+        assert isinstance(said, View)
+        assert [one.typed for one in said.offers] == ["rollback shop/web"]
     assert await desk.inbox.newest(5) == []
 
 
@@ -231,7 +238,10 @@ async def test_what_waits_behind_it_is_cancelled_all_the_same(desk: Desk) -> Non
     live = await desk.made(2, "b", State.VERIFYING)
     waits = await desk.made(3, "c", State.WAITING)
 
-    assert isinstance(await desk.say("cancel shop/web"), Accepted)
+    said = await desk.say("cancel shop/web")
+
+    assert isinstance(said, View)
+    assert not said.refused
 
     await desk.journal.cancel(WEB.id, 9)
     found = [await desk.journal.deployment(one.id) for one in (live, waits)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.chats.facts.links import NOTHING_KNOWN, Around
-from bridge.chats.slack import answers, home, names, pickers
+from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import render_card, render_line
@@ -21,7 +21,8 @@ from bridge.chats.slack.help import HELP, help_about, whoami
 from bridge.chats.slack.render import outgoing
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
-from bridge.core.chat.replies import Accepted, PromotionOffered, WayBackFound
+from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import Pick
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.gates.promotion import Promotion
@@ -29,9 +30,12 @@ from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
 from bridge.core.lifecycle import Change, Deployment, NoteKind, State, Verdict
 from bridge.core.pins import pin_for
+from bridge.operations.commands import CONFIGURES
+from bridge.operations.every import OPERATIONS
 from bridge.operations.words import usages
 from bridge.pipeline.deploying.rollback_plan import Plan
 from bridge.ports.outcomes import Explained
+from bridge.views import deploying as views
 from tests.scenes.shop import (
     API,
     DOCS,
@@ -207,9 +211,13 @@ def busy(apps: list[App]) -> list[Deployment]:
 
 def modals() -> Iterator[tuple[str, Scene]]:
     """Modals and what their picker offers."""
-    for id_ in (names.PICK_DEPLOY, names.PICK_REDEPLOY, names.PICK_CANCEL, names.PICK_PROVIDER):
-        yield f"modal_{id_.replace('.', '_')}", partial(pickers.picker, id_)
-    yield "modal_pick_deploy_chosen", lambda: pickers.picker(names.PICK_DEPLOY, chosen=LONGEST)
+    picks = [
+        Pick(Call(name, {}), OPERATIONS[name].needs or Right.VIEW, OPERATIONS[name].does)
+        for name in ("deploy", "redeploy", "cancel")
+    ]
+    for pick in (*picks, Pick(Call("provider", {}), Right.CONFIGURE, CONFIGURES)):
+        yield f"modal_pick_{pick.call.name}", partial(pickers.picker, pick)
+    yield "modal_pick_deploy_chosen", lambda: pickers.picker(picks[0], chosen=LONGEST)
     yield "options_three", lambda: pickers.offered([WEB, API, DOCS])
     yield "options_of_200", lambda: pickers.offered(many(200))
     yield "options_typed", lambda: pickers.offered(many(200), "service-01")
@@ -317,20 +325,22 @@ def accepted() -> Iterator[tuple[str, Scene]]:
     """That what was asked for is kept."""
 
     def kept(action: Action, app: App = WEB, **others: Any) -> Scene:
-        reply = Accepted(action, app, "slack-1", **others)
+        plain: dict[str, Any] = {"duplicate": False, "channels": (), "trouble": None}
+        plain |= {"at": None, "zone": ""}
+        reply = views.kept(app, action, "slack-1", **(plain | others))
         return lambda: outgoing(reply, LINKS, {"C024BE91L"}).message
 
-    away = "it waits for the backend: dokploy can't be reached: ConnectError"
+    away = "dokploy can't be reached: ConnectError"
     yield "accepted", kept(Action.DEPLOY, channels=("C024BE91L",))
     yield "accepted_cancel", kept(Action.CANCEL)
     yield "accepted_elsewhere", kept(Action.REDEPLOY, channels=("C0DEPLOYS", "#ops"))
     yield "accepted_again", kept(Action.DEPLOY, duplicate=True)
     here, night = ("C024BE91L",), NOON + 8 * 3600
     yield "accepted_later", kept(Action.DEPLOY, channels=here, at=night, zone="Europe/Berlin")
-    yield "accepted_waits", kept(Action.DEPLOY, waits=away)
+    yield "accepted_waits", kept(Action.DEPLOY, trouble=away)
     yield (
         "accepted_hardest",
-        kept(Action.REDEPLOY, LONGEST, channels=("#" + HOSTILE,) * 5, waits=HOSTILE * 20),
+        kept(Action.REDEPLOY, LONGEST, channels=("#" + HOSTILE,) * 5, trouble=HOSTILE * 20),
     )
 
 
@@ -342,12 +352,17 @@ def promoted() -> Iterator[tuple[str, Scene]]:
         seq=40, deployed_commit=OTHER, message="Show prices with tax", author="Grace Hopper"
     )
     found = Promotion(API, pinned, newest, Rung.PIN, Version.of(older), (newest, older))
-    yield "promotion", lambda: outgoing(PromotionOffered(found), LINKS).message
+
+    def offered(found: Promotion) -> Scene:
+        call = Call("promote", {"app": found.to.id, "source": found.from_.id, "seen": "pin 1"})
+        return lambda: outgoing(views.promotion_asked(found, call, None), LINKS).message
+
+    yield "promotion", offered(found)
     unknown = replace(found, rung=Rung.IMAGE, news=None, version=replace(newest, image="shop/web"))
-    yield "promotion_of_an_image", lambda: outgoing(PromotionOffered(unknown), LINKS).message
+    yield "promotion_of_an_image", offered(unknown)
     hard = replace(HARD, author=HOSTILE, deployed_commit=PUSHED)
     worst = replace(found, to=LONGEST, from_=LONGEST, version=hard, news=(hard,) * 50)
-    yield "promotion_hardest", lambda: outgoing(PromotionOffered(worst), LINKS).message
+    yield "promotion_hardest", offered(worst)
     there = deployment(State.DONE, API, 41).id
     by_ada = deployment(trigger="slack: Ada Lovelace (U0ADA)", target=there, way=Rung.PIN)
     yield "card_promoted", _card(by_ada)
@@ -372,10 +387,10 @@ def gone_back() -> Iterator[tuple[str, Scene]]:
     plan = Plan(WEB, way, Version.of(bad), True, (), locks=True)
 
     def offer(app: App, plan: Plan) -> Scene:
-        way = plan.way
-        served = plan.served.id if plan.served else ""
-        found = WayBackFound(app, way.to, served, way.rung, plan.says, plan.warns)
-        return lambda: outgoing(found, LINKS).message
+        call = Call("rollback", {"app": app.id, "seen": f"{plan.way.rung} {plan.way.to.id}"})
+        says, warns = plan.says, plan.warns
+        asked = views.rollback_asked(app, plan.way, plan.served, says, warns, (), call)
+        return lambda: outgoing(asked, LINKS).message
 
     yield "rollback_offer", offer(WEB, plan)
     yield "card_last_good", _card(deployment(State.DONE), around=Around(last_good=True))

@@ -34,12 +34,12 @@ from bridge.app.storage import Stores
 from bridge.chats import CHATS
 from bridge.cli.context import EXIT_CODES
 from bridge.cli.embedded import api_of
-from bridge.cli.promote import promotion_form
-from bridge.cli.rollback import plan_form
 from bridge.cli.root import commands
+from bridge.cli.views import data_of
 from bridge.console.pages.door import Console
 from bridge.core.access import Right
 from bridge.core.apps import Rules
+from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import USAGE
 from bridge.core.decision import DEPLOYS, Decision, Reason
 from bridge.core.events import Action
@@ -68,6 +68,7 @@ from bridge.settings import (
     fields,
     read_settings,
 )
+from bridge.views.deploying import promotion_asked, rollback_asked
 from bridge.web.hooks import OUTCOMES, BodyLimits
 from bridge.web.metrics import Metrics
 from bridge.web.server import routes
@@ -418,9 +419,10 @@ def _plans() -> tuple[Any, Any]:
     )
     here, there = app(), app("app-stage", environment="staging")
     plan = Plan(here, WayBack(Rung.KEPT, old, point="1"), Version.of(new), True, (), locks=True)
-    return plan_form(plan), promotion_form(
-        Promotion(there, here, new, Rung.PIN, Version.of(old), (new,)), "https://github.com/"
-    )
+    found = Promotion(there, here, new, Rung.PIN, Version.of(old), (new,))
+    call = Call("", {})
+    shown = rollback_asked(here, plan.way, plan.served, plan.says, plan.warns, plan.holds, call)
+    return data_of(shown.data), data_of(promotion_asked(found, call, "https://github.com/").data)
 
 
 async def _hold(stores: Stores) -> None:

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from bridge.app.doctor.settings import remarks
-from bridge.core.chat.grammar import Command, Verb, parse_chat
+from bridge.core.chat.calls import Call
 from bridge.core.events import RefPushed
 from bridge.core.refs import check_branch_name
 from bridge.core.rules import branch_matches
 from bridge.githosts import HOSTS
+from bridge.operations.words import parse
 from bridge.settings import read_settings
 from tests.unit.githosts.test_deliveries import load
 
@@ -32,7 +33,9 @@ def test_a_rule_names_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_chat_names_it(name: str) -> None:
-    assert parse_chat(f"deploy shop/web@{name}") == Command(Verb.DEPLOY, "shop/web", name)
+    typed = f"deploy shop/web@{name}"
+
+    assert parse(typed) == Call("deploy", {"app": "shop/web", "branch": name}, typed)
 
 
 PUSHES = {

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.slack import answers, gates, names, previews, promotion, rollback
+from bridge.chats.slack import answers, names, previews
 from bridge.chats.slack.api import tell_alone
 from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
-from bridge.chats.slack.pickers import offered
+from bridge.chats.slack.pickers import PICK, offered, picked
 from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.views import dialog_of, read_asking, read_call
 from bridge.chats.slack.workspace import Parts, one_time, place_of
@@ -20,7 +20,6 @@ from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import AppList, Configure, Denied, Sorry
 from bridge.core.errors import BridgeError
-from bridge.core.events import Action
 from bridge.core.gates.locks import scope_of_hold
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.acts import Act
@@ -32,38 +31,21 @@ LONGEST_OBJECTION = 1000
 Body = dict[str, Any]
 Work = Callable[[Parts, Body], Coroutine[Any, Any, AnyReply]]
 
-PICKED = {
-    names.PICK_DEPLOY: (Right.DEPLOY, Action.DEPLOY),
-    names.PICK_REDEPLOY: (Right.DEPLOY, Action.REDEPLOY),
-    names.PICK_CANCEL: (Right.CANCEL, Action.CANCEL),
-    names.PICK_PROVIDER: (Right.CONFIGURE, None),
-}
-
 
 def register(bolt: Any, parts: Parts) -> None:
     """Register all buttons and pickers, except those of Home and of the configuration dialog."""
-    for name, action in (
-        (names.DEPLOYMENT_CANCEL, Action.CANCEL),
-        (names.DEPLOYMENT_REDEPLOY, Action.REDEPLOY),
-    ):
-        bolt.action(name)(_button(parts, _of_deployment(action)))
-    for name, action in ((names.APP_DEPLOY, Action.DEPLOY), (names.APP_REDEPLOY, Action.REDEPLOY)):
-        bolt.action(name)(_button(parts, _of_app(action)))
     bolt.action(names.APP_PROVIDER)(_button(parts, _provider))
-    bolt.action(names.DEPLOYMENT_ROLLBACK)(_button(parts, _way_back))
-    bolt.action(names.DEPLOYMENT_ROLLBACK_TO)(_button(parts, _way_back_to))
-    bolt.action(names.ROLLBACK_RUN)(_button(parts, _roll_back, replaces=True))
-    bolt.action(names.PROMOTION_RUN)(_button(parts, _promote, replaces=True))
     bolt.action(names.DEPLOYMENT_WHY)(_button(parts, _why))
     bolt.action(names.SUGGEST_RUN)(_button(parts, _suggested, replaces=True))
     bolt.action(names.APPS_PAGE)(_button(parts, _page, replaces=True))
     bolt.action(names.DEPLOYMENT_LOG)(_log(parts))
-    bolt.action(names.GATE_APPROVE)(_button(parts, _operate))
-    bolt.action(names.GATE_UNLOCK)(_button(parts, _operate))
+    for clicked in CLICKS.keys() - DIALOGS:
+        bolt.action(clicked)(_button(parts, _operate))
     bolt.action(names.OPERATION_RUN)(_button(parts, _operate, replaces=True))
-    for name in (names.GATE_OVERRIDE, names.OPERATION_DIALOG):
-        bolt.action(name)(_dialog(parts))
-    bolt.view(names.OPERATION_VIEW)(_agreed(parts))
+    for dialog in DIALOGS:
+        bolt.action(dialog)(_dialog(parts))
+    bolt.view(names.OPERATION_VIEW)(_submitted(parts))
+    bolt.view(re.compile(rf"{re.escape(PICK)}.+"))(_submitted(parts))
     for name, act in (
         (names.PREVIEW_APPROVE, Act.APPROVE),
         (names.PREVIEW_STOP, Act.STOP),
@@ -71,8 +53,6 @@ def register(bolt: Any, parts: Parts) -> None:
     ):
         bolt.action(name)(_button(parts, _of_preview(act)))
     bolt.options(names.APP_SEARCH)(_search(parts))
-    for callback_id in PICKED:
-        bolt.view(callback_id)(_picked(parts, callback_id))
 
 
 def value_of(body: Mapping[str, Any]) -> str:
@@ -120,68 +100,13 @@ async def _tell(parts: Parts, body: Body, task: Any, *, replaces: bool) -> None:
         await later(parts, body, replace(message, public=False))
 
 
-def _of_deployment(action: Action) -> Work:
-    async def work(parts: Parts, body: Body) -> AnyReply:
-        deployment = await parts.journal.deployment(value_of(body))
-        if deployment is None:
-            return Sorry("That app is gone, or you may not see it.")
-        if action is Action.CANCEL and deployment.final and await _sees(parts, body, deployment):
-            return Sorry(f"It has ended already: it is {deployment.state}.")
-        one = deployment.id if action is Action.CANCEL else ""
-        return await _ask(parts, body, action, deployment.app_id, one)
-
-    return work
-
-
 async def _sees(parts: Parts, body: Body, deployment: Deployment) -> bool:
     seen = parts.commands.apps(await parts.person(body), place_of(body), Right.VIEW)
     return deployment.app_id in {one.id for one in seen}
 
 
-def _of_app(action: Action) -> Work:
-    async def work(parts: Parts, body: Body) -> AnyReply:
-        return await _ask(parts, body, action, value_of(body))
-
-    return work
-
-
-async def _ask(
-    parts: Parts, body: Body, action: Action, app_id: str, deployment: str = ""
-) -> AnyReply:
-    id_ = await parts.clicks.id_of(body)
-    person = await parts.person(body)
-    place = place_of(body)
-    return await parts.commands.ask(person, place, action, app_id, id_, deployment=deployment)
-
-
 async def _provider(parts: Parts, body: Body) -> AnyReply:
     return await run(parts, body, Command(Verb.PROVIDER, value_of(body)), "")
-
-
-async def _way_back(parts: Parts, body: Body) -> AnyReply:
-    return await parts.commands.way_back(await parts.person(body), place_of(body), value_of(body))
-
-
-async def _way_back_to(parts: Parts, body: Body) -> AnyReply:
-    person, place = await parts.person(body), place_of(body)
-    return await parts.commands.way_back(person, place, value_of(body), to_it=True)
-
-
-async def _roll_back(parts: Parts, body: Body) -> AnyReply:
-    way, to, served = rollback.read_value(value_of(body))
-    deployment = await parts.journal.deployment(to)
-    if deployment is None:
-        return Sorry("That app is gone, or you may not see it.")
-    person, id_ = await parts.person(body), await parts.clicks.id_of(body)
-    asked = (person, place_of(body), Action.ROLLBACK, deployment.app_id, id_)
-    return await parts.commands.ask(*asked, deployment=to, way=way, served=served)
-
-
-async def _promote(parts: Parts, body: Body) -> AnyReply:
-    way, version, app_id = promotion.read_value(value_of(body))
-    person, id_ = await parts.person(body), await parts.clicks.id_of(body)
-    asked = (person, place_of(body), Action.DEPLOY, app_id, id_)
-    return await parts.commands.ask(*asked, deployment=version, way=way)
 
 
 async def _why(parts: Parts, body: Body) -> AnyReply:
@@ -232,11 +157,20 @@ async def _show_log(parts: Parts, body: Body) -> None:
 # ── operations ───────────────────────────────────────────────────────────────
 
 CLICKS = {
-    names.GATE_APPROVE: ("approve", "commit"),
-    names.GATE_UNLOCK: ("unlock", "seen"),
-    names.GATE_OVERRIDE: ("override", ""),
+    names.APP_DEPLOY: ("deploy", ("app",)),
+    names.APP_REDEPLOY: ("redeploy", ("app",)),
+    names.DEPLOYMENT_REDEPLOY: ("redeploy", ("deployment",)),
+    names.DEPLOYMENT_CANCEL: ("cancel", ("deployment",)),
+    names.DEPLOYMENT_ROLLBACK: ("rollback", ("deployment",)),
+    names.DEPLOYMENT_ROLLBACK_TO: ("rollback", ("to",)),
+    names.GATE_APPROVE: ("approve", ("deployment", "commit")),
+    names.GATE_UNLOCK: ("unlock", ("deployment", "seen")),
+    names.GATE_OVERRIDE: ("override", ("deployment",)),
 }
-"""What the buttons of a held deployment's card call, with the argument that their value names."""
+"""What the buttons of cards and answers call, with the arguments that their value names."""
+
+DIALOGS = frozenset({names.GATE_OVERRIDE, names.OPERATION_DIALOG})
+"""The buttons that open a dialog."""
 
 
 async def _operate(parts: Parts, body: Body) -> AnyReply:
@@ -251,15 +185,17 @@ async def _call_of(parts: Parts, body: Body) -> Call | Sorry:
     value, clicked = value_of(body), CLICKS.get(str(body["actions"][0].get("action_id")))
     if clicked is None:
         return read_call(value)
-    name, argument = clicked
-    id_, what = gates.read_value(value)
+    name, arguments = clicked
+    given = dict(zip(arguments, value.split(" ", 1), strict=False))
+    if (id_ := given.get("deployment") or given.get("to")) is None:
+        return Call(name, given)
     deployment = await parts.journal.deployment(id_)
     if deployment is None or not await _sees(parts, body, deployment):
         return Sorry("That deployment is gone, or you may not see its app.")
-    given = {"app": deployment.app_id, "deployment": id_, argument: what}
     if name == "unlock":
-        given = {"scope": scope_of_hold(what, deployment.app), "seen": what}
-    return Call(name, {key: text for key, text in given.items() if key})
+        scope = scope_of_hold(given.get("seen", ""), deployment.app)
+        return Call(name, {**given, "scope": scope})
+    return Call(name, {**given, "app": deployment.app_id})
 
 
 def _dialog(parts: Parts) -> Callable[..., Awaitable[Any]]:
@@ -289,27 +225,6 @@ def _in_dialog(parts: Parts, reply: AnyReply, channel: str) -> dict[str, Any]:
     return modal(names.OPERATION_VIEW, "Not done", blocks, close="Close")
 
 
-def _agreed(parts: Parts) -> Callable[..., Awaitable[Any]]:
-    async def on_submit(ack: Any, body: Body) -> Any:
-        asking = read_asking(body["view"])
-        id_ = one_time("view", body["view"].get("id"), asking.write())
-        work = _sorry_if_not(run(parts, body, asking.call, id_, _opened_in(body["view"])))
-        task = await parts.background.in_time(work, "dialog")
-        if not task.done():
-            parts.background.start(_tell_late(parts, body, task), "answer to a dialog")
-            return await ack()
-        reply = task.result()
-        if isinstance(reply, View) and (reply.asks or reply.refused):
-            view = _in_dialog(parts, reply, asking.channel)
-            return await ack(response_action="update", view=view)
-        if why := _objection(reply):
-            field = next(iter((body["view"].get("state") or {}).get("values") or {}), "")
-            return await ack(response_action="errors", errors={field: why})
-        return await ack()
-
-    return on_submit
-
-
 def _of_preview(act: Act) -> Work:
     async def work(parts: Parts, body: Body) -> AnyReply:
         preview, commit = previews.read_value(value_of(body))
@@ -333,7 +248,7 @@ async def _sorry_if_not(work: Coroutine[Any, Any, AnyReply]) -> AnyReply:
 def _search(parts: Parts) -> Callable[..., Awaitable[Any]]:
     async def on_search(ack: Any, body: Body) -> Any:
         view = body.get("view") or {}
-        right, _ = PICKED.get(str(view.get("callback_id")), (Right.VIEW, None))
+        _, right = picked(view)
         task = await parts.background.in_time(parts.person(body), "who searches")
         if not task.done():
             return await ack(options=[])
@@ -343,43 +258,44 @@ def _search(parts: Parts) -> Callable[..., Awaitable[Any]]:
     return on_search
 
 
-def _picked(parts: Parts, callback_id: str) -> Callable[..., Awaitable[Any]]:
+def _submitted(parts: Parts) -> Callable[..., Awaitable[Any]]:
+    """Carry out what a dialog has asked for, and ask on in it or answer where it was opened."""
+
     async def on_submit(ack: Any, body: Body) -> Any:
-        task = await parts.background.in_time(_submitted(parts, body, callback_id), "picked")
+        view, user = body["view"], str(body["user"]["id"])
+        id_ = one_time("view", view.get("id"), user)
+        work = _sorry_if_not(run(parts, body, _typed_in(view), id_, _opened_in(view)))
+        task = await parts.background.in_time(work, "dialog")
         if not task.done():
-            parts.background.start(_tell_late(parts, body, task), "answer to a picked app")
+            parts.background.start(_tell_late(parts, body, task), "answer to a dialog")
             return await ack()
         reply = task.result()
         if isinstance(reply, Configure):
             parts.background.start(_configure(parts, body, reply), "configure")
-            reading = modal(callback_id, "Configure an app", [section("Reading…")], close="Close")
+            reading = modal(
+                names.OPERATION_VIEW, "Configure an app", [section("Reading…")], close="Close"
+            )
             return await ack(response_action="update", view=reading)
+        if isinstance(reply, View) and (reply.asks or reply.refused):
+            asked = _in_dialog(parts, reply, _opened_in(view).channel)
+            return await ack(response_action="update", view=asked)
         if why := _objection(reply):
-            return await ack(response_action="errors", errors={names.APP_SEARCH: why})
-        parts.background.start(_tell_picked(parts, body, reply), "answer to a picked app")
+            field = next(iter((view.get("state") or {}).get("values") or {}), names.APP_SEARCH)
+            return await ack(response_action="errors", errors={field: why})
+        parts.background.start(_tell_picked(parts, body, reply), "answer to a dialog")
         return await ack()
 
     return on_submit
 
 
-async def _submitted(parts: Parts, body: Body, callback_id: str) -> AnyReply:
-    """Carry out the picked action."""
-    view = body["view"]
-    _, action = PICKED[callback_id]
-    person = await parts.person(body)
-    place = _opened_in(view)
-    try:
-        if action is None:
-            typed = Command(Verb.PROVIDER, chosen(view))
-            reply = await parts.commands.answer(person, place, typed, "")
-        else:
-            id_ = one_time("view", view.get("id"), person.id)
-            reply = await parts.commands.ask(person, place, action, chosen(view), id_)
-    except BridgeError as error:
-        return Sorry(str(error))
-    what = str(action or Verb.PROVIDER)
-    parts.background.start(parts.commands.note(person, what, reply), "audit")
-    return reply
+def _typed_in(view: Mapping[str, Any]) -> Call | Command:
+    """Return what a dialog calls, with what was picked or typed there."""
+    if view.get("callback_id") == names.OPERATION_VIEW:
+        return read_asking(view).call
+    name, _ = picked(view)
+    if name == Verb.PROVIDER:
+        return Command(Verb.PROVIDER, chosen(view))
+    return Call(name, {"app": chosen(view)})
 
 
 def _objection(reply: AnyReply) -> str:
@@ -410,7 +326,8 @@ async def _configure(parts: Parts, body: Body, reply: Configure) -> None:
     """Show progress in the dialog; then fill it."""
     message = await parts.configure(parts, body, reply.app)
     if message is not None:
-        view = modal(names.PICK_PROVIDER, "Configure an app", message.message.blocks, close="Close")
+        blocks = message.message.blocks
+        view = modal(names.OPERATION_VIEW, "Configure an app", blocks, close="Close")
         await parts.client.call("views.update", view_id=body["view"]["id"], view=view)
 
 
@@ -423,7 +340,7 @@ def chosen(view: Mapping[str, Any]) -> str:
 
 def _opened_in(view: Mapping[str, Any]) -> Place:
     """Return the channel that a dialog was opened in, from our own metadata."""
-    channel = str(view.get("private_metadata") or "")
+    channel = str(view.get("private_metadata") or "").partition(" ")[0]
     if view.get("callback_id") == names.OPERATION_VIEW:
         channel = read_asking(view).channel
     return Place(channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else "")

@@ -15,7 +15,7 @@ from bridge.chats.slack.workspace import Parts, names_of, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import Command, Read, Unclear, Verb, written
+from bridge.core.chat.grammar import Command, Read, Unclear, written
 from bridge.core.chat.replies import Configure, Pick, Sorry
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.ports.chats import AnyReply, Place
@@ -50,13 +50,6 @@ async def open_view(
 
 # ── answering ────────────────────────────────────────────────────────────────────────────────────
 
-PICKERS = {
-    Verb.DEPLOY: names.PICK_DEPLOY,
-    Verb.REDEPLOY: names.PICK_REDEPLOY,
-    Verb.CANCEL: names.PICK_CANCEL,
-    Verb.PROVIDER: names.PICK_PROVIDER,
-}
-
 
 async def reply_to(
     parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, AnyReply]
@@ -81,8 +74,7 @@ async def open_for(
     """Open a reply's dialog while its trigger is valid."""
     if isinstance(reply, Configure):
         return await parts.configure(parts, body, reply.app)
-    view = picker(PICKERS[reply.verb], metadata=place_of(body).channel)
-    await open_view(parts, body, view)
+    await open_view(parts, body, picker(reply, channel=place_of(body).channel))
     return None
 
 
@@ -115,25 +107,22 @@ async def withdraw(parts: Parts, body: Mapping[str, Any]) -> None:
 
 # ── slash commands ───────────────────────────────────────────────────────────────────────────────
 
-SHORT = {
-    "/deploy": Verb.DEPLOY,
-    "/redeploy": Verb.REDEPLOY,
-    "/rollback": Verb.ROLLBACK,
-    "/cancel": Verb.CANCEL,
-    "/provider": Verb.PROVIDER,
-}
+SHORT = ("deploy", "redeploy", "rollback", "cancel", "provider")
+"""Commands that are slash commands of their own as well."""
+
 LONG = "/dokploy"
 
 
 def register(bolt: Any, parts: Parts) -> None:
     """Register all commands."""
-    for name, verb in ((LONG, None), *SHORT.items()):
-        bolt.command(name)(_handler(parts, verb))
+    bolt.command(LONG)(_handler(parts, ""))
+    for name in SHORT:
+        bolt.command(f"/{name}")(_handler(parts, name))
 
 
-def _handler(parts: Parts, verb: Verb | None) -> Callable[..., Any]:
+def _handler(parts: Parts, name: str) -> Callable[..., Any]:
     async def on_command(ack: Any, body: dict[str, Any]) -> Any:
-        typed = parts.commands.parse(str(body.get("text") or ""), verb)
+        typed = parts.commands.parse(str(body.get("text") or ""), name)
         id_ = one_time("command", body.get("trigger_id"), body.get("user_id"), written_down(typed))
         work = reply_to(parts, body, run(parts, body, typed, id_))
         task = await parts.background.in_time(work, "command")
@@ -210,20 +199,19 @@ def register_shortcuts(bolt: Any, parts: Parts) -> None:
 
 async def _deploy(parts: Parts, body: dict[str, Any]) -> None:
     """Show a refusal as a dialog, since a shortcut has no channel to answer in."""
-    reply = await _unnamed(parts, body, Verb.DEPLOY)
+    reply = await _unnamed(parts, body, "deploy")
     if isinstance(reply, Pick):
         await open_for(parts, body, reply)
         return
     blocks = outgoing(reply, parts.links).message.blocks
-    view = modal(names.PICK_DEPLOY, "Deploy an app", blocks, close="Close")
+    view = modal(names.OPERATION_VIEW, "Deploy an app", blocks, close="Close")
     await open_view(parts, body, view)
 
 
 async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
     """Ask about the app of the card with the menu; for any other message, about any app."""
-    app = await _app_of(parts, body)
-    if app is None:
-        reply = await _unnamed(parts, body, Verb.REDEPLOY)
+    app, reply = await _app_of(parts, body), await _unnamed(parts, body, "redeploy")
+    if app is None or not isinstance(reply, Pick):
         message = await reply_to(parts, body, _now(reply))
         if message is not None:
             await later(parts, body, message)
@@ -235,13 +223,12 @@ async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
         why = "You may not redeploy the app of that card, or it is gone."
         await later(parts, body, Outgoing(outgoing(Sorry(why), parts.links).message))
         return
-    view = picker(names.PICK_REDEPLOY, chosen=app, metadata=place.channel)
-    await open_view(parts, body, view)
+    await open_view(parts, body, picker(reply, chosen=app, channel=place.channel))
 
 
-async def _unnamed(parts: Parts, body: dict[str, Any], verb: Verb) -> AnyReply:
+async def _unnamed(parts: Parts, body: dict[str, Any], name: str) -> AnyReply:
     person = await parts.person(body)
-    return await parts.commands.answer(person, place_of(body), Command(verb), "")
+    return await parts.commands.answer(person, place_of(body), Call(name, {}), "")
 
 
 async def _now(reply: AnyReply) -> AnyReply:

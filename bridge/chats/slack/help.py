@@ -12,39 +12,6 @@ MOST_NAMED = 8
 
 HELP: Sequence[Usage] = (
     Usage(
-        "deploy",
-        "deploy APP[@BRANCH] [at TIME]",
-        "deploys the head of the app's branch",
-        "The backend builds the branch that the app is configured with; `@BRANCH` only checks"
-        " that it is the one you mean. Without APP you pick one. With `at 22:00 Europe/Berlin` it"
-        " is held until then; without a zone, the time is in UTC.",
-    ),
-    Usage(
-        "redeploy",
-        "redeploy APP",
-        "builds the existing checkout again, and fetches nothing",
-    ),
-    Usage(
-        "rollback",
-        "rollback APP [VERSION]",
-        "goes back to the healthy version before, or to another one",
-        "VERSION is a commit, a tag, an image or a deployment's number. You see how it is done and"
-        " what it does not restore before anything happens. Afterwards the app is locked.",
-    ),
-    Usage(
-        "promote",
-        "promote APP from APP",
-        "brings the version that runs in the second app to the first",
-        "An image is deployed as it is; a commit is built again, which needs a pinned app. You see"
-        " what is new before anything happens.",
-    ),
-    Usage(
-        "cancel",
-        "cancel APP",
-        "cancels what waits, and what runs if the backend can",
-        "What is live stays live.",
-    ),
-    Usage(
         "status",
         "status [APP]",
         "shows the state of an app, or of all",

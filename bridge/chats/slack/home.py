@@ -26,7 +26,7 @@ from bridge.chats.slack.blocks import (
     section,
     select,
 )
-from bridge.chats.slack.commands import reply_to
+from bridge.chats.slack.commands import reply_to, run
 from bridge.chats.slack.facts import (
     ICONS,
     Standing,
@@ -44,8 +44,8 @@ from bridge.chats.slack.quiet_repositories import Silence
 from bridge.chats.slack.workspace import Parts
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, of_people
+from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, Verb
-from bridge.core.events import Action
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.chats import AnyReply, Place
@@ -385,16 +385,12 @@ async def _tell(parts: Parts, body: Body, task: Any) -> None:
 
 
 async def _new(parts: Parts, body: Body) -> AnyReply:
-    return await parts.commands.answer(await parts.person(body), NOWHERE, Command(Verb.DEPLOY), "")
+    return await parts.commands.answer(await parts.person(body), NOWHERE, Call("deploy", {}), "")
 
 
 async def _deploy(parts: Parts, body: Body) -> AnyReply:
-    id_ = await parts.clicks.id_of(body)
-    person = await parts.person(body)
-    app_id = str(body["actions"][0].get("value") or "")
-    reply = await parts.commands.ask(person, NOWHERE, Action.DEPLOY, app_id, id_)
-    parts.background.start(parts.commands.note(person, names.HOME_DEPLOY, reply), "audit")
-    return reply
+    call = Call("deploy", {"app": str(body["actions"][0].get("value") or "")})
+    return await run(parts, body, call, await parts.clicks.id_of(body), NOWHERE)
 
 
 async def _configure(parts: Parts, body: Body) -> AnyReply:

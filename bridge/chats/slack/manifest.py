@@ -6,8 +6,7 @@ Source: https://docs.slack.dev/reference/app-manifest, and its JSON Schema.
 from collections.abc import Iterable
 from typing import Any
 
-from bridge.chats.slack.commands import DEPLOY_APP, LONG, REDEPLOY_THIS, SHORT
-from bridge.core.chat.grammar import USAGE, Verb
+from bridge.chats.slack.commands import DEPLOY_APP, LONG, REDEPLOY_THIS
 
 SCOPES = ("chat:write", "commands", "users:read")
 """The minimum: to post, to receive commands, to tell guests from members."""
@@ -24,11 +23,11 @@ MORE_SCOPES = {
 PATH = "/slack/events"
 
 _SAYS = {
-    Verb.DEPLOY: "Deploy the head of an app's branch",
-    Verb.REDEPLOY: "Build the existing checkout again",
-    Verb.ROLLBACK: "Go back to an earlier version",
-    Verb.CANCEL: "Cancel an app's waiting and running deployments",
-    Verb.PROVIDER: "Configure where an app's code comes from",
+    "deploy": ("APP[@BRANCH] [at TIME]", "Deploy the head of an app's branch"),
+    "redeploy": ("APP", "Build the existing checkout again"),
+    "rollback": ("APP [VERSION]", "Go back to an earlier version"),
+    "cancel": ("APP", "Cancel an app's waiting and running deployments"),
+    "provider": ("APP", "Configure where an app's code comes from"),
 }
 
 
@@ -76,12 +75,8 @@ def slack_manifest(url: str | None, more: Iterable[str] = (), name: str = "Bridg
 def _commands(events: str | None) -> list[dict[str, Any]]:
     long = {"command": LONG, "description": "Deploy, look and ask", "usage_hint": "help"}
     short = [
-        {
-            "command": command,
-            "description": _SAYS[verb],
-            "usage_hint": USAGE[verb].partition(" ")[2],
-        }
-        for command, verb in SHORT.items()
+        {"command": f"/{name}", "description": says, "usage_hint": hint}
+        for name, (hint, says) in _SAYS.items()
     ]
     # Not escaped: their arguments name apps and branches, not people or channels.
     return [_at(events, "url", {**one, "should_escape": False}) for one in (long, *short)]

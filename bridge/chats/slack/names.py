@@ -12,12 +12,6 @@ DEPLOYMENT_LOG = "deployment.log"
 DEPLOYMENT_WHY = "deployment.why"
 """Their value is a deployment's id."""
 
-ROLLBACK_RUN = "rollback.run"
-"""Confirms a rollback; its value is what `rollback.read_value` reads."""
-
-PROMOTION_RUN = "promotion.run"
-"""Confirms a promotion; its value is what `promotion.read_value` reads."""
-
 APP_DEPLOY = "app.deploy"
 APP_REDEPLOY = "app.redeploy"
 APP_PROVIDER = "app.provider"
@@ -31,12 +25,6 @@ SUGGEST_RUN = "suggest.run"
 
 APP_SEARCH = "app.search"
 """The searchable app picker, also its block's id; the value of an option is an app's id."""
-
-PICK_DEPLOY = "pick.deploy"
-PICK_REDEPLOY = "pick.redeploy"
-PICK_CANCEL = "pick.cancel"
-PICK_PROVIDER = "pick.provider"
-"""The modals with that picker, by their callback ids."""
 
 LOG_VIEW = "deployment.log"
 """The modal that shows a log; it has nothing to submit."""

@@ -1,7 +1,6 @@
 """Modals with a searchable app picker, and its options."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -20,60 +19,20 @@ from bridge.chats.slack.blocks import (
 )
 from bridge.chats.slack.facts import source_of
 from bridge.chats.slack.mrkdwn import clean
+from bridge.core.access import Right
 from bridge.core.apps import App
+from bridge.core.chat.replies import Pick
 
 GROUPED_FROM = 8
 """From this many options on they are grouped by project; fewer read faster without groups."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Verb:
-    callback_id: str
-    title: str
-    submit: str
-    says: str
+PICK = "pick."
+"""Before the name of a call in the callback id of its modal."""
 
 
-_VERBS = {
-    verb.callback_id: verb
-    for verb in (
-        _Verb(
-            names.PICK_DEPLOY,
-            "Deploy an app",
-            "Deploy",
-            "Builds the head of the app's branch. One deployment of an app runs at a time.",
-        ),
-        _Verb(
-            names.PICK_REDEPLOY,
-            "Redeploy an app",
-            "Redeploy",
-            "Builds again what is checked out; nothing new is fetched.",
-        ),
-        _Verb(
-            names.PICK_CANCEL,
-            "Cancel a deployment",
-            "Cancel it",
-            "Stops what waits and, where the backend can, what runs. What is live stays live.",
-        ),
-        _Verb(
-            names.PICK_PROVIDER,
-            "Configure an app",
-            "Next",
-            "Where its code comes from, what makes it deploy, and how it is built.",
-        ),
-    )
-}
-
-
-def picker(callback_id: str, *, chosen: App | None = None, metadata: str = "") -> View:
-    """Return the modal that asks which app.
-
-    Args:
-        callback_id: one of `names.PICK_…`.
-        chosen: the preselected app.
-        metadata: returned when it is submitted, e.g. the channel that it was opened in.
-    """
-    verb = _VERBS[callback_id]
+def picker(asked: Pick, *, chosen: App | None = None, channel: str = "") -> View:
+    """Return the modal that asks which app; `channel`: where it is opened."""
     search: Element = {
         "type": "external_select",
         "action_id": names.APP_SEARCH,
@@ -83,14 +42,26 @@ def picker(callback_id: str, *, chosen: App | None = None, metadata: str = "") -
     }
     if chosen is not None:
         search["initial_option"] = app_option(chosen)
+    does = WORDS.get(asked.call.name, asked.call.name.capitalize())
     return modal(
-        verb.callback_id,
-        verb.title,
-        [field_input(names.APP_SEARCH, "App", search), context(verb.says)],
-        submit=verb.submit,
-        close="Close" if callback_id == names.PICK_CANCEL else "Cancel",
-        metadata=metadata,
+        f"{PICK}{asked.call.name}",
+        f"{does}: which app?",
+        [field_input(names.APP_SEARCH, "App", search), context(asked.says)],
+        submit=does,
+        close="Close",
+        metadata=f"{channel} {asked.right}",
     )
+
+
+WORDS = {"provider": "Configure", "rollback": "Roll back"}
+"""What a button says where the name of a command is no verb."""
+
+
+def picked(view: Mapping[str, Any]) -> tuple[str, Right]:
+    """Return the call that a modal is about, and the right that it needs; they prove nothing."""
+    right = str(view.get("private_metadata") or "").partition(" ")[2]
+    name = str(view.get("callback_id") or "").removeprefix(PICK)
+    return name, Right(right) if right in set(Right) else Right.VIEW
 
 
 def offered(apps: Sequence[App], typed: str = "") -> dict[str, Any]:

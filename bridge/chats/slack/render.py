@@ -3,19 +3,16 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from bridge.chats.facts.links import Links
-from bridge.chats.slack import answers, promotion
+from bridge.chats.slack import answers
 from bridge.chats.slack import answers as replies
-from bridge.chats.slack.blocks import Message, context, section
+from bridge.chats.slack.blocks import Message, context
 from bridge.chats.slack.help import help_about, whoami
-from bridge.chats.slack.mrkdwn import escape, moment
+from bridge.chats.slack.mrkdwn import escape
 from bridge.chats.slack.previews import answer_previews
-from bridge.chats.slack.rollback import offer
 from bridge.chats.slack.views import message_of
 from bridge.core.chat.replies import (
-    Accepted,
     AppList,
     Configure,
     Denied,
@@ -25,24 +22,13 @@ from bridge.core.chat.replies import (
     Pick,
     PreviewDone,
     PreviewList,
-    PromotionOffered,
     Reasons,
     Sorry,
     Standing,
-    WayBackFound,
 )
-from bridge.core.events import Action
-from bridge.core.gates.times import in_words
 from bridge.core.lifecycle import Deployment
 from bridge.ports.chats import AnyReply
 from bridge.views.view import View
-
-DOING = {
-    Action.DEPLOY: "Deploying",
-    Action.REDEPLOY: "Redeploying",
-    Action.ROLLBACK: "Rolling back",
-    Action.CANCEL: "Cancelling",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +53,10 @@ class Outgoing:
 def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgoing:
     """Return the message for a reply; `here` has the names of its channel."""
     if isinstance(reply, View):
-        return Outgoing(message_of(reply, links), public=reply.public)
+        shown = not reply.shown_in or not set(here).isdisjoint(reply.shown_in)
+        message = message_of(reply, links, elsewhere(reply, here))
+        return Outgoing(message, reply.public, shown and reply.may_be_lost)
     match reply:
-        case Accepted():
-            shown = not reply.channels or not set(here).isdisjoint(reply.channels)
-            return Outgoing(_accepted(reply, here), not reply.duplicate, shown and not reply.waits)
         case Denied():
             label = reply.app.label if reply.app else reply.target or "that"
             return Outgoing(replies.refused(reply.right, label, why=reply.why, grant=reply.lines))
@@ -79,20 +64,12 @@ def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgo
             return Outgoing(replies.problem(reply.why))
         case Sorry():
             return Outgoing(replies.did_you_mean(reply.why, reply.suggestions))
-        case WayBackFound() | PromotionOffered():
-            return Outgoing(_offered(reply, links))
         case Help() | Identity():
             return Outgoing(_about_itself(reply))
         case Pick() | Configure():
             return Outgoing(replies.notice("A dialog opens."))
         case _:
             return Outgoing(_told(reply, links))
-
-
-def _offered(reply: WayBackFound | PromotionOffered, links: Links) -> Message:
-    if isinstance(reply, WayBackFound):
-        return offer(reply)
-    return promotion.offer(reply.promotion, links)
 
 
 Told = Standing | Past | Reasons | AppList | PreviewList | PreviewDone
@@ -146,23 +123,10 @@ def _newest_first(deployments: Sequence[Deployment]) -> list[Deployment]:
     return sorted(by_id.values(), key=lambda one: (-one.seq, one.app))
 
 
-def _accepted(reply: Accepted, here: Collection[str]) -> Message:
-    label = escape(reply.app.label, 200)
-    if reply.duplicate:
-        return replies.notice(f"{reply.app.label}: that was requested a moment ago and is kept.")
-    doing = DOING[reply.action]
-    elsewhere = [one for one in reply.channels if one not in here]
-    shown = f"; see {' and '.join(map(_channel, elsewhere))}" if elsewhere else ""
-    later = ""
-    if reply.at is not None:
-        zoned = escape(in_words(reply.at, ZoneInfo(reply.zone)), 80)
-        later = f" at {moment(reply.at)} ({zoned})"
-    blocks = [section(f"{doing} *{label}*{later}{shown}")]
-    if reply.waits:
-        waits = escape(reply.waits[:1].upper() + reply.waits[1:], 500)
-        blocks.append(context(f":hourglass_flowing_sand: {waits}"))
-    text = f"{doing} {label}{later}" + (f": {escape(reply.waits, 500)}" if reply.waits else "")
-    return Message(text, tuple(blocks))
+def elsewhere(view: View, here: Collection[str]) -> str:
+    """Return where else a view is shown, to be said after its first line."""
+    others = [one for one in view.shown_in if one not in here]
+    return f"; see {' and '.join(map(_channel, others))}" if others else ""
 
 
 def _channel(name: str) -> str:

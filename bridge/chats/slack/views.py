@@ -23,10 +23,11 @@ from bridge.chats.slack.blocks import (
     section,
 )
 from bridge.chats.slack.facts import ICONS as STATES
-from bridge.chats.slack.facts import joined, sentence
+from bridge.chats.slack.facts import joined
 from bridge.chats.slack.gates import ICONS as GATES
-from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, plain
+from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, plain, prose
 from bridge.core.chat.calls import Call
+from bridge.core.chat.grammar import capital
 from bridge.core.gates.times import in_words
 from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
@@ -67,23 +68,30 @@ ICONS = {
     Icon.NOTE: ":information_source:",
     Icon.WARN: ":warning:",
     Icon.GO: ":rocket:",
+    Icon.BACK: ":rewind:",
+    Icon.UP: ":arrow_up:",
 }
 
 
-def message_of(view: View, links: Links) -> Message:
-    """Return a view as a message, whose notification is its first line."""
-    head, blocks = _content(view, links)
+def message_of(view: View, links: Links, elsewhere: str = "") -> Message:
+    """Return a view as a message, whose notification is its first line.
+
+    Args:
+        elsewhere: where else it is shown, said after the first line.
+    """
+    head, blocks = _content(view, links, elsewhere)
     if view.asks is not None:
         blocks.append(actions(_agree(view.asks)))
     blocks += [_offer(one) for one in view.offers[:MOST_OFFERED] if _fits(one)]
     return Message(head, tuple(blocks))
 
 
-def _content(view: View, links: Links) -> tuple[str, list[Block]]:
+def _content(view: View, links: Links, elsewhere: str = "") -> tuple[str, list[Block]]:
     """Return the first line, and the blocks that say all."""
     shown = _Shown(links)
     head = _signed(view.sign, shown.phrase(view.head))
-    blocks: list[Block] = [section("\n".join([head, *map(shown.phrase, view.says)]))]
+    first = head + elsewhere
+    blocks: list[Block] = [section("\n".join([first, *map(shown.phrase, view.says)]))]
     blocks += [context(shown.phrase(one)) for one in view.notes]
     blocks += shown.parts(view.parts)
     if view.parts and not view.says and not view.sign:
@@ -101,8 +109,9 @@ class _Shown:
     links: Links
 
     def phrase(self, phrase: Phrase) -> str:
-        """Return our own words, with values among them."""
-        return "".join(one if isinstance(one, str) else self._value(one) for one in phrase)
+        """Return our own words, with values among them; a first sentence has a capital."""
+        said = "".join(one if isinstance(one, str) else self._value(one) for one in phrase)
+        return capital(said) if phrase and isinstance(phrase[0], Sentence) else said
 
     def parts(self, parts: Sequence[Part]) -> list[Block]:
         """Return lists, and the rows of all tables as far as there is room."""
@@ -147,7 +156,7 @@ def _value(one: Text | Sentence | Strong | Code | Moment | Typed) -> str:
         case Text():
             return escape(one.words, one.limit) or NOTHING
         case Sentence():
-            return sentence(shorten(one.words, one.limit)) or NOTHING
+            return prose(shorten(one.words, one.limit), one.limit * 2) or NOTHING
         case Strong(text=text):
             return f"*{escape(text.words, text.limit) or NOTHING}*"
         case Code(text=text, url=url):

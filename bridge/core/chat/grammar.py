@@ -1,7 +1,5 @@
 """The grammar of all chat commands. Pure.
 
-    deploy APP[@REF] [at TIME] | redeploy APP | rollback APP [VERSION]
-    promote APP from APP | cancel APP
     status [APP] | history APP | why APP [COMMIT] | apps [FILTER] | provider APP
     whoami | help [COMMAND]
     previews [APP] | previews stop PREVIEW | previews extend PREVIEW
@@ -20,8 +18,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bridge.core.chat.calls import Call
-from bridge.core.chat.when import AT, when_in
-from bridge.core.errors import Rejected
 from bridge.core.log_text import harmless
 from bridge.core.previews.acts import Act
 
@@ -32,11 +28,6 @@ LONGEST = 400
 class Verb(StrEnum):
     """The commands."""
 
-    DEPLOY = "deploy"
-    REDEPLOY = "redeploy"
-    ROLLBACK = "rollback"
-    PROMOTE = "promote"
-    CANCEL = "cancel"
     STATUS = "status"
     HISTORY = "history"
     WHY = "why"
@@ -48,11 +39,6 @@ class Verb(StrEnum):
 
 
 USAGE = {
-    Verb.DEPLOY: "deploy APP[@BRANCH] [at TIME]",
-    Verb.REDEPLOY: "redeploy APP",
-    Verb.ROLLBACK: "rollback APP [VERSION]",
-    Verb.PROMOTE: "promote APP from APP",
-    Verb.CANCEL: "cancel APP",
     Verb.STATUS: "status [APP]",
     Verb.HISTORY: "history APP",
     Verb.WHY: "why APP [COMMIT]",
@@ -64,17 +50,9 @@ USAGE = {
 }
 """The usage of each command."""
 
-OPENS_PICKER = frozenset({Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL, Verb.PROVIDER})
-"""Commands that open a list of apps if none is named."""
-
-NEEDS_APP = frozenset({Verb.HISTORY, Verb.WHY, Verb.ROLLBACK, Verb.PROMOTE})
-TAKES_VERSION = frozenset({Verb.WHY, Verb.ROLLBACK, Verb.PROMOTE})
+NEEDS_APP = frozenset({Verb.HISTORY, Verb.WHY})
 
 _ALIASES = {
-    "rebuild": Verb.REDEPLOY,
-    "revert": Verb.ROLLBACK,
-    "stop": Verb.CANCEL,
-    "abort": Verb.CANCEL,
     "list": Verb.APPS,
     "ls": Verb.APPS,
     "source": Verb.PROVIDER,
@@ -84,8 +62,6 @@ _ALIASES = {
     "--help": Verb.HELP,
     "-h": Verb.HELP,
 }
-
-FROM = "from"
 
 _COMMIT = re.compile(r"[0-9a-f]{4,64}", re.IGNORECASE)
 _LONG_COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
@@ -100,18 +76,13 @@ class Command:
 
     Attributes:
         app: as typed; None if none was named. For what is done with a preview, the preview.
-        ref: after an `@`; None if none was given.
-        rest: a version for `rollback`, the other app for `promote`, a commit for `why` and
-            approvals, a filter for `apps`, a command for `help`.
-        when: e.g. "at 22:00"; None for none.
+        rest: a commit for `why` and approvals, a filter for `apps`, a command for `help`.
         act: what is done with a preview; None to list them.
     """
 
     verb: Verb
     app: str | None = None
-    ref: str | None = None
     rest: str | None = None
-    when: str | None = None
     act: Act | None = None
 
 
@@ -146,21 +117,18 @@ class Others:
 NO_OTHERS = Others()
 
 
-def parse_chat(text: str, verb: Verb | None = None, others: Others = NO_OTHERS) -> Read:
-    """Read what was typed after `/dokploy`, or after the short command of `verb`."""
+def parse_chat(text: str, name: str = "", others: Others = NO_OTHERS) -> Read:
+    """Read what was typed after `/dokploy`, or after the short command of `name`."""
     words = [word for word in _said(text).split() if plain_word(word)]
-    if verb is None:
-        if not words:
-            return Command(Verb.HELP)
-        if (name := _name(words[0])) in others.names():
-            return others.read(name, words[1:])
-        found = _verb(words[0])
-        if found is None:
-            return _unknown(words, others)
-        verb, words = found, words[1:]
-    elif len(words) == 1 and _verb(words[0]) is Verb.HELP:
-        return Command(Verb.HELP, rest=verb)
-    return _arguments(verb, words)
+    if name and len(words) == 1 and _verb(words[0]) is Verb.HELP:
+        return Command(Verb.HELP, rest=name)
+    typed = [name, *words] if name else words
+    if not typed:
+        return Command(Verb.HELP)
+    if (known := _name(typed[0])) in others.names():
+        return others.read(known, typed[1:])
+    verb = _verb(typed[0])
+    return _unknown(typed, others) if verb is None else _arguments(verb, typed[1:])
 
 
 def written(command: Command | Call) -> str:
@@ -168,12 +136,9 @@ def written(command: Command | Call) -> str:
     if isinstance(command, Call):
         return command.typed
     app = command.app or ""
-    if command.ref is not None:
-        app += f"@{command.ref}"
     if len(app.split()) > 1:
         app = f'"{app}"'
-    source = FROM if command.verb is Verb.PROMOTE else ""
-    parts = (command.verb, command.act or "", app, command.when or "", source, command.rest or "")
+    parts = (command.verb, command.act or "", app, command.rest or "")
     return " ".join(part for part in parts if part)
 
 
@@ -202,7 +167,7 @@ def _unknown(words: list[str], others: Others) -> Unclear:
     typed = plain_word(words[0])
     known = [*Verb, *others.names()]
     near = difflib.get_close_matches(typed.lower(), known, n=2, cutoff=0.6)
-    read = [parse_chat(" ".join([one, *words[1:]]), None, others) for one in near]
+    read = [parse_chat(" ".join([one, *words[1:]]), others=others) for one in near]
     meant = tuple(written(one) for one in read if not isinstance(one, Unclear))
     return Unclear(f"There is no command `{_shown(typed)}`.", meant)
 
@@ -267,54 +232,16 @@ def _about_previews(words: list[str], usage: str) -> Command | Unclear:
 
 
 def _about_app(verb: Verb, words: list[str], usage: str) -> Command | Unclear:
-    name, at, ref = words[0].partition("@")
-    rest = words[1:]
-    if not name:
-        return Unclear(f"Which app? {usage}")
-    if at and verb is not Verb.DEPLOY:
-        without = written(Command(verb, name))
-        return Unclear(f"`{verb}` takes no branch. {usage}", (without,))
-    if at and not ref:
-        return Unclear(f"Which branch? {usage}", (written(Command(verb, name)),))
-    if verb in TAKES_VERSION:
-        return _of_version(verb, name, rest, usage)
-    if verb is Verb.DEPLOY and rest and rest[0].lower() == AT:
-        return _at_a_time(Command(verb, name, ref if at else None), rest, usage)
-    if rest:
-        return Unclear(f"That is more than one app. {usage}", (written(Command(verb, name)),))
-    return Command(verb, name, ref if at else None)
-
-
-def _of_version(verb: Verb, name: str, rest: list[str], usage: str) -> Command | Unclear:
-    """Return a command about an app and a version: a commit, a version by any name, or an app's."""
+    name, *rest = words
     alone = Command(verb, name)
-    if verb is Verb.PROMOTE:
-        if len(rest) == 2 and rest[0].lower() == FROM:
-            return replace(alone, rest=rest[1])
-        return Unclear(f"From which app? {usage}")
     if not rest:
         return alone
-    if len(rest) > 1:
+    if len(rest) > 1 or verb is not Verb.WHY:
         return Unclear(f"That is more than one app. {usage}", (written(alone),))
-    if verb is Verb.ROLLBACK:
-        return replace(alone, rest=rest[0])
     if _COMMIT.fullmatch(rest[0]):
         return replace(alone, rest=rest[0].lower())
     why = f"`{_shown(rest[0])}` is no commit: at least 4 digits of its object id."
     return Unclear(f"{why} {usage}", (written(alone),))
-
-
-def _at_a_time(command: Command, rest: list[str], usage: str) -> Command | Unclear:
-    try:
-        when = when_in(rest, (AT,))
-    except Rejected as error:
-        return Unclear(f"{capital(str(error))}. {usage}", (written(command),))
-    if when is None:
-        return Unclear(f"At what time? {usage} TIME is e.g. `22:00 Europe/Berlin`.")
-    later = replace(command, when=when.text)
-    if when.words < len(rest):
-        return Unclear(f"Nothing may follow the time. {usage}", (written(later),))
-    return later
 
 
 def _shown(word: str) -> str:

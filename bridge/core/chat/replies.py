@@ -9,64 +9,14 @@ from typing import Any
 
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
-from bridge.core.chat.grammar import Command, Verb, parse_chat, written
+from bridge.core.chat.calls import Call
+from bridge.core.chat.grammar import Command, parse_chat, written
 from bridge.core.errors import Rejected
-from bridge.core.events import Action
-from bridge.core.gates.promotion import Promotion
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment
-from bridge.core.pins import tracked
 from bridge.core.previews.acts import Act
 from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """An action is on disk and will be carried out.
-
-    Attributes:
-        delivery: the id of its delivery.
-        duplicate: the very same click or command requested it a moment ago.
-        channels: where it will be shown.
-        waits: why it is delayed, e.g. because the backend is away; "" otherwise.
-        at: the time for which it was asked, and `zone` in which it was typed; None for at once.
-    """
-
-    action: Action
-    app: App
-    delivery: str
-    duplicate: bool = False
-    channels: tuple[str, ...] = ()
-    waits: str = ""
-    at: float | None = None
-    zone: str = "UTC"
-
-
-@dataclass(frozen=True, slots=True)
-class WayBackFound:
-    """A rollback that the person may confirm.
-
-    Attributes:
-        to: the deployment whose version would be served.
-        way: how, see `core.health.rollback.Rung`.
-        served: the id of the version that is served now; "" if that is not known.
-        says: what would be done; warns: what to know before.
-    """
-
-    app: App
-    to: Deployment
-    served: str
-    way: str
-    says: str
-    warns: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionOffered:
-    """A promotion that the person may confirm."""
-
-    promotion: Promotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +75,15 @@ class Sorry:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Ask for the app, with a list to pick from."""
+    """Ask for the app that a call lacks, with a list of those to which the person has a right.
 
-    verb: Verb
+    Attributes:
+        says: what the call does.
+    """
+
+    call: Call
+    right: Right
+    says: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +232,7 @@ class Help:
 
 
 Reply = (
-    Accepted
-    | WayBackFound
-    | PromotionOffered
-    | Denied
+    Denied
     | Sorry
     | Pick
     | Configure
@@ -295,19 +248,6 @@ Reply = (
 
 
 # ── Commands about one app. Pure ────────────────────────────────────────────────────────────────
-
-
-def other_ref(app: App, ref: str) -> str | None:
-    """Return why a branch can't be deployed; None if it is the app's own."""
-    branch = tracked(app)
-    if branch is None:
-        return f"{app.label} deploys from no branch, so it can't deploy {ref}."
-    if ref in (branch, f"refs/heads/{branch}"):
-        return None
-    return (
-        f"{app.label} deploys the head of {branch}, whatever is asked for: the backend builds the"
-        f" branch that it has. To deploy {ref}, change its branch with `provider` first."
-    )
 
 
 def command_for(typed: Command, app: App) -> str:

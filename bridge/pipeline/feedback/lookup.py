@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import MOST_NAMED, App, apps_like, fitting
-from bridge.core.chat.grammar import OPENS_PICKER, Command, Verb
+from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import (
     Denied,
     NotAllowed,
@@ -36,11 +36,6 @@ from bridge.ports.inbox import DeliveryState, Inbox
 from bridge.ports.journal import Journal
 
 NEEDS = {
-    Verb.DEPLOY: Right.DEPLOY,
-    Verb.REDEPLOY: Right.DEPLOY,
-    Verb.ROLLBACK: Right.DEPLOY,
-    Verb.PROMOTE: Right.DEPLOY,
-    Verb.CANCEL: Right.CANCEL,
     Verb.PROVIDER: Right.CONFIGURE,
 }
 """The rights that commands need; all others need `view`."""
@@ -137,13 +132,11 @@ class Finding:
         lines = granting(person, Right.LOCK, seen[0].label if len(lacking) == 1 and seen else "*")
         return Denied(Right.LOCK, why, lines, target=scope.label)
 
-    def unnamed(self, person: Person, place: Place, verb: Verb) -> Reply | None:
-        """Answer a command without an app with a picker, if there is anything to pick from."""
-        if verb not in OPENS_PICKER:
-            return None
-        if self.apps(person, place, NEEDS[verb]):
-            return Pick(verb)
-        right = NEEDS[verb]
+    def picked(self, person: Person, place: Place, asked: Pick) -> Reply:
+        """Answer a call that lacks its app with a list, if there is anything to pick from."""
+        right = asked.right
+        if self.apps(person, place, right):
+            return asked
         return Denied(
             right,
             f"There is no app that you may {right} from here.",

@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from bridge.chats.slack import answers, home, names, pickers
+from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.cards import render_card, render_line
 from bridge.chats.slack.help import help_about, whoami
+from bridge.core.access import Right
 from bridge.core.apps import App, Source, SourceType
+from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import Pick
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
@@ -117,7 +120,7 @@ def test_any_app_has_its_answers(app: App, deployments: list[Deployment], reason
         answers.status_of(app, deployments, LINKS),
         answers.history(app, deployments, LINKS),
         answers.why(app, [one], LINKS, [text]),
-        pickers.picker(names.PICK_DEPLOY, chosen=app),
+        pickers.picker(Pick(Call("deploy", {}), Right.DEPLOY, "Deploys."), chosen=app),
     )
 
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack import names
 from bridge.chats.slack.api import SlackClient
 from bridge.chats.slack.help import help_about
 from bridge.chats.slack.home import render_home
 from bridge.chats.slack.pickers import picker
+from bridge.core.access import Right
+from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import Pick
 from bridge.core.errors import Refused
 from tests.oracles.prism import mock
 from tests.scenes.shop import LINKS
@@ -28,7 +30,7 @@ async def client(slack_mock: str) -> AsyncIterator[SlackClient]:
     await client.close()
 
 
-VIEW = picker(names.PICK_DEPLOY, metadata="C012AB3CD")
+VIEW = picker(Pick(Call("deploy", {}), Right.DEPLOY, "Deploys."), channel="C012AB3CD")
 SAID = help_about().body()
 METADATA = {"event_type": "bridge_card", "event_payload": {"deployment": "1", "lines": 0}}
 

@@ -40,7 +40,13 @@ def test_a_wish_without_a_running_bridge_says_that_it_waits(filled: Cli) -> None
 def test_a_wish_as_json_names_its_delivery(filled: Cli) -> None:
     told = json.loads(filled("deploy", "web", "--json").stdout)
 
-    assert told == {"delivery": newest(filled).id, "action": "deploy", "target": "shop/web"}
+    assert told == {
+        "delivery": newest(filled).id,
+        "action": "deploy",
+        "target": "shop/web",
+        "app_id": "app_web",
+        "not_before": None,
+    }
 
 
 def test_a_replay_names_the_delivery_by_its_number(filled: Cli) -> None:
@@ -75,10 +81,10 @@ def test_what_is_only_being_verified_is_not_cancelled(filled: Cli) -> None:
 
     going = filled.with_stores(verifying)
 
-    result = filled("cancel", going.app, code=2)
+    result = filled("cancel", going.app, code=1)
 
     assert result.stderr == (
-        f"error: {going.app} can't be cancelled: deployment #{going.seq} is live already and is"
-        f" only being verified; `dokploy-bridge rollback {going.app}` leads back\n"
+        f"error: It can't be cancelled: deployment #{going.seq} is live already and is only being"
+        f" verified. A rollback leads back; `dokploy-bridge rollback {going.app}`\n"
     )
     assert newest(filled).host != "cli"

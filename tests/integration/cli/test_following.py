@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.app.storage import open_stores
-from bridge.cli.deploy import Progress, Watchman, Wish, exit_code_for, followed
+from bridge.cli.deploy import Progress, Watchman, exit_code_for, followed
 from bridge.cli.holds import opened_with
 from bridge.core.access import Right
 from bridge.core.decision import Decision, Reason
@@ -17,6 +17,7 @@ from bridge.core.origin import PUSH
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
+from bridge.views.deploying import Kept
 from tests.worlds.cli import SHA, WEB, Cli
 
 FIRST = Deployment(
@@ -119,12 +120,12 @@ def test_the_exit_code_tells_how_it_ended(action, states, code) -> None:
     delivery = Delivery(1, "cli", "cli-1", action, {}, 1.0, DeliveryState.DECIDED)
     ended = [replace(FIRST, state=state) for state in states]
 
-    assert exit_code_for(Wish(action, "app_web", "shop/web"), delivery, ended) == code
+    assert exit_code_for(Kept("cli-1", action, "shop/web", "app_web"), delivery, ended) == code
 
 
 @pytest.mark.parametrize("state", [DeliveryState.FAILED, DeliveryState.IGNORED])
 def test_a_wish_that_was_not_granted_says_why(state, capsys) -> None:
     delivery = Delivery(1, "cli", "cli-1", "deploy", {}, 1.0, state, error="there is no app x")
 
-    assert exit_code_for(Wish(Action.DEPLOY, "x", "shop/x"), delivery, []) == 1
+    assert exit_code_for(Kept("cli-1", Action.DEPLOY, "shop/x", "x"), delivery, []) == 1
     assert "deploy of shop/x: there is no app x" in capsys.readouterr().err

@@ -267,8 +267,8 @@ def test_explain_says_what_would_hold_it(filled: Cli) -> None:
 def test_a_deploy_at_a_time_is_kept_and_answered_with_it(filled: Cli) -> None:
     told = filled("deploy", "shop/web", "--at", "22:00 Europe/Berlin")
     assert re.search(
-        r"no bridge is running .*, but not before \w{3} [\d-]{10} 22:00 Europe/Berlin"
-        r" \(\w{3} [\d-]{10} 2[01]:00 UTC\)\n",
+        r"Deploying shop/web at \w{3} [\d-]{10} 22:00 Europe/Berlin"
+        r" \(\w{3} [\d-]{10} 2[01]:00 UTC\): no bridge is running .*, so it is kept as cli-",
         told.stdout,
     )
 
