@@ -77,7 +77,7 @@ def show(view: View, links: Links, *, json: bool) -> None:
         for part in view.parts:
             _show_part(part)
         for page in _pages(view, links):
-            say(page)
+            hint(page, whole=True)
         for one in view.warns:
             hint(f"warning: {line(one)}", "yellow")
 
