@@ -12,8 +12,12 @@ from typing import Any
 from bridge.console.actions import Done, Form, Parts, refusal
 from bridge.console.records import HERE, Records
 from bridge.console.render import Page
+from bridge.console.views import written_with
 from bridge.console.visitors import Visitor, inside
 from bridge.core.chat.calls import Call
+from bridge.core.errors import NotFound
+from bridge.operations.base import Operation
+from bridge.operations.every import OPERATIONS
 from bridge.views.view import Ask, View, plain
 
 LONGEST = 500
@@ -22,21 +26,37 @@ LONGEST = 500
 OURS = frozenset({"once", "then", "call"})
 
 
+def operation_of(name: str) -> Operation:
+    """Return the operation of a name; raise NotFound if there is none."""
+    if name not in OPERATIONS:
+        raise NotFound(f"There is no command {name!r}.")
+    return OPERATIONS[name]
+
+
 async def operate(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done | Page:
-    """Carry out an operation, or show what it asks first."""
-    given = _asked(form) | {key: text.strip()[:LONGEST] for key, text in form.items()}
-    call = Call(parts["name"], {key: text for key, text in given.items() if key not in OURS})
+    """Carry out an operation, and show its answer, or what it asks first."""
+    asked = operation_of(parts["name"])
+    flags = {one.name for one in asked.arguments if one.kind.flag}
+    typed = {key: text.strip()[:LONGEST] for key, text in form.items() if key not in OURS}
+    given = {key: bool(text) if key in flags else text for key, text in typed.items()}
+    call = Call(asked.name, _asked(form) | given)
     once = _once(visitor, call, form)
     reply = await records.commands.answer(visitor.person, HERE, call, once)
     then = inside(form.get("then", ""))
     match reply:
         case View(refused=False, asks=Ask() as ask):
-            facts = {"view": reply, "ask": ask, "call": json.dumps(dict(ask.call.given))}
-            return Page("ask", ask.question, facts | {"then": then})
+            facts = {"ask": ask, "call": json.dumps(dict(ask.call.given))}
+            return Page("ask", ask.question, facts | _shown(records, reply, then))
+        case View(refused=False) if not asked.acts:
+            return Page("answer", asked.name.capitalize(), _shown(records, reply, then))
         case View(refused=False):
             warns = "".join(f" {plain(one)}." for one in reply.warns)
             return Done(then, f"{plain(reply.head)}.{warns}")
     raise refusal(reply)
+
+
+def _shown(records: Records, view: View, then: str) -> dict[str, Any]:
+    return {"view": view, "then": then, "write": written_with(records.links)}
 
 
 def _asked(form: Form) -> dict[str, Any]:

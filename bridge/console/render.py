@@ -15,7 +15,6 @@ from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.log_text import harmless
 from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
-from bridge.views.view import plain
 from bridge.web import browsers
 
 if TYPE_CHECKING:
@@ -112,7 +111,6 @@ def _environment() -> "Environment":
         "linked": linked,
         "note": note,
         "part": part,
-        "phrase": plain,
         "ref": ref,
         "short": short,
         "tone": lambda state: TONES.get(str(state), "off"),

@@ -75,10 +75,12 @@ def fields_of(page: str, button: str) -> tuple[str, dict[str, str]]:
     return html.unescape(action), {name: html.unescape(value) for name, value in fields}
 
 
-async def sent(web: httpx.AsyncClient, page: httpx.Response, button: str) -> httpx.Response:
+async def sent(
+    web: httpx.AsyncClient, page: httpx.Response, button: str, **typed: str
+) -> httpx.Response:
     """Send the form with a button, as a browser without scripts does."""
     action, fields = fields_of(page.text, button)
-    return await web.post(action, data=fields)
+    return await web.post(action, data=fields | typed)
 
 
 async def replayed(web: httpx.AsyncClient, seq: int) -> httpx.Response:

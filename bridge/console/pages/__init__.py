@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from bridge.console.pages.apps import an_app, apps
 from bridge.console.pages.audit import audit
+from bridge.console.pages.commands import command, commands
 from bridge.console.pages.deliveries import a_delivery, deliveries, refused
 from bridge.console.pages.deployments import a_deployment, deployments
 from bridge.console.pages.dry_run import dry_run
@@ -32,5 +33,7 @@ PAGES: Mapping[str, View] = {
     "/console/figures": figures,
     "/console/audit": audit,
     "/console/search": search,
+    "/console/do": commands,
+    "/console/do/{name}": command,
 }
 """Each page by its path."""

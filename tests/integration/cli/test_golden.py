@@ -34,7 +34,9 @@ def test_a_scene_is_as_its_golden_file_has_it(
 
     assert seen == golden(name, width).read_text()
     lines = seen.splitlines()
-    if not name.startswith(("logs", "env-show-long", "setup", "promote", "approve")):  # whole, to be copied
+    if not name.startswith(
+        ("logs", "env-show-long", "setup", "promote", "approve")
+    ):  # whole, to be copied
         assert not [line for line in lines if cell_len(line) > width]
 
 
