@@ -206,6 +206,7 @@ class Operation:
         needs: the right to what it is about; None for what each may ask of what they may view.
         right_varies: it checks that right, or a lesser one, by itself.
         acts: it changes something.
+        recorded: what it does writes the audit log itself; otherwise it is written here.
         plan: shows what it would do, where that is to be agreed to first. It takes arguments as
             `run` does, None for those that are missing, and perhaps others. It returns a view with
             `asks`; None if there is nothing to ask, or they have agreed to what they have seen.
@@ -225,6 +226,7 @@ class Operation:
     needs: Right | None = None
     right_varies: bool = False
     acts: bool = False
+    recorded: bool = False
     plan: "Plan | None" = None
     family: str = ""
     examples: tuple[str, ...] = ()
@@ -253,6 +255,7 @@ def operation(
     needs: Right | None = None,
     right_varies: bool = False,
     acts: bool = False,
+    recorded: bool = False,
     plan: Plan | None = None,
     examples: Sequence[str] = (),
     aliases: Mapping[str, Given] | None = None,
@@ -277,6 +280,7 @@ def operation(
             needs,
             right_varies,
             acts,
+            recorded,
             plan,
             family,
             tuple(examples),
@@ -332,10 +336,23 @@ async def carry_out(ctx: Context) -> View:
                 return _with_fields(shown)
         for one in _missing(asked, ctx.call.given):
             raise Rejected(f"{one.kind.metavar} is missing: {one.kind.help}")
-        return await asked.run(ctx, **_taken(asked.run, values))
+        done = await asked.run(ctx, **_taken(asked.run, values))
     except NotAllowed as error:
         await ctx.desk.audit.note(ctx.person, asked.name, error.denied)
         raise
+    if asked.acts and not (asked.recorded or asked.kept or done.refused):
+        await _record(ctx, asked, values)
+    return done
+
+
+async def _record(ctx: Context, asked: Operation, values: Mapping[str, Any]) -> None:
+    from bridge.pipeline import audit
+
+    names = [one.name for one in asked.arguments if one.kind.checked]
+    about = next((values[name] for name in names if values[name] is not None), None)
+    label, app_id = getattr(about, "label", ""), getattr(about, "id", "")
+    by, at = ctx.actor.by, ctx.desk.clock()
+    await audit.record(ctx.desk.journal, by, asked.name, label, app_id=app_id, at=at)
 
 
 def _with_fields(shown: View) -> View:

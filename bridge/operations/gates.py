@@ -43,6 +43,7 @@ GATES = "Gates"
     family=GATES,
     needs=Right.LOCK,
     acts=True,
+    recorded=True,
     aliases={"steal": {"steal": True}, "lock!": {"steal": True}},
     asks_hosts=("until_merge",),
     examples=(
@@ -88,6 +89,7 @@ async def lock(
     family=GATES,
     needs=Right.LOCK,
     acts=True,
+    recorded=True,
     examples=("unlock shop/production",),
 )
 async def unlock(ctx: Context, scope: Scope, seen: Seen = None) -> View:
@@ -128,6 +130,7 @@ async def _affected(ctx: Context, scope: Scope, but: str = "") -> views.Affected
     family=GATES,
     needs=Right.LOCK,
     acts=True,
+    recorded=True,
     examples=(
         "freeze all -m 'an incident' --until '18:00 Europe/Berlin'",
         "freeze shop -m 'an audit' --for 3d --allow rollback",
@@ -155,7 +158,9 @@ async def freeze(
     return views.frozen(declared, await _affected(ctx, scope), zone, ctx.desk.clock())
 
 
-@operation("unfreeze", family=GATES, needs=Right.LOCK, acts=True, examples=("unfreeze all",))
+@operation(
+    "unfreeze", family=GATES, needs=Right.LOCK, acts=True, recorded=True, examples=("unfreeze all",)
+)
 async def unfreeze(ctx: Context, scope: Scope) -> View:
     """End the freezes that somebody has declared; those of `bridge.yaml` stay."""
     ended = await ctx.desk.gates.unfreeze(ctx.actor, scope)
@@ -211,6 +216,7 @@ async def plan_approval(
     family=GATES,
     needs=Right.APPROVE,
     acts=True,
+    recorded=True,
     plan=plan_approval,
     asks_hosts=("app",),
     examples=("approve shop/web", "approve shop/web --commit 18f234f"),
@@ -253,6 +259,7 @@ async def plan_override(
     needs=Right.OVERRIDE,
     right_varies=True,
     acts=True,
+    recorded=True,
     plan=plan_override,
     examples=("override shop/web -m 'the fix of the outage'",),
 )

@@ -1,0 +1,169 @@
+"""Every operation is the same at every door; and a new one is at all of them."""
+
+import inspect
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from bridge.chats.facts.links import Links
+from bridge.chats.slack.views import message_of
+from bridge.cli.completion import complete_app
+from bridge.cli.operations import add_operations
+from bridge.console.actions import Done
+from bridge.console.operations import operate
+from bridge.console.pages.commands import command, commands
+from bridge.console.pages.request import Asked
+from bridge.console.records import Records
+from bridge.console.render import draw
+from bridge.console.visitors import Visitor
+from bridge.core.access import Access, Grant, Person, Right
+from bridge.core.chat.calls import Call
+from bridge.core.chat.grammar import Unclear
+from bridge.core.chat.replies import Denied, NotAllowed
+from bridge.operations.arguments import App, Reason
+from bridge.operations.base import Context, Operation, operation
+from bridge.operations.commands import ChatCommands
+from bridge.operations.every import OPERATIONS
+from bridge.operations.words import parse, usages
+from bridge.pipeline.feedback.lookup import Known
+from bridge.ports.chats import Place
+from bridge.views.view import Strong, Text, View
+from tests.fakes.journey import app
+from tests.scenes.commands import PAGE, commands_page
+from tests.worlds.cli import Cli
+from tests.worlds.console_records import FRAME, NOW, records_of
+
+WEB = app("app-web", name="web", project="shop")
+ADA, BOB = Person("U0ADA", "Ada"), Person("U0BOB", "Bob")
+ACCESS = Access([Grant(("U0ADA",), frozenset(Right)), Grant(("U0BOB",), frozenset({Right.VIEW}))])
+SAMPLES = {"scope": "shop/web", "app": "shop/web", "source": "shop/web", "reason": "because"}
+"""A value for each required argument."""
+
+
+@pytest.fixture
+async def records() -> AsyncIterator[Records]:
+    async with records_of([WEB]) as made:
+        yield replace(made, access=ACCESS, commands=_door(made, "console"), links=Links())
+
+
+def _door(records: Records, name: str) -> ChatCommands:
+    known = Known(lambda: [WEB], dict, lambda _app, _here: (), lambda: None)
+    parts = (records.inbox, records.journal, known, ACCESS, records.logs, records.clock)
+    return ChatCommands(name, *parts)
+
+
+def _given(asked: Operation) -> dict[str, str]:
+    return {one.name: SAMPLES[one.name] for one in asked.arguments if one.required}
+
+
+# ── every operation, every door ──────────────────────────────────────────────
+
+
+def test_the_page_of_commands_is_as_operations_declare_them() -> None:
+    assert PAGE.read_text() == commands_page(OPERATIONS), "python -m tests.scenes.commands"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_each_door_takes_the_same_arguments(name: str, records: Records) -> None:
+    asked = OPERATIONS[name]
+    shown = {one.name for one in asked.arguments if not one.kind.hidden}
+    root = typer.Typer()
+    add_operations(root)
+    line = {one.name for one in get_command(root).commands[name].params}  # type: ignore[attr-defined]
+    form = draw(await command(records, _visitor(ADA), Asked({"name": name}, {})), FRAME, NOW)
+
+    assert shown <= line
+    assert line - shown <= {"config", "json", "follow", "plan", "yes", "help"}
+    assert all(f'name="{one}"' in form for one in shown)
+    assert [one.usage for one in usages() if one.name == name] or " " in name
+    assert not isinstance(parse(f"{name} {' '.join(_given(asked).values())}"), Unclear) or (
+        name == "promote"  # whose second name follows a word
+    )
+
+
+ASKING = [name for name, one in OPERATIONS.items() if one.needs and not one.right_varies]
+
+
+@pytest.mark.parametrize("name", ASKING)
+async def test_each_door_refuses_the_same_and_records_it(name: str, records: Records) -> None:
+    asked = OPERATIONS[name]
+    by_chat = await _door(records, "slack").answer(BOB, Place("C0"), Call(name, _given(asked)), "1")
+    with pytest.raises(NotAllowed) as by_form:
+        await operate(records, _visitor(BOB), {"name": name}, _given(asked))
+
+    assert isinstance(by_chat, Denied)
+    assert by_chat.right is by_form.value.denied.right is asked.needs
+    audited = await records.journal.audited(limit=9)
+    assert {(one.by.door, one.what) for one in audited} == {("slack", name), ("console", name)}
+    assert all(one.outcome.startswith("refused") for one in audited)
+
+
+def _visitor(person: Person) -> Visitor:
+    return Visitor(person, "a test")
+
+
+# ── one that is declared here ────────────────────────────────────────────────
+
+
+@pytest.fixture
+def ping() -> Iterator[Operation]:
+    """An operation in a few lines; the example of `docs/adding.md`."""
+
+    @operation(
+        "ping", family="Look", needs=Right.DEPLOY, acts=True, examples=("ping shop/web -m 'it is'",)
+    )
+    async def ping(_ctx: Context, app: App, reason: Reason) -> View:
+        """Say something to an app."""
+        said = ("Said to ", Strong(Text(app.label, 200)), ": ", Text(reason, 500))
+        return View(said, data={"app": app.label, "said": reason})
+
+    yield OPERATIONS["ping"]
+    del OPERATIONS["ping"]
+
+
+def test_it_is_on_the_command_line(ping: Operation, filled: Cli) -> None:
+    root = typer.Typer()
+    add_operations(root)
+    made = get_command(root).commands["ping"]  # type: ignore[attr-defined]
+    (named,) = [one for one in made.params if one.name == "app"]
+    assert named._custom_shell_complete is not None
+    assert ping.arguments[0].kind.completes == "app"
+    assert inspect.isfunction(complete_app)
+
+    told = CliRunner().invoke(root, ["ping", "shop/web", "-m", "hello", "--json"])
+
+    assert json.loads(told.stdout) == {"app": "shop/web", "said": "hello"}
+    (audited,) = filled.with_stores(lambda stores: stores.journal.audited(limit=1))
+    assert (audited.by.door, audited.what, audited.app) == ("cli", "ping", "shop/web")
+
+
+async def test_it_is_in_a_chat_with_a_dialog_and_a_right(ping: Operation, records: Records) -> None:
+    door, here = _door(records, "slack"), Place("C0")
+
+    done = await door.answer(ADA, here, parse("ping web hello there"), "1")
+    refused = await door.answer(BOB, here, parse("ping web hello there"), "2")
+
+    assert isinstance(done, View)
+    assert "Said to *shop/web*: hello there" in message_of(done, Links()).text
+    assert isinstance(refused, Denied)
+    assert refused.right is ping.needs
+    whats = [(one.what, one.outcome) for one in await records.journal.audited(limit=9)]
+    assert whats == [("ping", "refused: no right to deploy"), ("ping", "done")]
+    assert "ping APP REASON" in [one.usage for one in usages()]
+
+
+async def test_it_has_a_form_in_the_console(ping: Operation, records: Records) -> None:
+    listed = draw(await commands(records, _visitor(ADA), Asked({}, {})), FRAME, NOW)
+    form = draw(await command(records, _visitor(ADA), Asked({"name": "ping"}, {})), FRAME, NOW)
+    done = await operate(records, _visitor(ADA), {"name": "ping"}, {"app": "web", "reason": "x"})
+
+    assert 'href="/console/do/ping"' in listed
+    assert 'name="reason"' in form
+    assert isinstance(done, Done)
+    assert done.says == "Said to shop/web: x."
+    assert ping.does in commands_page(OPERATIONS)
