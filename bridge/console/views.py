@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 from bridge.chats.facts.links import Links
+from bridge.core.chat.grammar import capital
 from bridge.core.log_text import harmless, shorten
 from bridge.views.view import (
     SHORT_COMMIT,
@@ -26,6 +27,8 @@ def written_with(links: Links) -> Callable[[Phrase], Markup]:
     """Return what writes our own words, with values among them."""
 
     def write(phrase: Phrase) -> Markup:
+        if phrase and isinstance(first := phrase[0], Sentence):
+            phrase = (Sentence(capital(first.words), first.limit), *phrase[1:])
         return Markup().join(
             escape(one) if isinstance(one, str) else _value(one, links) for one in phrase
         )
