@@ -27,7 +27,7 @@ from bridge.core.events import (
     RefPushed,
 )
 from bridge.githosts import HOSTS
-from bridge.githosts.webhook import without_nul
+from bridge.githosts.base.webhook import without_nul
 
 LENGTH = 4
 """Bytes of a frame's length."""

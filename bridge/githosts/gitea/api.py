@@ -19,18 +19,29 @@ from bridge.core.checks import Check, Required
 from bridge.core.errors import NotFound, Refused
 from bridge.core.hooks import HostHook, ScopeKind
 from bridge.core.pulls import PullRequest
-from bridge.githosts.access import Access, Resource
-from bridge.githosts.answers import Answer, Request, loaded
-from bridge.githosts.api import NamedRef, Query, RecreatesBranches, if_seen
-from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, authored
-from bridge.githosts.ci import all_there, is_ours, newest
-from bridge.githosts.gitea.webhooks import Gitea as Webhooks
-from bridge.githosts.gitea.webhooks import GiteaPull
-from bridge.githosts.http import NOTHING, Ask, Client, checked_base, checked_token, part
-from bridge.githosts.payloads import CommitStatus
-from bridge.githosts.pool import Bounds, OwnHostSession
-from bridge.githosts.pulls import PAGE_OF_RECENT
-from bridge.githosts.repos_api import (
+from bridge.githosts.base.answers import Answer, Request, loaded
+from bridge.githosts.base.api import PAGE_OF_RECENT, NamedRef, Query, RecreatesBranches, if_seen
+from bridge.githosts.base.commits import (
+    MOST_COMMITS,
+    TOO_MANY,
+    all_there,
+    authored,
+    is_ours,
+    newest,
+)
+from bridge.githosts.base.http import (
+    NOTHING,
+    Access,
+    Ask,
+    Client,
+    Resource,
+    checked_base,
+    checked_token,
+    part,
+)
+from bridge.githosts.base.payloads import CommitStatus
+from bridge.githosts.base.pool import Bounds, OwnHostSession
+from bridge.githosts.base.repos_api import (
     Contents,
     File,
     IssueComment,
@@ -43,7 +54,9 @@ from bridge.githosts.repos_api import (
     contents,
     named,
 )
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.webhook import Model
+from bridge.githosts.gitea.webhooks import Gitea as Webhooks
+from bridge.githosts.gitea.webhooks import GiteaPull
 from bridge.ports.authors import Authored
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import ChangeSet, Hook

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from bridge.githosts.checks import BOUNDS, Events, HookCheck
+from bridge.githosts.base.checks import BOUNDS, Events, HookCheck
+from bridge.githosts.base.tokens import accepted, ask_user
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.gitea.api import CHECKS, PULLS, Gitea, gitea_api
-from bridge.githosts.tokens import accepted, ask_user
-from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pydantic import AliasChoices, Field
 from bridge.core.errors import BadSignature, Rejected
 from bridge.core.events import ZERO, CheckReported, Ignored, Ref, RefPushed
 from bridge.core.people import Writer
-from bridge.githosts.authors import NOBODY, Account
-from bridge.githosts.payloads import (
+from bridge.githosts.base.commits import NOBODY, Account
+from bridge.githosts.base.payloads import (
     Pull,
     PullEvent,
     Push,
@@ -22,7 +22,7 @@ from bridge.githosts.payloads import (
     SignedWebhooks,
     StatusEvent,
 )
-from bridge.githosts.webhook import (
+from bridge.githosts.base.webhook import (
     FullRef,
     Model,
     Name,

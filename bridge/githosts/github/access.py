@@ -10,12 +10,11 @@ from urllib.parse import quote, urlencode
 from pydantic import AwareDatetime, Field, SecretStr
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
-from bridge.githosts.access import Access, Resource
-from bridge.githosts.answers import Answer, read
-from bridge.githosts.http import Ask, Client, checked_base, checked_token
-from bridge.githosts.pool import Bounds
-from bridge.githosts.repos_api import named
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.answers import Answer, read
+from bridge.githosts.base.http import Access, Ask, Client, Resource, checked_base, checked_token
+from bridge.githosts.base.pool import Bounds
+from bridge.githosts.base.repos_api import named
+from bridge.githosts.base.webhook import Model
 from bridge.ports.clock import Clock
 
 CHECKS = "checks"

@@ -10,16 +10,11 @@ from pydantic import Field, SecretStr
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unreachable
 from bridge.core.pulls import PullRequest
-from bridge.githosts.api import Query, Tip, check_moved, remedied
-from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, AuthoredCommit, authored
-from bridge.githosts.github.access import AppCredential, Credential, GithubAccess, TokenCredential
-from bridge.githosts.github.ci import GithubReadsChecks
-from bridge.githosts.github.hooks import GithubHooks
-from bridge.githosts.github.webhooks import GitHub as Webhooks
-from bridge.githosts.http import cut, numeric, part
-from bridge.githosts.pool import Bounds
-from bridge.githosts.pulls import PAGE_OF_RECENT
-from bridge.githosts.repos_api import (
+from bridge.githosts.base.api import PAGE_OF_RECENT, Query, Tip, check_moved, remedied
+from bridge.githosts.base.commits import MOST_COMMITS, TOO_MANY, AuthoredCommit, authored
+from bridge.githosts.base.http import cut, numeric, part
+from bridge.githosts.base.pool import Bounds
+from bridge.githosts.base.repos_api import (
     Contents,
     File,
     ListedPull,
@@ -28,7 +23,11 @@ from bridge.githosts.repos_api import (
     User,
     contents,
 )
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.webhook import Model
+from bridge.githosts.github.access import AppCredential, Credential, GithubAccess, TokenCredential
+from bridge.githosts.github.ci import GithubReadsChecks
+from bridge.githosts.github.hooks import GithubHooks
+from bridge.githosts.github.webhooks import GitHub as Webhooks
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import CommitState
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from bridge.core.errors import NotFound
-from bridge.githosts.answers import Answer, read
-from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.base.answers import Answer, read
+from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.base.tokens import accepted, ask_user
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.access import (
     CHECK_EVENTS,
     CHECKS,
@@ -20,8 +22,6 @@ from bridge.githosts.github.access import (
     GithubAccess,
 )
 from bridge.githosts.github.api import Github, github_api
-from bridge.githosts.tokens import accepted, ask_user
-from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
 
 if TYPE_CHECKING:

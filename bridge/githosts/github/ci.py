@@ -10,12 +10,11 @@ from dataclasses import replace
 from pydantic import Field
 
 from bridge.core.checks import Check, Required
-from bridge.githosts.access import Access
-from bridge.githosts.api import Api, if_seen
-from bridge.githosts.ci import all_there, both, is_ours, newest
+from bridge.githosts.base.api import Api, if_seen
+from bridge.githosts.base.commits import all_there, both, is_ours, newest
+from bridge.githosts.base.http import Access, part
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.webhooks import CheckRun, SetStatus
-from bridge.githosts.http import part
-from bridge.githosts.webhook import Model
 
 
 class _Runs(Model):

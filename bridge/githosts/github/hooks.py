@@ -14,12 +14,11 @@ from pydantic import AwareDatetime, Field
 
 from bridge.core.errors import Rejected
 from bridge.core.hooks import HostHook, Scope, ScopeKind
-from bridge.githosts.access import Resource
-from bridge.githosts.api import Api, if_seen
+from bridge.githosts.base.api import Api, if_seen
+from bridge.githosts.base.http import Resource, part
+from bridge.githosts.base.repos_api import Config, RepoHook, named
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.access import EVENTS, GithubAccess
-from bridge.githosts.http import part
-from bridge.githosts.repos_api import Config, RepoHook, named
-from bridge.githosts.webhook import Model
 from bridge.ports.githosts import Hook, Payload, Sending
 
 APP_HOOK = "app"

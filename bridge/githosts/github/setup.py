@@ -14,9 +14,9 @@ from pydantic import Field, ValidationError
 from bridge.connecting.clients import http_client
 from bridge.core.errors import Refused, Rejected, Unreachable
 from bridge.core.errors.connection import why_not_connected
+from bridge.githosts.base.tokens import has_token
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.access import SERVICE, GithubAccess, github_manifest
-from bridge.githosts.tokens import has_token
-from bridge.githosts.webhook import Model
 from bridge.ports.setup import Registration, Setup, SetupField
 
 if TYPE_CHECKING:

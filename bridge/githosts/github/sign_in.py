@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bridge.core.access import Access, Person
 from bridge.core.errors import Refused
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.webhook import Model
 from bridge.oauth.http import Asks, Client, Reply, tokens
 from bridge.oauth.openid import name_of, outward, with_query
 from bridge.ports.sign_in import Challenge, Returned, SignsIn

@@ -12,9 +12,8 @@ from bridge.core.checks import Check
 from bridge.core.errors import BadSignature, MalformedPayload
 from bridge.core.events import CheckReported, Ignored, RefPushed, Repository
 from bridge.core.people import Writer
-from bridge.githosts.authors import NOBODY, Account
-from bridge.githosts.ci import check_of, state_of
-from bridge.githosts.payloads import (
+from bridge.githosts.base.commits import NOBODY, Account, check_of, state_of
+from bridge.githosts.base.payloads import (
     FAILED,
     CommitStatus,
     Pull,
@@ -25,7 +24,7 @@ from bridge.githosts.payloads import (
     SignedWebhooks,
     StatusEvent,
 )
-from bridge.githosts.webhook import (
+from bridge.githosts.base.webhook import (
     Id,
     Model,
     Name,

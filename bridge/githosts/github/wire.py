@@ -14,8 +14,8 @@ from github.Requester import (
 
 from bridge.connecting import AGENT
 from bridge.connecting.blocking import prepared
-from bridge.githosts.answers import Answer, Request, loaded
-from bridge.githosts.pool import Bounded
+from bridge.githosts.base.answers import Answer, Request, loaded
+from bridge.githosts.base.pool import Bounded
 
 _VERSION = "2022-11-28"
 """https://docs.github.com/en/rest/about-the-rest-api/api-versions"""

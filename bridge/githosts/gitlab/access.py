@@ -16,11 +16,10 @@ from pydantic import SecretStr
 
 from bridge.connecting import AGENT
 from bridge.core.errors import Unanswered, Unreachable
-from bridge.githosts.access import Access
-from bridge.githosts.answers import Answer, Request, loaded
-from bridge.githosts.http import Ask, Client, checked_base, checked_token, part
-from bridge.githosts.pool import Bounds, OwnHostSession
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.answers import Answer, Request, loaded
+from bridge.githosts.base.http import Access, Ask, Client, checked_base, checked_token, part
+from bridge.githosts.base.pool import Bounds, OwnHostSession
+from bridge.githosts.base.webhook import Model
 from bridge.ports.clock import Clock
 
 

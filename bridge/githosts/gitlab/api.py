@@ -11,17 +11,15 @@ from pydantic import Field, SecretStr
 from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
 from bridge.core.pulls import PullRequest
-from bridge.githosts.api import PullForm, Query, RecreatesBranches, remedied
+from bridge.githosts.base.api import PAGE_OF_RECENT, PullForm, Query, RecreatesBranches, remedied
+from bridge.githosts.base.http import PAGE, numeric, part
+from bridge.githosts.base.pool import Bounds
+from bridge.githosts.base.tokens import ask_user, user_in
+from bridge.githosts.base.webhook import Model, address, clone_urls, web_url
 from bridge.githosts.gitlab.access import GitlabAccess
-from bridge.githosts.gitlab.authors import authors, commit_at
-from bridge.githosts.gitlab.ci import GitlabReadsChecks
+from bridge.githosts.gitlab.commits import GitlabReadsChecks, authors, commit_at
 from bridge.githosts.gitlab.hooks import GitlabHooks
 from bridge.githosts.gitlab.merges import OPEN, Merge, number_in
-from bridge.githosts.http import PAGE, numeric, part
-from bridge.githosts.pool import Bounds
-from bridge.githosts.pulls import PAGE_OF_RECENT
-from bridge.githosts.tokens import ask_user, user_in
-from bridge.githosts.webhook import Model, address, clone_urls, web_url
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet, Comment, CommitState
 

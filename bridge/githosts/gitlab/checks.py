@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.base.tokens import accepted, ask_user
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.gitlab.api import DEVELOPER, Gitlab, gitlab_api
-from bridge.githosts.tokens import accepted, ask_user
-from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, expiry_finding
 
 if TYPE_CHECKING:

@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 
 from bridge.core.errors import NotFound, Refused
 from bridge.core.hooks import HostHook, Scope, ScopeKind
-from bridge.githosts.access import Resource
-from bridge.githosts.api import Api, HookForm, Query, if_seen
+from bridge.githosts.base.api import Api, HookForm, Query, if_seen
+from bridge.githosts.base.http import Resource, part
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.gitlab.webhooks import tokens_in
-from bridge.githosts.http import part
-from bridge.githosts.webhook import Model
 from bridge.ports.githosts import Hook, Payload, Sending
 
 EVENTS = ("push_events", "tag_push_events", "merge_requests_events", "pipeline_events")

@@ -99,7 +99,7 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
 
 
 def _setup() -> "Setup":
-    from bridge.githosts.tokens import token_setup
+    from bridge.githosts.base.tokens import token_setup
     from bridge.ports.setup import SetupField
 
     return token_setup(

@@ -25,10 +25,9 @@ from bridge.core.events import (
 )
 from bridge.core.hooks import SIGNED_WITH
 from bridge.core.people import Writer
-from bridge.githosts import webhook
-from bridge.githosts.authors import authors_of
-from bridge.githosts.gitlab.merges import MergeEvent
-from bridge.githosts.webhook import (
+from bridge.githosts.base import webhook
+from bridge.githosts.base.commits import authors_of
+from bridge.githosts.base.webhook import (
     Commits,
     FullRef,
     Id,
@@ -52,6 +51,7 @@ from bridge.githosts.webhook import (
     unlisted,
     web_url,
 )
+from bridge.githosts.gitlab.merges import MergeEvent
 from bridge.ports.githosts import Body, Envelope
 
 MOST_COMMITS = 20

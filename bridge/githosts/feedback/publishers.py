@@ -11,9 +11,17 @@ from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
 from bridge.core.health.fate import Fate, Now
 from bridge.core.lifecycle import BAD, OURS, Deployment, State
-from bridge.githosts.app_states import Standing, newest, standings
-from bridge.githosts.comment import Compares, is_marked, nothing, render_comment
-from bridge.githosts.statuses import Said, contexts, deployment_status, environments, status_of
+from bridge.githosts.feedback.comment import Compares, is_marked, nothing, render_comment
+from bridge.githosts.feedback.statuses import (
+    Said,
+    Standing,
+    contexts,
+    deployment_status,
+    environments,
+    newest,
+    standings,
+    status_of,
+)
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.githosts import Comment, CommitState, HasDeployments, HostApi

@@ -28,10 +28,16 @@ from bridge.core.events import (
 )
 from bridge.core.people import Writer
 from bridge.core.pulls import PullRequest
-from bridge.githosts.authors import NOBODY, Account, authors_of
-from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
-from bridge.githosts.pulls import seconds_of, touches
-from bridge.githosts.webhook import (
+from bridge.githosts.base.commits import (
+    NOBODY,
+    Account,
+    authors_of,
+    check_of,
+    is_ours,
+    not_a_check,
+    state_of,
+)
+from bridge.githosts.base.webhook import (
     Commits,
     FullRef,
     Id,
@@ -50,6 +56,8 @@ from bridge.githosts.webhook import (
     load,
     nothing,
     same,
+    seconds_of,
+    touches,
     unlisted,
     web_url,
 )

@@ -12,12 +12,11 @@ from bridge.core.errors import NotFound
 from bridge.core.events import Commit, Repository
 from bridge.core.hooks import HostHook, Scope
 from bridge.core.pulls import PullRequest
-from bridge.githosts.access import Resource
-from bridge.githosts.api import Api, HookForm, PullForm, Query, Tip, remedied
-from bridge.githosts.authors import AuthoredCommit, Named
-from bridge.githosts.http import NOTHING, numeric, part
-from bridge.githosts.payloads import Pull, SentRepository
-from bridge.githosts.webhook import Id, Model, address, web_url
+from bridge.githosts.base.api import Api, HookForm, PullForm, Query, Tip, remedied
+from bridge.githosts.base.commits import AuthoredCommit, Named
+from bridge.githosts.base.http import NOTHING, Resource, numeric, part
+from bridge.githosts.base.payloads import Pull, SentRepository
+from bridge.githosts.base.webhook import Id, Model, address, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState, Hook
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII).fullmatch

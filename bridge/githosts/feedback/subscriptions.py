@@ -17,16 +17,22 @@ from bridge.core.events import PullRequestChanged, RefKind, RefPushed, Repositor
 from bridge.core.lifecycle import deployment_id
 from bridge.core.previews.preview import Preview, pull_id
 from bridge.core.pulls import PullRequest
-from bridge.githosts.app_states import ELSEWHERE, SILENT, watches
-from bridge.githosts.comment import NO_CHATS, Compares, nothing
-from bridge.githosts.preview_deployments import PreviewDeploymentPublisher
-from bridge.githosts.publishers import (
+from bridge.githosts.feedback.comment import NO_CHATS, Compares, nothing
+from bridge.githosts.feedback.preview_deployments import PreviewDeploymentPublisher
+from bridge.githosts.feedback.publishers import (
     CommentPublisher,
     DeploymentPublisher,
     StatusPublisher,
     WriteTurns,
 )
-from bridge.githosts.statuses import contexts, environments, preview_environment
+from bridge.githosts.feedback.statuses import (
+    ELSEWHERE,
+    SILENT,
+    contexts,
+    environments,
+    preview_environment,
+    watches,
+)
 from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
 from bridge.ports.githosts import HasDeployments, HostApi
 from bridge.ports.outcomes import (

@@ -17,7 +17,7 @@ import requests
 
 from bridge.connecting.blocking import Adapter, prepared
 from bridge.core.errors import Unreachable
-from bridge.githosts.webhook import give_back
+from bridge.githosts.base.webhook import give_back
 
 
 class Closes(Protocol):

@@ -8,8 +8,8 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.masking import redact
 from bridge.core.previews.preview import Preview, PreviewState, still_served
 from bridge.core.previews.verdict import Why
-from bridge.githosts.app_states import GOING, ICON, newest
-from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, row
+from bridge.githosts.feedback.markdown import NOTHING, cell, code, commit, link, moment, row
+from bridge.githosts.feedback.statuses import GOING, ICON, newest
 from bridge.ports.feedback import Snapshot
 
 HEAD = ("Preview", "State", "Address", "Commit", "Updated (UTC)")

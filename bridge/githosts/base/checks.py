@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.hooks import may_be_ours
-from bridge.githosts.pool import Bounds
+from bridge.githosts.base.pool import Bounds
 from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import Hook, Redelivers, ShowsHooks, all_in

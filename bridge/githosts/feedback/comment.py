@@ -15,9 +15,18 @@ from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import shorten
 from bridge.core.masking import redact
-from bridge.githosts.app_states import GOING, WHY_NOT, Standing, going, reasons_of, standings
-from bridge.githosts.comment_previews import TABLE, notes_in, previews_in, previews_summary
-from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, one_line, row
+from bridge.githosts.feedback.comment_previews import TABLE, notes_in, previews_in, previews_summary
+from bridge.githosts.feedback.markdown import (
+    NOTHING,
+    cell,
+    code,
+    commit,
+    link,
+    moment,
+    one_line,
+    row,
+)
+from bridge.githosts.feedback.statuses import GOING, WHY_NOT, Standing, going, reasons_of, standings
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import LINK
 

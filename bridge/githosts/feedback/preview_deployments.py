@@ -11,8 +11,13 @@ from dataclasses import dataclass, replace
 from bridge.core.errors import NotFound
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.preview import Preview
-from bridge.githosts.app_states import newest
-from bridge.githosts.publishers import DeploymentObject, DeploymentPublisher, never_asked, words_of
+from bridge.githosts.feedback.publishers import (
+    DeploymentObject,
+    DeploymentPublisher,
+    never_asked,
+    words_of,
+)
+from bridge.githosts.feedback.statuses import newest
 from bridge.ports.feedback import SaveCursor, Snapshot
 from bridge.ports.outcomes import Cursor, Subscription
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AliasChoices, Field
 
 from bridge.core.errors import Rejected
-from bridge.githosts.answers import Answer, read
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.answers import Answer, read
+from bridge.githosts.base.webhook import Model
 from bridge.ports.checks import Finding, Level, ahead_in, clock_finding
 from bridge.ports.githosts import HostApi, SaysWho
 from bridge.ports.setup import Setup, SetupField
 
 if TYPE_CHECKING:
-    from bridge.githosts.access import Access
+    from bridge.githosts.base.http import Access
 
 
 class _User(Model):
