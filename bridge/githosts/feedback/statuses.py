@@ -217,6 +217,11 @@ class Said:
     description: str
     waits: bool = False
 
+    @property
+    def level(self) -> str:
+        """What is shown; whoever waits need not know where, which saves writes."""
+        return str(self.state) if self.waits else f"{self.state} {self.description}"
+
 
 def status_of(standing: Standing, snapshot: Snapshot) -> Said | None:
     """Return the status of an app under the newest push's commit; None for no status."""

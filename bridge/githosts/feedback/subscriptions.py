@@ -18,10 +18,9 @@ from bridge.core.lifecycle import deployment_id
 from bridge.core.previews.preview import Preview, pull_id
 from bridge.core.pulls import PullRequest
 from bridge.githosts.feedback.comment import NO_CHATS, Compares, nothing
-from bridge.githosts.feedback.preview_deployments import PreviewDeploymentPublisher
+from bridge.githosts.feedback.deployments import DeploymentPublisher, PreviewDeploymentPublisher
 from bridge.githosts.feedback.publishers import (
     CommentPublisher,
-    DeploymentPublisher,
     StatusPublisher,
     WriteTurns,
 )
