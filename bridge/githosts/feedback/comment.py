@@ -29,8 +29,7 @@ from bridge.githosts.feedback.markdown import (
     row,
 )
 from bridge.githosts.feedback.statuses import (
-    GOING,
-    ICON,
+    SHOWN,
     WHY_NOT,
     Standing,
     going,
@@ -162,7 +161,7 @@ def _summary(snapshot: Snapshot, apps: Sequence[Standing]) -> str:
     states = Counter(
         going(app.deployment, snapshot)[1] for app in apps if app.deployment and not app.skipped
     )
-    words = dict.fromkeys([*GOING.values(), *sorted(states)])
+    words = dict.fromkeys([*(shown.words for shown in SHOWN.values()), *sorted(states)])
     said = [f"{states[word]} {word}" for word in words if states[word]]
     if skipped := sum(app.skipped for app in apps):
         said.append(f"{skipped} not deployed")
@@ -384,5 +383,5 @@ def _preview_row(
 def _preview_state(preview: Preview, deployment: Deployment | None) -> str:
     if preview.state is not PreviewState.UP or deployment is None:
         return _STATES[preview.state]
-    word = "up" if deployment.state is State.DONE else GOING[deployment.state]
-    return f"{ICON[deployment.state]} {word}"
+    shown = SHOWN[deployment.state]
+    return f"{shown.icon} {'up' if deployment.state is State.DONE else shown.words}"

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.core.apps import PRODUCTION, App, environment_of
 from bridge.core.decision import Reason
@@ -51,21 +52,29 @@ WHY_NOT = {
 }
 """Why an app does not deploy, in a few words"""
 
-GOING = {
-    State.WAITING: "waiting",
-    State.HELD: "held",
-    State.ASKED: "accepted by the backend",
-    State.QUEUED: "queued at the backend",
-    State.RUNNING: "building",
-    State.VERIFYING: "being verified",
-    State.DONE: "deployed",
-    State.UNHEALTHY: "deployed, but unhealthy",
-    State.FAILED: "failed",
-    State.CANCELLED: "cancelled",
-    State.SUPERSEDED: "superseded by a newer deployment",
-    State.UNKNOWN: "accepted, outcome unknown",
+
+class Shown(NamedTuple):
+    """How a deployment's state is shown: an icon, a few words, and the state of its commit."""
+
+    icon: str
+    words: str
+    commit: CommitState
+
+
+SHOWN = {
+    State.WAITING: Shown("⏳", "waiting", CommitState.PENDING),
+    State.HELD: Shown("✋", "held", CommitState.PENDING),
+    State.ASKED: Shown("⏳", "accepted by the backend", CommitState.PENDING),
+    State.QUEUED: Shown("⏳", "queued at the backend", CommitState.PENDING),
+    State.RUNNING: Shown("🔨", "building", CommitState.RUNNING),
+    State.VERIFYING: Shown("🩺", "being verified", CommitState.RUNNING),
+    State.DONE: Shown("✅", "deployed", CommitState.SUCCESS),
+    State.UNHEALTHY: Shown("🤒", "deployed, but unhealthy", CommitState.FAILURE),
+    State.FAILED: Shown("❌", "failed", CommitState.FAILURE),
+    State.CANCELLED: Shown("🚫", "cancelled", CommitState.CANCELLED),
+    State.SUPERSEDED: Shown("⏩", "superseded by a newer deployment", CommitState.SUCCESS),
+    State.UNKNOWN: Shown("❔", "accepted, outcome unknown", CommitState.CANCELLED),
 }
-"""A deployment's state, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,45 +104,30 @@ class Standing:
 def standings(snapshot: Snapshot) -> list[Standing]:
     """Return every app in the snapshot, ordered by label."""
     # both lists are newest first, so the last write is the newest
-    said = {
-        one.decision.app_id: one
-        for one in reversed(snapshot.explained)
-        if one.decision.reason not in SILENT
+    explained = {
+        about.decision.app_id: about
+        for about in reversed(snapshot.explained)
+        if about.decision.reason not in SILENT
     }
-    deployed = {one.app_id: one for one in newest(snapshot)}
-    found = [
+    deployed = {deployment.app_id: deployment for deployment in newest(snapshot)}
+    names = {id_: deployment.app for id_, deployment in deployed.items()}
+    names |= {id_: about.decision.app for id_, about in explained.items()}
+    return [
         Standing(
-            app_id,
-            _label(app_id, snapshot, said, deployed),
-            environment_of(snapshot.apps.get(app_id)),
-            said.get(app_id),
-            deployed.get(app_id),
+            id_, name, environment_of(snapshot.apps.get(id_)), explained.get(id_), deployed.get(id_)
         )
-        for app_id in said.keys() | deployed.keys()
+        for id_, name in sorted(names.items(), key=lambda item: (item[1], item[0]))
     ]
-    return sorted(found, key=lambda one: (one.label, one.app_id))
 
 
 def newest(snapshot: Snapshot) -> list[Deployment]:
-    """Return the newest deployment of each app in the snapshot."""
-    # they are newest first, so the last write is the newest
-    return [*{one.app_id: one for one in reversed(snapshot.deployments)}.values()]
+    """Return the newest deployment of each app in the snapshot, which has the newest first."""
+    return [*{made.app_id: made for made in reversed(snapshot.deployments)}.values()]
 
 
 def watches(reasons: Iterable[Reason]) -> bool:
     """Return whether an app follows the pushed ref, even if this push does not deploy it."""
     return any(reason not in SILENT and reason not in ELSEWHERE for reason in reasons)
-
-
-def _label(
-    app_id: str, snapshot: Snapshot, said: dict[str, Explained], deployed: dict[str, Deployment]
-) -> str:
-    """Return the app's name at that time, even if the app is gone."""
-    if app_id in said:
-        return said[app_id].decision.app
-    if app_id in deployed:
-        return deployed[app_id].app
-    return snapshot.apps[app_id].label
 
 
 def reasons_of(deployment: Deployment) -> list[str]:
@@ -153,14 +147,14 @@ def going(deployment: Deployment, snapshot: Snapshot) -> tuple[str, str]:
         case Now.REPLACED | Now.ELSEWHERE | Now.STOPPED | Now.GONE | Now.UNKNOWN if (
             told.state is State.UNHEALTHY
         ):
-            return ICON[told.state], "deployed, and was unhealthy"
+            return SHOWN[told.state].icon, "deployed, and was unhealthy"
         case _:
-            return ICON[told.state], words_of_state(told, deployment)
+            return SHOWN[told.state].icon, words_of_state(told, deployment)
 
 
 def words_of_state(told: Deployment, deployment: Deployment) -> str:
     """Return a state in a few words; `told`: what tells what became of a deployment."""
-    words = GOING[told.state]
+    words = SHOWN[told.state].words
     if told.id == deployment.id:
         return words
     if told.served:
@@ -168,41 +162,10 @@ def words_of_state(told: Deployment, deployment: Deployment) -> str:
     return f"superseded by #{told.seq}: {words}"
 
 
-ICON = {
-    State.WAITING: "⏳",
-    State.HELD: "✋",
-    State.ASKED: "⏳",
-    State.QUEUED: "⏳",
-    State.RUNNING: "🔨",
-    State.VERIFYING: "🩺",
-    State.DONE: "✅",
-    State.UNHEALTHY: "🤒",
-    State.FAILED: "❌",
-    State.CANCELLED: "🚫",
-    State.SUPERSEDED: "⏩",
-    State.UNKNOWN: "❔",
-}
-
-
 # ── The status of a commit ────────────────────────────────────────────────────────────────────────
 
 LONGEST_DESCRIPTION = 140
 """GitHub's limit for a description, in characters."""
-
-_STATES = {
-    State.WAITING: CommitState.PENDING,
-    State.HELD: CommitState.PENDING,
-    State.ASKED: CommitState.PENDING,
-    State.QUEUED: CommitState.PENDING,
-    State.RUNNING: CommitState.RUNNING,
-    State.VERIFYING: CommitState.RUNNING,
-    State.DONE: CommitState.SUCCESS,
-    State.UNHEALTHY: CommitState.FAILURE,
-    State.FAILED: CommitState.FAILURE,
-    State.CANCELLED: CommitState.CANCELLED,
-    State.SUPERSEDED: CommitState.SUCCESS,
-    State.UNKNOWN: CommitState.CANCELLED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +238,8 @@ def deployment_status(
         words = f"{words}: {shorten(note, LONGEST_DESCRIPTION - len(words) - 2)}"
     elif holds:
         words = f"{words}: {_first(holds, LONGEST_DESCRIPTION - len(words) - 2)}"
-    waits = _STATES[deployment.state] is CommitState.PENDING and not holds
-    return Said(_STATES[deployment.state], _plain(words), waits)
+    state = SHOWN[deployment.state].commit
+    return Said(state, _plain(words), state is CommitState.PENDING and not holds)
 
 
 def _first(reasons: Sequence[str], room: int) -> str:
@@ -316,7 +279,8 @@ def contexts(labels: Mapping[str, str]) -> dict[str, str]:
         labels: of all apps of the pushed repository, by id.
     """
     whole = {id_: f"{OURS}{label}" for id_, label in labels.items()}
-    return _apart(whole, {id_: _printable(name) for id_, name in whole.items()})
+    printable = {id_: " ".join(marked(_low(name)).split()) for id_, name in whole.items()}
+    return _apart(whole, printable)
 
 
 def environments(labels: Mapping[str, str], apps: Mapping[str, App]) -> dict[str, str]:
@@ -326,7 +290,11 @@ def environments(labels: Mapping[str, str], apps: Mapping[str, App]) -> dict[str
     older ones, and GitLab groups environments by the text before the first slash. GitLab allows
     letters, digits, spaces and `-_/${}.`, and no slash at either end.
     """
-    whole = {id_: _environment(apps.get(id_), label) for id_, label in labels.items()}
+    names = {id_: (app.project, app.name) for id_, app in apps.items()}
+    whole = {
+        id_: "/".join(filter(None, (environment_of(apps.get(id_)), *names.get(id_, (label,)))))
+        for id_, label in labels.items()
+    }
     return _apart(whole, {id_: _plain_name(name) for id_, name in whole.items()})
 
 
@@ -337,11 +305,6 @@ def preview_environment(beginning: str, label: str, number: int) -> str:
     """
     whole = f"{beginning}/{label}/pr-{number}"
     return _apart({label: whole}, {label: _plain_name(whole)})[label]
-
-
-def _environment(app: App | None, label: str) -> str:
-    project, name = (app.project, app.name) if app else ("", label)
-    return "/".join(part for part in (environment_of(app), project, name) if part)
 
 
 def _apart(whole: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
@@ -367,14 +330,8 @@ def _with_hash(name: str, id_: str) -> str:
     return f"{name[: LONGEST_NAME - _HASH - 1].rstrip()}-{short}"
 
 
-def _printable(name: str) -> str:
-    return " ".join(marked(_low(name)).split())
-
-
 def _plain_name(name: str) -> str:
-    kept = "".join(char if _is_plain(char) else "-" for char in name)
-    return kept.strip("/ ") or PRODUCTION
-
-
-def _is_plain(char: str) -> bool:
-    return char.isascii() and (char.isalnum() or char in " -_/.")
+    kept = (
+        char if char.isascii() and (char.isalnum() or char in " -_/.") else "-" for char in name
+    )
+    return "".join(kept).strip("/ ") or PRODUCTION
