@@ -261,11 +261,7 @@ TABLE = (
     ),
     # Any status: some procedures wrap an internal error in a 400.
     Row("query failed", Means.UNKNOWN, lambda a: _FAILED_QUERY in a.message),
-    Row(
-        "nothing to save",
-        Means.NO,
-        lambda a: a.status == 500 and a.message == "No values to set",
-    ),
+    Row("nothing to save", Means.NO, lambda a: a.status == 500 and a.message == "No values to set"),
     Row(
         "nothing runs",
         Means.NO,

@@ -40,13 +40,7 @@ from bridge.backends.dokploy.settings import checked_key, checked_url
 from bridge.connecting import CONNECT_SECONDS, READ_SECONDS, CannotConnect
 from bridge.connecting.clients import http_client
 from bridge.core.backoff import Backoff
-from bridge.core.errors import (
-    BridgeError,
-    KeyRefused,
-    MalformedPayload,
-    Refused,
-    Unreachable,
-)
+from bridge.core.errors import BridgeError, KeyRefused, MalformedPayload, Refused, Unreachable
 from bridge.core.errors.connection import why_not_connected
 from bridge.core.large_json import LARGE, must_be_usual
 from bridge.core.validation_errors import explained_one

@@ -190,11 +190,7 @@ def state_of(word: str | None, *, passed: Container[str], failed: Container[str]
 
 
 def check_of(
-    name: str,
-    state: CheckState,
-    app: str | None = "",
-    *urls: str | None,
-    app_id: int | None = None,
+    name: str, state: CheckState, app: str | None = "", *urls: str | None, app_id: int | None = None
 ) -> Check:
     """Return a check with names of bounded length, and the first URL that is safe to open."""
     return Check(name[:LONGEST_NAME], state, (app or "")[:LONGEST_NAME], web_url(*urls), app_id)

@@ -6,6 +6,7 @@ up no merge; so is one that a newer push superseded.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -331,7 +332,4 @@ def _with_hash(name: str, id_: str) -> str:
 
 
 def _plain_name(name: str) -> str:
-    kept = (
-        char if char.isascii() and (char.isalnum() or char in " -_/.") else "-" for char in name
-    )
-    return "".join(kept).strip("/ ") or PRODUCTION
+    return re.sub(r"[^A-Za-z0-9 \-_/.]", "-", name).strip("/ ") or PRODUCTION

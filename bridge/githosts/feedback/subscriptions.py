@@ -19,11 +19,7 @@ from bridge.core.previews.preview import Preview, pull_id
 from bridge.core.pulls import PullRequest
 from bridge.githosts.feedback.comment import NO_CHATS, Compares, nothing
 from bridge.githosts.feedback.deployments import DeploymentPublisher, PreviewDeploymentPublisher
-from bridge.githosts.feedback.publishers import (
-    CommentPublisher,
-    StatusPublisher,
-    WriteTurns,
-)
+from bridge.githosts.feedback.publishers import CommentPublisher, StatusPublisher, WriteTurns
 from bridge.githosts.feedback.statuses import (
     ELSEWHERE,
     SILENT,

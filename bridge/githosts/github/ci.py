@@ -94,8 +94,7 @@ class GithubReadsChecks(Api, ABC):
     async def required_checks(self, repository: str, branch: str) -> tuple[Required, ...] | None:
         """Return what the branch's protection and the rulesets require; None if neither is seen."""
         seen = await both(
-            if_seen(self._protected(repository, branch)),
-            if_seen(self._ruled(repository, branch)),
+            if_seen(self._protected(repository, branch)), if_seen(self._ruled(repository, branch))
         )
         if all(one is None for one in seen):
             return None

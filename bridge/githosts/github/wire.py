@@ -6,11 +6,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from github import Auth, Github
-from github.Requester import (
-    HTTPRequestsConnectionClass,
-    HTTPSRequestsConnectionClass,
-    Requester,
-)
+from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
 
 from bridge.connecting import AGENT
 from bridge.connecting.blocking import prepared

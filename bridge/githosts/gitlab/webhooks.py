@@ -127,10 +127,7 @@ class GitLab:
     private = re.compile(r"(?:(\d+)-)?([\w.-]+)@users\.noreply\.[\w.-]+", re.ASCII)
 
     def __init__(
-        self,
-        tokens: Sequence[str],
-        signing_tokens: Sequence[str] = (),
-        tolerance: float = 300.0,
+        self, tokens: Sequence[str], signing_tokens: Sequence[str] = (), tolerance: float = 300.0
     ) -> None:
         """Take the live secrets, several during a rotation.
 
