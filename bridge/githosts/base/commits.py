@@ -167,7 +167,6 @@ OURS = "dokploy/"
 LONGEST_NAME = 255
 """Characters of a check's name; hosts allow no more."""
 
-
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -175,11 +174,6 @@ T = TypeVar("T")
 def is_ours(name: str) -> bool:
     """Return whether a commit status is one of the bridge's own, of this or another bridge."""
     return name.startswith(OURS)
-
-
-def not_a_check(name: str) -> str:
-    """Return why an event about one of our own commit statuses is ignored."""
-    return f"status {name[:100]} is the bridge's own, which no deployment waits for"
 
 
 def state_of(word: str | None, *, passed: Container[str], failed: Container[str]) -> CheckState:
@@ -202,12 +196,9 @@ def newest(found: Iterable[tuple[int, Check]]) -> list[Check]:
     Args:
         found: checks with their numbers; a newer one has a greater number.
     """
-    by_name: dict[tuple[str, str], tuple[int, Check]] = {}
-    for number, check in found:
-        key = check.name, check.app
-        if key not in by_name or by_name[key][0] <= number:
-            by_name[key] = number, check
-    return [by_name[key][1] for key in sorted(by_name)]
+    in_order = sorted(found, key=lambda numbered: numbered[0])
+    by_name = {(check.name, check.app): check for _, check in in_order}
+    return [by_name[key] for key in sorted(by_name)]
 
 
 def all_there(service: str, what: str, listed: int, told: int | None) -> None:

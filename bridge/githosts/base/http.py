@@ -239,9 +239,6 @@ def cut(text: str, limit: int) -> str:
 
 F = TypeVar("F")
 
-AskAbout = Callable[..., Awaitable[Answer]]
-"""Sends a request as `Access.ask` does: a repository's name, the method, and a path under it."""
-
 _TOTALS = ("x-total-count", "x-total")
 """The headers in which hosts tell how many entries a list has."""
 
@@ -385,7 +382,7 @@ class Access(ABC):
 class Heads:
     """The last answer about each branch, with its ETag."""
 
-    def __init__(self, ask: AskAbout) -> None:
+    def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._known: OrderedDict[tuple[str, str], tuple[str, str]] = OrderedDict()
 

@@ -34,7 +34,6 @@ from bridge.githosts.base.commits import (
     authors_of,
     check_of,
     is_ours,
-    not_a_check,
     state_of,
 )
 from bridge.githosts.base.webhook import (
@@ -389,5 +388,6 @@ class SignedWebhooks(ABC):
     def status_set(self, event: StatusEvent[Any]) -> CheckReported | Ignored:
         """Return the meaning of a commit status."""
         if is_ours(event.context):
-            return Ignored(not_a_check(event.context))
+            why = "is the bridge's own, which no deployment waits for"
+            return Ignored(f"status {event.context[:100]} {why}")
         return CheckReported(event.repository.meaning(self.name), event.sha, event.meaning())

@@ -208,7 +208,7 @@ class _Branch(Model):
 class Gitea(ReposApi, RecreatesBranches):
     """The API of a Gitea or Forgejo, as far as the bridge uses it.
 
-    A `HostApi` that is also `MovesBranches`, `ReadsChecks`, `TellsAuthors` and `SaysWho`. It has no
+    A `HostApi` that is also `MovesBranches`, `ReadsChecks` and `TellsAuthors`. It has no
     deployment objects, and does not list the deliveries of its webhooks. It answers no conditional
     requests.
     """
@@ -243,17 +243,10 @@ class Gitea(ReposApi, RecreatesBranches):
         super().__init__(access)
         self._me: User | None = None
 
-    async def me(self) -> User:
-        """Return the account of our token."""
+    async def _is_us(self, user: User) -> bool:
         if self._me is None:
             self._me = await self.access.at("/user").get("", User)
-        return self._me
-
-    async def account(self) -> str:
-        return (await self.me()).login
-
-    async def _is_us(self, user: User) -> bool:
-        return user.id == (await self.me()).id
+        return user.id == self._me.id
 
     async def _comments(self, place: Resource, path: str) -> AsyncIterator[list[IssueComment]]:
         yield await place.get(path, list[IssueComment])  # all on one page

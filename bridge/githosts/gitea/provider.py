@@ -5,10 +5,11 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from bridge.ports.checks import Checked, Finding
-from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.githosts import GitHost, Pages
 from bridge.ports.providers import Provider, WebhookSecrets
 
 if TYPE_CHECKING:
+    from bridge.githosts.gitea.api import Gitea as Api
     from bridge.githosts.gitea.settings import Gitea
     from bridge.ports.setup import Setup
 
@@ -55,7 +56,7 @@ def _signed_with(*secrets: str) -> GitHost:
     return Gitea(secrets)
 
 
-def _api(name: str, settings: "Gitea") -> HostApi | None:
+def _api(name: str, settings: "Gitea") -> "Api | None":
     if settings.token is None:
         return None  # before the slow import
     from bridge.githosts.gitea.api import gitea_api

@@ -14,7 +14,6 @@ from bridge.core.pulls import PullRequest
 from bridge.githosts.base.api import PAGE_OF_RECENT, PullForm, Query, RecreatesBranches, remedied
 from bridge.githosts.base.http import PAGE, numeric, part
 from bridge.githosts.base.pool import Bounds
-from bridge.githosts.base.tokens import ask_user, user_in
 from bridge.githosts.base.webhook import Model, address, clone_urls, web_url
 from bridge.githosts.gitlab.access import GitlabAccess
 from bridge.githosts.gitlab.commits import GitlabReadsChecks, authors, commit_at
@@ -152,9 +151,6 @@ class Gitlab(GitlabHooks, GitlabReadsChecks, RecreatesBranches):
 
     def key(self, repository: Repository) -> str:
         return repository.id  # it survives renames
-
-    async def account(self) -> str:
-        return user_in(await ask_user(self.access), self.name)
 
     async def repository(self, name: str) -> Repository:
         project = await self.access.of(name).get("", _Whole)

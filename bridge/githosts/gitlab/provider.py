@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
-from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.githosts import GitHost, Pages
 from bridge.ports.providers import Provider, WebhookSecrets
 from bridge.ports.sign_in import Naming, SignInProvider
 
 if TYPE_CHECKING:
     from bridge.core.access import Access
+    from bridge.githosts.gitlab.api import Gitlab as Api
     from bridge.githosts.gitlab.settings import Gitlab
     from bridge.ports.setup import Setup
     from bridge.ports.sign_in import SignsIn
@@ -84,7 +85,7 @@ def _digest(token: str) -> str:
     return sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
-def _api(_name: str, settings: "Gitlab") -> HostApi | None:
+def _api(_name: str, settings: "Gitlab") -> "Api | None":
     if settings.token is None:
         return None  # before the slow import
     from bridge.githosts.gitlab.api import gitlab_api
