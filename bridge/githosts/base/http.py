@@ -1,6 +1,6 @@
 """Send requests to one Git host's API in threads, page by page, each with its token.
 
-PyGithub and python-gitlab do the work on the wire (`github.access`, `gitlab.access`), at the level
+PyGithub and python-gitlab do the work on the wire (`github.wire`, `gitlab.access`), at the level
 where one call is one request: each request has its own deadline and error.
 """
 
