@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unreachable
+from bridge.githosts.github.access import PERMISSIONS
 from bridge.githosts.github.api import Github, github_api
-from bridge.githosts.github.setup import PERMISSIONS
 from bridge.ports.githosts import CommitState
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository, Spoil

@@ -5,5 +5,4 @@ publishers     keep comments and commit statuses up to date
 deployments    keep deployment objects up to date, also those of previews
 comment        the one comment of a pull request
 statuses       the state of each app, in the words of commit statuses
-markdown       untrusted texts in comments
 """

@@ -4,8 +4,10 @@ The first line is hidden; it identifies the comment. Deployed commits are writte
 which both hosts turn into links themselves.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
@@ -18,22 +20,13 @@ from bridge.core.log_text import shorten
 from bridge.core.masking import redact
 from bridge.core.previews.preview import Preview, PreviewState, still_served
 from bridge.core.previews.verdict import Why
-from bridge.githosts.feedback.markdown import (
-    NOTHING,
-    cell,
-    code,
-    commit,
-    link,
-    moment,
-    one_line,
-    row,
-)
 from bridge.githosts.feedback.statuses import (
     SHOWN,
     WHY_NOT,
     Standing,
     going,
     newest,
+    one_line,
     reasons_of,
     standings,
 )
@@ -92,7 +85,10 @@ def render_comment(
     apps = [app for app in standings(snapshot) if app.app_id not in of_previews]
     head = [marker(instance), *_summaries(snapshot, apps), ""]
     left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
-    rows = _previews_in(snapshot, console)
+    rows = [
+        _preview_row(preview, deployment, snapshot.served.get(preview.made or ""), console)
+        for preview, deployment in _shown_previews(snapshot)
+    ]
     note = "more previews; there is no room for them."
     previews, left = _fitting(rows, left, "", note, _table_of(_PREVIEW_HEAD))
     notes, left = _fitting(_preview_notes(snapshot), left, "- ", "more.", [])
@@ -336,13 +332,6 @@ def _shown_previews(snapshot: Snapshot) -> list[tuple[Preview, Deployment | None
     ]
 
 
-def _previews_in(snapshot: Snapshot, console: ConsolePages) -> list[str]:
-    return [
-        _preview_row(preview, deployment, snapshot.served.get(preview.made or ""), console)
-        for preview, deployment in _shown_previews(snapshot)
-    ]
-
-
 def _preview_notes(snapshot: Snapshot) -> list[str]:
     """Return what keeps previews, and why there are none, as list items."""
     return [
@@ -385,3 +374,56 @@ def _preview_state(preview: Preview, deployment: Deployment | None) -> str:
         return _STATES[preview.state]
     shown = SHOWN[deployment.state]
     return f"{shown.icon} {'up' if deployment.state is State.DONE else shown.words}"
+
+
+# ── Markdown of untrusted texts ──────────────────────────────────────────────────────────────────
+
+NOTHING = "\N{EN DASH}"
+"""Fills a cell that has nothing to show."""
+
+_FENCES = re.compile("`+")
+_LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
+
+
+def code(text: str, most: int = 200) -> str:
+    """Format untrusted text as code."""
+    line = one_line(text, most)
+    if not line:
+        return NOTHING
+    # A fence that the text does not contain; spaces keep the text's backticks from joining it.
+    fence = "`" * (1 + max((len(run) for run in _FENCES.findall(line)), default=0))
+    room = " " if "`" in line else ""
+    return f"{fence}{room}{line}{room}{fence}"
+
+
+def cell(text: str, most: int = 100) -> str:
+    r"""Format untrusted text as code in a table.
+
+    Pipes are replaced: one ends a cell even inside code, and renderers disagree on `\\|`.
+    """
+    return code(text.replace("|", "\N{BROKEN BAR}"), most)
+
+
+def link(words: str, url: str | None) -> str:
+    """Format our own text as a link to a known address, or as plain text without one."""
+    return f"[{words}]({url})" if url and _LINK.fullmatch(url) else words
+
+
+def row(cells: Iterable[str]) -> str:
+    """Format one line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?").fullmatch
+
+
+def commit(sha: str | None) -> str:
+    """Return seven digits, which the host links; format anything but an object id as code."""
+    if sha is None:
+        return NOTHING
+    return sha[:7] if _SHA(sha) else cell(sha, 12)
+
+
+def moment(at: float) -> str:
+    """Return a time in seconds since 1970 for people, in UTC to the minute."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")

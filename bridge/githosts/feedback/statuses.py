@@ -20,7 +20,6 @@ from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import MARK, marked, shorten
 from bridge.core.masking import redact
 from bridge.githosts.base.commits import OURS
-from bridge.githosts.feedback.markdown import one_line
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Explained
@@ -252,6 +251,12 @@ def _first(reasons: Sequence[str], room: int) -> str:
             return said
     more = f"; {len(reasons) - 1} more" if len(reasons) > 1 else ""
     return shorten(reasons[0], room - len(more)) + more
+
+
+def one_line(text: str, most: int) -> str:
+    """Return the first non-empty line, at most `most` characters, without control characters."""
+    line = marked(next((line.strip() for line in text.splitlines() if line.strip()), ""))
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def _plain(text: str) -> str:

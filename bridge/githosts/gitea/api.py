@@ -82,7 +82,10 @@ class GiteaWire:
         response = self._session.request(
             request.method,
             self._base + request.path,
-            params={name: _plain(value) for name, value in request.query.items()},
+            params={
+                name: str(value).lower() if isinstance(value, bool) else value
+                for name, value in request.query.items()
+            },
             json=None if request.body is None else dict(request.body),
             headers=dict(request.headers),
             auth=_Token(request.token),
@@ -103,10 +106,6 @@ class _Token(AuthBase):
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         r.headers["Authorization"] = f"token {self._token}"
         return r
-
-
-def _plain(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 class _NumberedPages(Client):
@@ -139,7 +138,11 @@ class GiteaAccess(Access):
         bounds: Bounds | None = None,
         clock: Clock = time.time,
     ) -> None:
-        """Take the server's name, shown in errors, and its address."""
+        """Take the server's name, shown in errors, and its address.
+
+        Raises:
+            Rejected: a setting can't be used.
+        """
         base, bounds = f"{checked_base(name, url)}/api/v1", bounds or Bounds()
         self._token = SecretStr(checked_token(name, token.get_secret_value()))
 
@@ -430,19 +433,6 @@ def _expanded(glob: str, at: int, *, nested: bool) -> tuple[list[str], int]:
     return now, at
 
 
-def gitea_api(
-    name: str = "gitea",
-    *,
-    token: SecretStr | None = None,
-    url: str,
-    ca: str | None = None,
-    bounds: Bounds | None = None,
-) -> Gitea | None:
-    """Return the API of a Gitea or Forgejo; None if no token is set.
-
-    Raises:
-        Rejected: a setting can't be used.
-    """
-    if token is None:
-        return None
-    return Gitea(GiteaAccess(name, token, url=url, ca=ca, bounds=bounds))
+def gitea_api(name: str = "gitea", *, token: SecretStr | None, **given: Any) -> Gitea | None:
+    """Return the API of a Gitea or Forgejo; None if no token is set; else see `GiteaAccess`."""
+    return None if token is None else Gitea(GiteaAccess(name, token, **given))

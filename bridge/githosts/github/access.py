@@ -3,8 +3,10 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 from pydantic import AwareDatetime, Field, SecretStr
 
@@ -14,8 +16,23 @@ from bridge.githosts.base.http import Access, Ask, Client, Resource, checked_bas
 from bridge.githosts.base.pool import Bounds
 from bridge.githosts.base.repos_api import named
 from bridge.githosts.base.webhook import Model
-from bridge.githosts.github.setup import MOVES_BRANCHES, PERMISSIONS
 from bridge.ports.clock import Clock
+
+CHECKS = "checks"
+"""The permission that only reading check runs needs."""
+
+PERMISSIONS: Mapping[str, str] = {
+    CHECKS: "read",
+    "contents": "read",
+    "deployments": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+    "statuses": "write",
+}
+"""All permissions that the bridge needs; `manifests/github-app.json` requests the same."""
+
+MOVES_BRANCHES: Mapping[str, str] = {"contents": "write"}
+"""What pinned apps need beyond that; it is granted by hand, and used where it is granted."""
 
 _RENEW_BEFORE = 300.0
 """Seconds before an installation token expires at which it is renewed; it lasts an hour."""
@@ -250,3 +267,50 @@ class GithubAccess(Access):
         return Resource(
             self.client, partial(self.client.ask, token, account=APP), path, self._known
         )
+
+
+# ── The bridge's GitHub App: its permissions, and the address of its webhook ──────────────────────
+
+CHECK_EVENTS = ("check_run", "check_suite", "status")
+"""The events that tell of checks."""
+
+EVENTS = ("push", "pull_request", *CHECK_EVENTS)
+"""All events that the bridge reads; `pull_request` for those opened after their pushes. `create`
+would report each tag a second time."""
+
+
+def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:
+    """Return the manifest of an App for a bridge at `url`, with minimal permissions."""
+    return {
+        "name": name,
+        "url": url,
+        "description": "Deploys pushes, and shows the results on pull requests and commits.",
+        "public": False,
+        "hook_attributes": {"url": f"{url}/hooks/github", "active": True},
+        "callback_urls": [f"{url}/console/sign-in/github/back"],
+        "default_permissions": dict(PERMISSIONS),
+        "default_events": list(EVENTS),
+    }
+
+
+def registration_link(
+    manifest: Mapping[str, Any], *, server: str = "https://github.com", org: str | None = None
+) -> str:
+    """Return a link to GitHub's form for a new App, filled in from the manifest.
+
+    Args:
+        org: the organisation to own it, instead of the person who opens the link.
+    """
+    owner = f"/organizations/{quote(org, safe='')}" if org else ""
+    filled = {
+        "name": manifest["name"],
+        "url": manifest["url"],
+        "description": manifest["description"],
+        "public": "false",
+        "webhook_active": "true",
+        "webhook_url": manifest["hook_attributes"]["url"],
+        "callback_urls[]": manifest["callback_urls"],
+        "events[]": manifest["default_events"],
+        **manifest["default_permissions"],
+    }
+    return f"{server.rstrip('/')}{owner}/settings/apps/new?{urlencode(filled, doseq=True)}"

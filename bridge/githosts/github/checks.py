@@ -13,15 +13,15 @@ from bridge.githosts.base.answers import Answer, read
 from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, lacking
 from bridge.githosts.base.tokens import accepted, ask_user
 from bridge.githosts.base.webhook import Model
-from bridge.githosts.github.access import GithubAccess
-from bridge.githosts.github.api import Github, github_api
-from bridge.githosts.github.setup import (
+from bridge.githosts.github.access import (
     CHECK_EVENTS,
     CHECKS,
     EVENTS,
     MOVES_BRANCHES,
     PERMISSIONS,
+    GithubAccess,
 )
+from bridge.githosts.github.api import Github, github_api
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from bridge.githosts.base.api import Api, if_seen
 from bridge.githosts.base.http import Resource, part
 from bridge.githosts.base.repos_api import Config, RepoHook, named
 from bridge.githosts.base.webhook import Model
-from bridge.githosts.github.access import GithubAccess
-from bridge.githosts.github.setup import EVENTS
+from bridge.githosts.github.access import EVENTS, GithubAccess
 from bridge.ports.githosts import Hook, Payload, Sending
 
 APP_HOOK = "app"

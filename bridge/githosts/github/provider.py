@@ -102,13 +102,13 @@ def _homes(settings: "Github") -> tuple[str, ...]:
 
 
 def _manifest(url: str, name: str) -> Mapping[str, Any]:
-    from bridge.githosts.github.setup import github_manifest
+    from bridge.githosts.github.access import github_manifest
 
     return github_manifest(url, name)
 
 
 def _link(manifest: Mapping[str, Any], server: str, org: str | None) -> str:
-    from bridge.githosts.github.setup import registration_link
+    from bridge.githosts.github.access import registration_link
 
     return registration_link(manifest, server=server, org=org)
 

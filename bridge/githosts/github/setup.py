@@ -16,78 +16,12 @@ from bridge.core.errors import Refused, Rejected, Unreachable
 from bridge.core.errors.connection import why_not_connected
 from bridge.githosts.base.tokens import has_token
 from bridge.githosts.base.webhook import Model
+from bridge.githosts.github.access import SERVICE, GithubAccess, github_manifest
 from bridge.ports.setup import Registration, Setup, SetupField
 
 if TYPE_CHECKING:
-    from bridge.githosts.github.access import GithubAccess
     from bridge.githosts.github.settings import Github
 
-SERVICE = "github"
-
-# ── The bridge's GitHub App: its permissions and events ───────────────────────────────────────────
-
-CHECKS = "checks"
-"""The permission that only reading check runs needs."""
-
-PERMISSIONS: Mapping[str, str] = {
-    CHECKS: "read",
-    "contents": "read",
-    "deployments": "write",
-    "metadata": "read",
-    "pull_requests": "write",
-    "statuses": "write",
-}
-"""All permissions that the bridge needs; `manifests/github-app.json` requests the same."""
-
-MOVES_BRANCHES: Mapping[str, str] = {"contents": "write"}
-"""What pinned apps need beyond that; it is granted by hand, and used where it is granted."""
-
-CHECK_EVENTS = ("check_run", "check_suite", "status")
-"""The events that tell of checks."""
-
-EVENTS = ("push", "pull_request", *CHECK_EVENTS)
-"""All events that the bridge reads; `pull_request` for those opened after their pushes. `create`
-would report each tag a second time."""
-
-
-def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:
-    """Return the manifest of an App for a bridge at `url`, with minimal permissions."""
-    return {
-        "name": name,
-        "url": url,
-        "description": "Deploys pushes, and shows the results on pull requests and commits.",
-        "public": False,
-        "hook_attributes": {"url": f"{url}/hooks/github", "active": True},
-        "callback_urls": [f"{url}/console/sign-in/github/back"],
-        "default_permissions": dict(PERMISSIONS),
-        "default_events": list(EVENTS),
-    }
-
-
-def registration_link(
-    manifest: Mapping[str, Any], *, server: str = "https://github.com", org: str | None = None
-) -> str:
-    """Return a link to GitHub's form for a new App, filled in from the manifest.
-
-    Args:
-        org: the organisation to own it, instead of the person who opens the link.
-    """
-    owner = f"/organizations/{quote(org, safe='')}" if org else ""
-    filled = {
-        "name": manifest["name"],
-        "url": manifest["url"],
-        "description": manifest["description"],
-        "public": "false",
-        "webhook_active": "true",
-        "webhook_url": manifest["hook_attributes"]["url"],
-        "callback_urls[]": manifest["callback_urls"],
-        "events[]": manifest["default_events"],
-        **manifest["default_permissions"],
-    }
-    return f"{server.rstrip('/')}{owner}/settings/apps/new?{urlencode(filled, doseq=True)}"
-
-
-# ── How it is connected on the setup page ─────────────────────────────────────────────────────────
 
 LARGEST = 2**20
 """Bytes of an answer; GitHub's has some 10 KB."""
@@ -219,8 +153,7 @@ async def _tries(_name: str, settings: "Github") -> Sequence[str]:
 
 
 @asynccontextmanager
-async def _access(settings: "Github") -> "AsyncIterator[GithubAccess]":
-    from bridge.githosts.github.access import GithubAccess
+async def _access(settings: "Github") -> AsyncIterator[GithubAccess]:
     from bridge.githosts.github.api import credential_of
 
     credential = credential_of(settings.token, settings.app_id, settings.private_key)

@@ -96,8 +96,7 @@ class GitlabAccess(Access):
         base, bounds = checked_base(SERVICE, url), bounds or Bounds()
         self._token = SecretStr(checked_token(SERVICE, token.get_secret_value()))
 
-        def wire() -> Any:
-
+        def wire() -> GitlabWire:
             secret = self._token.get_secret_value()
             return GitlabWire(base, secret, ca=ca, silence=bounds.silence)
 

@@ -4,7 +4,7 @@ https://docs.gitlab.com/api/rest/
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr
 
@@ -13,7 +13,6 @@ from bridge.core.events import Commit, Repository
 from bridge.core.pulls import PullRequest
 from bridge.githosts.base.api import PAGE_OF_RECENT, PullForm, Query, RecreatesBranches, remedied
 from bridge.githosts.base.http import PAGE, numeric, part
-from bridge.githosts.base.pool import Bounds
 from bridge.githosts.base.webhook import Model, address, clone_urls, web_url
 from bridge.githosts.gitlab.access import GitlabAccess
 from bridge.githosts.gitlab.commits import GitlabReadsChecks, authors, commit_at
@@ -339,16 +338,6 @@ def _paths(files: Sequence[_File]) -> tuple[str, ...]:
     return tuple(sorted({name for file in files for name in (file.old_path, file.new_path)}))
 
 
-def gitlab_api(
-    *,
-    token: SecretStr | None = None,
-    url: str = "https://gitlab.com",
-    ca: str | None = None,
-    bounds: Bounds | None = None,
-) -> Gitlab | None:
-    """Return GitLab's API; None if no token is set.
-
-    Raises:
-        Rejected: a setting is unusable.
-    """
-    return None if token is None else Gitlab(GitlabAccess(token, url=url, ca=ca, bounds=bounds))
+def gitlab_api(token: SecretStr | None, **given: Any) -> Gitlab | None:
+    """Return GitLab's API; None if no token is set; for the rest see `GitlabAccess`."""
+    return None if token is None else Gitlab(GitlabAccess(token, **given))

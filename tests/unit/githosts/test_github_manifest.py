@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from bridge.githosts.github.setup import EVENTS, github_manifest, registration_link
+from bridge.githosts.github.access import EVENTS, github_manifest, registration_link
 from tests.oracles.host_contracts import operations
 
 ROOT = Path(__file__).parents[3]
