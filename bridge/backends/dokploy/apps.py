@@ -4,7 +4,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from pydantic import AliasChoices, Field, TypeAdapter, create_model
@@ -13,7 +14,7 @@ from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
 from bridge.backends.dokploy.configure import id_of
 from bridge.backends.dokploy.http import Http
-from bridge.backends.dokploy.reads import Place, app_of, listed_at, places, places_of
+from bridge.backends.dokploy.reads import app_of, listed_among, listed_in
 from bridge.core.apps import PRODUCTION, App, SourceType
 from bridge.core.errors import BridgeError, Refused
 from bridge.ports.backends import GitAccount, GitRepository, Listed
@@ -67,20 +68,22 @@ class Apps:
 
         Source: docs/dokploy.md, "Cheaper reads" (`overview.services`, from v0.30.0; `project.all`).
         """
-        found = await self._places()
-        origin = self._http.origin if self._http.has_dashboard else None
-        return [listed_at(place, self._name, origin) for place in found]
+        services = None
+        if asks := time.monotonic() >= self._unlisted_until:
+            with suppress(Refused, NotDokploy):
+                services = await self._http.read("overview.services", models.SERVICES)
+        if services is None:
+            projects = await self.projects()  # raises if a refusal was not about the query
+            if asks:
+                self._unlisted_until = time.monotonic() + UNLISTED_FOR
+            return [*listed_in(projects, self._name, self.origin)]
+        default = await self._default_among(services)
+        return [*listed_among(services, default, self._name, self.origin)]
 
-    async def _places(self) -> Iterator[Place]:
-        if time.monotonic() < self._unlisted_until:
-            return places(await self.projects())
-        try:
-            services = await self._http.read("overview.services", models.SERVICES)
-        except (Refused, NotDokploy):
-            found = places(await self.projects())  # raises if that was not about the query
-            self._unlisted_until = time.monotonic() + UNLISTED_FOR
-            return found
-        return places_of(services, await self._default_among(services))
+    @property
+    def origin(self) -> str | None:
+        """The dashboard's address; None if there is none."""
+        return self._http.origin if self._http.has_dashboard else None
 
     async def _default_among(self, services: Sequence[models.ListedService]) -> Mapping[str, bool]:
         """Return whether the environments of services are default ones, by id.
@@ -172,17 +175,17 @@ class Apps:
             return None
 
 
-async def at_a_time(most: int, ask: Callable[[A], Awaitable[T]], those: Sequence[A]) -> list[T]:
+async def at_a_time(most: int, ask: Callable[[A], Awaitable[T]], about: Sequence[A]) -> list[T]:
     """Query each, `most` at a time; the first failure cancels the others."""
     slots = asyncio.Semaphore(most)
 
-    async def asked(one: A) -> T:
+    async def asked(what: A) -> T:
         async with slots:
-            return await ask(one)
+            return await ask(what)
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(asked(one)) for one in those]
+            running = [tasks.create_task(asked(what)) for what in about]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in running]
@@ -225,7 +228,6 @@ class _OtherRepository(_Repository):
 
 
 def _providers(kind: SourceType) -> TypeAdapter[Any]:
-    """Return the form of `<kind>.<kind>Providers`."""
     id_: Any = (str, Field(validation_alias=f"{kind}Id"))
     entry: Any = create_model(f"{kind}Provider", __base__=_Provider, id=id_)
     return TypeAdapter(models.Many[entry])
@@ -234,7 +236,7 @@ def _providers(kind: SourceType) -> TypeAdapter[Any]:
 PROVIDERS = {
     kind: _providers(kind) for kind in (SourceType.GITHUB, SourceType.GITLAB, SourceType.GITEA)
 }
-"""The forms of the connected accounts, by the kind of source."""
+"""The forms of `<kind>.<kind>Providers`, the connected accounts, by the kind of source."""
 _GITHUB_REPOSITORIES = TypeAdapter(models.Many[_Repository])
 _OTHER_REPOSITORIES = TypeAdapter(models.Many[_OtherRepository])
 

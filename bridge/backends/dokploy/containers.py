@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
 from bridge.backends.dokploy.configure import id_of
-from bridge.backends.dokploy.http import Http, Query
+from bridge.backends.dokploy.http import Http
 from bridge.backends.dokploy.reads import service_of
 from bridge.core.apps import App, AppKind
 from bridge.core.errors import Refused
@@ -136,8 +136,9 @@ class Running:
         Source: docs/dokploy.md, "Domains, containers": the server matches names by prefix.
         """
         path = "docker.getContainersByAppNameMatch"
+        query = {"appName": service} | at_server(server)
         try:
-            found = await self._http.read(path, models.CONTAINERS, of_service(service, server))
+            found = await self._http.read(path, models.CONTAINERS, query)
         except Refused as error:
             if error.status == 404 or isinstance(error, Forbidden):
                 return None
@@ -146,9 +147,10 @@ class Running:
 
     async def _all_of(self, server: str) -> Sequence[models.Running]:
         """Return all containers of a server, "" for Dokploy's own; none if they can't be told."""
-        query: Query = {"serverId": server} if server else {}
         try:
-            return await self._http.read("docker.getContainers", models.CONTAINERS, query)
+            return await self._http.read(
+                "docker.getContainers", models.CONTAINERS, at_server(server)
+            )
         except (Refused, NotDokploy):  # an empty answer is not Dokploy's usual form
             return ()
 
@@ -157,13 +159,16 @@ class Running:
         if not self._http.has_dashboard:  # the embedded backend is its only node
             return True
         tasks = await self._tasks(service, server)
-        return tasks is not None and all(map(_is_shut_down, tasks))
+        # One that was ended on purpose is shut down; one that has failed is started again.
+        return tasks is not None and all(
+            (task.current_state or "").lower().startswith("shutdown") for task in tasks
+        )
 
     async def _tasks(self, service: str, server: str | None) -> list[models.Task] | None:
         """Return a service's tasks on all nodes; None if forbidden, or the server is too old."""
-        path = "docker.getServiceContainersByAppName"
+        path, query = "docker.getServiceContainersByAppName", {"appName": service}
         try:
-            return await self._http.read(path, models.TASKS, of_service(service, server))
+            return await self._http.read(path, models.TASKS, query | at_server(server))
         except Refused:
             return None
 
@@ -195,7 +200,7 @@ class Running:
 
         Source: docs/dokploy.md, "Domains, containers" (`docker.getConfig`).
         """
-        query: Query = {"containerId": container} | ({"serverId": server} if server else {})
+        query = {"containerId": container} | at_server(server)
         try:
             found = await self._http.read("docker.getConfig", models.INSPECTED, query, retries=0)
         except (Refused, NotDokploy):  # an empty answer is not Dokploy's usual form
@@ -203,11 +208,6 @@ class Running:
         return found.image or None
 
 
-def of_service(service: str, server: str | None) -> Query:
-    """Return the query for what runs of a service; `server` is None for Dokploy's own."""
-    return {"appName": service} | ({"serverId": server} if server else {})
-
-
-def _is_shut_down(task: models.Task) -> bool:
-    """Return whether a task was ended on purpose; one that has failed is started again."""
-    return (task.current_state or "").lower().startswith("shutdown")
+def at_server(server: str | None) -> dict[str, str]:
+    """Return the part of a query or body that names a server, unless it is Dokploy's own."""
+    return {"serverId": server} if server else {}

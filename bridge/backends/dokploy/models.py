@@ -86,25 +86,26 @@ class ListedCompose(Record):
     status: str | None = Field(None, validation_alias="composeStatus")
 
 
-class ProjectEnvironment(Record):
+class _WithServices(Record):
+    applications: Several[ListedApplication] = ()
+    compose: Several[ListedCompose] = ()
+
+
+class ProjectEnvironment(_WithServices):
     """An environment of a project."""
 
     id: str | None = Field(None, validation_alias="environmentId")
     name: str
     is_default: bool = False
     created_at: Told = None  # only in `project.one`
-    applications: Several[ListedApplication] = ()
-    compose: Several[ListedCompose] = ()
 
 
-class Project(Record):
+class Project(_WithServices):
     """A project; servers without environments list services directly in it."""
 
     id: str | None = Field(None, validation_alias="projectId")
     name: str
     environments: Several[ProjectEnvironment] = ()
-    applications: Several[ListedApplication] = ()
-    compose: Several[ListedCompose] = ()
 
 
 class ListedService(Record):

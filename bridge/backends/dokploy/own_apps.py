@@ -27,15 +27,14 @@ from bridge.backends.dokploy.configure import (
     id_of,
     not_stored,
 )
-from bridge.backends.dokploy.containers import Running
+from bridge.backends.dokploy.containers import Running, at_server
 from bridge.backends.dokploy.http import T, UnlessGone
 from bridge.backends.dokploy.reads import (
     LOOPBACK,
     address_at,
-    listed_at,
+    listed_in,
     local_port,
     marker_of,
-    places,
 )
 from bridge.core.apps import MARKER, PRODUCTION, App, AppKind
 from bridge.core.errors import Refused
@@ -104,8 +103,7 @@ class Making(Running):
 
     def _ours_in(self, project: models.Project) -> list[App]:
         """Return the bridge's own apps in a project, oldest first."""
-        origin = self._http.origin if self._http.has_dashboard else None
-        apps = [listed_at(place, self.name, origin).app for place in places([project])]
+        apps = (one.app for one in listed_in([project], self.name, self._apps.origin))
         return sorted((app for app in apps if app.marker), key=_age)
 
     async def _project(self, id_: str) -> models.Project:
@@ -144,16 +142,15 @@ class Making(Running):
             where = _named(environment, project) or await self._new_environment(
                 environment, project
             )
+            # A service's name has to be fit for a host name, too.
+            service = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
             body = {
                 "name": name,
-                "appName": _service_name(name),
+                "appName": service[:_LONGEST_NAME].strip("-") or "app",
                 "description": marker,
                 "environmentId": where,
             }
-            await self._change(
-                "application.create",
-                body | ({"serverId": like.server_id} if like.server_id else {}),
-            )
+            await self._change("application.create", body | at_server(like.server_id))
             project = await self._project(like.project_id)
             if there := self._with(marker, project):
                 return there
@@ -223,7 +220,7 @@ class Making(Running):
         Source: docs/dokploy.md, "Domains, containers" (`domain.generateDomain`).
         """
         service, server = await self._service(app)
-        body = {"appName": service} | ({"serverId": server} if server else {})
+        body = {"appName": service} | at_server(server)
         host = await self._change("domain.generateDomain", body)
         is_local = urlsplit(self._http.origin).hostname in LOOPBACK
         if host.endswith(".localhost"):
@@ -308,15 +305,13 @@ class Making(Running):
         except Refused as error:
             if not isinstance(error, Forbidden) and not _FORBIDDEN.search(error.words):
                 raise
-            raise Forbidden(self.name, _lacks(path, error), status=error.status) from error
-
-
-def _lacks(path: str, error: Refused) -> str:
-    if "have access" in error.words:
-        return f"{error.words}: give the key's user access to it in Dokploy"
-    if path in RIGHTS:
-        return f"{error.words}: give the key's user the right {RIGHTS[path]} in Dokploy"
-    return f"{error.words}: {path} needs that right"
+            remedy = f"{path} needs that right"
+            if "have access" in error.words:
+                remedy = "give the key's user access to it in Dokploy"
+            elif path in RIGHTS:
+                remedy = f"give the key's user the right {RIGHTS[path]} in Dokploy"
+            words = f"{error.words}: {remedy}"
+            raise Forbidden(self.name, words, status=error.status) from error
 
 
 def _age(app: App) -> tuple[float, str]:
@@ -325,15 +320,9 @@ def _age(app: App) -> tuple[float, str]:
 
 def _named(name: str, project: models.Project) -> str | None:
     """Return the id of a project's oldest environment with that name, except the default one."""
-    those = [
-        environment
-        for environment in project.environments
-        if environment.name == name and not environment.is_default and environment.id is not None
+    ids = [
+        (env.created_at or 0.0, env.id)
+        for env in project.environments
+        if env.name == name and not env.is_default and env.id is not None
     ]
-    return min(those, key=lambda one: (one.created_at or 0.0, one.id or "")).id if those else None
-
-
-def _service_name(name: str) -> str:
-    """Return a service's name that is fit for a host name, too."""
-    fit = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return fit[:_LONGEST_NAME].strip("-") or "app"
+    return min(ids)[1] if ids else None

@@ -4,7 +4,7 @@ https://docs.github.com/en/rest
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
@@ -30,6 +30,9 @@ from bridge.githosts.github.hooks import GithubHooks
 from bridge.githosts.github.webhooks import GitHub as Webhooks
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import CommitState
+
+if TYPE_CHECKING:
+    from bridge.githosts.github.settings import Github as Settings
 
 LISTED = 300
 """The most files that a comparison lists."""
@@ -297,19 +300,30 @@ def github_api(
     token: SecretStr | None = None,
     app_id: int | None = None,
     private_key: SecretStr | None = None,
-    api_url: str = "https://api.github.com",
-    ca: str | None = None,
-    bounds: Bounds | None = None,
+    **given: Any,
 ) -> Github | None:
     """Return GitHub's API, with a token or as an App; None if neither is set.
+
+    Args:
+        given: see `GithubAccess`.
 
     Raises:
         Rejected: a setting is unusable.
     """
     credential = credential_of(token, app_id, private_key)
-    if credential is None:
-        return None
-    return Github(GithubAccess(credential, api_url=api_url, ca=ca, bounds=bounds))
+    return None if credential is None else Github(GithubAccess(credential, **given))
+
+
+def api_of(settings: "Settings", bounds: Bounds | None = None) -> Github | None:
+    """Return the API of the GitHub that the settings name; see `github_api`."""
+    return github_api(
+        token=settings.token,
+        app_id=settings.app_id,
+        private_key=settings.private_key,
+        api_url=settings.api_url,
+        ca=settings.ca,
+        bounds=bounds,
+    )
 
 
 def credential_of(

@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -12,7 +10,7 @@ from bridge.core.errors import NotFound
 from bridge.githosts.base.answers import Answer, read
 from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, lacking
 from bridge.githosts.base.tokens import accepted, ask_user
-from bridge.githosts.base.webhook import Model
+from bridge.githosts.base.webhook import Model, seconds_of
 from bridge.githosts.github.access import (
     CHECK_EVENTS,
     CHECKS,
@@ -21,11 +19,8 @@ from bridge.githosts.github.access import (
     PERMISSIONS,
     GithubAccess,
 )
-from bridge.githosts.github.api import Github, github_api
+from bridge.githosts.github.api import Github, api_of
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
-
-if TYPE_CHECKING:
-    from bridge.githosts.github.settings import Github as Settings
 
 SCOPES: Mapping[str, tuple[str, ...]] = {
     "public_repo": ("repo",),
@@ -46,15 +41,7 @@ PROOF_SECONDS = 60.0
 
 async def checks(checked: Checked) -> AsyncIterator[Finding]:
     """Yield what is found at GitHub; see `ports.checks.Checks`."""
-    settings: Settings = checked.settings
-    api = github_api(
-        token=settings.token,
-        app_id=settings.app_id,
-        private_key=settings.private_key,
-        api_url=settings.api_url,
-        ca=settings.ca,
-        bounds=BOUNDS,
-    )
+    api = api_of(checked.settings, BOUNDS)
     if api is None:
         return
     try:
@@ -87,18 +74,9 @@ def _told_by(answer: Answer, about: str) -> Iterator[Finding]:
             remedy = "give it the scope `repo`, or use a GitHub App"
             yield Finding(Level.ERROR, "host.scopes", about, says, remedy)
     until = headers.get("github-authentication-token-expiration")
-    if until is not None and (ends := _moment(until)) is not None:
+    if until is not None and (ends := seconds_of(until.replace(" +", "+"))) is not None:
         remedy = "make a new one in time, and set it as the token; a GitHub App's key does not end"
         yield expiry_finding("host.token.expiry", about, "the token", ends, time.time(), remedy)
-
-
-def _moment(text: str) -> float | None:
-    """Parse e.g. "2026-05-01 12:00:00 UTC"; None if it has another form."""
-    try:
-        found = datetime.fromisoformat(text.replace(" UTC", "+00:00").replace(" +", "+"))
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 async def _may_write(host: str, access: GithubAccess, name: str) -> Finding | None:

@@ -4,8 +4,9 @@ https://docs.github.com/en/rest/checks/runs, https://docs.github.com/en/rest/com
 """
 
 from abc import ABC
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 from pydantic import Field
 
@@ -16,15 +17,20 @@ from bridge.githosts.base.http import Access, part
 from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.webhooks import CheckRun, SetStatus
 
+E = TypeVar("E", CheckRun, SetStatus)
 
-class _Runs(Model):
+
+class _Page(Model, Generic[E]):
     total_count: int
-    check_runs: list[CheckRun]
+    entries: list[E]
 
 
-class _Combined(Model):
-    total_count: int
-    statuses: list[SetStatus]
+class _Runs(_Page[CheckRun]):
+    entries: list[CheckRun] = Field(validation_alias="check_runs")
+
+
+class _Combined(_Page[SetStatus]):
+    entries: list[SetStatus] = Field(validation_alias="statuses")
 
 
 class _Context(Model):
@@ -83,8 +89,12 @@ class GithubReadsChecks(Api, ABC):
 
         A check suite without runs is none: GitHub makes one for each App that is installed.
         """
+        place = self.access.at(
+            f"{self.access.place(repository)}/commits/{part(commit)}", repository
+        )
         runs, statuses = await both(
-            self._runs(repository, commit), self._statuses(repository, commit)
+            self._all("check runs", place.known_pages("/check-runs", _Runs, {"filter": "latest"})),
+            self._all("commit statuses", place.known_pages("/status", _Combined)),
         )
         seen = [(run.id, run.meaning()) for run in runs]
         theirs = [status for status in statuses if not is_ours(status.context)]
@@ -132,23 +142,14 @@ class GithubReadsChecks(Api, ABC):
             self._apps[slug] = app.id
         return self._apps[slug]
 
-    async def _runs(self, repository: str, commit: str) -> list[CheckRun]:
-        place, path = self.access.of(repository), f"/commits/{part(commit)}/check-runs"
-        runs, total = dict[int, CheckRun](), 0
-        async for page in place.known_pages(path, _Runs, {"filter": "latest"}):
-            runs |= {run.id: run for run in page.check_runs}
+    async def _all(self, what: str, pages: AsyncIterator[_Page[E]]) -> list[E]:
+        """Return the entries of all pages; raise Unreachable if some are missing."""
+        entries, total = dict[int, E](), 0
+        async for page in pages:
+            entries |= {entry.id: entry for entry in page.entries}
             total = page.total_count
-        all_there(self.name, "check runs", len(runs), total)
-        return list(runs.values())
-
-    async def _statuses(self, repository: str, commit: str) -> list[SetStatus]:
-        place, path = self.access.of(repository), f"/commits/{part(commit)}/status"
-        statuses, total = dict[int, SetStatus](), 0
-        async for page in place.known_pages(path, _Combined):
-            statuses |= {status.id: status for status in page.statuses}
-            total = page.total_count
-        all_there(self.name, "commit statuses", len(statuses), total)
-        return list(statuses.values())
+        all_there(self.name, what, len(entries), total)
+        return list(entries.values())
 
     async def _protected(self, repository: str, branch: str) -> list[Required] | None:
         """Return what the branch's own protection requires; None: there is one that is not seen."""

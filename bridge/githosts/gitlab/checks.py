@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from pydantic import Field
 from bridge.core.errors import NotFound, Refused
 from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, lacking
 from bridge.githosts.base.tokens import accepted, ask_user
-from bridge.githosts.base.webhook import Model
+from bridge.githosts.base.webhook import Model, seconds_of
 from bridge.githosts.gitlab.api import DEVELOPER, Gitlab, gitlab_api
 from bridge.ports.checks import Checked, Finding, Level, expiry_finding
 
@@ -59,17 +58,9 @@ async def _of_token(about: str, api: Gitlab) -> AsyncIterator[Finding]:
         says = f"the token lacks the scope {', '.join(missing)}"
         remedy = "make one with the scope `api`, and set it as BRIDGE_GITLAB_TOKEN"
         yield Finding(Level.ERROR, "host.scopes", about, says, remedy)
-    if token.expires_at is not None and (until := _midnight(token.expires_at)) is not None:
+    if (until := seconds_of(token.expires_at)) is not None:  # the beginning of that day, in UTC
         remedy = "make a new one in time, and set it as BRIDGE_GITLAB_TOKEN"
         yield expiry_finding("host.token.expiry", about, "the token", until, time.time(), remedy)
-
-
-def _midnight(day: str) -> float | None:
-    """Parse a day, at whose beginning (UTC) the token ends; None if it has another form."""
-    try:
-        return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
 
 
 async def _may_write(host: str, api: Gitlab, name: str) -> Finding | None:

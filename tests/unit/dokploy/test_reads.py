@@ -9,8 +9,7 @@ from bridge.backends.dokploy.reads import (
     app_of,
     deployments_in,
     jobs_in,
-    listed_at,
-    places,
+    listed_in,
     source_of,
 )
 from bridge.core.apps import App, AppKind, Source, SourceType
@@ -107,7 +106,9 @@ def test_the_default_environment_has_no_name() -> None:
         ]
     )
 
-    assert [(place.id, place.kind, place.environment) for place in places(projects)] == [
+    apps = [listed.app for listed in listed_in(projects, "dokploy")]
+
+    assert [(app.id, app.kind, app.environment) for app in apps] == [
         ("a1", AppKind.APPLICATION, None),
         ("c1", AppKind.COMPOSE, "staging"),
     ]
@@ -125,7 +126,7 @@ def test_an_app_s_page_is_where_the_dashboard_has_it() -> None:
         ]
     )
 
-    found = [listed_at(one, "dokploy", "https://d.example").app.page for one in places(projects)]
+    found = [one.app.page for one in listed_in(projects, "dokploy", "https://d.example")]
 
     assert found == [
         "https://d.example/dashboard/project/p1/environment/e1/services/application/a1",
@@ -163,11 +164,11 @@ def domain(host: str | None, **others: Any) -> dict[str, Any]:
     ],
 )
 def test_an_app_is_served_at_its_domain(domains: Any, url: str | None) -> None:
-    (place,) = places(PROJECTS.validate_python([{
+    projects = PROJECTS.validate_python([{
         "name": "old", "applications": [{"applicationId": "a1", "name": "web"}],
-    }]))  # fmt: skip
+    }])  # fmt: skip
 
-    listed = listed_at(place, "dokploy", "https://d")
+    (listed,) = listed_in(projects, "dokploy", "https://d")
 
     found = app_of(listed.app, SERVICE.validate_python({"domains": domains}))
 
@@ -179,7 +180,7 @@ def test_projects_of_a_server_before_environments_are_read_too() -> None:
         [{"name": "old", "applications": [{"applicationId": "a1", "name": "web"}]}]
     )
 
-    assert [place.id for place in places(projects)] == ["a1"]
+    assert [listed.app.id for listed in listed_in(projects, "dokploy")] == ["a1"]
 
 
 def record(**fields: Any) -> dict[str, Any]:
