@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 
 from bridge.core.checks import Check, Required
 from bridge.githosts.base.api import Api, if_seen
@@ -60,17 +60,10 @@ class _Branch(Model):
     protection: _Protection | None = None
 
 
-class _Parameters(Model):
-    required_status_checks: list[_Context] = Field(default_factory=list)
-
-
 class _Rule(Model):
-    parameters: _Parameters | None = None  # other types of rules have others
-
-    @property
-    def required(self) -> list[Required]:
-        required = self.parameters.required_status_checks if self.parameters else ()
-        return [one.meaning for one in required]
+    checks: list[_Context] = Field(  # other types of rules have other parameters
+        default_factory=list, validation_alias=AliasPath("parameters", "required_status_checks")
+    )
 
 
 class _App(Model):
@@ -166,4 +159,4 @@ class GithubReadsChecks(Api, ABC):
         pages = self.access.of(repository).known_pages(
             f"/rules/branches/{part(branch)}", list[_Rule]
         )
-        return [one async for rules in pages for rule in rules for one in rule.required]
+        return [one.meaning async for rules in pages for rule in rules for one in rule.checks]

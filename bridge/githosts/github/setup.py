@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from pydantic import Field, ValidationError
+from pydantic import AliasPath, Field, ValidationError
 
 from bridge.connecting.clients import http_client
 from bridge.core.errors import Refused, Rejected, Unreachable
@@ -43,12 +43,8 @@ class _Registered(Model):
     client_secret: str | None = None
 
 
-class _Account(Model):
-    login: str
-
-
 class _Installed(Model):
-    account: _Account
+    login: str = Field(validation_alias=AliasPath("account", "login"))
 
 
 class _Refusal(Model):
@@ -145,7 +141,7 @@ async def _tries(_name: str, settings: "Github") -> Sequence[str]:
         if not access.is_app:
             return (f"GitHub answers and accepts the token of {login}",)
         installed = await access.as_app("/app/installations").get("", list[_Installed])
-        owners = [one.account.login for one in installed]
+        owners = [one.login for one in installed]
     app = login.removesuffix("[bot]")
     if not owners:
         return (f"the App {app} is registered, but not installed yet: install it",)

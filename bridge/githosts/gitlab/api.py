@@ -6,7 +6,7 @@ https://docs.gitlab.com/api/rest/
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import AliasPath, Field, SecretStr
 
 from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
@@ -45,14 +45,10 @@ class _Whole(Model):
     ssh_url_to_repo: str | None = None
 
 
-class _Id(Model):
-    id: int
-
-
 class _Note(Model):
     id: int
     body: str
-    author: _Id
+    author: int = Field(validation_alias=AliasPath("author", "id"))
     system: bool = False
 
 
@@ -86,10 +82,6 @@ class _User(Model):
     username: str
 
 
-class _Author(Model):
-    username: str = ""
-
-
 class _Member(Model):
     id: int
     state: str = "active"
@@ -99,7 +91,7 @@ class _Member(Model):
 class _Merge(Merge, PullForm):
     state: str
     sha: str | None = None
-    author: _Author | None = None
+    author: str = Field("", validation_alias=AliasPath("author", "username"))
     labels: list[str] = Field(default_factory=list)
     web_url: str | None = None
     changes_count: str | None = None
@@ -109,7 +101,7 @@ class _Merge(Merge, PullForm):
             head_sha=self.sha or "",
             is_open=self.state in OPEN,
             merged=self.state == "merged",
-            author=self.author.username if self.author else "",
+            author=self.author,
             labels=self.labels,
             url=self.web_url,
         )
@@ -186,7 +178,7 @@ class Gitlab(GitlabHooks, GitlabReadsChecks, RecreatesBranches):
         async for page in place.pages(path, list[_Note], query):
             for note in page:
                 if not note.system:
-                    yield Comment(str(note.id), note.body, note.author.id == me)
+                    yield Comment(str(note.id), note.body, note.author == me)
 
     async def comment(self, repository: str, number: int, body: str) -> str:
         path = f"/merge_requests/{number}/notes"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 
 from bridge.core.errors import NotFound, Refused
 from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, lacking
@@ -64,9 +64,8 @@ async def _of_token(about: str, api: Gitlab) -> AsyncIterator[Finding]:
 
 
 async def _may_write(host: str, api: Gitlab, name: str) -> Finding | None:
-    roles = (await api.access.of(name).get("", _Whole)).permissions
-    known = [one for one in (roles.project_access, roles.group_access) if one is not None]
-    if not known or max(one.access_level for one in known) >= DEVELOPER:
+    roles = await api.access.of(name).get("", _Roles)
+    if max(roles.project or 0, roles.group or 0) >= DEVELOPER or roles == _Roles():
         return None
     says = "the token has a role below *Developer* there: statuses and deployments are refused"
     remedy = "give it the role *Developer*, or *Maintainer* to see webhooks, too"
@@ -78,14 +77,10 @@ class _Token(Model):
     expires_at: str | None = None
 
 
-class _Access(Model):
-    access_level: int
+def _role(of: str) -> AliasPath:
+    return AliasPath("permissions", of, "access_level")
 
 
-class _Permissions(Model):
-    project_access: _Access | None = None
-    group_access: _Access | None = None
-
-
-class _Whole(Model):
-    permissions: _Permissions = Field(default_factory=_Permissions)
+class _Roles(Model):
+    project: int | None = Field(None, validation_alias=_role("project_access"))
+    group: int | None = Field(None, validation_alias=_role("group_access"))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 
 from bridge.core.checks import Check, CheckState, Required
 from bridge.core.errors import NotFound, Refused
@@ -110,16 +110,9 @@ async def _authors(
         answer = await access.query(text, {"path": project} | refs)
     except (NotFound, Refused):  # no GraphQL there, or none for our token
         return [None] * len(refs)
-    data = read(_Answer, answer, SERVICE).data
-    told = data and data.project and data.project.repository
-    return [_account((told or {}).get(name)) for name in refs]
-
-
-def _account(told: "_Told | None") -> Account | None:
-    if told is None or told.author is None:
-        return None
-    number = _NUMBER(told.author.id)
-    return Account(id=int(number[1]) if number else None, login=told.author.username)
+    told = read(_Answer, answer, SERVICE).commits or {}
+    authors = [one.author if one else None for one in map(told.get, refs)]
+    return [author.account if author else None for author in authors]
 
 
 def _mark(email: str | None) -> str:
@@ -164,23 +157,23 @@ class _User(Model):
     id: str
     username: str
 
+    @property
+    def account(self) -> Account:
+        """The account, as other hosts tell it."""
+        number = _NUMBER(self.id)
+        return Account(id=int(number[1]) if number else None, login=self.username)
+
 
 class _Told(Model):
     author: _User | None = None
 
 
-class _Repository(Model):
-    repository: dict[str, _Told | None] | None = None
-
-
-class _Data(Model):
-    project: _Repository | None = None
-
-
 class _Answer(Model):
     """A GraphQL answer; without data, an older GitLab does not know what we ask for."""
 
-    data: _Data | None = None
+    commits: dict[str, _Told | None] | None = Field(
+        None, validation_alias=AliasPath("data", "project", "repository")
+    )
 
 
 # ── Their pipelines and jobs ─────────────────────────────────────────────────────────────────────
@@ -298,8 +291,5 @@ class GitlabReadsChecks(Api, ABC):
 
 def _worst(states: Iterable[CheckState]) -> CheckState:
     """Return the state of a whole: failed, else pending; without a part it has not begun."""
-    found = set(states)
-    for state in (CheckState.FAILED, CheckState.PENDING, CheckState.PASSED):
-        if state in found:
-            return state
-    return CheckState.PENDING
+    order = (CheckState.FAILED, CheckState.PENDING, CheckState.PASSED)
+    return min(states, key=order.index, default=CheckState.PENDING)
