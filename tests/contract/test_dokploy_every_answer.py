@@ -16,7 +16,7 @@ from pydantic import SecretStr, TypeAdapter
 
 from bridge.backends.dokploy import apps, models
 from bridge.backends.dokploy.answers import TABLE, Answer, Call, Forbidden, Means, row_of
-from bridge.backends.dokploy.http import Http, Limits
+from bridge.backends.dokploy.http import Http
 from bridge.backends.dokploy.key_check import PATH, DatabaseAway, DatabaseState, state_in
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Unanswered, Unreachable
 from tests.oracles.dokploy_recordings import FOLDER, recording
@@ -174,14 +174,10 @@ class Replayed:
             "dokploy",
             "http://dokploy.test",
             SecretStr("key"),
-            auth="api-key",
-            limits=Limits(read_retries=0),
-            ca=None,
-            direct=False,
+            read_retries=0,
             transport=httpx.MockTransport(self._answer),
             clock=lambda: self.times,
             pause=self._pause,
-            observe=lambda _backend, _asked, _seconds: None,
         )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:

@@ -1,12 +1,10 @@
 """Dokploy as a deploy backend, over its HTTP API."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import httpx
 from pydantic import SecretStr, TypeAdapter
 
 from bridge.backends.dokploy import models
@@ -21,7 +19,7 @@ from bridge.backends.dokploy.configure import (
     source_call,
 )
 from bridge.backends.dokploy.containers import MOST_LINES
-from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T, UnlessGone
+from bridge.backends.dokploy.http import Http, Query, T, UnlessGone
 from bridge.backends.dokploy.models import VARIABLES
 from bridge.backends.dokploy.own_apps import Making
 from bridge.backends.dokploy.reads import deployments_in, jobs_in, previews_in
@@ -31,8 +29,6 @@ from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.masking import Mask
 from bridge.core.previews.native import NativePreview
 from bridge.ports.backends import BackendDeployment, Listed, QueuedJob
-from bridge.ports.clock import Clock, Sleep
-from bridge.ports.figures import Observe
 
 
 class Dokploy(Making):
@@ -57,53 +53,24 @@ class Dokploy(Making):
         url: str,
         api_key: str | SecretStr,
         *,
-        auth: Auth = "api-key",
         name: str = "dokploy",
         concurrency: int = 8,
-        ca: str | None = None,
-        direct: bool = False,
         choices: bool = True,
         sites: str | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        clock: Clock = time.time,
-        pause: Sleep = asyncio.sleep,
-        observe: Observe = lambda _backend, _asked, _seconds: None,
-        **limits: Any,
+        **given: Any,
     ) -> None:
         """Store the settings; nothing is opened before the first request.
 
         Args:
-            url: e.g. "https://dokploy.example.com"; a trailing "/api" does not matter.
-            api_key: made with `rateLimitEnabled: false`, else it allows ten checks a day.
-            auth: self-hosted servers accept "api-key"; the document says "bearer".
             name: of this server in apps, errors and settings.
             concurrency: requests at a time while apps are read one by one.
-            ca: a PEM file with the server's authority.
-            direct: never use the proxy that the environment names.
             choices: offer `pickers`; the embedded backend can't list repositories.
             sites: where the embedded backend's sites are reached from this machine.
-            transport, clock, pause: for tests.
-            observe: receives the duration of each request.
-            limits: see `http.Limits`.
-
-        Raises:
-            Rejected: the url or the key can't be one.
+            given: see `http.Http`, which also says what is raised.
         """
         super().__init__()
         self.name = name
-        self._http = Http(
-            name,
-            url,
-            api_key if isinstance(api_key, SecretStr) else SecretStr(api_key),
-            auth=auth,
-            limits=Limits(**limits),
-            ca=ca,
-            direct=direct,
-            transport=transport,
-            clock=clock,
-            pause=pause,
-            observe=observe,
-        )
+        self._http = Http(name, url, api_key, **given)
         self._apps = Apps(self._http, name, concurrency, sites)
         self._sites = sites
         if choices:

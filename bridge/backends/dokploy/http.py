@@ -92,22 +92,38 @@ class Http:
         self,
         service: str,
         url: str,
-        api_key: SecretStr,
+        api_key: str | SecretStr,
         *,
-        auth: Auth,
-        limits: Limits,
-        ca: str | None,
-        direct: bool,
-        transport: httpx.AsyncBaseTransport | None,
-        clock: Clock,
-        pause: Sleep,
-        observe: Observe,
+        auth: Auth = "api-key",
+        ca: str | None = None,
+        direct: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock = time.time,
+        pause: Sleep = asyncio.sleep,
+        observe: Observe = lambda _backend, _asked, _seconds: None,
+        **limits: Any,
     ) -> None:
+        """Take the settings.
+
+        Args:
+            url: e.g. "https://dokploy.example.com"; a trailing "/api" does not matter.
+            api_key: made with `rateLimitEnabled: false`, else it allows ten checks a day.
+            auth: self-hosted servers accept "api-key"; the document says "bearer".
+            ca: a PEM file with the server's authority.
+            direct: never use the proxy that the environment names.
+            transport, clock, pause: for tests.
+            observe: receives the duration of each request.
+            limits: see `Limits`.
+
+        Raises:
+            Rejected: the url or the key can't be one.
+        """
         self.origin = checked_url(service, url)
-        self._key = checked_key(service, api_key)
+        key = api_key if isinstance(api_key, SecretStr) else SecretStr(api_key)
+        self._key = checked_key(service, key)
         self._service = service
         self._auth = auth
-        self._limits = limits
+        self._limits = Limits(**limits)
         self._ca = ca
         self._direct = direct or transport is not None
         self._transport = transport
@@ -210,7 +226,10 @@ class Http:
             turn: holds the right to a large answer for as long as it is in memory.
         """
         sent_at = self._clock()
-        headers, limit = self._key_header(), self._limits.total_timeout
+        key, limit = self._key.get_secret_value(), self._limits.total_timeout
+        headers = {"x-api-key": key}
+        if self._auth == "bearer":
+            headers = {"Authorization": f"Bearer {key}"}
         answer, whole = await self._sent(
             call, query, at=at, headers=headers, limit=limit, turn=turn
         )
@@ -308,10 +327,6 @@ class Http:
             if len(body) > most:
                 return bytes(body[:MOST_OF_AN_ERROR]), False  # nobody reads on
         return bytes(body), True
-
-    def _key_header(self) -> dict[str, str]:
-        key = self._key.get_secret_value()
-        return {"x-api-key": key} if self._auth == "api-key" else {"Authorization": f"Bearer {key}"}
 
     def _opened(self) -> httpx.AsyncClient:
         if self._closed:

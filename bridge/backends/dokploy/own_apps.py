@@ -94,12 +94,17 @@ class Making(Running):
             for one in await self._apps.projects()
             if one.id is not None and any(not env.is_default for env in one.environments)
         ]
-        found: dict[str, list[App]] = {}
-        for project in await at_a_time(_PROJECTS_AT_A_TIME, self._project_if_there, ids):
-            for app in self._ours_in(project) if project else ():
+        marked: dict[str, list[App]] = {}
+        for apps in await at_a_time(_PROJECTS_AT_A_TIME, self._ours_if_there, ids):
+            for app in apps:
                 if fits(app.marker):
-                    found.setdefault(app.marker, []).append(app)
-        return {marker: sorted(apps, key=_age) for marker, apps in found.items()}
+                    marked.setdefault(app.marker, []).append(app)
+        return {marker: sorted(apps, key=_age) for marker, apps in marked.items()}
+
+    async def _ours_if_there(self, project: str) -> Sequence[App]:
+        with UnlessGone():
+            return self._ours_in(await self._project(project))
+        return ()
 
     def _ours_in(self, project: models.Project) -> list[App]:
         """Return the bridge's own apps in a project, oldest first."""
@@ -109,11 +114,6 @@ class Making(Running):
     async def _project(self, id_: str) -> models.Project:
         with self._naming_rights("project.one"):
             return await self._http.read("project.one", models.PROJECT, {"projectId": id_})
-
-    async def _project_if_there(self, id_: str) -> models.Project | None:
-        with UnlessGone():
-            return await self._project(id_)
-        return None
 
     # ── Make ─────────────────────────────────────────────────────────────────
 
