@@ -246,7 +246,7 @@ _MOST_KNOWN_PAGES = 256
 _MOST_HEADS = 4096
 
 
-class _Made(Model):
+class _Id(Model):
     id: int
 
 
@@ -285,7 +285,7 @@ class Resource:
 
     async def make(self, path: str, body: Mapping[str, Any]) -> str:
         """Add an entry to a list; return its id."""
-        return str((await self.change("POST", path, _Made, body)).id)
+        return str((await self.change("POST", path, _Id, body)).id)
 
     async def pages(
         self, path: str, form: type[F], query: Mapping[str, Any] = NOTHING
@@ -354,6 +354,13 @@ class Access(ABC):
     def __init__(self, client: Client) -> None:
         self.client = client
         self._known = OrderedDict[tuple[str, str], _Page]()
+        self._me: int | None = None
+
+    async def me(self) -> int:
+        """Return the id of our account, of a host with one token; look it up once."""
+        if self._me is None:
+            self._me = (await self.at("/user").get("", _Id)).id
+        return self._me
 
     @abstractmethod
     def place(self, repository: str) -> str:

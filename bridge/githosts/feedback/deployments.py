@@ -65,7 +65,10 @@ class DeploymentPublisher:
         """Create it if missing, and set its state; see `Publisher`."""
         for deployment in snapshot.deployments[:1]:
             told = snapshot.told_by(deployment)
-            if told.id != deployment.id and not _is_of(told, subscription.place["commit"]):
+            commit = subscription.place["commit"]
+            # What was asked for in place of a push tells of it once it has brought its commit.
+            brought = told.served and not told.pushed and told.deployed_commit == commit
+            if told.id != deployment.id and not brought:
                 told = deployment
             app = snapshot.apps.get(deployment.app_id)
             place, words = subscription.place, words_of(deployment)
@@ -175,11 +178,6 @@ _ENDED = (str(CommitState.SUCCESS), str(CommitState.FAILURE))
 
 _AGAIN = " again "
 """Marks a version that has come back, in what was shown; what brought it back follows."""
-
-
-def _is_of(told: Deployment, commit: str) -> bool:
-    """Return whether what was asked for in place of a push has brought its commit."""
-    return not told.pushed and told.served and told.deployed_commit == commit
 
 
 def _by_push(fate: Fate) -> bool:

@@ -19,7 +19,7 @@ from bridge.core.checks import Check, Required
 from bridge.core.errors import NotFound, Refused
 from bridge.core.hooks import HostHook, ScopeKind
 from bridge.core.pulls import PullRequest
-from bridge.githosts.base.answers import Answer, Request, loaded
+from bridge.githosts.base.answers import Answer, Request, answer_in
 from bridge.githosts.base.api import PAGE_OF_RECENT, NamedRef, Query, RecreatesBranches, if_seen
 from bridge.githosts.base.commits import (
     MOST_COMMITS,
@@ -91,9 +91,7 @@ class GiteaWire:
             auth=_Token(request.token),
             timeout=self._silence,
         )
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        status = response.status_code
-        return Answer(status, headers, loaded(response.content, status))
+        return answer_in(response)
 
     def close(self) -> None:
         self._session.close()
@@ -242,14 +240,8 @@ class Gitea(ReposApi, RecreatesBranches):
         " `bridge/**`"
     )
 
-    def __init__(self, access: Access) -> None:
-        super().__init__(access)
-        self._me: User | None = None
-
     async def _is_us(self, user: User) -> bool:
-        if self._me is None:
-            self._me = await self.access.at("/user").get("", User)
-        return user.id == self._me.id
+        return user.id == await self.access.me()
 
     async def _comments(self, place: Resource, path: str) -> AsyncIterator[list[IssueComment]]:
         yield await place.get(path, list[IssueComment])  # all on one page

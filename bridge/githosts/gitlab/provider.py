@@ -33,10 +33,6 @@ _BY_KIND = {
 }
 
 
-def _likeness(body: Mapping[str, Any]) -> int:
-    return 2 if "object_kind" in body or "event_name" in body else 0
-
-
 def _event_of(body: Mapping[str, Any]) -> str | None:
     kind = body.get("object_kind") or body.get("event_name")
     if isinstance(kind, str) and kind in _BY_KIND:
@@ -147,7 +143,7 @@ GITLAB = Provider(
     hint_in=_hint_in,
     hint_of=_hint_of,
     events=_EVENTS,
-    likeness=_likeness,
+    likeness=lambda body: 2 if "object_kind" in body or "event_name" in body else 0,
     event_of=_event_of,
     api=_api,
     limits=(Limit(1, 1.0), Limit(60, 60.0)),
