@@ -3,7 +3,15 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import SplitResult, urlsplit
@@ -174,18 +182,18 @@ class HookCheck:
         if hook.events is None or self.events.everything in hook.events:
             return
         lost = {event: why for event, why in self.events.others.items() if event not in hook.events}
+        not_sent = list[tuple[Iterable[str], str]]()
         if lost:
-            says = f"the webhook does not send {', '.join(lost)}: {'; '.join(lost.values())}"
-            yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
+            not_sent.append((lost, "; ".join(lost.values())))
         silent = [group for group in self.events.checks if hook.events.isdisjoint(group)]
         if silent and self._concerns(self.checked.awaited, hook):
-            names = ", ".join(" or ".join(group) for group in silent)
-            says = f"the webhook does not send {names}: that a check has passed is noticed later"
-            yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
+            not_sent.append((map(" or ".join, silent), "that a check has passed is noticed later"))
         unseen = [event for event in self.events.pulls if event not in hook.events]
         if unseen and self._concerns(self.checked.previewed, hook):
             why = "previews follow such changes of pull requests only minutes later"
-            says = f"the webhook does not send {', '.join(unseen)}: {why}"
+            not_sent.append((unseen, why))
+        for events, why in not_sent:
+            says = f"the webhook does not send {', '.join(events)}: {why}"
             yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
 
     def _concerns(self, some: Sequence[str], hook: Hook) -> bool:

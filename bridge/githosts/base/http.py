@@ -238,6 +238,8 @@ def cut(text: str, limit: int) -> str:
 # ── Access to repositories: each one's path in the API, and its token ────────────────────────────
 
 F = TypeVar("F")
+K = TypeVar("K")
+V = TypeVar("V")
 
 _TOTALS = ("x-total-count", "x-total")
 """The headers in which hosts tell how many entries a list has."""
@@ -332,7 +334,7 @@ class Resource:
                 content = read(form, answer, self.client.service)
                 etag, link = (answer.headers.get(name, "") for name in ("etag", "link"))
                 known = _Page(etag, link, content)
-            self._keep(key, known)
+            _keep(self.known, key, known if known.etag else None, _MOST_KNOWN_PAGES)
             return replace(
                 answer, headers={**answer.headers, "link": known.link}, body=known.content
             )
@@ -340,12 +342,14 @@ class Resource:
         async for answer in self.client.pages(ask, self.path + path, query=query):
             yield answer.body
 
-    def _keep(self, key: tuple[str, str], page: _Page) -> None:
-        self.known.pop(key, None)
-        if page.etag:
-            self.known[key] = page
-        if len(self.known) > _MOST_KNOWN_PAGES:
-            self.known.popitem(last=False)
+
+def _keep(known: OrderedDict[K, V], key: K, value: V | None, most: int) -> None:
+    """Remember an answer if it has an ETag; drop what was not requested for a long time."""
+    known.pop(key, None)
+    if value is not None:
+        known[key] = value
+    if len(known) > most:
+        known.popitem(last=False)
 
 
 class Access(ABC):
@@ -414,13 +418,7 @@ class Heads:
             return known[1]
         commit = commit_of(answer)
         if commit is not None:
-            self._keep((repository, branch), answer, commit)
+            etag = answer.headers.get("etag")
+            kept = (etag, commit) if etag else None
+            _keep(self._known, (repository, branch), kept, _MOST_HEADS)
         return commit
-
-    def _keep(self, key: tuple[str, str], answer: Answer, commit: str) -> None:
-        """Remember an answer; drop those that were not requested for a long time."""
-        self._known.pop(key, None)
-        if etag := answer.headers.get("etag"):
-            self._known[key] = (etag, commit)
-        if len(self._known) > _MOST_HEADS:
-            self._known.popitem(last=False)
