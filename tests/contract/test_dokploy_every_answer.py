@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
-from pydantic import SecretStr, TypeAdapter
+from pydantic import SecretStr
 
 from bridge.backends.dokploy import apps, models
 from bridge.backends.dokploy.answers import TABLE, Answer, Call, Forbidden, Means, row_of
@@ -100,23 +100,22 @@ NO_RECORDING = {
 }
 """Kinds of answers that a Dokploy alone does not give."""
 
-FORMS: dict[str, TypeAdapter[Any]] = {
-    "project.all": models.PROJECTS,
-    "overview.services": models.SERVICES,
-    "docker.getContainers": models.CONTAINERS,
-    "docker.getContainersByAppNameMatch": models.CONTAINERS,
-    "docker.getConfig": models.INSPECTED,
-    "application.one": models.SETTINGS,
-    "compose.one": models.SETTINGS,
-    "deployment.all": models.DEPLOYMENTS,
-    "deployment.allByCompose": models.DEPLOYMENTS,
-    "deployment.queueList": models.JOBS,
-    "deployment.readLogs": models.TEXT,
-    "settings.getDokployVersion": models.TEXT,
+FORMS: dict[str, Any] = {
+    "project.all": list[models.Project],
+    "overview.services": list[models.ListedService],
+    "docker.getContainers": list[models.Running],
+    "docker.getContainersByAppNameMatch": list[models.Running],
+    "docker.getConfig": models.Inspected,
+    "application.one": models.Settings,
+    "compose.one": models.Settings,
+    "deployment.all": list[models.DeploymentRecord],
+    "deployment.allByCompose": list[models.DeploymentRecord],
+    "deployment.queueList": list[models.Job],
+    "deployment.readLogs": str,
+    "settings.getDokployVersion": str,
     **{f"{kind}.{kind}Providers": form for kind, form in apps.PROVIDERS.items()},
-    "health": models.HEALTH,
+    "health": models.Health,
 }
-ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 def reason(name: str) -> str | None:
@@ -193,9 +192,9 @@ class Replayed:
         if request_of(self.name)["method"] == "POST":
             await self.http.change(self.path, self.body or {})
         elif self.path == "health":
-            await self.http.probe(self.path, models.HEALTH)
+            await self.http.probe(self.path, models.Health)
         else:
-            await self.http.read(self.path, FORMS.get(self.path, ANYTHING), self.query)
+            await self.http.read(self.path, FORMS.get(self.path, object), self.query)
 
     async def told(self) -> BridgeError | None:
         """The error that it is told by; of a refused key, the one that stays."""

@@ -6,9 +6,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from types import GenericAlias
+from typing import Any, TypeVar, cast
 
-from pydantic import AliasChoices, Field, TypeAdapter, create_model
+from pydantic import AliasChoices, Field, create_model
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
@@ -71,7 +72,7 @@ class Apps:
         services = None
         if asks := time.monotonic() >= self._unlisted_until:
             with suppress(Refused, NotDokploy):
-                services = await self._http.read("overview.services", models.SERVICES)
+                services = await self._http.read("overview.services", list[models.ListedService])
         if services is None:
             projects = await self.projects()  # raises if a refusal was not about the query
             if asks:
@@ -105,7 +106,7 @@ class Apps:
     async def projects(self) -> Sequence[models.Project]:
         """Return the projects that the key may see, with the names of their services."""
         try:
-            return await self._http.read("project.all", models.PROJECTS)
+            return await self._http.read("project.all", list[models.Project])
         except Refused as error:
             if error.status != 404:
                 raise
@@ -145,9 +146,8 @@ class Apps:
             "input": json.dumps(inputs, separators=(",", ":")),
         }
         try:
-            found = await self._http.read(
-                "application.one, batched", models.BATCH, query, at=f"trpc/{paths}", retries=0
-            )
+            form, at = list[models.Batched], f"trpc/{paths}"
+            found = await self._http.read("application.one, batched", form, query, at=at, retries=0)
             if len(found) != len(apps):
                 raise Refused(self._name, f"{len(found)} answers to {len(apps)} questions")
         except BridgeError as error:
@@ -166,7 +166,7 @@ class Apps:
     async def _one(self, app: App) -> models.Service | None:
         path = f"{app.kind.value}.one"
         try:
-            return await self._http.read(path, models.SERVICE, dict(id_of(app)))
+            return await self._http.read(path, models.Service, dict(id_of(app)))
         except Refused as error:
             if error.status != 404 and not isinstance(error, Forbidden):
                 raise
@@ -227,18 +227,16 @@ class _OtherRepository(_Repository):
         return self.url
 
 
-def _providers(kind: SourceType) -> TypeAdapter[Any]:
+def _providers(kind: SourceType) -> type[list[_Provider]]:
     id_: Any = (str, Field(validation_alias=f"{kind}Id"))
-    entry: Any = create_model(f"{kind}Provider", __base__=_Provider, id=id_)
-    return TypeAdapter(models.Many[entry])
+    entry = create_model(f"{kind}Provider", __base__=_Provider, id=id_)
+    return cast("type[list[_Provider]]", GenericAlias(list, (entry,)))
 
 
 PROVIDERS = {
     kind: _providers(kind) for kind in (SourceType.GITHUB, SourceType.GITLAB, SourceType.GITEA)
 }
 """The forms of `<kind>.<kind>Providers`, the connected accounts, by the kind of source."""
-_GITHUB_REPOSITORIES = TypeAdapter(models.Many[_Repository])
-_OTHER_REPOSITORIES = TypeAdapter(models.Many[_OtherRepository])
 
 
 class Pickers:
@@ -270,9 +268,8 @@ class Pickers:
         owner.username).
         """
         kind = provider.type
-        form: TypeAdapter[Any] = (
-            _GITHUB_REPOSITORIES if kind is SourceType.GITHUB else _OTHER_REPOSITORIES
-        )
+        github = kind is SourceType.GITHUB
+        form: Any = list[_Repository] if github else list[_OtherRepository]
         path = f"{kind}.get{kind.title()}Repositories"
         found = await self._http.read(path, form, {f"{kind}Id": provider.id})
         return [GitRepository(one.id, one.owner.login, one.name, one.path) for one in found]
@@ -290,4 +287,4 @@ class Pickers:
         if kind is SourceType.GITLAB:
             which["id"] = repository.id
         path = f"{kind}.get{kind.title()}Branches"
-        return [one.name for one in await self._http.read(path, models.BRANCHES, which)]
+        return [one.name for one in await self._http.read(path, list[models.Named], which)]

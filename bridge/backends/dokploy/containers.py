@@ -47,7 +47,7 @@ class Running:
             return ""
         query = id_of(app) | {"tail": min(max(lines, 1), MOST_LINES)}
         try:
-            found = await self._http.read("application.readLogs", models.PRINTED, query)
+            found = await self._http.read("application.readLogs", object, query)
         except Refused:
             return ""
         return found if isinstance(found, str) else ""
@@ -97,7 +97,7 @@ class Running:
         if not self._http.has_dashboard:
             return False
         path = f"{app.kind.value}.one"
-        if (await self._http.read(path, models.STATUS, id_of(app))).status != "idle":
+        if (await self._http.read(path, models.Status, id_of(app))).status != "idle":
             return False
         runs = await self.images(app)
         return None if runs is None else not runs
@@ -113,7 +113,7 @@ class Running:
         """Return where a static site of the embedded backend is reached from this machine."""
         if self._sites is None or app.kind is not AppKind.APPLICATION:
             return None
-        named = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+        named = await self._http.read("application.one", models.NamedApp, id_of(app))
         is_site = named.build_type == "static" and named.source_type != "docker"
         return f"{self._sites}/apps/{named.app_name}" if is_site else None
 
@@ -125,7 +125,7 @@ class Running:
         if app.kind is not AppKind.APPLICATION:
             return None
         if app.id not in self._names:
-            found = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+            found = await self._http.read("application.one", models.NamedApp, id_of(app))
             self._names[app.id] = found
         named = self._names[app.id]
         return None if named.app_name is None else (named.app_name, named.server_id)
@@ -138,7 +138,7 @@ class Running:
         path = "docker.getContainersByAppNameMatch"
         query = {"appName": service} | at_server(server)
         try:
-            found = await self._http.read(path, models.CONTAINERS, query)
+            found = await self._http.read(path, list[models.Running], query)
         except Refused as error:
             if error.status == 404 or isinstance(error, Forbidden):
                 return None
@@ -149,7 +149,7 @@ class Running:
         """Return all containers of a server, "" for Dokploy's own; none if they can't be told."""
         try:
             return await self._http.read(
-                "docker.getContainers", models.CONTAINERS, at_server(server)
+                "docker.getContainers", list[models.Running], at_server(server)
             )
         except (Refused, NotDokploy):  # an empty answer is not Dokploy's usual form
             return ()
@@ -168,7 +168,7 @@ class Running:
         """Return a service's tasks on all nodes; None if forbidden, or the server is too old."""
         path, query = "docker.getServiceContainersByAppName", {"appName": service}
         try:
-            return await self._http.read(path, models.TASKS, query | at_server(server))
+            return await self._http.read(path, list[models.Task], query | at_server(server))
         except Refused:
             return None
 
@@ -202,7 +202,7 @@ class Running:
         """
         query = {"containerId": container} | at_server(server)
         try:
-            found = await self._http.read("docker.getConfig", models.INSPECTED, query, retries=0)
+            found = await self._http.read("docker.getConfig", models.Inspected, query, retries=0)
         except (Refused, NotDokploy):  # an empty answer is not Dokploy's usual form
             return None
         return found.image or None

@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    TypeAdapter,
 )
 from pydantic.alias_generators import to_camel
 
@@ -47,10 +46,8 @@ Epoch = Annotated[float, BeforeValidator(_epoch)]
 MaybeEpoch = Annotated[float | None, BeforeValidator(_epoch)]
 Told = Annotated[float | None, BeforeValidator(_epoch_or_none)]
 One = TypeVar("One")
-Many = Annotated[list[One], Field(fail_fast=True)]
-"""A list whose first fault is enough: each of a million would take a kilobyte."""
 Several = Annotated[tuple[One, ...], Field(fail_fast=True)]
-"""The same, for what is part of an answer."""
+"""Some, of which the first fault is enough: each of a million would take a kilobyte."""
 Flag = Annotated[bool, BeforeValidator(bool)]
 """A boolean column that may be null."""
 
@@ -391,33 +388,3 @@ class Variables(_Secret):
         )
         texts = (*own, *of_previews, shared.env, project.env)
         return mask_of(texts, (self.password,), resolved)
-
-
-# ── The forms of answers ──────────────────────────────────────────────────────────────────────────
-
-PROJECTS = TypeAdapter(Many[Project])
-PROJECT = TypeAdapter(Project)
-SERVICES = TypeAdapter(Many[ListedService])
-SERVICE = TypeAdapter(Service)
-SETTINGS = TypeAdapter(Settings)
-BATCH = TypeAdapter(Many[Batched])
-DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
-PREVIEWS = TypeAdapter(Many[PreviewRecord])
-JOBS = TypeAdapter(Many[Job])
-CONTAINERS = TypeAdapter(Many[Running])
-INSPECTED = TypeAdapter(Inspected)
-TASKS = TypeAdapter(Many[Task])
-NAMED_APP = TypeAdapter(NamedApp)
-STATUS = TypeAdapter(Status)
-MODEL_APP = TypeAdapter(ModelApp)
-OWN_APP = TypeAdapter(OwnApp)
-OWN_DOMAINS = TypeAdapter(Many[OwnDomain])
-TEXT: TypeAdapter[str] = TypeAdapter(str)
-PRINTED: TypeAdapter[Any] = TypeAdapter(Any)
-"""`application.readLogs`: text, although the document calls it an object."""
-HEALTH = TypeAdapter(Health)
-WHOSE = TypeAdapter(Whose)
-PERMISSIONS: TypeAdapter[dict[str, dict[str, bool]]] = TypeAdapter(dict[str, dict[str, bool]])
-"""`user.getPermissions`: what the key's role allows, by resource and action."""
-BRANCHES = TypeAdapter(Many[Named])
-VARIABLES = TypeAdapter(Variables)

@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter
-
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.apps import Apps, at_a_time
@@ -113,7 +111,7 @@ class Making(Running):
 
     async def _project(self, id_: str) -> models.Project:
         with self._naming_rights("project.one"):
-            return await self._http.read("project.one", models.PROJECT, {"projectId": id_})
+            return await self._http.read("project.one", models.Project, {"projectId": id_})
 
     # ── Make ─────────────────────────────────────────────────────────────────
 
@@ -199,8 +197,8 @@ class Making(Running):
 
     async def set_addresses(self, app: App, addresses: Sequence[Address]) -> None:
         # docs/dokploy.md, "Domains, containers": the same host twice is accepted
-        with self._naming_rights("domain.byApplicationId"):
-            stored = await self._http.read("domain.byApplicationId", models.OWN_DOMAINS, id_of(app))
+        with self._naming_rights(path := "domain.byApplicationId"):
+            stored = await self._http.read(path, list[models.OwnDomain], id_of(app))
         superfluous, missing = domain_changes(stored, addresses)
         if not superfluous and not missing:
             return
@@ -266,7 +264,7 @@ class Making(Running):
     async def _service(self, app: App) -> tuple[str, str | None]:
         """Return the name of an application's service, and its server unless it is Dokploy's."""
         if not app.service:
-            named = await self._read_one(app, models.NAMED_APP)
+            named = await self._read_one(app, models.NamedApp)
             if named.app_name is None:
                 raise Refused(self.name, f"{app.label} has no service")
             return named.app_name, named.server_id
@@ -274,18 +272,18 @@ class Making(Running):
         return service, server or None
 
     async def _model(self, app: App) -> models.ModelApp:
-        return await self._read_one(app, models.MODEL_APP)
+        return await self._read_one(app, models.ModelApp)
 
     async def _own(self, app: App) -> models.OwnApp:
         """Read an app of ours; raise Refused if it is not."""
-        own = await self._read_one(app, models.OWN_APP)
+        own = await self._read_one(app, models.OwnApp)
         marker = marker_of(own.description)
         if not marker or (app.marker and app.marker != marker):
             words = f"{app.label} is not the bridge's own: its description says otherwise"
             raise Refused(self.name, f"{words}; it is neither changed nor removed")
         return own
 
-    async def _read_one(self, app: App, form: TypeAdapter[T]) -> T:
+    async def _read_one(self, app: App, form: type[T]) -> T:
         with self._naming_rights("application.one"):
             return await self._http.read("application.one", form, id_of(app))
 

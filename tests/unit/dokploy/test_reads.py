@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
-from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE
+from bridge.backends.dokploy.models import DeploymentRecord, Job, Project, Service
 from bridge.backends.dokploy.reads import (
     app_of,
     deployments_in,
@@ -16,6 +17,8 @@ from bridge.core.apps import App, AppKind, Source, SourceType
 from bridge.ports.backends import Progress
 from tests.worlds.rows import each_row
 
+PROJECTS, DEPLOYMENTS = TypeAdapter(list[Project]), TypeAdapter(list[DeploymentRecord])
+JOBS = TypeAdapter(list[Job])
 SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
 
 
@@ -88,7 +91,7 @@ SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
     ],
 )
 def test_a_source_is_read_from_its_own_columns(said: dict[str, Any], source: Source | None) -> None:
-    assert source_of(SERVICE.validate_python(said)) == source
+    assert source_of(Service.model_validate(said)) == source
 
 
 def test_the_default_environment_has_no_name() -> None:
@@ -170,7 +173,7 @@ def test_an_app_is_served_at_its_domain(domains: Any, url: str | None) -> None:
 
     (listed,) = listed_in(projects, "dokploy", "https://d")
 
-    found = app_of(listed.app, SERVICE.validate_python({"domains": domains}))
+    found = app_of(listed.app, Service.model_validate({"domains": domains}))
 
     assert found.url == url
 
@@ -222,7 +225,7 @@ def test_an_app_knows_when_it_was_made_and_none_is_lost_for_that(
 ) -> None:
     listed = App("a", "a", "shop")
 
-    assert app_of(listed, SERVICE.validate_python({"createdAt": text})).made_at == seconds
+    assert app_of(listed, Service.model_validate({"createdAt": text})).made_at == seconds
 
 
 @each_row(
