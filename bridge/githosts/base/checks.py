@@ -16,9 +16,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import SplitResult, urlsplit
 
+from pydantic import Field
+
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.hooks import may_be_ours
 from bridge.githosts.base.pool import Bounds
+from bridge.githosts.base.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import Hook, Redelivers, ShowsHooks, all_in
@@ -343,3 +346,9 @@ def lacking(granted: Sequence[str], needed: Mapping[str, Sequence[str]]) -> list
         needed: each with the scopes that include it.
     """
     return [scope for scope, wider in needed.items() if not {scope, *wider} & set(granted)]
+
+
+class Rights(Model):
+    """A repository, with what our account may do there."""
+
+    permissions: dict[str, bool] = Field(default_factory=dict)

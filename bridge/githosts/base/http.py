@@ -248,7 +248,9 @@ _MOST_KNOWN_PAGES = 256
 _MOST_HEADS = 4096
 
 
-class _Id(Model):
+class WithId(Model):
+    """Anything with a number."""
+
     id: int
 
 
@@ -287,7 +289,7 @@ class Resource:
 
     async def make(self, path: str, body: Mapping[str, Any]) -> str:
         """Add an entry to a list; return its id."""
-        return str((await self.change("POST", path, _Id, body)).id)
+        return str((await self.change("POST", path, WithId, body)).id)
 
     async def pages(
         self, path: str, form: type[F], query: Mapping[str, Any] = NOTHING
@@ -363,7 +365,7 @@ class Access(ABC):
     async def me(self) -> int:
         """Return the id of our account, of a host with one token; look it up once."""
         if self._me is None:
-            self._me = (await self.at("/user").get("", _Id)).id
+            self._me = (await self.at("/user").get("", WithId)).id
         return self._me
 
     @abstractmethod

@@ -15,6 +15,7 @@ from bridge.githosts.base.answers import Answer, read
 from bridge.githosts.base.http import Access, Ask, Client, Resource, checked_base, checked_token
 from bridge.githosts.base.pool import Bounds
 from bridge.githosts.base.repos_api import named
+from bridge.githosts.base.tokens import user_in
 from bridge.githosts.base.webhook import Model
 from bridge.ports.clock import Clock
 
@@ -88,7 +89,7 @@ class TokenCredential(Credential):
 
     async def _asked_login(self, client: Client) -> str:
         answer = await client.ask(self._token.get_secret_value(), "GET", "/user")
-        return read(_User, answer, client.service).login
+        return user_in(answer, client.service)
 
 
 class AppCredential(Credential):
@@ -189,10 +190,6 @@ class AppCredential(Credential):
         if (found := self._installations.pop(repository.lower(), None)) is not None:
             self._tokens.pop(found.id, None)
         return True
-
-
-class _User(Model):
-    login: str
 
 
 class _App(Model):

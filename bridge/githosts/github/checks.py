@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bridge.core.errors import NotFound
 from bridge.githosts.base.answers import Answer, read
-from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, Rights, lacking
 from bridge.githosts.base.tokens import accepted, ask_user
 from bridge.githosts.base.webhook import Model, seconds_of
 from bridge.githosts.github.access import (
@@ -80,7 +80,7 @@ def _told_by(answer: Answer, about: str) -> Iterator[Finding]:
 
 
 async def _may_write(host: str, access: GithubAccess, name: str) -> Finding | None:
-    if (await access.of(name).get("", _Whole)).permissions.get("push", True):
+    if (await access.of(name).get("", Rights)).permissions.get("push", True):
         return None
     says = "the token may not write there: comments, statuses and deployments are refused"
     remedy = "give its account the role *Write* there, or use a GitHub App"
@@ -174,7 +174,3 @@ class _App(Model):
 class _Installation(Model):
     permissions: dict[str, str] = Field(default_factory=dict)
     suspended_at: str | None = None
-
-
-class _Whole(Model):
-    permissions: dict[str, bool] = Field(default_factory=dict)

@@ -13,7 +13,7 @@ from pydantic import AliasPath, Field
 from bridge.core.checks import Check, Required
 from bridge.githosts.base.api import Api, if_seen
 from bridge.githosts.base.commits import all_there, both, is_ours, newest
-from bridge.githosts.base.http import Access, part
+from bridge.githosts.base.http import Access, WithId, part
 from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.webhooks import CheckRun, SetStatus
 
@@ -64,10 +64,6 @@ class _Rule(Model):
     checks: list[_Context] = Field(  # other types of rules have other parameters
         default_factory=list, validation_alias=AliasPath("parameters", "required_status_checks")
     )
-
-
-class _App(Model):
-    id: int
 
 
 class GithubReadsChecks(Api, ABC):
@@ -129,7 +125,7 @@ class GithubReadsChecks(Api, ABC):
         if slug is None:
             return None
         if slug not in self._apps:
-            app = await if_seen(self.access.at("/apps", repository).get(f"/{part(slug)}", _App))
+            app = await if_seen(self.access.at("/apps", repository).get(f"/{part(slug)}", WithId))
             if app is None:
                 return None
             self._apps[slug] = app.id

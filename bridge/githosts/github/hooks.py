@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field
 from bridge.core.errors import Rejected
 from bridge.core.hooks import HostHook, Scope, ScopeKind
 from bridge.githosts.base.api import Api, if_seen
-from bridge.githosts.base.http import Resource, part
+from bridge.githosts.base.http import Resource, WithId, part
 from bridge.githosts.base.repos_api import Config, RepoHook, named
 from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.access import EVENTS, GithubAccess
@@ -96,10 +96,6 @@ class _Sent(Model):
     request: _Request
 
 
-class _App(Model):
-    id: int
-
-
 class GithubHooks(Api, ABC):
     """GitHub's webhooks; a `ManagesHooks` that `Redelivers`."""
 
@@ -155,7 +151,7 @@ class GithubHooks(Api, ABC):
         if kind is ScopeKind.APP:
             if not self.access.is_app:
                 raise Rejected("github: no App is set, so there is no webhook of one")
-            return Scope(kind, "", str((await self.access.as_app("/app").get("", _App)).id))
+            return Scope(kind, "", str((await self.access.as_app("/app").get("", WithId)).id))
         if kind is ScopeKind.OWNER and self.access.is_app:
             raise Rejected(_AN_APP_CAN_NOT)
         return await super().hook_scope(kind, name)
