@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from bridge.backends.dokploy import models
-from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.answers import Forbidden, UnlessGone
 from bridge.backends.dokploy.apps import Apps, Pickers
 from bridge.backends.dokploy.configure import (
     build_call,
@@ -19,7 +19,7 @@ from bridge.backends.dokploy.configure import (
     source_call,
 )
 from bridge.backends.dokploy.containers import MOST_LINES
-from bridge.backends.dokploy.http import Http, Query, T, UnlessGone
+from bridge.backends.dokploy.http import Http, Query, T
 from bridge.backends.dokploy.own_apps import Making
 from bridge.backends.dokploy.reads import deployments_in, jobs_in, previews_in
 from bridge.core.apps import App, AppKind

@@ -425,15 +425,6 @@ def _named(error: Exception, call: Call) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-class UnlessGone:
-    """A block that may be about something that is not there: its refusal with a 404 is no error."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        return isinstance(error, Refused) and error.status == 404
-
-
 # ── Retries ─────────────────────────────────────────────────────────────────────────────────────
 
 SLOW = 5.0

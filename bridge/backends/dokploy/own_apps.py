@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.backends.dokploy import models
-from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.answers import Forbidden, UnlessGone
 from bridge.backends.dokploy.apps import Apps, at_a_time
 from bridge.backends.dokploy.configure import (
     columns_for,
@@ -26,7 +26,7 @@ from bridge.backends.dokploy.configure import (
     not_stored,
 )
 from bridge.backends.dokploy.containers import Running, at_server
-from bridge.backends.dokploy.http import T, UnlessGone
+from bridge.backends.dokploy.http import T
 from bridge.backends.dokploy.reads import (
     LOOPBACK,
     address_at,
