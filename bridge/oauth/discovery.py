@@ -54,7 +54,7 @@ class Metadata(BaseModel):
     @property
     def accepted(self) -> list[str]:
         """The algorithms that an ID token may be signed with."""
-        return [one for one in self.algorithms if one in ASYMMETRIC]
+        return [algorithm for algorithm in self.algorithms if algorithm in ASYMMETRIC]
 
     @property
     def token_auth(self) -> TokenAuth:

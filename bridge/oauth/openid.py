@@ -55,13 +55,13 @@ class Claims:
     def text(self, *names: str) -> str:
         """Return the first of these claims that is a text; "" if none is."""
         found = (one.get(name) for name in names for one in (self.token, self.more))
-        return next((one for one in found if isinstance(one, str) and one), "")
+        return next((claim for claim in found if isinstance(claim, str) and claim), "")
 
     def texts(self, name: str) -> list[str]:
         """Return a claim that is a list of texts, or one."""
         found = self.token.get(name, self.more.get(name))
-        listed = [found] if isinstance(found, str) else found
-        return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
+        listed = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+        return [claim for claim in listed if isinstance(claim, str)]
 
 
 class OpenId:
@@ -223,7 +223,7 @@ def with_query(url: str, parameters: Mapping[str, str]) -> str:
 def name_of(*texts: str) -> str:
     """Return the first of several names that is not empty, on one line."""
     clean = (" ".join(harmless(text, unseen=" ").split())[:LONGEST_NAME] for text in texts)
-    return next((one for one in clean if one), "")
+    return next((name for name in clean if name), "")
 
 
 # ── Any provider, as `console.oidc` names it ──────────────────────────────────────────────────────
@@ -242,7 +242,7 @@ class OidcSignIn(OpenId):
         subject = claims.subject
         if subject.startswith("@"):
             raise Refused(self.title, "its ID token has a subject (sub) that looks like a group's")
-        groups = {f"oidc:@{one}" for one in claims.texts(self._groups_claim)}
+        groups = {f"oidc:@{group}" for group in claims.texts(self._groups_claim)}
         return Person(
             f"oidc:{subject}",
             name_of(claims.text("name", "preferred_username"), subject),

@@ -255,9 +255,9 @@ class Pickers:
         (recorded).
         """
         return [
-            GitAccount(one.id, one.git_provider.name, kind)
+            GitAccount(account.id, account.git_provider.name, kind)
             for kind, form in PROVIDERS.items()
-            for one in await self._http.read(f"{kind}.{kind}Providers", form)
+            for account in await self._http.read(f"{kind}.{kind}Providers", form)
         ]
 
     async def repositories(self, provider: GitAccount) -> list[GitRepository]:
@@ -272,7 +272,10 @@ class Pickers:
         form: Any = list[_Repository] if github else list[_OtherRepository]
         path = f"{kind}.get{kind.title()}Repositories"
         found = await self._http.read(path, form, {f"{kind}Id": provider.id})
-        return [GitRepository(one.id, one.owner.login, one.name, one.path) for one in found]
+        return [
+            GitRepository(repository.id, repository.owner.login, repository.name, repository.path)
+            for repository in found
+        ]
 
     async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
         """Return the names of a repository's branches.
@@ -287,4 +290,4 @@ class Pickers:
         if kind is SourceType.GITLAB:
             which["id"] = repository.id
         path = f"{kind}.get{kind.title()}Branches"
-        return [one.name for one in await self._http.read(path, list[models.Named], which)]
+        return [branch.name for branch in await self._http.read(path, list[models.Named], which)]

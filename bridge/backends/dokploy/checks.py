@@ -239,5 +239,5 @@ def _ours(keys: Sequence[models.ApiKey], key: str) -> models.ApiKey | None:
     """Return which of a user's keys is ours: the only one, or the one with our prefix."""
     if len(keys) == 1:
         return keys[0]
-    fits = [one for one in keys if one.prefix and key.startswith(one.prefix)]
+    fits = [known for known in keys if known.prefix and key.startswith(known.prefix)]
     return fits[0] if len(fits) == 1 else None

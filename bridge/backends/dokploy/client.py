@@ -90,7 +90,7 @@ class Dokploy(Making):
 
     async def apps(self) -> list[App]:
         # Only apps that are gone or forbidden are left out: others would look deleted.
-        return await self.read_apps([one.app for one in await self.listing()])
+        return await self.read_apps([listed.app for listed in await self.listing()])
 
     async def listing(self) -> list[Listed]:
         return await self._apps.listing()

@@ -126,12 +126,12 @@ def _build_in(app: App, settings: Settings) -> BuildType:
 
 def _columns(settings: BuildType | Environment, fields: Iterable[Field]) -> dict[str, Any]:
     """Return fields of the settings by the server's names; secrets in the clear."""
-    return {one.columns[ALL]: plain(getattr(settings, one.name)) for one in fields}
+    return {field.columns[ALL]: plain(getattr(settings, field.name)) for field in fields}
 
 
 def _named(settings: Settings, fields: Iterable[Field]) -> dict[str, Any]:
     """Return fields of the saved settings by our names."""
-    return {one.name: getattr(settings, one.columns[ALL]) for one in fields}
+    return {field.name: getattr(settings, field.columns[ALL]) for field in fields}
 
 
 # ── Applications of the bridge's own ──────────────────────────────────────────────────────────────
@@ -153,7 +153,7 @@ def columns_for(build: Build, model: ModelApp) -> dict[str, Any]:
     Raises:
         Refused: the model is not built from a branch.
     """
-    taken = {one.columns[ALL]: getattr(model, one.columns[ALL]) for one in BUILD}
+    taken = {field.columns[ALL]: getattr(model, field.columns[ALL]) for field in BUILD}
     taken |= {"createEnvFile": model.create_env_file}
     return {
         **_source_of(build, model),
@@ -172,8 +172,8 @@ def _source_of(build: Build, model: ModelApp) -> dict[str, Any]:
     if kind not in _KINDS:
         words = f"{app.label} is built from {kind or 'nothing'}, not from a branch of a repository"
         raise Refused(app.backend, words)
-    there = [one for one in SOURCE if kind in one.columns and one.name not in SHARED]
-    taken = {one.columns[kind]: getattr(model, one.columns[kind]) for one in there}
+    there = [field for field in SOURCE if kind in field.columns and field.name not in SHARED]
+    taken = {field.columns[kind]: getattr(model, field.columns[kind]) for field in there}
     needed = "url" if kind == "git" else "repository"
     if not taken[FIELDS[needed].columns[kind]]:
         raise Refused(app.backend, f"{app.label} has no repository to build from")
@@ -241,7 +241,7 @@ def domain_changes(
 
     Of two that are the same, which Dokploy allows, the older one stays.
     """
-    missing = list({str(one): one for one in map(domain_of, addresses)}.values())
+    missing = list({str(domain): domain for domain in map(domain_of, addresses)}.values())
     superfluous = []
     for one in sorted(stored, key=lambda one: (one.created_at or "", one.id)):
         has = {

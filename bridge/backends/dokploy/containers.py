@@ -63,7 +63,7 @@ class Running:
         found = await self._listed(name, server)
         if found is None:
             return await self._release(name)
-        running = [one.id for one in found if one.state == "running"]
+        running = [container.id for container in found if container.state == "running"]
         if not running:
             return () if await self._runs_nowhere(name, server) else None
         images = [await self._image(id_, server) for id_ in running]
@@ -72,17 +72,17 @@ class Running:
 
     async def fingerprints(self, apps: Sequence[App]) -> dict[str, str]:
         # docs/dokploy.md, "Domains, containers"; none without the right `docker: read`
-        known = {one.service: one.id for one in apps if one.kind is AppKind.APPLICATION}
+        known = {app.service: app.id for app in apps if app.kind is AppKind.APPLICATION}
         found: dict[str, list[str]] = {}
         for server in {name.partition("@")[2] for name in known if name}:
             listed = await self._all_of(server)
             if listed:
                 of = (id_ for name, id_ in known.items() if name.partition("@")[2] == server)
                 found |= {id_: [] for id_ in of}
-            for one in listed:
-                app = known.get(service_of(one.name.partition(".")[0], server))
-                if app is not None and one.state == "running":
-                    found[app].append(one.id)
+            for container in listed:
+                app = known.get(service_of(container.name.partition(".")[0], server))
+                if app is not None and container.state == "running":
+                    found[app].append(container.id)
         return {app: " ".join(sorted(ids)) for app, ids in found.items()}
 
     async def stopped(self, app: App) -> bool | None:
@@ -107,7 +107,10 @@ class Running:
         found = await self._listed(service, server)
         if found is None:
             return None
-        return [Container(one.name, one.state or "", one.status or "") for one in found]
+        return [
+            Container(container.name, container.state or "", container.status or "")
+            for container in found
+        ]
 
     async def local_url(self, app: App) -> str | None:
         """Return where a static site of the embedded backend is reached from this machine."""
@@ -143,7 +146,7 @@ class Running:
             if error.status == 404 or isinstance(error, Forbidden):
                 return None
             raise
-        return [one for one in found if one.name.partition(".")[0] == service]
+        return [container for container in found if container.name.partition(".")[0] == service]
 
     async def _all_of(self, server: str) -> Sequence[models.Running]:
         """Return all containers of a server, "" for Dokploy's own; none if they can't be told."""

@@ -143,7 +143,7 @@ def _with_columns(*names: str) -> Callable[[type[Model]], type[Model]]:
     return lambda model: extended(model, **columns)
 
 
-@_with_columns(*(one.name for one in SOURCE if one.required))
+@_with_columns(*(field.name for field in SOURCE if field.required))
 class Service(Record):
     """The source, trigger and domains in `application.one` and `compose.one`."""
 
@@ -256,7 +256,7 @@ class Status(Record):
     )
 
 
-@_with_columns(*(one.name for one in (*SOURCE, *BUILD) if not one.secret))
+@_with_columns(*(field.name for field in (*SOURCE, *BUILD) if not field.secret))
 class ModelApp(Record):
     """An application that others are made like: where it is, its source and its build.
 

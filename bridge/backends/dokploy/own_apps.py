@@ -77,10 +77,10 @@ class Making(Running):
     # ── Find ─────────────────────────────────────────────────────────────────
 
     async def made(self, marker: str) -> list[App]:
-        return (await self._marked(lambda one: one == marker)).get(marker, [])
+        return (await self._marked(lambda known: known == marker)).get(marker, [])
 
     async def all_made(self, beginning: str) -> dict[str, list[App]]:
-        return await self._marked(lambda one: one.startswith(beginning))
+        return await self._marked(lambda known: known.startswith(beginning))
 
     async def _marked(self, fits: Callable[[str], bool]) -> dict[str, list[App]]:
         """Look in every project with another environment than its default one.
@@ -88,9 +88,9 @@ class Making(Running):
         `project.all` tells no descriptions, so each of these projects is read.
         """
         ids = [
-            one.id
-            for one in await self._apps.projects()
-            if one.id is not None and any(not env.is_default for env in one.environments)
+            project.id
+            for project in await self._apps.projects()
+            if project.id is not None and any(not env.is_default for env in project.environments)
         ]
         marked: dict[str, list[App]] = {}
         for apps in await at_a_time(_PROJECTS_AT_A_TIME, self._ours_if_there, ids):
@@ -106,7 +106,7 @@ class Making(Running):
 
     def _ours_in(self, project: models.Project) -> list[App]:
         """Return the bridge's own apps in a project, oldest first."""
-        apps = (one.app for one in listed_in([project], self.name, self._apps.origin))
+        apps = (listed.app for listed in listed_in([project], self.name, self._apps.origin))
         return sorted((app for app in apps if app.marker), key=_age)
 
     async def _project(self, id_: str) -> models.Project:

@@ -72,19 +72,19 @@ def listed_among(
         default: whether each environment is its project's default one, by its id.
         origin: the dashboard's address; None if there is none.
     """
-    for one in services:
-        if one.type in set(AppKind):
-            name = None if default[one.environment_id] else one.environment_name
-            home = _home(one.project_id, one.environment_id)
-            listed = partial(_listed, backend, origin, one.project_name, name, home)
+    for service in services:
+        if service.type in set(AppKind):
+            name = None if default[service.environment_id] else service.environment_name
+            home = _home(service.project_id, service.environment_id)
+            listed = partial(_listed, backend, origin, service.project_name, name, home)
             yield listed(
-                AppKind(one.type),
-                one.id,
-                one.name,
-                one.status,
-                deployed_at=one.last_deploy_at,
-                service=service_of(one.app_name, one.server_id),
-                made_at=one.created_at,
+                AppKind(service.type),
+                service.id,
+                service.name,
+                service.status,
+                deployed_at=service.last_deploy_at,
+                service=service_of(service.app_name, service.server_id),
+                made_at=service.created_at,
             )
 
 
@@ -187,8 +187,8 @@ def url_of(domains: Iterable[Domain], sites: str | None = None) -> str | None:
     Domains of previews of pull requests do not count.
     """
     own = [domain for domain in domains if domain.host and not domain.preview_deployment_id]
-    by_age = sorted(own, key=lambda one: (not one.https, one.created_at or ""))
-    return next(filter(None, (address_of(one, sites) for one in by_age)), None)
+    by_age = sorted(own, key=lambda known: (not known.https, known.created_at or ""))
+    return next(filter(None, (address_of(domain, sites) for domain in by_age)), None)
 
 
 def address_of(domain: Domain, sites: str | None = None) -> str | None:
@@ -240,7 +240,9 @@ def source_of(service: Service) -> Source | None:
 def _hosted(kind: SourceType, service: Service) -> Source | None:
     """Return a source at one of the four hosts; each has its own columns."""
     names = ("owner", "slug", "repository", "path", "project_id", "branch")
-    owner, slug, name, path, number, branch = (service.stored(f"{kind}.{one}") for one in names)
+    owner, slug, name, path, number, branch = (
+        service.stored(f"{kind}.{column}") for column in names
+    )
     name = slug or name
     repository = path or (f"{owner}/{name}" if owner and name else None)
     if repository is None:
@@ -317,11 +319,11 @@ def previews_in(records: Iterable[PreviewRecord], app: App) -> list[NativePrevie
     that of its newest build counts; Dokploy sets `createdAt` anew with each build.
     """
     found = [_preview(record, app) for record in records]
-    return sorted(found, key=lambda one: (-one.active_at, one.id))
+    return sorted(found, key=lambda preview: (-preview.active_at, preview.id))
 
 
 def _preview(record: PreviewRecord, app: App) -> NativePreview:
-    newest = max(record.deployments, key=lambda one: one.created_at, default=None)
+    newest = max(record.deployments, key=lambda build: build.created_at, default=None)
     commit = None if newest is None else _HASH.fullmatch(newest.description or "")
     return NativePreview(
         id=record.id,

@@ -302,7 +302,7 @@ class Resource:
         self, path: str, entry: type[F], query: Mapping[str, Any] = NOTHING
     ) -> list[F]:
         """Return all entries of a list."""
-        return [one async for page in self.pages(path, list_of(entry), query) for one in page]
+        return [item async for page in self.pages(path, list_of(entry), query) for item in page]
 
     async def counted(
         self, path: str, entry: type[F], query: Mapping[str, Any] = NOTHING, *, null: bool = False

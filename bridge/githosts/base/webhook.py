@@ -135,7 +135,7 @@ def as_bytes(text: str) -> bytes:
 
 def same(given: bytes, wanted: Iterable[bytes]) -> bool:
     """Return whether `given` is one of `wanted`, in constant time for each."""
-    return any(hmac.compare_digest(given, one) for one in wanted)
+    return any(hmac.compare_digest(given, secret) for secret in wanted)
 
 
 def load(body: Body, what: str) -> Any:

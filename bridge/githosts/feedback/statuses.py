@@ -134,7 +134,7 @@ def reasons_of(deployment: Deployment) -> list[str]:
     """Return what holds a deployment, without secrets; nothing unless it is held."""
     if deployment.state is not State.HELD:
         return []
-    return [redact(one.says[:MOST_CHARACTERS]) for one in deployment.holds]
+    return [redact(hold.says[:MOST_CHARACTERS]) for hold in deployment.holds]
 
 
 def going(deployment: Deployment, snapshot: Snapshot) -> tuple[str, str]:

@@ -194,8 +194,8 @@ class Plans:
 def _labels(occasion: Occasion) -> dict[str, str]:
     """Return the label of each app of the pushed repository, by id."""
     outcome = occasion.outcome
-    deployed = {one.app_id: one.app for one in outcome.deployments}
-    return deployed | {one.app_id: one.app for one in outcome.decisions}
+    deployed = {made.app_id: made.app for made in outcome.deployments}
+    return deployed | {decision.app_id: decision.app for decision in outcome.decisions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,9 @@ class FindsPullRequests:
         except NotFound as error:
             await _look_again(cursor, save_cursor, str(error))
             known = []
-        numbers = [one.number for one in known if concerns(one, place["branch"], place["commit"])]
+        numbers = [
+            pull.number for pull in known if concerns(pull, place["branch"], place["commit"])
+        ]
         if not numbers:
             await _look_again(cursor, save_cursor, "no pull request contains this commit")
         await save_cursor({"found": numbers})

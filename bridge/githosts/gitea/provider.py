@@ -27,7 +27,8 @@ def _likeness(body: Mapping[str, Any]) -> int:
     """Rate a body by its accounts, which have a `username` or `last_login` only at Gitea."""
     accounts = [body.get("sender"), body.get("pusher")]
     known = any(
-        isinstance(one, dict) and ("username" in one or "last_login" in one) for one in accounts
+        isinstance(account, dict) and ("username" in account or "last_login" in account)
+        for account in accounts
     )
     return 2 if known and "repository" in body and "object_kind" not in body else 0
 
@@ -39,7 +40,7 @@ def _event_of(body: Mapping[str, Any]) -> str | None:
         return "delete" if "pusher_type" in body else "create"
     if "context" in body and "state" in body:
         return "status"
-    if event := next((one for one in ("workflow_job", "workflow_run") if one in body), None):
+    if event := next((kind for kind in ("workflow_job", "workflow_run") if kind in body), None):
         return event
     return "pull_request" if isinstance(body.get("pull_request"), dict) else None
 
@@ -102,7 +103,7 @@ GITEA = Provider(
     settings=_settings,
     secrets=(WebhookSecrets("webhook_secrets"),),
     webhook_note="as application/json",
-    webhooks=lambda given: _signed_with(*(one.get_secret_value() for one in given.webhook_secrets)),
+    webhooks=lambda given: _signed_with(*(key.get_secret_value() for key in given.webhook_secrets)),
     reader=lambda: _signed_with(token_hex(32)),
     verifier=lambda secret, _signs: _signed_with(secret),
     events=_EVENTS,

@@ -292,7 +292,7 @@ def _ref(branch: str) -> str:
 
 
 def _says(error: Refused, *words: str) -> bool:
-    return error.status == 422 and any(one in error.words.lower() for one in words)
+    return error.status == 422 and any(word in error.words.lower() for word in words)
 
 
 def github_api(

@@ -68,7 +68,7 @@ def _told_by(answer: Answer, about: str) -> Iterator[Finding]:
     """Yield what the headers of an answer tell of the token."""
     headers = answer.headers
     if (scopes := headers.get("x-oauth-scopes")) is not None:  # a classic token
-        granted = [one.strip() for one in scopes.split(",")]
+        granted = [scope.strip() for scope in scopes.split(",")]
         if missing := lacking(granted, SCOPES):
             says = f"the token lacks the scope {', '.join(missing)}"
             remedy = "give it the scope `repo`, or use a GitHub App"
@@ -98,14 +98,14 @@ async def _of_app(checked: Checked, api: Github) -> AsyncIterator[Finding]:
     ahead = ahead_in(answer.headers, time.time())
     for finding in clock_finding("host.clock", about, ahead, refused_at=PROOF_SECONDS):
         yield finding
-    needed = [one for one in EVENTS if checked.awaited or one not in CHECK_EVENTS]
-    if missing := [one for one in needed if one not in app.events]:
+    needed = [event for event in EVENTS if checked.awaited or event not in CHECK_EVENTS]
+    if missing := [event for event in needed if event not in app.events]:
         level = Level.ERROR if NEEDS.push in missing else Level.WARNING
         says = f"the App is not subscribed to {', '.join(missing)}"
         remedy = "choose these events in the App's settings: Permissions & events"
         yield Finding(level, "host.hook.events", about, says, remedy)
     short = _short(app.permissions)
-    if writes := [one for one in short if one != _READS_CHECKS]:
+    if writes := [permission for permission in short if permission != _READS_CHECKS]:
         says = f"the App lacks the permissions {', '.join(writes)}"
         remedy = "grant them in the App's settings, and accept them where it is installed"
         yield Finding(Level.ERROR, "host.permissions", about, says, remedy)
@@ -140,9 +140,9 @@ async def _installed(
     if found.suspended_at is not None:
         says, remedy = "the App's installation is suspended", "lift that at GitHub"
         return Finding(Level.ERROR, "host.installation", about, says, remedy)
-    short = [one for one in _short(found.permissions) if one not in known]
+    short = [permission for permission in _short(found.permissions) if permission not in known]
     remedy = "accept the App's new permissions at GitHub: Settings, GitHub Apps"
-    if writes := [one for one in short if one != _READS_CHECKS]:
+    if writes := [permission for permission in short if permission != _READS_CHECKS]:
         says = f"the installation lacks the permissions {', '.join(writes)}"
         return Finding(Level.ERROR, "host.permissions", about, says, remedy)
     if name in checked.pinned and (lacks := _short(found.permissions, MOVES_BRANCHES)):

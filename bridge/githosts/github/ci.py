@@ -95,12 +95,14 @@ class GithubReadsChecks(Api, ABC):
         seen = await both(
             if_seen(self._protected(repository, branch)), if_seen(self._ruled(repository, branch))
         )
-        if all(one is None for one in seen):
+        if all(required is None for required in seen):
             return None
-        required = [one for some in seen for one in some or () if not is_ours(one.name)]
+        required = [check for some in seen for check in some or () if not is_ours(check.name)]
         # One of a certain app is required of nobody else: a list of names repeats those.
-        apart = {one.name for one in required if one.app_id is not None}
-        wanted = [one for one in required if one.app_id is not None or one.name not in apart]
+        apart = {check.name for check in required if check.app_id is not None}
+        wanted = [
+            check for check in required if check.app_id is not None or check.name not in apart
+        ]
         return tuple(dict.fromkeys(wanted))
 
     async def with_apps(
@@ -148,11 +150,11 @@ class GithubReadsChecks(Api, ABC):
         required = seen.protection.required_status_checks
         if required is None or required.enforcement_level == "off":
             return []
-        return [*map(Required, required.contexts), *(one.meaning for one in required.checks)]
+        return [*map(Required, required.contexts), *(check.meaning for check in required.checks)]
 
     async def _ruled(self, repository: str, branch: str) -> list[Required]:
         """Return what rulesets require of the branch."""
         pages = self.access.of(repository).known_pages(
             f"/rules/branches/{part(branch)}", list[_Rule]
         )
-        return [one.meaning async for rules in pages for rule in rules for one in rule.checks]
+        return [check.meaning async for rules in pages for rule in rules for check in rule.checks]

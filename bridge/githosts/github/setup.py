@@ -141,7 +141,7 @@ async def _tries(_name: str, settings: "Github") -> Sequence[str]:
         if not access.is_app:
             return (f"GitHub answers and accepts the token of {login}",)
         installed = await access.as_app("/app/installations").get("", list[_Installed])
-        owners = [one.login for one in installed]
+        owners = [installation.login for installation in installed]
     app = login.removesuffix("[bot]")
     if not owners:
         return (f"the App {app} is registered, but not installed yet: install it",)

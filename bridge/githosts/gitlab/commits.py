@@ -111,7 +111,7 @@ async def _authors(
     except (NotFound, Refused):  # no GraphQL there, or none for our token
         return [None] * len(refs)
     told = read(_Answer, answer, SERVICE).commits or {}
-    authors = [one.author if one else None for one in map(told.get, refs)]
+    authors = [commit.author if commit else None for commit in map(told.get, refs)]
     return [author.account if author else None for author in authors]
 
 
@@ -256,7 +256,8 @@ class GitlabReadsChecks(Api, ABC):
         statuses = await self._all(repository, path, _Status)
         # Read after its jobs: a pipeline that has just begun is listed at least here.
         listed = await self._all(repository, "/pipelines", _Pipeline, {"sha": commit})
-        by_origin = {(one.ref, one.source): one for one in sorted(listed, key=lambda one: one.id)}
+        in_order = sorted(listed, key=lambda pipeline: pipeline.id)
+        by_origin = {(pipeline.ref, pipeline.source): pipeline for pipeline in in_order}
         pipelines = list(by_origin.values())
         checks = [
             (pipeline.id, pipeline.meaning([job for job in statuses if job.is_of(pipeline)]))

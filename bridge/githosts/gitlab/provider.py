@@ -50,8 +50,8 @@ def _webhooks(settings: "Gitlab") -> GitHost:
     from bridge.githosts.gitlab.webhooks import GitLab
 
     return GitLab(
-        [one.get_secret_value() for one in settings.webhook_tokens],
-        [one.get_secret_value() for one in settings.signing_tokens],
+        [token.get_secret_value() for token in settings.webhook_tokens],
+        [token.get_secret_value() for token in settings.signing_tokens],
     )
 
 
@@ -72,7 +72,7 @@ def _hint_in(headers: Mapping[str, str]) -> str:
 
 
 def _hint_of(secret: str, _hook: str | None) -> str:
-    tokens = [one for one in secret.split() if not one.startswith("whsec_")]
+    tokens = [token for token in secret.split() if not token.startswith("whsec_")]
     return _digest(tokens[0]) if tokens else ""
 
 

@@ -33,7 +33,7 @@ class GitlabSignIn(OpenId):
         username = claims.text("preferred_username", "nickname")
         if not _USERNAME(username):
             raise Refused(TITLE, "it does not say who signed in: allow the application `profile`")
-        groups = {f"gitlab:@{one.lower()}" for one in claims.texts("groups")}
+        groups = {f"gitlab:@{group.lower()}" for group in claims.texts("groups")}
         return Person(
             f"gitlab:{username.lower()}",
             name_of(username),

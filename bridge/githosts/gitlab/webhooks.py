@@ -231,8 +231,8 @@ class GitLabHook(GitLab):
 def tokens_in(secret: str) -> tuple[list[str], list[str]]:
     """Return the tokens and the signing tokens of one hook's secret."""
     both = secret.split()
-    signing = [one for one in both if one.startswith("whsec_")]
-    return [one for one in both if one not in signing], signing
+    signing = [token for token in both if token.startswith("whsec_")]
+    return [token for token in both if token not in signing], signing
 
 
 def _hook(headers: Mapping[str, str]) -> str:
@@ -334,7 +334,7 @@ def _option(name: str, value: Any) -> Iterator[str]:
     if isinstance(value, dict) and "." not in name:
         yield from _options(value, name + ".")
     elif isinstance(value, dict):  # given several times: each value with its count
-        yield from (f"{name}={one}" for one in value)
+        yield from (f"{name}={given}" for given in value)
     elif isinstance(value, str):
         yield f"{name}={value}"
     else:
