@@ -17,9 +17,9 @@ from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import Rejected
 from bridge.core.events import Sender
 from bridge.githosts import HOSTS
-from bridge.githosts.publishers import WriteTurns
+from bridge.githosts.feedback.publishers import WriteTurns
+from bridge.githosts.feedback.subscriptions import Plans, Use, shows_of
 from bridge.githosts.server import homes_of
-from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.oauth import OIDC
 from bridge.pipeline.deploying.configure import Configurable, Configurer
 from bridge.pipeline.feedback.rate_limit import NO_WAIT, RateLimiter

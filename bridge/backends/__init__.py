@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     EmbeddedClient: TypeAlias = Dokploy
 
-BACKENDS: dict[str, BackendProvider] = {one.key: one for one in (DOKPLOY,)}
+BACKENDS: dict[str, BackendProvider] = {backend.key: backend for backend in (DOKPLOY,)}
 """Each backend's record by its key."""
 
 

@@ -5,5 +5,5 @@ from bridge.githosts.github.provider import GITHUB
 from bridge.githosts.gitlab.provider import GITLAB
 from bridge.ports.providers import Provider
 
-HOSTS: dict[str, Provider] = {one.key: one for one in (GITHUB, GITLAB, GITEA)}
+HOSTS: dict[str, Provider] = {host.key: host for host in (GITHUB, GITLAB, GITEA)}
 """Each host's record by its key, in the order shown to people."""

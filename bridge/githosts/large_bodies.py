@@ -23,8 +23,8 @@ from pydantic_core import from_json
 import bridge
 from bridge.core.errors import MalformedPayload, Unreachable, Unread
 from bridge.core.events import Event, RefPushed, kind_of
+from bridge.githosts.base.webhook import give_back
 from bridge.githosts.reader import LENGTH, asking, read_head
-from bridge.githosts.webhook import give_back
 from bridge.ports.githosts import Binds, GitHost
 
 SECONDS = 120.0

@@ -19,15 +19,9 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from bridge.core.errors import MalformedPayload, Rejected
-from bridge.core.events import (
-    CheckReported,
-    Event,
-    Ignored,
-    PullRequestChanged,
-    RefPushed,
-)
+from bridge.core.events import CheckReported, Event, Ignored, PullRequestChanged, RefPushed
 from bridge.githosts import HOSTS
-from bridge.githosts.webhook import without_nul
+from bridge.githosts.base.webhook import without_nul
 
 LENGTH = 4
 """Bytes of a frame's length."""

@@ -30,7 +30,7 @@ class OwnRepositories:
         server = self._server
         # A body made by hand may say nothing, or name a path on our own disk.
         says = repository.web_url or not all(map(is_on_disk, repository.urls))
-        if says and not any(repository.is_at(one) for one in server.addresses):
+        if says and not any(repository.is_at(address) for address in server.addresses):
             raise Rejected(self._elsewhere(repository))
         here = {f"{home}{repository.name.lower()}" for home in self._homes}
         return replace(
@@ -54,12 +54,12 @@ class OwnRepositories:
 def _homes(addresses: Sequence[str]) -> tuple[str, ...]:
     """Return the prefixes of a server's normalised clone addresses."""
     whole = map(normalise_url, addresses)
-    return tuple(sorted({f"{one}/" for one in (*whole, *names_of(addresses))}))
+    return tuple(sorted({f"{prefix}/" for prefix in (*whole, *names_of(addresses))}))
 
 
 def names_of(addresses: Iterable[str]) -> set[str]:
     """Return the names of a server's hosts, as in its clone addresses for SSH: without a port."""
-    names = {urlsplit(one).hostname or "" for one in addresses}
+    names = {urlsplit(address).hostname or "" for address in addresses}
     return {f"[{name}]" if ":" in name else name for name in names if name}
 
 

@@ -26,10 +26,7 @@ MOST_KEYS = 100
 PATH = "/.well-known/openid-configuration"
 
 ASYMMETRIC = frozenset(
-    {
-        *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-        *("ES256", "ES384", "ES512", "EdDSA"),
-    }
+    {*("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), *("ES256", "ES384", "ES512", "EdDSA")}
 )
 """Signatures that only the issuer can make: never `none`, and no HMAC, whose key we have."""
 
@@ -57,7 +54,7 @@ class Metadata(BaseModel):
     @property
     def accepted(self) -> list[str]:
         """The algorithms that an ID token may be signed with."""
-        return [one for one in self.algorithms if one in ASYMMETRIC]
+        return [algorithm for algorithm in self.algorithms if algorithm in ASYMMETRIC]
 
     @property
     def token_auth(self) -> TokenAuth:

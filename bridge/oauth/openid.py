@@ -55,19 +55,20 @@ class Claims:
     def text(self, *names: str) -> str:
         """Return the first of these claims that is a text; "" if none is."""
         found = (one.get(name) for name in names for one in (self.token, self.more))
-        return next((one for one in found if isinstance(one, str) and one), "")
+        return next((claim for claim in found if isinstance(claim, str) and claim), "")
 
     def texts(self, name: str) -> list[str]:
         """Return a claim that is a list of texts, or one."""
         found = self.token.get(name, self.more.get(name))
-        listed = [found] if isinstance(found, str) else found
-        return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
+        listed = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+        return [claim for claim in listed if isinstance(claim, str)]
 
 
 class OpenId:
-    """The bridge as a client of an issuer."""
+    """The bridge as a client of an issuer: a `SignsIn`, with a `person`."""
 
     def __init__(self, issuer: Issuer, client: Client, scopes: Iterable[str]) -> None:
+        self.title = issuer.title
         self.issuer = issuer
         self.client = client
         self.scopes = " ".join(dict.fromkeys(("openid", *scopes)))
@@ -101,17 +102,17 @@ class OpenId:
         """
         about, asks = await self.issuer.metadata(), self.issuer.asks
         if returned.issuer != self.issuer.address and (returned.issuer or about.names_itself):
-            raise Refused(asks.title, "another issuer has sent you back, so nobody was signed in")
+            raise Refused(self.title, "another issuer has sent you back, so nobody was signed in")
         found = await self._tokens(about, challenge, returned)
         claims = await self._verified(found.get("id_token"), challenge.nonce)
         if not more or about.userinfo_endpoint is None:
             return Claims(claims)
         reply = await asks.get(about.userinfo_endpoint, token=str(found["access_token"]))
         if reply.status != 200:
-            raise Refused(asks.title, f"its userinfo answers {reply.status}")
+            raise Refused(self.title, f"its userinfo answers {reply.status}")
         told = reply.fields
         if told.get("sub") != claims["sub"]:
-            raise Refused(asks.title, "its userinfo is that of somebody else")
+            raise Refused(self.title, "its userinfo is that of somebody else")
         return Claims(claims, told)
 
     async def _tokens(
@@ -128,7 +129,7 @@ class OpenId:
 
     async def _verified(self, token: Any, nonce: str) -> Mapping[str, Any]:
         """Return the claims of an ID token; raise Refused if anything is wrong with it."""
-        title = self.issuer.title
+        title = self.title
         if not isinstance(token, str):
             raise Refused(title, "it sent no ID token: register the bridge for OpenID Connect")
         claims = await verified(token, self.issuer, self.client.id)
@@ -222,33 +223,26 @@ def with_query(url: str, parameters: Mapping[str, str]) -> str:
 def name_of(*texts: str) -> str:
     """Return the first of several names that is not empty, on one line."""
     clean = (" ".join(harmless(text, unseen=" ").split())[:LONGEST_NAME] for text in texts)
-    return next((one for one in clean if one), "")
+    return next((name for name in clean if name), "")
 
 
 # ── Any provider, as `console.oidc` names it ──────────────────────────────────────────────────────
 
 
-class OidcSignIn:
+class OidcSignIn(OpenId):
     """A `SignsIn` by an ID token."""
 
-    def __init__(self, openid: OpenId, groups_claim: str, access: Access) -> None:
-        self.title = openid.issuer.title
-        self._openid = openid
-        self._groups_claim = groups_claim
+    def __init__(self, issuer: Issuer, client: Client, section: Any, access: Access) -> None:
+        super().__init__(issuer, client, section.scopes)
+        self._groups_claim = section.groups_claim
         self._access = access
 
-    async def address(self, challenge: Challenge) -> str:
-        return await self._openid.address(challenge)
-
-    async def check(self) -> None:
-        await self._openid.check()
-
     async def person(self, challenge: Challenge, returned: Returned) -> Person:
-        claims = await self._openid.claims(challenge, returned)
+        claims = await self.claims(challenge, returned)
         subject = claims.subject
         if subject.startswith("@"):
             raise Refused(self.title, "its ID token has a subject (sub) that looks like a group's")
-        groups = {f"oidc:@{one}" for one in claims.texts(self._groups_claim)}
+        groups = {f"oidc:@{group}" for group in claims.texts(self._groups_claim)}
         return Person(
             f"oidc:{subject}",
             name_of(claims.text("name", "preferred_username"), subject),
@@ -271,4 +265,4 @@ def opened(section: Any, access: Access) -> SignsIn | None:
         "console.oidc.token_auth",
     )
     issuer = Issuer(asks, section.issuer, "console.oidc.issuer")
-    return OidcSignIn(OpenId(issuer, client, section.scopes), section.groups_claim, access)
+    return OidcSignIn(issuer, client, section, access)

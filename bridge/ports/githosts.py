@@ -251,14 +251,6 @@ class TellsWriters(Protocol):
 
 
 @runtime_checkable
-class SaysWho(Protocol):
-    """A Git host that tells whose credential we use; errors are those of `HostApi`."""
-
-    async def account(self) -> str:
-        """Return the account's name; raise Refused if the credential is not accepted."""
-
-
-@runtime_checkable
 class HasDeployments(Protocol):
     """A Git host that has deployment objects; errors are those of `HostApi`.
 

@@ -362,7 +362,7 @@ def stuck_is_lost() -> None:
 
 
 def comments_are_not_looked_for() -> None:
-    from bridge.githosts.publishers import CommentPublisher
+    from bridge.githosts.feedback.publishers import CommentPublisher
 
     _put(CommentPublisher, "_there", _nothing)
 
@@ -380,7 +380,7 @@ def cards_are_not_looked_for() -> None:
 
 
 def statuses_are_left_out() -> None:
-    from bridge.githosts.publishers import StatusPublisher
+    from bridge.githosts.feedback.publishers import StatusPublisher
 
     async def publish(*_: Any) -> tuple[()]:
         return ()

@@ -52,7 +52,7 @@ def _let_clock_jump() -> Callable[[Path], None]:
 
 
 def _write_fast() -> None:
-    from bridge.githosts import publishers, subscriptions
+    from bridge.githosts.feedback import publishers, subscriptions
     from bridge.pipeline.feedback.rate_limit import RateLimiter
     from bridge.ports.clock import Limit
 

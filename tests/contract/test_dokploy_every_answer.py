@@ -12,11 +12,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
-from pydantic import SecretStr, TypeAdapter
+from pydantic import SecretStr
 
 from bridge.backends.dokploy import apps, models
 from bridge.backends.dokploy.answers import TABLE, Answer, Call, Forbidden, Means, row_of
-from bridge.backends.dokploy.http import Http, Limits
+from bridge.backends.dokploy.http import Http
 from bridge.backends.dokploy.key_check import PATH, DatabaseAway, DatabaseState, state_in
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Unanswered, Unreachable
 from tests.oracles.dokploy_recordings import FOLDER, recording
@@ -100,23 +100,22 @@ NO_RECORDING = {
 }
 """Kinds of answers that a Dokploy alone does not give."""
 
-FORMS: dict[str, TypeAdapter[Any]] = {
-    "project.all": models.PROJECTS,
-    "overview.services": models.SERVICES,
-    "docker.getContainers": models.CONTAINERS,
-    "docker.getContainersByAppNameMatch": models.CONTAINERS,
-    "docker.getConfig": models.INSPECTED,
-    "application.one": models.SETTINGS,
-    "compose.one": models.SETTINGS,
-    "deployment.all": models.DEPLOYMENTS,
-    "deployment.allByCompose": models.DEPLOYMENTS,
-    "deployment.queueList": models.JOBS,
-    "deployment.readLogs": models.TEXT,
-    "settings.getDokployVersion": models.TEXT,
+FORMS: dict[str, Any] = {
+    "project.all": list[models.Project],
+    "overview.services": list[models.ListedService],
+    "docker.getContainers": list[models.Running],
+    "docker.getContainersByAppNameMatch": list[models.Running],
+    "docker.getConfig": models.Inspected,
+    "application.one": models.Settings,
+    "compose.one": models.Settings,
+    "deployment.all": list[models.DeploymentRecord],
+    "deployment.allByCompose": list[models.DeploymentRecord],
+    "deployment.queueList": list[models.Job],
+    "deployment.readLogs": str,
+    "settings.getDokployVersion": str,
     **{f"{kind}.{kind}Providers": form for kind, form in apps.PROVIDERS.items()},
-    "health": models.HEALTH,
+    "health": models.Health,
 }
-ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 def reason(name: str) -> str | None:
@@ -174,14 +173,10 @@ class Replayed:
             "dokploy",
             "http://dokploy.test",
             SecretStr("key"),
-            auth="api-key",
-            limits=Limits(read_retries=0),
-            ca=None,
-            direct=False,
+            read_retries=0,
             transport=httpx.MockTransport(self._answer),
             clock=lambda: self.times,
             pause=self._pause,
-            observe=lambda _backend, _asked, _seconds: None,
         )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -197,9 +192,9 @@ class Replayed:
         if request_of(self.name)["method"] == "POST":
             await self.http.change(self.path, self.body or {})
         elif self.path == "health":
-            await self.http.probe(self.path, models.HEALTH)
+            await self.http.probe(self.path, models.Health)
         else:
-            await self.http.read(self.path, FORMS.get(self.path, ANYTHING), self.query)
+            await self.http.read(self.path, FORMS.get(self.path, object), self.query)
 
     async def told(self) -> BridgeError | None:
         """The error that it is told by; of a refused key, the one that stays."""

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.hooks import HostHook, Scope, ScopeKind
-from bridge.githosts.answers import Answer, Request
+from bridge.githosts.base.answers import Answer, Request
 from bridge.githosts.github.api import Github, github_api
 from bridge.ports.githosts import CommitState, Hook
 from tests.oracles.host_contracts import operations

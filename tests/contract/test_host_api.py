@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
-from bridge.githosts import pool
+from bridge.githosts.base import pool
 from bridge.ports.authors import TellsAuthors
 from bridge.ports.githosts import Comment, CommitState
 from tests.fakes.gitea import FakeGitea

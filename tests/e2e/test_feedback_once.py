@@ -16,8 +16,8 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State
 from bridge.githosts import HOSTS
-from bridge.githosts.publishers import WriteTurns
-from bridge.githosts.subscriptions import Plans, Use, shows_of
+from bridge.githosts.feedback.publishers import WriteTurns
+from bridge.githosts.feedback.subscriptions import Plans, Use, shows_of
 from bridge.pipeline.feedback.outbox import Feedback, PublishTiming
 from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion
@@ -160,7 +160,7 @@ async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_on
     host: Host,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.githosts.publishers.LANDS", 0.5)
+    monkeypatch.setattr("bridge.githosts.feedback.publishers.LANDS", 0.5)
     host.repository.open_pull("main", base="release")
     made = await pushed(journal, host)
     host.fake.spoil(Spoil(hang=True), method="POST", path="/(comments|notes)$")

@@ -70,7 +70,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
         made.append(threading.current_thread())
         return hmac.digest(*words)
 
-    place = "bridge.githosts.payloads.hmac"
+    place = "bridge.githosts.base.payloads.hmac"
     monkeypatch.setattr(place, SimpleNamespace(digest=digest, compare_digest=hmac.compare_digest))
     return made
 

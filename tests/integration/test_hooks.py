@@ -11,7 +11,7 @@ from aiohttp import web
 from bridge.core.errors import BadSignature, NotFound, Rejected
 from bridge.core.hooks import SIGNED_WITH, HostHook, Scope, ScopeKind, fingerprint
 from bridge.githosts import HOSTS
-from bridge.githosts.checks import Aim, Events, HookCheck
+from bridge.githosts.base.checks import Aim, Events, HookCheck
 from bridge.pipeline.deciding.hook_targets import Target, named_target, rotated_of
 from bridge.pipeline.deciding.hooks import (
     Does,

@@ -27,7 +27,7 @@ WITH_OURS = {
     "bridge.chats.slack.api": {"slack_sdk.web.async_client.AsyncWebClient"},
     "bridge.githosts.github.wire": {"github.Github"},
     "bridge.githosts.gitlab.access": {"gitlab.Gitlab"},
-    "bridge.githosts.pool": {"requests.Session"},
+    "bridge.githosts.base.pool": {"requests.Session"},
 }
 """Where one is made elsewhere, with what `bridge.connecting` gives."""
 

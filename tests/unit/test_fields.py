@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bridge.backends.dokploy.models import SERVICE, Service, Settings
+from bridge.backends.dokploy.models import Service, Settings
 from bridge.chats.slack.blocks import name_of
 from bridge.chats.slack.config_forms import build_fields, environment_fields
 from bridge.chats.slack.source_form import BESIDE, SourceForm, source_fields
@@ -125,7 +125,7 @@ def test_what_is_read_of_every_app_holds_no_secret() -> None:
     sealed = {column for one in FIELDS.values() if one.secret for column in one.columns.values()}
 
     assert sealed.isdisjoint(Service.model_fields)
-    assert SERVICE.validate_python({"gitlabOwner": "a"}).stored("gitlab.owner") == "a"
+    assert Service.model_validate({"gitlabOwner": "a"}).stored("gitlab.owner") == "a"
 
 
 # ── the forms of a chat ──────────────────────────────────────────────────────

@@ -10,8 +10,8 @@ from bridge.backends.dokploy import answers
 from bridge.chats.slack import mrkdwn
 from bridge.cli import show
 from bridge.core.log_text import cut, end_of, escaped, lines_of, marked, news, one_line, shorten
-from bridge.githosts import answers as host_answers
-from bridge.githosts import markdown
+from bridge.githosts.base import answers as host_answers
+from bridge.githosts.feedback import statuses
 from tests.worlds.rows import each_row
 
 LINES = st.lists(st.text("ab", min_size=1, max_size=2), max_size=12)
@@ -120,7 +120,7 @@ UNSAFE = "\x1b\x00\x85\u2028\u202e\u2066\u200b\u200d\ufeff\u3164\u2800\ud800\ue0
     "shown",
     [
         one_line,
-        lambda text: markdown.one_line(text, 500),
+        lambda text: statuses.one_line(text, 500),
         host_answers.fit,
         answers.fit,
         mrkdwn.clean,

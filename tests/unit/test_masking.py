@@ -8,7 +8,7 @@ from base64 import b64encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.dokploy.models import VARIABLES
+from bridge.backends.dokploy.models import Variables
 from bridge.core.masking import Mask, always_hidden, mask_of, redact
 from tests.worlds.rows import each_row
 from tests.worlds.secrets import FORMS, FURTHER, KINDS, further, printed, traces
@@ -193,7 +193,7 @@ def test_pieces_of_a_value_and_tokens_under_any_name_are_hidden(
 )
 def test_what_a_variable_refers_to_is_hidden_as_its_own(env: str, shared: str, secret: str) -> None:
     of_the_app = {"env": env, "environment": {"project": {"env": shared}}}
-    mask = VARIABLES.validate_python(of_the_app).mask()
+    mask = Variables.model_validate(of_the_app).mask()
 
     assert redact(f"no login with {secret}", mask) == "no login with ***"
 

@@ -75,7 +75,7 @@ MAY_SAY = {
 
 MAY_NAME_A_BACKEND = {
     "bridge.embedded": "it speaks Dokploy's HTTP API",
-    "bridge.githosts.ci": "how the bridge's statuses begin, which branch rules may ask for",
+    "bridge.githosts.base.commits": "how the bridge's statuses begin, as branch rules may ask",
     "bridge.core.apps": "the backend of an app where there is only one, and what a copy of it is",
     "bridge.core.secret_values": "words that are no secret, as logs are full of them",
     "bridge.cli.demo": "it says what its backend speaks, and sets it as a Dokploy",

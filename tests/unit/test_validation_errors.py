@@ -13,7 +13,7 @@ from bridge.chats.slack.payloads import check_form
 from bridge.core.errors import MalformedPayload, Rejected, Unreachable
 from bridge.core.events import parse_command, parse_found
 from bridge.core.validation_errors import came, explained, place, rule
-from bridge.githosts.answers import Answer, read
+from bridge.githosts.base.answers import Answer, read
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.settings import read_settings

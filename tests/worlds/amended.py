@@ -28,8 +28,8 @@ from bridge.core.health.fate import Fate
 from bridge.core.health.serving import By, Look, Serving
 from bridge.core.lifecycle import Deployment, Evidence, NoteKind, State
 from bridge.core.pulls import PullRequest
-from bridge.githosts.publishers import WriteTurns
-from bridge.githosts.subscriptions import Plans, Use, shows_of
+from bridge.githosts.feedback.publishers import WriteTurns
+from bridge.githosts.feedback.subscriptions import Plans, Use, shows_of
 from bridge.pipeline.feedback.outbox import Feedback, PublishTiming
 from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion, Pending

@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
 from bridge.githosts import HOSTS
-from bridge.githosts.answers import Answer, Request
+from bridge.githosts.base.answers import Answer, Request
+from bridge.githosts.base.pool import Bounds
 from bridge.githosts.gitea.api import Gitea, gitea_api
 from bridge.githosts.github.api import Github, github_api
 from bridge.githosts.gitlab.api import Gitlab, gitlab_api
-from bridge.githosts.pool import Bounds
 from bridge.ports.githosts import GitHost, HasDeployments, Redelivers
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub

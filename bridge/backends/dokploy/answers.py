@@ -94,6 +94,15 @@ class Forbidden(Refused):
     """The key is valid but lacks a permission, or access to this service."""
 
 
+class UnlessGone:
+    """A block that may be about something that is not there: its refusal with a 404 is no error."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, Refused) and error.status == 404
+
+
 class NotDokploy(WrongServer):
     """A server that is not Dokploy answered."""
 
@@ -261,11 +270,7 @@ TABLE = (
     ),
     # Any status: some procedures wrap an internal error in a 400.
     Row("query failed", Means.UNKNOWN, lambda a: _FAILED_QUERY in a.message),
-    Row(
-        "nothing to save",
-        Means.NO,
-        lambda a: a.status == 500 and a.message == "No values to set",
-    ),
+    Row("nothing to save", Means.NO, lambda a: a.status == 500 and a.message == "No values to set"),
     Row(
         "nothing runs",
         Means.NO,

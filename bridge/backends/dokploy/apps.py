@@ -4,16 +4,18 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from types import GenericAlias
+from typing import Any, TypeVar, cast
 
-from pydantic import AliasChoices, Field, TypeAdapter, create_model
+from pydantic import AliasChoices, Field, create_model
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
 from bridge.backends.dokploy.configure import id_of
 from bridge.backends.dokploy.http import Http
-from bridge.backends.dokploy.reads import Place, app_of, listed_at, places, places_of
+from bridge.backends.dokploy.reads import app_of, listed_among, listed_in
 from bridge.core.apps import PRODUCTION, App, SourceType
 from bridge.core.errors import BridgeError, Refused
 from bridge.ports.backends import GitAccount, GitRepository, Listed
@@ -67,20 +69,22 @@ class Apps:
 
         Source: docs/dokploy.md, "Cheaper reads" (`overview.services`, from v0.30.0; `project.all`).
         """
-        found = await self._places()
-        origin = self._http.origin if self._http.has_dashboard else None
-        return [listed_at(place, self._name, origin) for place in found]
+        services = None
+        if asks := time.monotonic() >= self._unlisted_until:
+            with suppress(Refused, NotDokploy):
+                services = await self._http.read("overview.services", list[models.ListedService])
+        if services is None:
+            projects = await self.projects()  # raises if a refusal was not about the query
+            if asks:
+                self._unlisted_until = time.monotonic() + UNLISTED_FOR
+            return [*listed_in(projects, self._name, self.origin)]
+        default = await self._default_among(services)
+        return [*listed_among(services, default, self._name, self.origin)]
 
-    async def _places(self) -> Iterator[Place]:
-        if time.monotonic() < self._unlisted_until:
-            return places(await self.projects())
-        try:
-            services = await self._http.read("overview.services", models.SERVICES)
-        except (Refused, NotDokploy):
-            found = places(await self.projects())  # raises if that was not about the query
-            self._unlisted_until = time.monotonic() + UNLISTED_FOR
-            return found
-        return places_of(services, await self._default_among(services))
+    @property
+    def origin(self) -> str | None:
+        """The dashboard's address; None if there is none."""
+        return self._http.origin if self._http.has_dashboard else None
 
     async def _default_among(self, services: Sequence[models.ListedService]) -> Mapping[str, bool]:
         """Return whether the environments of services are default ones, by id.
@@ -102,7 +106,7 @@ class Apps:
     async def projects(self) -> Sequence[models.Project]:
         """Return the projects that the key may see, with the names of their services."""
         try:
-            return await self._http.read("project.all", models.PROJECTS)
+            return await self._http.read("project.all", list[models.Project])
         except Refused as error:
             if error.status != 404:
                 raise
@@ -142,9 +146,8 @@ class Apps:
             "input": json.dumps(inputs, separators=(",", ":")),
         }
         try:
-            found = await self._http.read(
-                "application.one, batched", models.BATCH, query, at=f"trpc/{paths}", retries=0
-            )
+            form, at = list[models.Batched], f"trpc/{paths}"
+            found = await self._http.read("application.one, batched", form, query, at=at, retries=0)
             if len(found) != len(apps):
                 raise Refused(self._name, f"{len(found)} answers to {len(apps)} questions")
         except BridgeError as error:
@@ -163,7 +166,7 @@ class Apps:
     async def _one(self, app: App) -> models.Service | None:
         path = f"{app.kind.value}.one"
         try:
-            return await self._http.read(path, models.SERVICE, dict(id_of(app)))
+            return await self._http.read(path, models.Service, dict(id_of(app)))
         except Refused as error:
             if error.status != 404 and not isinstance(error, Forbidden):
                 raise
@@ -172,17 +175,17 @@ class Apps:
             return None
 
 
-async def at_a_time(most: int, ask: Callable[[A], Awaitable[T]], those: Sequence[A]) -> list[T]:
+async def at_a_time(most: int, ask: Callable[[A], Awaitable[T]], about: Sequence[A]) -> list[T]:
     """Query each, `most` at a time; the first failure cancels the others."""
     slots = asyncio.Semaphore(most)
 
-    async def asked(one: A) -> T:
+    async def asked(what: A) -> T:
         async with slots:
-            return await ask(one)
+            return await ask(what)
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(asked(one)) for one in those]
+            running = [tasks.create_task(asked(what)) for what in about]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in running]
@@ -224,19 +227,16 @@ class _OtherRepository(_Repository):
         return self.url
 
 
-def _providers(kind: SourceType) -> TypeAdapter[Any]:
-    """Return the form of `<kind>.<kind>Providers`."""
+def _providers(kind: SourceType) -> type[list[_Provider]]:
     id_: Any = (str, Field(validation_alias=f"{kind}Id"))
-    entry: Any = create_model(f"{kind}Provider", __base__=_Provider, id=id_)
-    return TypeAdapter(models.Many[entry])
+    entry = create_model(f"{kind}Provider", __base__=_Provider, id=id_)
+    return cast("type[list[_Provider]]", GenericAlias(list, (entry,)))
 
 
 PROVIDERS = {
     kind: _providers(kind) for kind in (SourceType.GITHUB, SourceType.GITLAB, SourceType.GITEA)
 }
-"""The forms of the connected accounts, by the kind of source."""
-_GITHUB_REPOSITORIES = TypeAdapter(models.Many[_Repository])
-_OTHER_REPOSITORIES = TypeAdapter(models.Many[_OtherRepository])
+"""The forms of `<kind>.<kind>Providers`, the connected accounts, by the kind of source."""
 
 
 class Pickers:
@@ -255,9 +255,9 @@ class Pickers:
         (recorded).
         """
         return [
-            GitAccount(one.id, one.git_provider.name, kind)
+            GitAccount(account.id, account.git_provider.name, kind)
             for kind, form in PROVIDERS.items()
-            for one in await self._http.read(f"{kind}.{kind}Providers", form)
+            for account in await self._http.read(f"{kind}.{kind}Providers", form)
         ]
 
     async def repositories(self, provider: GitAccount) -> list[GitRepository]:
@@ -268,12 +268,14 @@ class Pickers:
         owner.username).
         """
         kind = provider.type
-        form: TypeAdapter[Any] = (
-            _GITHUB_REPOSITORIES if kind is SourceType.GITHUB else _OTHER_REPOSITORIES
-        )
+        github = kind is SourceType.GITHUB
+        form: Any = list[_Repository] if github else list[_OtherRepository]
         path = f"{kind}.get{kind.title()}Repositories"
         found = await self._http.read(path, form, {f"{kind}Id": provider.id})
-        return [GitRepository(one.id, one.owner.login, one.name, one.path) for one in found]
+        return [
+            GitRepository(repository.id, repository.owner.login, repository.name, repository.path)
+            for repository in found
+        ]
 
     async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
         """Return the names of a repository's branches.
@@ -288,4 +290,4 @@ class Pickers:
         if kind is SourceType.GITLAB:
             which["id"] = repository.id
         path = f"{kind}.get{kind.title()}Branches"
-        return [one.name for one in await self._http.read(path, models.BRANCHES, which)]
+        return [branch.name for branch in await self._http.read(path, list[models.Named], which)]

@@ -78,36 +78,31 @@ async def _of(checked: Checked, client: Dokploy, key: str) -> AsyncIterator[Find
     about = checked.name
     version = await client.version()
     if client.has_dashboard:
-        for finding in _of_version(about, version):
-            yield finding
+        yield _of_version(about, version)
     for finding in clock_finding("backend.clock", about, client.clock_ahead(time.time())):
         yield finding
     async for finding in _of_queries(about, client, checked.apps):
         yield finding
-    for finding in _of_previews(checked.apps):
+    forks = _of_forks(checked.apps) if client.has_dashboard else ()
+    for finding in (*_of_previews(checked.apps), *forks):
         yield finding
     if client.has_dashboard:
-        for finding in _of_forks(checked.apps):
-            yield finding
         async for finding in _of_verified(client, checked):
             yield finding
         async for finding in _of_key(about, client, key):
             yield finding
 
 
-def _of_version(about: str, version: str | None) -> Iterator[Finding]:
+def _of_version(about: str, version: str | None) -> Finding:
     if version is None:
-        says = "its version can't be read"
-        yield Finding(Level.OK, "backend.version", about, says)
-        return
-    found = _VERSION.match(version)
-    if found and tuple(map(int, found.groups())) < WHOLE:
+        return Finding(Level.OK, "backend.version", about, "its version can't be read")
+    parts = _VERSION.match(version)
+    if parts and tuple(map(int, parts.groups())) < WHOLE:
         oldest = ".".join(map(str, WHOLE))
         says = f"it is {version}; before v{oldest} it lacks what the bridge uses to follow builds"
         remedy = f"update Dokploy; the bridge is tested with {TESTED}"
-        yield Finding(Level.WARNING, "backend.version", about, says, remedy)
-    else:
-        yield Finding(Level.OK, "backend.version", about, f"it is {version}")
+        return Finding(Level.WARNING, "backend.version", about, says, remedy)
+    return Finding(Level.OK, "backend.version", about, f"it is {version}")
 
 
 def _of_previews(apps: Sequence[App]) -> Iterator[Finding]:
@@ -244,5 +239,5 @@ def _ours(keys: Sequence[models.ApiKey], key: str) -> models.ApiKey | None:
     """Return which of a user's keys is ours: the only one, or the one with our prefix."""
     if len(keys) == 1:
         return keys[0]
-    fits = [one for one in keys if one.prefix and key.startswith(one.prefix)]
+    fits = [known for known in keys if known.prefix and key.startswith(known.prefix)]
     return fits[0] if len(fits) == 1 else None

@@ -1,16 +1,14 @@
 """Dokploy as a deploy backend, over its HTTP API."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import httpx
-from pydantic import SecretStr, TypeAdapter
+from pydantic import SecretStr
 
 from bridge.backends.dokploy import models
-from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.answers import Forbidden, UnlessGone
 from bridge.backends.dokploy.apps import Apps, Pickers
 from bridge.backends.dokploy.configure import (
     build_call,
@@ -21,8 +19,7 @@ from bridge.backends.dokploy.configure import (
     source_call,
 )
 from bridge.backends.dokploy.containers import MOST_LINES
-from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T, UnlessGone
-from bridge.backends.dokploy.models import VARIABLES
+from bridge.backends.dokploy.http import Http, Query, T
 from bridge.backends.dokploy.own_apps import Making
 from bridge.backends.dokploy.reads import deployments_in, jobs_in, previews_in
 from bridge.core.apps import App, AppKind
@@ -31,8 +28,6 @@ from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.masking import Mask
 from bridge.core.previews.native import NativePreview
 from bridge.ports.backends import BackendDeployment, Listed, QueuedJob
-from bridge.ports.clock import Clock, Sleep
-from bridge.ports.figures import Observe
 
 
 class Dokploy(Making):
@@ -57,53 +52,24 @@ class Dokploy(Making):
         url: str,
         api_key: str | SecretStr,
         *,
-        auth: Auth = "api-key",
         name: str = "dokploy",
         concurrency: int = 8,
-        ca: str | None = None,
-        direct: bool = False,
         choices: bool = True,
         sites: str | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        clock: Clock = time.time,
-        pause: Sleep = asyncio.sleep,
-        observe: Observe = lambda _backend, _asked, _seconds: None,
-        **limits: Any,
+        **given: Any,
     ) -> None:
         """Store the settings; nothing is opened before the first request.
 
         Args:
-            url: e.g. "https://dokploy.example.com"; a trailing "/api" does not matter.
-            api_key: made with `rateLimitEnabled: false`, else it allows ten checks a day.
-            auth: self-hosted servers accept "api-key"; the document says "bearer".
             name: of this server in apps, errors and settings.
             concurrency: requests at a time while apps are read one by one.
-            ca: a PEM file with the server's authority.
-            direct: never use the proxy that the environment names.
             choices: offer `pickers`; the embedded backend can't list repositories.
             sites: where the embedded backend's sites are reached from this machine.
-            transport, clock, pause: for tests.
-            observe: receives the duration of each request.
-            limits: see `http.Limits`.
-
-        Raises:
-            Rejected: the url or the key can't be one.
+            given: see `http.Http`, which also says what is raised.
         """
         super().__init__()
         self.name = name
-        self._http = Http(
-            name,
-            url,
-            api_key if isinstance(api_key, SecretStr) else SecretStr(api_key),
-            auth=auth,
-            limits=Limits(**limits),
-            ca=ca,
-            direct=direct,
-            transport=transport,
-            clock=clock,
-            pause=pause,
-            observe=observe,
-        )
+        self._http = Http(name, url, api_key, **given)
         self._apps = Apps(self._http, name, concurrency, sites)
         self._sites = sites
         if choices:
@@ -124,7 +90,7 @@ class Dokploy(Making):
 
     async def apps(self) -> list[App]:
         # Only apps that are gone or forbidden are left out: others would look deleted.
-        return await self.read_apps([one.app for one in await self.listing()])
+        return await self.read_apps([listed.app for listed in await self.listing()])
 
     async def listing(self) -> list[Listed]:
         return await self._apps.listing()
@@ -160,37 +126,37 @@ class Dokploy(Making):
 
     async def deployments(self, app: App) -> list[BackendDeployment]:
         # docs/dokploy.md, "Following a deployment"; an app that does not exist has none
-        path = "all" if app.kind is AppKind.APPLICATION else "allByCompose"
-        records = await self._http.read(f"deployment.{path}", models.DEPLOYMENTS, id_of(app))
+        path = f"deployment.{'all' if app.kind is AppKind.APPLICATION else 'allByCompose'}"
+        records = await self._http.read(path, list[models.DeploymentRecord], id_of(app))
         return deployments_in(records)
 
     async def queue(self) -> list[QueuedJob] | None:
-        jobs = await self._read_if_there("deployment.queueList", models.JOBS)
+        jobs = await self._read_if_there("deployment.queueList", list[models.Job])
         return None if jobs is None else jobs_in(jobs)
 
     async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
         # "", too, if the server is too old (< 0.29.5) or the deployment is gone
         tail = min(max(lines, 1), MOST_LINES)
         found = await self._read_if_there(
-            "deployment.readLogs", models.TEXT, {"deploymentId": deployment.id, "tail": tail}
+            "deployment.readLogs", str, {"deploymentId": deployment.id, "tail": tail}
         )
         return found or ""
 
     async def mask(self, app: App) -> Mask:
         # docs/dokploy.md, "Inputs" (`saveEnvironment`): shared variables included
-        found = await self._http.read(f"{app.kind.value}.one", VARIABLES, id_of(app))
+        found = await self._http.read(f"{app.kind.value}.one", models.Variables, id_of(app))
         return await asyncio.to_thread(found.mask)
 
     async def version(self) -> str | None:
         try:
-            return await self._read_if_there("settings.getDokployVersion", models.TEXT)
+            return await self._read_if_there("settings.getDokployVersion", str)
         except Forbidden:
             return None
 
     async def healthy(self) -> bool:
         # docs/dokploy.md, "Versions" (`/api/health`): one request without the key
         try:
-            return (await self._http.probe("health", models.HEALTH)).ok
+            return (await self._http.probe("health", models.Health)).ok
         except Refused as error:
             # It is there, but too old or too strict for this query.
             return error.status is not None and 400 <= error.status < 500
@@ -202,11 +168,11 @@ class Dokploy(Making):
 
         Source: docs/dokploy.md, "Cheaper reads" (`user.get`).
         """
-        return await self._http.read("user.get", models.WHOSE)
+        return await self._http.read("user.get", models.Whose)
 
     async def permissions(self) -> Mapping[str, Mapping[str, bool]]:
         """Return what the key's role allows, by resource and action (`user.getPermissions`)."""
-        return await self._http.read("user.getPermissions", models.PERMISSIONS)
+        return await self._http.read("user.getPermissions", dict[str, dict[str, bool]])
 
     @property
     def has_dashboard(self) -> bool:
@@ -218,7 +184,7 @@ class Dokploy(Making):
     async def native_previews(self, app: App) -> list[NativePreview]:
         # docs/dokploy.md, "Previews" (`previewDeployment.all`); an old server has none
         path = "previewDeployment.all"
-        found = await self._read_if_there(path, models.PREVIEWS, id_of(app))
+        found = await self._read_if_there(path, list[models.PreviewRecord], id_of(app))
         return previews_in(found or (), app)
 
     async def keeps(self, app: App) -> bool | None:
@@ -226,7 +192,7 @@ class Dokploy(Making):
 
         Source: docs/dokploy.md, "Rollbacks".
         """
-        named = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+        named = await self._http.read("application.one", models.NamedApp, id_of(app))
         if named.rollback_active is None:
             return None
         return named.rollback_active and named.rollback_registry_id is not None
@@ -248,7 +214,7 @@ class Dokploy(Making):
 
     async def saved(self, app: App) -> Saved:
         # docs/dokploy.md, "Inputs"
-        settings = await self._http.read(f"{app.kind.value}.one", models.SETTINGS, id_of(app))
+        settings = await self._http.read(f"{app.kind.value}.one", models.Settings, id_of(app))
         return saved_in(app, settings)
 
     async def save_provider(self, app: App, settings: ProviderSettings) -> None:
@@ -291,7 +257,7 @@ class Dokploy(Making):
     # ── Requests ─────────────────────────────────────────────────────────────
 
     async def _read_if_there(
-        self, path: str, form: TypeAdapter[T], query: Query = MappingProxyType({})
+        self, path: str, form: type[T], query: Query = MappingProxyType({})
     ) -> T | None:
         """Read; return None if the server does not know the query or its object."""
         with UnlessGone():

@@ -57,23 +57,22 @@ def id_of(app: App) -> dict[str, str]:
 def provider_call(app: App, settings: ProviderSettings) -> tuple[str, dict[str, Any]]:
     """Return the path and the body that set an app's source."""
     fields, kind = stored_fields(settings), settings.type.value
-    if app.kind is AppKind.COMPOSE or _only_updated(getattr(settings, "branch", "")):
+    branch = getattr(settings, "branch", "")
+    # Some branches can be built, and only updates take them (docs/dokploy.md).
+    only_updated = re.fullmatch(BRANCH, branch) is not None and not _OF_SAVES(branch)
+    if app.kind is AppKind.COMPOSE or only_updated:
         return source_call(app, {"source": kind} | fields)
     return f"application.save{kind.title()}Provider", id_of(app) | columns_of(fields)
-
-
-def _only_updated(branch: str) -> bool:
-    """Return whether a branch can be built, and only updates take it (docs/dokploy.md)."""
-    return re.fullmatch(BRANCH, branch) is not None and not _OF_SAVES(branch)
 
 
 def source_call(app: App, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the path and the body that set single fields of the stored sources."""
     if app.kind is AppKind.APPLICATION:
         return "application.update", id_of(app) | columns_of(fields)
-    if fields.get("source") == SourceType.DOCKER or _says(fields, "docker."):
+    set_ = {name: value for name, value in fields.items() if value}
+    if set_.get("source") == SourceType.DOCKER or any(name.startswith("docker.") for name in set_):
         raise Refused(app.backend, _NO_IMAGE)
-    if any(str(value).strip("/") for value in _ending(fields, ".build_path") if value):
+    if any(name.endswith(".build_path") and str(set_[name]).strip("/") for name in set_):
         raise Refused(app.backend, _NO_BUILD_PATH)
     there = {name: value for name, value in fields.items() if not name.endswith(".build_path")}
     return "compose.update", id_of(app) | columns_of(there)
@@ -127,20 +126,12 @@ def _build_in(app: App, settings: Settings) -> BuildType:
 
 def _columns(settings: BuildType | Environment, fields: Iterable[Field]) -> dict[str, Any]:
     """Return fields of the settings by the server's names; secrets in the clear."""
-    return {one.columns[ALL]: plain(getattr(settings, one.name)) for one in fields}
+    return {field.columns[ALL]: plain(getattr(settings, field.name)) for field in fields}
 
 
 def _named(settings: Settings, fields: Iterable[Field]) -> dict[str, Any]:
     """Return fields of the saved settings by our names."""
-    return {one.name: getattr(settings, one.columns[ALL]) for one in fields}
-
-
-def _says(fields: Mapping[str, Any], beginning: str) -> bool:
-    return any(value for name, value in fields.items() if name.startswith(beginning))
-
-
-def _ending(fields: Mapping[str, Any], end: str) -> list[Any]:
-    return [value for name, value in fields.items() if name.endswith(end)]
+    return {field.name: getattr(settings, field.columns[ALL]) for field in fields}
 
 
 # ── Applications of the bridge's own ──────────────────────────────────────────────────────────────
@@ -162,8 +153,11 @@ def columns_for(build: Build, model: ModelApp) -> dict[str, Any]:
     Raises:
         Refused: the model is not built from a branch.
     """
-    taken = _source_of(build, model) | _build_of(model)
-    return taken | {
+    taken = {field.columns[ALL]: getattr(model, field.columns[ALL]) for field in BUILD}
+    taken |= {"createEnvFile": model.create_env_file}
+    return {
+        **_source_of(build, model),
+        **_told(taken),
         "env": build.environment,
         "buildArgs": build.build_args,
         "buildSecrets": None,
@@ -178,8 +172,8 @@ def _source_of(build: Build, model: ModelApp) -> dict[str, Any]:
     if kind not in _KINDS:
         words = f"{app.label} is built from {kind or 'nothing'}, not from a branch of a repository"
         raise Refused(app.backend, words)
-    there = [one for one in SOURCE if kind in one.columns and one.name not in SHARED]
-    taken = {one.columns[kind]: getattr(model, one.columns[kind]) for one in there}
+    there = [field for field in SOURCE if kind in field.columns and field.name not in SHARED]
+    taken = {field.columns[kind]: getattr(model, field.columns[kind]) for field in there}
     needed = "url" if kind == "git" else "repository"
     if not taken[FIELDS[needed].columns[kind]]:
         raise Refused(app.backend, f"{app.label} has no repository to build from")
@@ -189,11 +183,6 @@ def _source_of(build: Build, model: ModelApp) -> dict[str, Any]:
             raise Refused(app.backend, f"{app.label} has no GitHub account to clone a mirror with")
         taken["owner"], _, taken["repository"] = build.mirror.partition("/")
     return {"sourceType": kind} | taken | _told({"enableSubmodules": model.enable_submodules})
-
-
-def _build_of(model: ModelApp) -> dict[str, Any]:
-    taken = {one.columns[ALL]: getattr(model, one.columns[ALL]) for one in BUILD}
-    return _told(taken | {"createEnvFile": model.create_env_file})
 
 
 def _told(columns: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +241,7 @@ def domain_changes(
 
     Of two that are the same, which Dokploy allows, the older one stays.
     """
-    missing = list({str(one): one for one in map(domain_of, addresses)}.values())
+    missing = list({str(domain): domain for domain in map(domain_of, addresses)}.values())
     superfluous = []
     for one in sorted(stored, key=lambda one: (one.created_at or "", one.id)):
         has = {

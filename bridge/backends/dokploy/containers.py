@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
 from bridge.backends.dokploy.configure import id_of
-from bridge.backends.dokploy.http import Http, Query
+from bridge.backends.dokploy.http import Http
 from bridge.backends.dokploy.reads import service_of
 from bridge.core.apps import App, AppKind
 from bridge.core.errors import Refused
@@ -47,7 +47,7 @@ class Running:
             return ""
         query = id_of(app) | {"tail": min(max(lines, 1), MOST_LINES)}
         try:
-            found = await self._http.read("application.readLogs", models.PRINTED, query)
+            found = await self._http.read("application.readLogs", object, query)
         except Refused:
             return ""
         return found if isinstance(found, str) else ""
@@ -63,7 +63,7 @@ class Running:
         found = await self._listed(name, server)
         if found is None:
             return await self._release(name)
-        running = [one.id for one in found if one.state == "running"]
+        running = [container.id for container in found if container.state == "running"]
         if not running:
             return () if await self._runs_nowhere(name, server) else None
         images = [await self._image(id_, server) for id_ in running]
@@ -72,17 +72,17 @@ class Running:
 
     async def fingerprints(self, apps: Sequence[App]) -> dict[str, str]:
         # docs/dokploy.md, "Domains, containers"; none without the right `docker: read`
-        known = {one.service: one.id for one in apps if one.kind is AppKind.APPLICATION}
+        known = {app.service: app.id for app in apps if app.kind is AppKind.APPLICATION}
         found: dict[str, list[str]] = {}
         for server in {name.partition("@")[2] for name in known if name}:
             listed = await self._all_of(server)
             if listed:
                 of = (id_ for name, id_ in known.items() if name.partition("@")[2] == server)
                 found |= {id_: [] for id_ in of}
-            for one in listed:
-                app = known.get(service_of(one.name.partition(".")[0], server))
-                if app is not None and one.state == "running":
-                    found[app].append(one.id)
+            for container in listed:
+                app = known.get(service_of(container.name.partition(".")[0], server))
+                if app is not None and container.state == "running":
+                    found[app].append(container.id)
         return {app: " ".join(sorted(ids)) for app, ids in found.items()}
 
     async def stopped(self, app: App) -> bool | None:
@@ -97,7 +97,7 @@ class Running:
         if not self._http.has_dashboard:
             return False
         path = f"{app.kind.value}.one"
-        if (await self._http.read(path, models.STATUS, id_of(app))).status != "idle":
+        if (await self._http.read(path, models.Status, id_of(app))).status != "idle":
             return False
         runs = await self.images(app)
         return None if runs is None else not runs
@@ -107,13 +107,16 @@ class Running:
         found = await self._listed(service, server)
         if found is None:
             return None
-        return [Container(one.name, one.state or "", one.status or "") for one in found]
+        return [
+            Container(container.name, container.state or "", container.status or "")
+            for container in found
+        ]
 
     async def local_url(self, app: App) -> str | None:
         """Return where a static site of the embedded backend is reached from this machine."""
         if self._sites is None or app.kind is not AppKind.APPLICATION:
             return None
-        named = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+        named = await self._http.read("application.one", models.NamedApp, id_of(app))
         is_site = named.build_type == "static" and named.source_type != "docker"
         return f"{self._sites}/apps/{named.app_name}" if is_site else None
 
@@ -125,7 +128,7 @@ class Running:
         if app.kind is not AppKind.APPLICATION:
             return None
         if app.id not in self._names:
-            found = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+            found = await self._http.read("application.one", models.NamedApp, id_of(app))
             self._names[app.id] = found
         named = self._names[app.id]
         return None if named.app_name is None else (named.app_name, named.server_id)
@@ -136,19 +139,21 @@ class Running:
         Source: docs/dokploy.md, "Domains, containers": the server matches names by prefix.
         """
         path = "docker.getContainersByAppNameMatch"
+        query = {"appName": service} | at_server(server)
         try:
-            found = await self._http.read(path, models.CONTAINERS, of_service(service, server))
+            found = await self._http.read(path, list[models.Running], query)
         except Refused as error:
             if error.status == 404 or isinstance(error, Forbidden):
                 return None
             raise
-        return [one for one in found if one.name.partition(".")[0] == service]
+        return [container for container in found if container.name.partition(".")[0] == service]
 
     async def _all_of(self, server: str) -> Sequence[models.Running]:
         """Return all containers of a server, "" for Dokploy's own; none if they can't be told."""
-        query: Query = {"serverId": server} if server else {}
         try:
-            return await self._http.read("docker.getContainers", models.CONTAINERS, query)
+            return await self._http.read(
+                "docker.getContainers", list[models.Running], at_server(server)
+            )
         except (Refused, NotDokploy):  # an empty answer is not Dokploy's usual form
             return ()
 
@@ -157,13 +162,16 @@ class Running:
         if not self._http.has_dashboard:  # the embedded backend is its only node
             return True
         tasks = await self._tasks(service, server)
-        return tasks is not None and all(map(_is_shut_down, tasks))
+        # One that was ended on purpose is shut down; one that has failed is started again.
+        return tasks is not None and all(
+            (task.current_state or "").lower().startswith("shutdown") for task in tasks
+        )
 
     async def _tasks(self, service: str, server: str | None) -> list[models.Task] | None:
         """Return a service's tasks on all nodes; None if forbidden, or the server is too old."""
-        path = "docker.getServiceContainersByAppName"
+        path, query = "docker.getServiceContainersByAppName", {"appName": service}
         try:
-            return await self._http.read(path, models.TASKS, of_service(service, server))
+            return await self._http.read(path, list[models.Task], query | at_server(server))
         except Refused:
             return None
 
@@ -195,19 +203,14 @@ class Running:
 
         Source: docs/dokploy.md, "Domains, containers" (`docker.getConfig`).
         """
-        query: Query = {"containerId": container} | ({"serverId": server} if server else {})
+        query = {"containerId": container} | at_server(server)
         try:
-            found = await self._http.read("docker.getConfig", models.INSPECTED, query, retries=0)
+            found = await self._http.read("docker.getConfig", models.Inspected, query, retries=0)
         except (Refused, NotDokploy):  # an empty answer is not Dokploy's usual form
             return None
         return found.image or None
 
 
-def of_service(service: str, server: str | None) -> Query:
-    """Return the query for what runs of a service; `server` is None for Dokploy's own."""
-    return {"appName": service} | ({"serverId": server} if server else {})
-
-
-def _is_shut_down(task: models.Task) -> bool:
-    """Return whether a task was ended on purpose; one that has failed is started again."""
-    return (task.current_state or "").lower().startswith("shutdown")
+def at_server(server: str | None) -> dict[str, str]:
+    """Return the part of a query or body that names a server, unless it is Dokploy's own."""
+    return {"serverId": server} if server else {}

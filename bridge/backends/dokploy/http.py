@@ -6,13 +6,13 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast, get_origin
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 
 from bridge.backends.dokploy.answers import (
     Answer,
@@ -40,13 +40,7 @@ from bridge.backends.dokploy.settings import checked_key, checked_url
 from bridge.connecting import CONNECT_SECONDS, READ_SECONDS, CannotConnect
 from bridge.connecting.clients import http_client
 from bridge.core.backoff import Backoff
-from bridge.core.errors import (
-    BridgeError,
-    KeyRefused,
-    MalformedPayload,
-    Refused,
-    Unreachable,
-)
+from bridge.core.errors import BridgeError, KeyRefused, MalformedPayload, Refused, Unreachable
 from bridge.core.errors.connection import why_not_connected
 from bridge.core.large_json import LARGE, must_be_usual
 from bridge.core.validation_errors import explained_one
@@ -98,22 +92,38 @@ class Http:
         self,
         service: str,
         url: str,
-        api_key: SecretStr,
+        api_key: str | SecretStr,
         *,
-        auth: Auth,
-        limits: Limits,
-        ca: str | None,
-        direct: bool,
-        transport: httpx.AsyncBaseTransport | None,
-        clock: Clock,
-        pause: Sleep,
-        observe: Observe,
+        auth: Auth = "api-key",
+        ca: str | None = None,
+        direct: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock = time.time,
+        pause: Sleep = asyncio.sleep,
+        observe: Observe = lambda _backend, _asked, _seconds: None,
+        **limits: Any,
     ) -> None:
+        """Take the settings.
+
+        Args:
+            url: e.g. "https://dokploy.example.com"; a trailing "/api" does not matter.
+            api_key: made with `rateLimitEnabled: false`, else it allows ten checks a day.
+            auth: self-hosted servers accept "api-key"; the document says "bearer".
+            ca: a PEM file with the server's authority.
+            direct: never use the proxy that the environment names.
+            transport, clock, pause: for tests.
+            observe: receives the duration of each request.
+            limits: see `Limits`.
+
+        Raises:
+            Rejected: the url or the key can't be one.
+        """
         self.origin = checked_url(service, url)
-        self._key = checked_key(service, api_key)
+        key = api_key if isinstance(api_key, SecretStr) else SecretStr(api_key)
+        self._key = checked_key(service, key)
         self._service = service
         self._auth = auth
-        self._limits = limits
+        self._limits = Limits(**limits)
         self._ca = ca
         self._direct = direct or transport is not None
         self._transport = transport
@@ -130,7 +140,7 @@ class Http:
     async def read(
         self,
         path: str,
-        form: TypeAdapter[T],
+        form: type[T],
         query: Query = MappingProxyType({}),
         *,
         at: str | None = None,
@@ -163,7 +173,7 @@ class Http:
                     raise
             await self._pause(_RETRY.pause(attempt))
 
-    async def probe(self, path: str, form: TypeAdapter[T]) -> T:
+    async def probe(self, path: str, form: type[T]) -> T:
         """GET `/api/{path}` once, with a short timeout and without the key.
 
         Raises:
@@ -216,7 +226,10 @@ class Http:
             turn: holds the right to a large answer for as long as it is in memory.
         """
         sent_at = self._clock()
-        headers, limit = self._key_header(), self._limits.total_timeout
+        key, limit = self._key.get_secret_value(), self._limits.total_timeout
+        headers = {"x-api-key": key}
+        if self._auth == "bearer":
+            headers = {"Authorization": f"Bearer {key}"}
         answer, whole = await self._sent(
             call, query, at=at, headers=headers, limit=limit, turn=turn
         )
@@ -315,10 +328,6 @@ class Http:
                 return bytes(body[:MOST_OF_AN_ERROR]), False  # nobody reads on
         return bytes(body), True
 
-    def _key_header(self) -> dict[str, str]:
-        key = self._key.get_secret_value()
-        return {"x-api-key": key} if self._auth == "api-key" else {"Authorization": f"Bearer {key}"}
-
     def _opened(self) -> httpx.AsyncClient:
         if self._closed:
             raise Unreachable(self._service, "the client is closed")
@@ -392,9 +401,15 @@ async def _read(call: Call, body: bytes, read: Callable[[bytes], T]) -> T:
     return await asyncio.to_thread(read, body)
 
 
-def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
+@cache
+def _adapter(form: Any) -> TypeAdapter[Any]:
+    """Return what reads a form: of a list until its first fault, since a million take gigabytes."""
+    return TypeAdapter(Annotated[form, Field(fail_fast=True)] if get_origin(form) is list else form)
+
+
+def _in_form(call: Call, form: type[T], body: bytes) -> T:
     try:
-        return form.validate_json(body)
+        return cast("T", _adapter(cast("Any", form)).validate_json(body))
     except ValidationError as error:
         if what := instead_of_json(body):
             raise call.not_dokploy(what) from None
@@ -408,15 +423,6 @@ def _named(error: Exception, call: Call) -> str:
         return fit(plain, call.secrets)
     said = fit(str(error), call.secrets)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
-class UnlessGone:
-    """A block that may be about something that is not there: its refusal with a 404 is no error."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        return isinstance(error, Refused) and error.status == 404
 
 
 # ── Retries ─────────────────────────────────────────────────────────────────────────────────────

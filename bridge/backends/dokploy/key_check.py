@@ -269,6 +269,6 @@ class ServerClock:
         The result is never more than the real offset: an answer has travelled since its `Date`,
         and the offset may have changed by `RATE` for each second between sample and moment.
         """
-        before = [one for one in self._samples if moment - RECENT <= one[0] <= moment]
+        before = [sample for sample in self._samples if moment - RECENT <= sample[0] <= moment]
         told = (ahead - RATE * abs(moment - at) for at, ahead in before or self._samples)
         return max(told, default=None)

@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    TypeAdapter,
 )
 from pydantic.alias_generators import to_camel
 
@@ -47,10 +46,8 @@ Epoch = Annotated[float, BeforeValidator(_epoch)]
 MaybeEpoch = Annotated[float | None, BeforeValidator(_epoch)]
 Told = Annotated[float | None, BeforeValidator(_epoch_or_none)]
 One = TypeVar("One")
-Many = Annotated[list[One], Field(fail_fast=True)]
-"""A list whose first fault is enough: each of a million would take a kilobyte."""
 Several = Annotated[tuple[One, ...], Field(fail_fast=True)]
-"""The same, for what is part of an answer."""
+"""Some, of which the first fault is enough: each of a million would take a kilobyte."""
 Flag = Annotated[bool, BeforeValidator(bool)]
 """A boolean column that may be null."""
 
@@ -86,25 +83,26 @@ class ListedCompose(Record):
     status: str | None = Field(None, validation_alias="composeStatus")
 
 
-class ProjectEnvironment(Record):
+class _WithServices(Record):
+    applications: Several[ListedApplication] = ()
+    compose: Several[ListedCompose] = ()
+
+
+class ProjectEnvironment(_WithServices):
     """An environment of a project."""
 
     id: str | None = Field(None, validation_alias="environmentId")
     name: str
     is_default: bool = False
     created_at: Told = None  # only in `project.one`
-    applications: Several[ListedApplication] = ()
-    compose: Several[ListedCompose] = ()
 
 
-class Project(Record):
+class Project(_WithServices):
     """A project; servers without environments list services directly in it."""
 
     id: str | None = Field(None, validation_alias="projectId")
     name: str
     environments: Several[ProjectEnvironment] = ()
-    applications: Several[ListedApplication] = ()
-    compose: Several[ListedCompose] = ()
 
 
 class ListedService(Record):
@@ -145,7 +143,7 @@ def _with_columns(*names: str) -> Callable[[type[Model]], type[Model]]:
     return lambda model: extended(model, **columns)
 
 
-@_with_columns(*(one.name for one in SOURCE if one.required))
+@_with_columns(*(field.name for field in SOURCE if field.required))
 class Service(Record):
     """The source, trigger and domains in `application.one` and `compose.one`."""
 
@@ -258,7 +256,7 @@ class Status(Record):
     )
 
 
-@_with_columns(*(one.name for one in (*SOURCE, *BUILD) if not one.secret))
+@_with_columns(*(field.name for field in (*SOURCE, *BUILD) if not field.secret))
 class ModelApp(Record):
     """An application that others are made like: where it is, its source and its build.
 
@@ -390,33 +388,3 @@ class Variables(_Secret):
         )
         texts = (*own, *of_previews, shared.env, project.env)
         return mask_of(texts, (self.password,), resolved)
-
-
-# ── The forms of answers ──────────────────────────────────────────────────────────────────────────
-
-PROJECTS = TypeAdapter(Many[Project])
-PROJECT = TypeAdapter(Project)
-SERVICES = TypeAdapter(Many[ListedService])
-SERVICE = TypeAdapter(Service)
-SETTINGS = TypeAdapter(Settings)
-BATCH = TypeAdapter(Many[Batched])
-DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
-PREVIEWS = TypeAdapter(Many[PreviewRecord])
-JOBS = TypeAdapter(Many[Job])
-CONTAINERS = TypeAdapter(Many[Running])
-INSPECTED = TypeAdapter(Inspected)
-TASKS = TypeAdapter(Many[Task])
-NAMED_APP = TypeAdapter(NamedApp)
-STATUS = TypeAdapter(Status)
-MODEL_APP = TypeAdapter(ModelApp)
-OWN_APP = TypeAdapter(OwnApp)
-OWN_DOMAINS = TypeAdapter(Many[OwnDomain])
-TEXT: TypeAdapter[str] = TypeAdapter(str)
-PRINTED: TypeAdapter[Any] = TypeAdapter(Any)
-"""`application.readLogs`: text, although the document calls it an object."""
-HEALTH = TypeAdapter(Health)
-WHOSE = TypeAdapter(Whose)
-PERMISSIONS: TypeAdapter[dict[str, dict[str, bool]]] = TypeAdapter(dict[str, dict[str, bool]])
-"""`user.getPermissions`: what the key's role allows, by resource and action."""
-BRANCHES = TypeAdapter(Many[Named])
-VARIABLES = TypeAdapter(Variables)

@@ -15,10 +15,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter
-
 from bridge.backends.dokploy import models
-from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.answers import Forbidden, UnlessGone
 from bridge.backends.dokploy.apps import Apps, at_a_time
 from bridge.backends.dokploy.configure import (
     columns_for,
@@ -27,15 +25,14 @@ from bridge.backends.dokploy.configure import (
     id_of,
     not_stored,
 )
-from bridge.backends.dokploy.containers import Running
-from bridge.backends.dokploy.http import T, UnlessGone
+from bridge.backends.dokploy.containers import Running, at_server
+from bridge.backends.dokploy.http import T
 from bridge.backends.dokploy.reads import (
     LOOPBACK,
     address_at,
-    listed_at,
+    listed_in,
     local_port,
     marker_of,
-    places,
 )
 from bridge.core.apps import MARKER, PRODUCTION, App, AppKind
 from bridge.core.errors import Refused
@@ -80,10 +77,10 @@ class Making(Running):
     # ── Find ─────────────────────────────────────────────────────────────────
 
     async def made(self, marker: str) -> list[App]:
-        return (await self._marked(lambda one: one == marker)).get(marker, [])
+        return (await self._marked(lambda known: known == marker)).get(marker, [])
 
     async def all_made(self, beginning: str) -> dict[str, list[App]]:
-        return await self._marked(lambda one: one.startswith(beginning))
+        return await self._marked(lambda known: known.startswith(beginning))
 
     async def _marked(self, fits: Callable[[str], bool]) -> dict[str, list[App]]:
         """Look in every project with another environment than its default one.
@@ -91,31 +88,30 @@ class Making(Running):
         `project.all` tells no descriptions, so each of these projects is read.
         """
         ids = [
-            one.id
-            for one in await self._apps.projects()
-            if one.id is not None and any(not env.is_default for env in one.environments)
+            project.id
+            for project in await self._apps.projects()
+            if project.id is not None and any(not env.is_default for env in project.environments)
         ]
-        found: dict[str, list[App]] = {}
-        for project in await at_a_time(_PROJECTS_AT_A_TIME, self._project_if_there, ids):
-            for app in self._ours_in(project) if project else ():
+        marked: dict[str, list[App]] = {}
+        for apps in await at_a_time(_PROJECTS_AT_A_TIME, self._ours_if_there, ids):
+            for app in apps:
                 if fits(app.marker):
-                    found.setdefault(app.marker, []).append(app)
-        return {marker: sorted(apps, key=_age) for marker, apps in found.items()}
+                    marked.setdefault(app.marker, []).append(app)
+        return {marker: sorted(apps, key=_age) for marker, apps in marked.items()}
+
+    async def _ours_if_there(self, project: str) -> Sequence[App]:
+        with UnlessGone():
+            return self._ours_in(await self._project(project))
+        return ()
 
     def _ours_in(self, project: models.Project) -> list[App]:
         """Return the bridge's own apps in a project, oldest first."""
-        origin = self._http.origin if self._http.has_dashboard else None
-        apps = [listed_at(place, self.name, origin).app for place in places([project])]
+        apps = (listed.app for listed in listed_in([project], self.name, self._apps.origin))
         return sorted((app for app in apps if app.marker), key=_age)
 
     async def _project(self, id_: str) -> models.Project:
         with self._naming_rights("project.one"):
-            return await self._http.read("project.one", models.PROJECT, {"projectId": id_})
-
-    async def _project_if_there(self, id_: str) -> models.Project | None:
-        with UnlessGone():
-            return await self._project(id_)
-        return None
+            return await self._http.read("project.one", models.Project, {"projectId": id_})
 
     # ── Make ─────────────────────────────────────────────────────────────────
 
@@ -144,16 +140,15 @@ class Making(Running):
             where = _named(environment, project) or await self._new_environment(
                 environment, project
             )
+            # A service's name has to be fit for a host name, too.
+            service = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
             body = {
                 "name": name,
-                "appName": _service_name(name),
+                "appName": service[:_LONGEST_NAME].strip("-") or "app",
                 "description": marker,
                 "environmentId": where,
             }
-            await self._change(
-                "application.create",
-                body | ({"serverId": like.server_id} if like.server_id else {}),
-            )
+            await self._change("application.create", body | at_server(like.server_id))
             project = await self._project(like.project_id)
             if there := self._with(marker, project):
                 return there
@@ -202,8 +197,8 @@ class Making(Running):
 
     async def set_addresses(self, app: App, addresses: Sequence[Address]) -> None:
         # docs/dokploy.md, "Domains, containers": the same host twice is accepted
-        with self._naming_rights("domain.byApplicationId"):
-            stored = await self._http.read("domain.byApplicationId", models.OWN_DOMAINS, id_of(app))
+        with self._naming_rights(path := "domain.byApplicationId"):
+            stored = await self._http.read(path, list[models.OwnDomain], id_of(app))
         superfluous, missing = domain_changes(stored, addresses)
         if not superfluous and not missing:
             return
@@ -223,7 +218,7 @@ class Making(Running):
         Source: docs/dokploy.md, "Domains, containers" (`domain.generateDomain`).
         """
         service, server = await self._service(app)
-        body = {"appName": service} | ({"serverId": server} if server else {})
+        body = {"appName": service} | at_server(server)
         host = await self._change("domain.generateDomain", body)
         is_local = urlsplit(self._http.origin).hostname in LOOPBACK
         if host.endswith(".localhost"):
@@ -269,7 +264,7 @@ class Making(Running):
     async def _service(self, app: App) -> tuple[str, str | None]:
         """Return the name of an application's service, and its server unless it is Dokploy's."""
         if not app.service:
-            named = await self._read_one(app, models.NAMED_APP)
+            named = await self._read_one(app, models.NamedApp)
             if named.app_name is None:
                 raise Refused(self.name, f"{app.label} has no service")
             return named.app_name, named.server_id
@@ -277,18 +272,18 @@ class Making(Running):
         return service, server or None
 
     async def _model(self, app: App) -> models.ModelApp:
-        return await self._read_one(app, models.MODEL_APP)
+        return await self._read_one(app, models.ModelApp)
 
     async def _own(self, app: App) -> models.OwnApp:
         """Read an app of ours; raise Refused if it is not."""
-        own = await self._read_one(app, models.OWN_APP)
+        own = await self._read_one(app, models.OwnApp)
         marker = marker_of(own.description)
         if not marker or (app.marker and app.marker != marker):
             words = f"{app.label} is not the bridge's own: its description says otherwise"
             raise Refused(self.name, f"{words}; it is neither changed nor removed")
         return own
 
-    async def _read_one(self, app: App, form: TypeAdapter[T]) -> T:
+    async def _read_one(self, app: App, form: type[T]) -> T:
         with self._naming_rights("application.one"):
             return await self._http.read("application.one", form, id_of(app))
 
@@ -308,15 +303,13 @@ class Making(Running):
         except Refused as error:
             if not isinstance(error, Forbidden) and not _FORBIDDEN.search(error.words):
                 raise
-            raise Forbidden(self.name, _lacks(path, error), status=error.status) from error
-
-
-def _lacks(path: str, error: Refused) -> str:
-    if "have access" in error.words:
-        return f"{error.words}: give the key's user access to it in Dokploy"
-    if path in RIGHTS:
-        return f"{error.words}: give the key's user the right {RIGHTS[path]} in Dokploy"
-    return f"{error.words}: {path} needs that right"
+            remedy = f"{path} needs that right"
+            if "have access" in error.words:
+                remedy = "give the key's user access to it in Dokploy"
+            elif path in RIGHTS:
+                remedy = f"give the key's user the right {RIGHTS[path]} in Dokploy"
+            words = f"{error.words}: {remedy}"
+            raise Forbidden(self.name, words, status=error.status) from error
 
 
 def _age(app: App) -> tuple[float, str]:
@@ -325,15 +318,9 @@ def _age(app: App) -> tuple[float, str]:
 
 def _named(name: str, project: models.Project) -> str | None:
     """Return the id of a project's oldest environment with that name, except the default one."""
-    those = [
-        environment
-        for environment in project.environments
-        if environment.name == name and not environment.is_default and environment.id is not None
+    ids = [
+        (env.created_at or 0.0, env.id)
+        for env in project.environments
+        if env.name == name and not env.is_default and env.id is not None
     ]
-    return min(those, key=lambda one: (one.created_at or 0.0, one.id or "")).id if those else None
-
-
-def _service_name(name: str) -> str:
-    """Return a service's name that is fit for a host name, too."""
-    fit = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return fit[:_LONGEST_NAME].strip("-") or "app"
+    return min(ids)[1] if ids else None

@@ -23,11 +23,7 @@ def _open(name: str, settings: "DokploySettings", parts: BackendParts) -> "Dokpl
 
     given = settings.model_dump(exclude={"api_key", "allow_kill_build"})
     return Dokploy(
-        **given,
-        api_key=settings.api_key or "",
-        name=name,
-        observe=parts.observe,
-        clock=parts.clock,
+        **given, api_key=settings.api_key or "", name=name, observe=parts.observe, clock=parts.clock
     )
 
 

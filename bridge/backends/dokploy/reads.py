@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bridge.backends.dokploy.models import (
     DeploymentRecord,
     Domain,
     Job,
-    ListedApplication,
-    ListedCompose,
     ListedService,
     PreviewRecord,
     Project,
@@ -33,125 +33,98 @@ MAKER = "Dokploy"
 _WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An app in `overview.services`, `project.all` or `project.one`.
+def listed_in(
+    projects: Iterable[Project], backend: str, origin: str | None = None
+) -> Iterator[Listed]:
+    """Yield the applications and compose stacks of projects, in the server's order.
 
-    Attributes:
-        path: of its page in the dashboard; None if the server does not tell enough.
-        status: e.g. "done"; a save of the source sets it to "idle" (docs/dokploy.md, "Inputs").
-        marker: as of an `App`; only `project.one` tells it.
-        service, made_at: as of an `App`; `project.all` does not tell them.
-        deployed_at: as of a `Listed`; only `overview.services` tells it.
+    Args:
+        origin: the dashboard's address; None if there is none.
     """
-
-    id: str
-    name: str
-    kind: AppKind
-    project: str
-    environment: str | None
-    path: str | None = None
-    status: str | None = None
-    marker: str = ""
-    service: str = ""
-    made_at: float | None = None
-    deployed_at: float | None = None
-
-
-def places(projects: Iterable[Project]) -> Iterator[Place]:
-    """Yield the applications and compose stacks of projects, in the server's order."""
     for project in projects:
         home = f"/dashboard/project/{_part(project.id)}" if project.id else None
-        yield from _places(project.name, None, home, project.applications, project.compose)
-        for env in project.environments:
-            name = None if env.is_default else env.name
-            inner = _home(project.id, env.id) if project.id and env.id else None
-            yield from _places(project.name, name, inner, env.applications, env.compose)
+        environments = [
+            (None if env.is_default else env.name, _home(project.id, env.id), env)
+            for env in project.environments
+        ]
+        for environment, page, of in [(None, home, project), *environments]:
+            listed = partial(_listed, backend, origin, project.name, environment, page)
+            for app in of.applications:
+                yield listed(
+                    AppKind.APPLICATION,
+                    app.id,
+                    app.name,
+                    app.status,
+                    marker=marker_of(app.description),
+                    service=service_of(app.app_name, app.server_id),
+                    made_at=app.created_at,
+                )
+            for stack in of.compose:
+                yield listed(AppKind.COMPOSE, stack.id, stack.name, stack.status)
 
 
-def places_of(services: Iterable[ListedService], default: Mapping[str, bool]) -> Iterator[Place]:
+def listed_among(
+    services: Iterable[ListedService], default: Mapping[str, bool], backend: str, origin: str | None
+) -> Iterator[Listed]:
     """Yield the applications and compose stacks among services.
 
     Args:
         default: whether each environment is its project's default one, by its id.
+        origin: the dashboard's address; None if there is none.
     """
     for service in services:
-        if service.type not in set(AppKind):
-            continue
-        kind = AppKind(service.type)
-        home = _home(service.project_id, service.environment_id)
-        yield Place(
-            service.id,
-            service.name,
-            kind,
-            service.project_name,
-            None if default[service.environment_id] else service.environment_name,
-            _page(home, kind, service.id),
-            service.status,
-            service=service_of(service.app_name, service.server_id),
-            made_at=service.created_at,
-            deployed_at=service.last_deploy_at,
-        )
+        if service.type in set(AppKind):
+            name = None if default[service.environment_id] else service.environment_name
+            home = _home(service.project_id, service.environment_id)
+            listed = partial(_listed, backend, origin, service.project_name, name, home)
+            yield listed(
+                AppKind(service.type),
+                service.id,
+                service.name,
+                service.status,
+                deployed_at=service.last_deploy_at,
+                service=service_of(service.app_name, service.server_id),
+                made_at=service.created_at,
+            )
 
 
-def _home(project: str, environment: str) -> str:
+def _home(project: str | None, environment: str | None) -> str | None:
+    if not project or not environment:
+        return None
     return f"/dashboard/project/{_part(project)}/environment/{_part(environment)}"
 
 
-def _page(home: str, kind: AppKind, id_: str) -> str:
-    return f"{home}/services/{kind}/{_part(id_)}"
-
-
-def _places(
+def _listed(
+    backend: str,
+    origin: str | None,
     project: str,
     environment: str | None,
     home: str | None,
-    applications: Iterable[ListedApplication],
-    stacks: Iterable[ListedCompose],
-) -> Iterator[Place]:
-    def page(kind: AppKind, id_: str) -> str | None:
-        return _page(home, kind, id_) if home else None
-
-    kind = AppKind.APPLICATION
-    for application in applications:
-        yield Place(
-            application.id,
-            application.name,
-            kind,
-            project,
-            environment,
-            page(kind, application.id),
-            application.status,
-            marker=marker_of(application.description),
-            service=service_of(application.app_name, application.server_id),
-            made_at=application.created_at,
-        )
-    kind = AppKind.COMPOSE
-    for stack in stacks:
-        path = page(kind, stack.id)
-        yield Place(stack.id, stack.name, kind, project, environment, path, stack.status)
+    kind: AppKind,
+    id_: str,
+    name: str,
+    status: str | None,
+    *,
+    deployed_at: float | None = None,
+    **told: Any,
+) -> Listed:
+    """Return a listed app; a save of its source sets the status to "idle" (docs/dokploy.md)."""
+    path = f"{home}/services/{kind}/{_part(id_)}" if home else None
+    app = App(
+        id=id_,
+        name=name,
+        project=project,
+        backend=backend,
+        environment=environment,
+        kind=kind,
+        page=f"{origin}{path}" if origin and path else None,
+        **told,
+    )
+    return Listed(app, " ".join((status or "", path or "", app.label)), deployed_at)
 
 
 def _part(id_: str) -> str:
     return quote(id_, safe="")
-
-
-def listed_at(place: Place, backend: str, origin: str | None) -> Listed:
-    """Return the listed app; `origin` is the dashboard's address, None if there is none."""
-    app = App(
-        id=place.id,
-        name=place.name,
-        project=place.project,
-        backend=backend,
-        environment=place.environment,
-        kind=place.kind,
-        page=f"{origin}{place.path}" if origin and place.path else None,
-        marker=place.marker,
-        made_at=place.made_at,
-        service=place.service,
-    )
-    signal = " ".join((place.status or "", place.path or "", app.label))
-    return Listed(app, signal, place.deployed_at)
 
 
 def app_of(app: App, service: Service, sites: str | None = None) -> App:
@@ -214,8 +187,8 @@ def url_of(domains: Iterable[Domain], sites: str | None = None) -> str | None:
     Domains of previews of pull requests do not count.
     """
     own = [domain for domain in domains if domain.host and not domain.preview_deployment_id]
-    by_age = sorted(own, key=lambda one: (not one.https, one.created_at or ""))
-    return next(filter(None, (address_of(one, sites) for one in by_age)), None)
+    by_age = sorted(own, key=lambda known: (not known.https, known.created_at or ""))
+    return next(filter(None, (address_of(domain, sites) for domain in by_age)), None)
 
 
 def address_of(domain: Domain, sites: str | None = None) -> str | None:
@@ -267,20 +240,17 @@ def source_of(service: Service) -> Source | None:
 def _hosted(kind: SourceType, service: Service) -> Source | None:
     """Return a source at one of the four hosts; each has its own columns."""
     names = ("owner", "slug", "repository", "path", "project_id", "branch")
-    owner, slug, name, path, number, branch = (service.stored(f"{kind}.{one}") for one in names)
+    owner, slug, name, path, number, branch = (
+        service.stored(f"{kind}.{column}") for column in names
+    )
     name = slug or name
     repository = path or (f"{owner}/{name}" if owner and name else None)
     if repository is None:
         return None
-    url = _address_of(kind, service, repository)
+    url = None  # which is known of a Gitea only, for a server of one's own
+    if kind is SourceType.GITEA and service.gitea_url:
+        url = normalise_url(f"{service.gitea_url}/{repository}")
     return Source(kind, repository, None if number is None else str(number), url, branch)
-
-
-def _address_of(kind: SourceType, service: Service, repository: str) -> str | None:
-    """Return the clone URL of a source at a server of one's own; None if that is not known."""
-    if kind is not SourceType.GITEA or not service.gitea_url:
-        return None
-    return normalise_url(f"{service.gitea_url}/{repository}")
 
 
 def deployments_in(records: Iterable[DeploymentRecord]) -> list[BackendDeployment]:
@@ -349,11 +319,11 @@ def previews_in(records: Iterable[PreviewRecord], app: App) -> list[NativePrevie
     that of its newest build counts; Dokploy sets `createdAt` anew with each build.
     """
     found = [_preview(record, app) for record in records]
-    return sorted(found, key=lambda one: (-one.active_at, one.id))
+    return sorted(found, key=lambda preview: (-preview.active_at, preview.id))
 
 
 def _preview(record: PreviewRecord, app: App) -> NativePreview:
-    newest = max(record.deployments, key=lambda one: one.created_at, default=None)
+    newest = max(record.deployments, key=lambda build: build.created_at, default=None)
     commit = None if newest is None else _HASH.fullmatch(newest.description or "")
     return NativePreview(
         id=record.id,
@@ -365,14 +335,12 @@ def _preview(record: PreviewRecord, app: App) -> NativePreview:
         title=record.title,
         branch=record.branch,
         pull_url=record.pull_url,
-        state=_state(newest.status) if newest else NativeState.WAITING,
+        # An unknown status does not say that it has ended.
+        state=_STATES.get(newest.status or "", NativeState.BUILDING)
+        if newest
+        else NativeState.WAITING,
         commit=commit[1] if commit else None,
         url=address_of(record.domain) if record.domain and record.domain.host else None,
         page=f"{app.page}?tab=preview-deployments" if app.page else None,
         active_at=record.created_at,
     )
-
-
-def _state(status: str | None) -> NativeState:
-    # An unknown status does not say that it has ended.
-    return _STATES.get(status or "", NativeState.BUILDING)

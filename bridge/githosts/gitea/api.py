@@ -19,18 +19,29 @@ from bridge.core.checks import Check, Required
 from bridge.core.errors import NotFound, Refused
 from bridge.core.hooks import HostHook, ScopeKind
 from bridge.core.pulls import PullRequest
-from bridge.githosts.access import Access, Resource
-from bridge.githosts.answers import Answer, Request, loaded
-from bridge.githosts.api import NamedRef, Query, RecreatesBranches, if_seen
-from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, authored
-from bridge.githosts.ci import all_there, is_ours, newest
-from bridge.githosts.gitea.webhooks import Gitea as Webhooks
-from bridge.githosts.gitea.webhooks import GiteaPull
-from bridge.githosts.http import NOTHING, Ask, Client, checked_base, checked_token, part
-from bridge.githosts.payloads import CommitStatus
-from bridge.githosts.pool import Bounds, OwnHostSession
-from bridge.githosts.pulls import PAGE_OF_RECENT
-from bridge.githosts.repos_api import (
+from bridge.githosts.base.answers import Answer, Request, answer_in
+from bridge.githosts.base.api import PAGE_OF_RECENT, NamedRef, Query, RecreatesBranches, if_seen
+from bridge.githosts.base.commits import (
+    MOST_COMMITS,
+    TOO_MANY,
+    all_there,
+    authored,
+    is_ours,
+    newest,
+)
+from bridge.githosts.base.http import (
+    NOTHING,
+    Access,
+    Ask,
+    Client,
+    Resource,
+    checked_base,
+    checked_token,
+    part,
+)
+from bridge.githosts.base.payloads import CommitStatus
+from bridge.githosts.base.pool import Bounds, OwnHostSession
+from bridge.githosts.base.repos_api import (
     Contents,
     File,
     IssueComment,
@@ -43,7 +54,9 @@ from bridge.githosts.repos_api import (
     contents,
     named,
 )
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.webhook import Model
+from bridge.githosts.gitea.webhooks import Gitea as Webhooks
+from bridge.githosts.gitea.webhooks import GiteaPull
 from bridge.ports.authors import Authored
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import ChangeSet, Hook
@@ -69,15 +82,16 @@ class GiteaWire:
         response = self._session.request(
             request.method,
             self._base + request.path,
-            params={name: _plain(value) for name, value in request.query.items()},
+            params={
+                name: str(value).lower() if isinstance(value, bool) else value
+                for name, value in request.query.items()
+            },
             json=None if request.body is None else dict(request.body),
             headers=dict(request.headers),
             auth=_Token(request.token),
             timeout=self._silence,
         )
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        status = response.status_code
-        return Answer(status, headers, loaded(response.content, status))
+        return answer_in(response)
 
     def close(self) -> None:
         self._session.close()
@@ -90,10 +104,6 @@ class _Token(AuthBase):
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         r.headers["Authorization"] = f"token {self._token}"
         return r
-
-
-def _plain(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 class _NumberedPages(Client):
@@ -126,7 +136,11 @@ class GiteaAccess(Access):
         bounds: Bounds | None = None,
         clock: Clock = time.time,
     ) -> None:
-        """Take the server's name, shown in errors, and its address."""
+        """Take the server's name, shown in errors, and its address.
+
+        Raises:
+            Rejected: a setting can't be used.
+        """
         base, bounds = f"{checked_base(name, url)}/api/v1", bounds or Bounds()
         self._token = SecretStr(checked_token(name, token.get_secret_value()))
 
@@ -195,7 +209,7 @@ class _Branch(Model):
 class Gitea(ReposApi, RecreatesBranches):
     """The API of a Gitea or Forgejo, as far as the bridge uses it.
 
-    A `HostApi` that is also `MovesBranches`, `ReadsChecks`, `TellsAuthors` and `SaysWho`. It has no
+    A `HostApi` that is also `MovesBranches`, `ReadsChecks` and `TellsAuthors`. It has no
     deployment objects, and does not list the deliveries of its webhooks. It answers no conditional
     requests.
     """
@@ -226,21 +240,8 @@ class Gitea(ReposApi, RecreatesBranches):
         " `bridge/**`"
     )
 
-    def __init__(self, access: Access) -> None:
-        super().__init__(access)
-        self._me: User | None = None
-
-    async def me(self) -> User:
-        """Return the account of our token."""
-        if self._me is None:
-            self._me = await self.access.at("/user").get("", User)
-        return self._me
-
-    async def account(self) -> str:
-        return (await self.me()).login
-
     async def _is_us(self, user: User) -> bool:
-        return user.id == (await self.me()).id
+        return user.id == await self.access.me()
 
     async def _comments(self, place: Resource, path: str) -> AsyncIterator[list[IssueComment]]:
         yield await place.get(path, list[IssueComment])  # all on one page
@@ -424,19 +425,6 @@ def _expanded(glob: str, at: int, *, nested: bool) -> tuple[list[str], int]:
     return now, at
 
 
-def gitea_api(
-    name: str = "gitea",
-    *,
-    token: SecretStr | None = None,
-    url: str,
-    ca: str | None = None,
-    bounds: Bounds | None = None,
-) -> Gitea | None:
-    """Return the API of a Gitea or Forgejo; None if no token is set.
-
-    Raises:
-        Rejected: a setting can't be used.
-    """
-    if token is None:
-        return None
-    return Gitea(GiteaAccess(name, token, url=url, ca=ca, bounds=bounds))
+def gitea_api(name: str = "gitea", *, token: SecretStr | None, **given: Any) -> Gitea | None:
+    """Return the API of a Gitea or Forgejo; None if no token is set; else see `GiteaAccess`."""
+    return None if token is None else Gitea(GiteaAccess(name, token, **given))

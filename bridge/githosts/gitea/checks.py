@@ -4,12 +4,9 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from bridge.githosts.checks import BOUNDS, Events, HookCheck
+from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, Rights
+from bridge.githosts.base.tokens import accepted, ask_user
 from bridge.githosts.gitea.api import CHECKS, PULLS, Gitea, gitea_api
-from bridge.githosts.tokens import accepted, ask_user
-from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level
 
 if TYPE_CHECKING:
@@ -46,7 +43,7 @@ async def checks(checked: Checked) -> AsyncIterator[Finding]:
 
 async def _may_write(checked: Checked, api: Gitea, name: str) -> Finding | None:
     about = f"{checked.name} {name}"
-    rights = (await api.access.of(name).get("", _Whole)).permissions
+    rights = (await api.access.of(name).get("", Rights)).permissions
     if not rights.get("push", True):
         says = "the token's account may not write there: comments and statuses are refused"
         remedy = "give the account the right to write to the repository"
@@ -56,7 +53,3 @@ async def _may_write(checked: Checked, api: Gitea, name: str) -> Finding | None:
         remedy = "make the account an administrator of the repository"
         return Finding(Level.WARNING, "host.permissions", about, says, remedy)
     return None
-
-
-class _Whole(Model):
-    permissions: dict[str, bool] = Field(default_factory=dict)

@@ -5,10 +5,11 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from bridge.ports.checks import Checked, Finding
-from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.githosts import GitHost, Pages
 from bridge.ports.providers import Provider, WebhookSecrets
 
 if TYPE_CHECKING:
+    from bridge.githosts.gitea.api import Gitea as Api
     from bridge.githosts.gitea.settings import Gitea
     from bridge.ports.setup import Setup
 
@@ -26,7 +27,8 @@ def _likeness(body: Mapping[str, Any]) -> int:
     """Rate a body by its accounts, which have a `username` or `last_login` only at Gitea."""
     accounts = [body.get("sender"), body.get("pusher")]
     known = any(
-        isinstance(one, dict) and ("username" in one or "last_login" in one) for one in accounts
+        isinstance(account, dict) and ("username" in account or "last_login" in account)
+        for account in accounts
     )
     return 2 if known and "repository" in body and "object_kind" not in body else 0
 
@@ -38,7 +40,7 @@ def _event_of(body: Mapping[str, Any]) -> str | None:
         return "delete" if "pusher_type" in body else "create"
     if "context" in body and "state" in body:
         return "status"
-    if event := next((one for one in ("workflow_job", "workflow_run") if one in body), None):
+    if event := next((kind for kind in ("workflow_job", "workflow_run") if kind in body), None):
         return event
     return "pull_request" if isinstance(body.get("pull_request"), dict) else None
 
@@ -55,7 +57,7 @@ def _signed_with(*secrets: str) -> GitHost:
     return Gitea(secrets)
 
 
-def _api(name: str, settings: "Gitea") -> HostApi | None:
+def _api(name: str, settings: "Gitea") -> "Api | None":
     if settings.token is None:
         return None  # before the slow import
     from bridge.githosts.gitea.api import gitea_api
@@ -70,7 +72,7 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
 
 
 def _setup() -> "Setup":
-    from bridge.githosts.tokens import token_setup
+    from bridge.githosts.base.tokens import token_setup
     from bridge.ports.setup import SetupField
 
     return token_setup(
@@ -101,7 +103,7 @@ GITEA = Provider(
     settings=_settings,
     secrets=(WebhookSecrets("webhook_secrets"),),
     webhook_note="as application/json",
-    webhooks=lambda given: _signed_with(*(one.get_secret_value() for one in given.webhook_secrets)),
+    webhooks=lambda given: _signed_with(*(key.get_secret_value() for key in given.webhook_secrets)),
     reader=lambda: _signed_with(token_hex(32)),
     verifier=lambda secret, _signs: _signed_with(secret),
     events=_EVENTS,

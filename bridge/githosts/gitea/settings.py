@@ -57,6 +57,5 @@ class Gitea(Section):
         ("comment", "status"), description="what shows there how a push went; none: nothing"
     )
     skipped_status: bool = Field(
-        False,
-        description="a skipped app gets a status as well, for branch rules that require it",
+        False, description="a skipped app gets a status as well, for branch rules that require it"
     )

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, AliasPath, Field
 
 from bridge.core.errors import BadSignature, Rejected
 from bridge.core.events import ZERO, CheckReported, Ignored, Ref, RefPushed
 from bridge.core.people import Writer
-from bridge.githosts.authors import NOBODY, Account
-from bridge.githosts.payloads import (
+from bridge.githosts.base.commits import NOBODY, Account
+from bridge.githosts.base.payloads import (
     Pull,
     PullEvent,
     Push,
@@ -22,7 +22,7 @@ from bridge.githosts.payloads import (
     SignedWebhooks,
     StatusEvent,
 )
-from bridge.githosts.webhook import (
+from bridge.githosts.base.webhook import (
     FullRef,
     Model,
     Name,
@@ -58,22 +58,18 @@ class _FullName(Model):
     ref: FullRef
 
 
-class _Run(Model):
-    head_sha: Sha
-
-
 class _Workflow(Model):
-    run: _Run = Field(validation_alias=AliasChoices("workflow_run", "workflow_job"))
+    sha: Sha = Field(
+        validation_alias=AliasChoices(
+            AliasPath("workflow_run", "head_sha"), AliasPath("workflow_job", "head_sha")
+        )
+    )
     repository: SentRepository
 
 
-class _ForgejoRun(Model):
-    commit_sha: Sha
-    repository: SentRepository
-
-
-class _ForgejoAction(Model):
-    run: _ForgejoRun
+class _ForgejoAction(_Workflow):
+    sha: Sha = Field(validation_alias=AliasPath("run", "commit_sha"))
+    repository: SentRepository = Field(validation_alias=AliasPath("run", "repository"))
 
 
 class Gitea(SignedWebhooks):
@@ -93,7 +89,7 @@ class Gitea(SignedWebhooks):
     private = re.compile(r"(?:(\d+)\+)?([\w.-]+)@noreply\.[\w.-]+", re.ASCII)
 
     def readers(self) -> Mapping[str, Reader]:
-        ended = _ForgejoAction, self._action_ended
+        ended = _ForgejoAction, self._workflow_changed
         return {
             "push": (Push[SentRepository], self.pushed),
             "delete": (_Deletion, self._deleted),
@@ -172,11 +168,8 @@ class Gitea(SignedWebhooks):
         )
 
     def _workflow_changed(self, event: _Workflow) -> CheckReported:
-        """Return that a workflow of Gitea's has changed; its statuses are the checks."""
-        return CheckReported(event.repository.meaning(self.name), event.run.head_sha)
-
-    def _action_ended(self, event: _ForgejoAction) -> CheckReported:
-        return CheckReported(event.run.repository.meaning(self.name), event.run.commit_sha)
+        """Return that a workflow has changed; Gitea's statuses are the checks."""
+        return CheckReported(event.repository.meaning(self.name), event.sha)
 
 
 def _sent(headers: Mapping[str, str], name: str) -> str:

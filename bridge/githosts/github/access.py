@@ -2,20 +2,21 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from pydantic import AwareDatetime, Field, SecretStr
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
-from bridge.githosts.access import Access, Resource
-from bridge.githosts.answers import Answer, read
-from bridge.githosts.http import Ask, Client, checked_base, checked_token
-from bridge.githosts.pool import Bounds
-from bridge.githosts.repos_api import named
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.answers import Answer, read
+from bridge.githosts.base.http import Access, Ask, Client, Resource, checked_base, checked_token
+from bridge.githosts.base.pool import Bounds
+from bridge.githosts.base.repos_api import named
+from bridge.githosts.base.tokens import user_in
+from bridge.githosts.base.webhook import Model
 from bridge.ports.clock import Clock
 
 CHECKS = "checks"
@@ -45,52 +46,53 @@ APP = "app"
 """The rate limit account of requests as the App itself."""
 
 
-class Credential(Protocol):
+class Credential(ABC):
     """Authenticates our requests to GitHub."""
 
+    _login: str | None = None
+
+    @abstractmethod
     async def token(self, client: Client, repository: str) -> str:
         """Return the token for a repository; raise the errors of `HostApi`."""
 
-    def account(self, repository: str) -> str:
-        """Return the account whose rate limit requests about a repository count towards."""
+    @abstractmethod
+    async def _asked_login(self, client: Client) -> str:
+        """Ask for the author of our comments."""
 
     async def login(self, client: Client) -> str:
         """Return the author of our comments, e.g. "my-app[bot]"; look it up once."""
+        if self._login is None:
+            self._login = await self._asked_login(client)
+        return self._login
+
+    def account(self, repository: str) -> str:  # noqa: ARG002 - an App has several
+        """Return the account whose rate limit requests about a repository count towards."""
+        return ""
 
     def app_token(self) -> str | None:
         """Return the App's own proof, for its webhook; None if we are not an App."""
+        return None
 
-    def forget(self, repository: str) -> bool:
+    def forget(self, repository: str) -> bool:  # noqa: ARG002 - an App has several
         """Drop a token that GitHub rejected; return False if no other can replace it."""
+        return False
 
 
-class TokenCredential:
+class TokenCredential(Credential):
     """A personal access token, classic or fine-grained."""
 
     def __init__(self, token: SecretStr) -> None:
         self._token = SecretStr(checked_token("github", token.get_secret_value()))
-        self._login: str | None = None
 
     async def token(self, client: Client, repository: str) -> str:  # noqa: ARG002 - the port's
         return self._token.get_secret_value()
 
-    def account(self, repository: str) -> str:  # noqa: ARG002 - the port's
-        return ""
-
-    async def login(self, client: Client) -> str:
-        if self._login is None:
-            answer = await client.ask(self._token.get_secret_value(), "GET", "/user")
-            self._login = read(_User, answer, client.service).login
-        return self._login
-
-    def app_token(self) -> str | None:
-        return None
-
-    def forget(self, repository: str) -> bool:  # noqa: ARG002 - the port's
-        return False
+    async def _asked_login(self, client: Client) -> str:
+        answer = await client.ask(self._token.get_secret_value(), "GET", "/user")
+        return user_in(answer, client.service)
 
 
-class AppCredential:
+class AppCredential(Credential):
     """A GitHub App: find its installation for each repository, and renew tokens in time."""
 
     def __init__(self, app_id: int, private_key: SecretStr, *, clock: Clock = time.time) -> None:
@@ -108,7 +110,6 @@ class AppCredential:
         self._installations: dict[str, _Installation] = {}
         self._tokens: dict[int, _Token] = {}
         self._one_at_a_time = asyncio.Lock()
-        self._login: str | None = None
         self._jwt = ("", 0.0)
 
     def jwt(self) -> str:
@@ -138,11 +139,9 @@ class AppCredential:
             return None
         return held.token
 
-    async def login(self, client: Client) -> str:
-        if self._login is None:
-            answer = await client.ask(self.jwt(), "GET", "/app", account=APP)
-            self._login = f"{read(_App, answer, client.service).slug}[bot]"
-        return self._login
+    async def _asked_login(self, client: Client) -> str:
+        answer = await client.ask(self.jwt(), "GET", "/app", account=APP)
+        return f"{read(_App, answer, client.service).slug}[bot]"
 
     async def _installation(self, client: Client, repository: str) -> "_Installation":
         key = repository.lower()
@@ -163,9 +162,15 @@ class AppCredential:
         self, client: Client, repository: str, installation: "_Installation"
     ) -> "_Token":
         path = f"/app/installations/{installation.id}/access_tokens"
-        # It may have fewer permissions; then requests that need more fail with GitHub's words.
-        wanted = _at_most({**PERMISSIONS, **MOVES_BRANCHES}, installation.permissions)
-        body = {"permissions": wanted}
+        # It may have fewer permissions, and GitHub refuses more; then requests that need more
+        # fail with GitHub's words.
+        wanted, given = {**PERMISSIONS, **MOVES_BRANCHES}, installation.permissions
+        granted = {
+            name: "read" if given[name] == "read" else level
+            for name, level in wanted.items()
+            if name in given
+        }
+        body = {"permissions": granted}
         try:
             answer = await client.ask(self.jwt(), "POST", path, body=body, account=APP)
             held = read(_Token, answer, client.service, reads=False)
@@ -187,19 +192,6 @@ class AppCredential:
         return True
 
 
-def _at_most(wanted: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the permissions to request, limited to the installation's: GitHub refuses more."""
-    return {
-        name: "read" if given[name] == "read" else level
-        for name, level in wanted.items()
-        if name in given
-    }
-
-
-class _User(Model):
-    login: str
-
-
 class _App(Model):
     slug: str
 
@@ -213,8 +205,6 @@ class _Token(Model):
     token: str
     expires_at: Annotated[AwareDatetime, Field(strict=False)]  # a text, in JSON
 
-
-# ── Access to GitHub: its address, and the right token for each repository ────────────────────────
 
 SERVICE = "github"
 

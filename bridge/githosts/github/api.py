@@ -4,22 +4,17 @@ https://docs.github.com/en/rest
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unreachable
 from bridge.core.pulls import PullRequest
-from bridge.githosts.api import Query, Tip, check_moved, remedied
-from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, AuthoredCommit, authored
-from bridge.githosts.github.access import AppCredential, Credential, GithubAccess, TokenCredential
-from bridge.githosts.github.ci import GithubReadsChecks
-from bridge.githosts.github.hooks import GithubHooks
-from bridge.githosts.github.webhooks import GitHub as Webhooks
-from bridge.githosts.http import cut, numeric, part
-from bridge.githosts.pool import Bounds
-from bridge.githosts.pulls import PAGE_OF_RECENT
-from bridge.githosts.repos_api import (
+from bridge.githosts.base.api import PAGE_OF_RECENT, Query, Tip, check_moved, remedied
+from bridge.githosts.base.commits import MOST_COMMITS, TOO_MANY, AuthoredCommit, authored
+from bridge.githosts.base.http import cut, numeric, part
+from bridge.githosts.base.pool import Bounds
+from bridge.githosts.base.repos_api import (
     Contents,
     File,
     ListedPull,
@@ -28,9 +23,16 @@ from bridge.githosts.repos_api import (
     User,
     contents,
 )
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.webhook import Model
+from bridge.githosts.github.access import AppCredential, Credential, GithubAccess, TokenCredential
+from bridge.githosts.github.ci import GithubReadsChecks
+from bridge.githosts.github.hooks import GithubHooks
+from bridge.githosts.github.webhooks import GitHub as Webhooks
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import CommitState
+
+if TYPE_CHECKING:
+    from bridge.githosts.github.settings import Github as Settings
 
 LISTED = 300
 """The most files that a comparison lists."""
@@ -290,7 +292,7 @@ def _ref(branch: str) -> str:
 
 
 def _says(error: Refused, *words: str) -> bool:
-    return error.status == 422 and any(one in error.words.lower() for one in words)
+    return error.status == 422 and any(word in error.words.lower() for word in words)
 
 
 def github_api(
@@ -298,19 +300,30 @@ def github_api(
     token: SecretStr | None = None,
     app_id: int | None = None,
     private_key: SecretStr | None = None,
-    api_url: str = "https://api.github.com",
-    ca: str | None = None,
-    bounds: Bounds | None = None,
+    **given: Any,
 ) -> Github | None:
     """Return GitHub's API, with a token or as an App; None if neither is set.
+
+    Args:
+        given: see `GithubAccess`.
 
     Raises:
         Rejected: a setting is unusable.
     """
     credential = credential_of(token, app_id, private_key)
-    if credential is None:
-        return None
-    return Github(GithubAccess(credential, api_url=api_url, ca=ca, bounds=bounds))
+    return None if credential is None else Github(GithubAccess(credential, **given))
+
+
+def api_of(settings: "Settings", bounds: Bounds | None = None) -> Github | None:
+    """Return the API of the GitHub that the settings name; see `github_api`."""
+    return github_api(
+        token=settings.token,
+        app_id=settings.app_id,
+        private_key=settings.private_key,
+        api_url=settings.api_url,
+        ca=settings.ca,
+        bounds=bounds,
+    )
 
 
 def credential_of(

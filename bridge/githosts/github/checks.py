@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from bridge.core.errors import NotFound
-from bridge.githosts.answers import Answer, read
-from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.base.answers import Answer, read
+from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, Rights, lacking
+from bridge.githosts.base.tokens import accepted, ask_user
+from bridge.githosts.base.webhook import Model, seconds_of
 from bridge.githosts.github.access import (
     CHECK_EVENTS,
     CHECKS,
@@ -19,13 +19,8 @@ from bridge.githosts.github.access import (
     PERMISSIONS,
     GithubAccess,
 )
-from bridge.githosts.github.api import Github, github_api
-from bridge.githosts.tokens import accepted, ask_user
-from bridge.githosts.webhook import Model
+from bridge.githosts.github.api import Github, api_of
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
-
-if TYPE_CHECKING:
-    from bridge.githosts.github.settings import Github as Settings
 
 SCOPES: Mapping[str, tuple[str, ...]] = {
     "public_repo": ("repo",),
@@ -46,15 +41,7 @@ PROOF_SECONDS = 60.0
 
 async def checks(checked: Checked) -> AsyncIterator[Finding]:
     """Yield what is found at GitHub; see `ports.checks.Checks`."""
-    settings: Settings = checked.settings
-    api = github_api(
-        token=settings.token,
-        app_id=settings.app_id,
-        private_key=settings.private_key,
-        api_url=settings.api_url,
-        ca=settings.ca,
-        bounds=BOUNDS,
-    )
+    api = api_of(checked.settings, BOUNDS)
     if api is None:
         return
     try:
@@ -81,28 +68,19 @@ def _told_by(answer: Answer, about: str) -> Iterator[Finding]:
     """Yield what the headers of an answer tell of the token."""
     headers = answer.headers
     if (scopes := headers.get("x-oauth-scopes")) is not None:  # a classic token
-        granted = [one.strip() for one in scopes.split(",")]
+        granted = [scope.strip() for scope in scopes.split(",")]
         if missing := lacking(granted, SCOPES):
             says = f"the token lacks the scope {', '.join(missing)}"
             remedy = "give it the scope `repo`, or use a GitHub App"
             yield Finding(Level.ERROR, "host.scopes", about, says, remedy)
     until = headers.get("github-authentication-token-expiration")
-    if until is not None and (ends := _moment(until)) is not None:
+    if until is not None and (ends := seconds_of(until.replace(" +", "+"))) is not None:
         remedy = "make a new one in time, and set it as the token; a GitHub App's key does not end"
         yield expiry_finding("host.token.expiry", about, "the token", ends, time.time(), remedy)
 
 
-def _moment(text: str) -> float | None:
-    """Parse e.g. "2026-05-01 12:00:00 UTC"; None if it has another form."""
-    try:
-        found = datetime.fromisoformat(text.replace(" UTC", "+00:00").replace(" +", "+"))
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
 async def _may_write(host: str, access: GithubAccess, name: str) -> Finding | None:
-    if (await access.of(name).get("", _Whole)).permissions.get("push", True):
+    if (await access.of(name).get("", Rights)).permissions.get("push", True):
         return None
     says = "the token may not write there: comments, statuses and deployments are refused"
     remedy = "give its account the role *Write* there, or use a GitHub App"
@@ -120,14 +98,14 @@ async def _of_app(checked: Checked, api: Github) -> AsyncIterator[Finding]:
     ahead = ahead_in(answer.headers, time.time())
     for finding in clock_finding("host.clock", about, ahead, refused_at=PROOF_SECONDS):
         yield finding
-    needed = [one for one in EVENTS if checked.awaited or one not in CHECK_EVENTS]
-    if missing := [one for one in needed if one not in app.events]:
+    needed = [event for event in EVENTS if checked.awaited or event not in CHECK_EVENTS]
+    if missing := [event for event in needed if event not in app.events]:
         level = Level.ERROR if NEEDS.push in missing else Level.WARNING
         says = f"the App is not subscribed to {', '.join(missing)}"
         remedy = "choose these events in the App's settings: Permissions & events"
         yield Finding(level, "host.hook.events", about, says, remedy)
     short = _short(app.permissions)
-    if writes := [one for one in short if one != _READS_CHECKS]:
+    if writes := [permission for permission in short if permission != _READS_CHECKS]:
         says = f"the App lacks the permissions {', '.join(writes)}"
         remedy = "grant them in the App's settings, and accept them where it is installed"
         yield Finding(Level.ERROR, "host.permissions", about, says, remedy)
@@ -162,9 +140,9 @@ async def _installed(
     if found.suspended_at is not None:
         says, remedy = "the App's installation is suspended", "lift that at GitHub"
         return Finding(Level.ERROR, "host.installation", about, says, remedy)
-    short = [one for one in _short(found.permissions) if one not in known]
+    short = [permission for permission in _short(found.permissions) if permission not in known]
     remedy = "accept the App's new permissions at GitHub: Settings, GitHub Apps"
-    if writes := [one for one in short if one != _READS_CHECKS]:
+    if writes := [permission for permission in short if permission != _READS_CHECKS]:
         says = f"the installation lacks the permissions {', '.join(writes)}"
         return Finding(Level.ERROR, "host.permissions", about, says, remedy)
     if name in checked.pinned and (lacks := _short(found.permissions, MOVES_BRANCHES)):
@@ -196,7 +174,3 @@ class _App(Model):
 class _Installation(Model):
     permissions: dict[str, str] = Field(default_factory=dict)
     suspended_at: str | None = None
-
-
-class _Whole(Model):
-    permissions: dict[str, bool] = Field(default_factory=dict)

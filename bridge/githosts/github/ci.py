@@ -4,28 +4,33 @@ https://docs.github.com/en/rest/checks/runs, https://docs.github.com/en/rest/com
 """
 
 from abc import ABC
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
+from typing import Generic, TypeVar
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 
 from bridge.core.checks import Check, Required
-from bridge.githosts.access import Access
-from bridge.githosts.api import Api, if_seen
-from bridge.githosts.ci import all_there, both, is_ours, newest
+from bridge.githosts.base.api import Api, if_seen
+from bridge.githosts.base.commits import all_there, both, is_ours, newest
+from bridge.githosts.base.http import Access, WithId, part
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.webhooks import CheckRun, SetStatus
-from bridge.githosts.http import part
-from bridge.githosts.webhook import Model
+
+E = TypeVar("E", CheckRun, SetStatus)
 
 
-class _Runs(Model):
+class _Page(Model, Generic[E]):
     total_count: int
-    check_runs: list[CheckRun]
+    entries: list[E]
 
 
-class _Combined(Model):
-    total_count: int
-    statuses: list[SetStatus]
+class _Runs(_Page[CheckRun]):
+    entries: list[CheckRun] = Field(validation_alias="check_runs")
+
+
+class _Combined(_Page[SetStatus]):
+    entries: list[SetStatus] = Field(validation_alias="statuses")
 
 
 class _Context(Model):
@@ -55,21 +60,10 @@ class _Branch(Model):
     protection: _Protection | None = None
 
 
-class _Parameters(Model):
-    required_status_checks: list[_Context] = Field(default_factory=list)
-
-
 class _Rule(Model):
-    parameters: _Parameters | None = None  # other types of rules have others
-
-    @property
-    def required(self) -> list[Required]:
-        required = self.parameters.required_status_checks if self.parameters else ()
-        return [one.meaning for one in required]
-
-
-class _App(Model):
-    id: int
+    checks: list[_Context] = Field(  # other types of rules have other parameters
+        default_factory=list, validation_alias=AliasPath("parameters", "required_status_checks")
+    )
 
 
 class GithubReadsChecks(Api, ABC):
@@ -84,8 +78,12 @@ class GithubReadsChecks(Api, ABC):
 
         A check suite without runs is none: GitHub makes one for each App that is installed.
         """
+        place = self.access.at(
+            f"{self.access.place(repository)}/commits/{part(commit)}", repository
+        )
         runs, statuses = await both(
-            self._runs(repository, commit), self._statuses(repository, commit)
+            self._all("check runs", place.known_pages("/check-runs", _Runs, {"filter": "latest"})),
+            self._all("commit statuses", place.known_pages("/status", _Combined)),
         )
         seen = [(run.id, run.meaning()) for run in runs]
         theirs = [status for status in statuses if not is_ours(status.context)]
@@ -95,15 +93,16 @@ class GithubReadsChecks(Api, ABC):
     async def required_checks(self, repository: str, branch: str) -> tuple[Required, ...] | None:
         """Return what the branch's protection and the rulesets require; None if neither is seen."""
         seen = await both(
-            if_seen(self._protected(repository, branch)),
-            if_seen(self._ruled(repository, branch)),
+            if_seen(self._protected(repository, branch)), if_seen(self._ruled(repository, branch))
         )
-        if all(one is None for one in seen):
+        if all(required is None for required in seen):
             return None
-        required = [one for some in seen for one in some or () if not is_ours(one.name)]
+        required = [check for some in seen for check in some or () if not is_ours(check.name)]
         # One of a certain app is required of nobody else: a list of names repeats those.
-        apart = {one.name for one in required if one.app_id is not None}
-        wanted = [one for one in required if one.app_id is not None or one.name not in apart]
+        apart = {check.name for check in required if check.app_id is not None}
+        wanted = [
+            check for check in required if check.app_id is not None or check.name not in apart
+        ]
         return tuple(dict.fromkeys(wanted))
 
     async def with_apps(
@@ -128,29 +127,20 @@ class GithubReadsChecks(Api, ABC):
         if slug is None:
             return None
         if slug not in self._apps:
-            app = await if_seen(self.access.at("/apps", repository).get(f"/{part(slug)}", _App))
+            app = await if_seen(self.access.at("/apps", repository).get(f"/{part(slug)}", WithId))
             if app is None:
                 return None
             self._apps[slug] = app.id
         return self._apps[slug]
 
-    async def _runs(self, repository: str, commit: str) -> list[CheckRun]:
-        place, path = self.access.of(repository), f"/commits/{part(commit)}/check-runs"
-        runs, total = dict[int, CheckRun](), 0
-        async for page in place.known_pages(path, _Runs, {"filter": "latest"}):
-            runs |= {run.id: run for run in page.check_runs}
+    async def _all(self, what: str, pages: AsyncIterator[_Page[E]]) -> list[E]:
+        """Return the entries of all pages; raise Unreachable if some are missing."""
+        entries, total = dict[int, E](), 0
+        async for page in pages:
+            entries |= {entry.id: entry for entry in page.entries}
             total = page.total_count
-        all_there(self.name, "check runs", len(runs), total)
-        return list(runs.values())
-
-    async def _statuses(self, repository: str, commit: str) -> list[SetStatus]:
-        place, path = self.access.of(repository), f"/commits/{part(commit)}/status"
-        statuses, total = dict[int, SetStatus](), 0
-        async for page in place.known_pages(path, _Combined):
-            statuses |= {status.id: status for status in page.statuses}
-            total = page.total_count
-        all_there(self.name, "commit statuses", len(statuses), total)
-        return list(statuses.values())
+        all_there(self.name, what, len(entries), total)
+        return list(entries.values())
 
     async def _protected(self, repository: str, branch: str) -> list[Required] | None:
         """Return what the branch's own protection requires; None: there is one that is not seen."""
@@ -160,11 +150,11 @@ class GithubReadsChecks(Api, ABC):
         required = seen.protection.required_status_checks
         if required is None or required.enforcement_level == "off":
             return []
-        return [*map(Required, required.contexts), *(one.meaning for one in required.checks)]
+        return [*map(Required, required.contexts), *(check.meaning for check in required.checks)]
 
     async def _ruled(self, repository: str, branch: str) -> list[Required]:
         """Return what rulesets require of the branch."""
         pages = self.access.of(repository).known_pages(
             f"/rules/branches/{part(branch)}", list[_Rule]
         )
-        return [one async for rules in pages for rule in rules for one in rule.required]
+        return [check.meaning async for rules in pages for rule in rules for check in rule.checks]

@@ -14,12 +14,11 @@ from pydantic import AwareDatetime, Field
 
 from bridge.core.errors import Rejected
 from bridge.core.hooks import HostHook, Scope, ScopeKind
-from bridge.githosts.access import Resource
-from bridge.githosts.api import Api, if_seen
+from bridge.githosts.base.api import Api, if_seen
+from bridge.githosts.base.http import Resource, WithId, part
+from bridge.githosts.base.repos_api import Config, RepoHook, named
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.access import EVENTS, GithubAccess
-from bridge.githosts.http import part
-from bridge.githosts.repos_api import Config, RepoHook, named
-from bridge.githosts.webhook import Model
 from bridge.ports.githosts import Hook, Payload, Sending
 
 APP_HOOK = "app"
@@ -52,32 +51,21 @@ class GithubHook(RepoHook):
         return replace(super().meaning(place), signed=bool(self.config.secret))
 
     def managed(self, scope: Scope) -> HostHook:
-        return replace(super().managed(scope), trouble=self._trouble())
-
-    def _trouble(self) -> str | None:
-        last = self.last_response
+        managed, last = super().managed(scope), self.last_response
         if last is None or last.status in (None, "unused") or 200 <= (last.code or 0) < 300:
-            return None
+            return managed
         words = f": {last.message[:200]}" if last.message else ""
-        return f"its last delivery failed ({last.code or last.status}){words}"
+        trouble = f"its last delivery failed ({last.code or last.status}){words}"
+        return replace(managed, trouble=trouble)
 
 
 def _app_hook(config: Config) -> Hook:
-    form = config.content_type or GithubHook.usually
-    return Hook(
-        APP_HOOK,
-        APP_HOOK,
-        config.url,
-        content_type=form,
-        verifies_tls=config.checks_tls,
-        signed=bool(config.secret),
-    )
+    return replace(GithubHook(id=0, config=config).meaning(APP_HOOK), id=APP_HOOK)
 
 
 def _managed_app_hook(scope: Scope, config: Config) -> HostHook:
-    as_json = config.content_type == "json"
-    url, checks_tls = config.url or "", config.checks_tls
-    return HostHook(scope, APP_HOOK, url, as_json=as_json, checks_tls=checks_tls)
+    managed = GithubHook(id=0, config=config).managed(scope)
+    return replace(managed, id=APP_HOOK, missing=())  # the App itself names its events
 
 
 class _Sending(Model):
@@ -106,10 +94,6 @@ class _Request(Model):
 
 class _Sent(Model):
     request: _Request
-
-
-class _App(Model):
-    id: int
 
 
 class GithubHooks(Api, ABC):
@@ -167,7 +151,7 @@ class GithubHooks(Api, ABC):
         if kind is ScopeKind.APP:
             if not self.access.is_app:
                 raise Rejected("github: no App is set, so there is no webhook of one")
-            return Scope(kind, "", str((await self.access.as_app("/app").get("", _App)).id))
+            return Scope(kind, "", str((await self.access.as_app("/app").get("", WithId)).id))
         if kind is ScopeKind.OWNER and self.access.is_app:
             raise Rejected(_AN_APP_CAN_NOT)
         return await super().hook_scope(kind, name)

@@ -78,15 +78,9 @@ def _hint_of(_secret: str, hook: str | None) -> str:
 def _api(_name: str, settings: "Github") -> HostApi | None:
     if settings.token is None and settings.app_id is None and settings.private_key is None:
         return None  # before the slow import
-    from bridge.githosts.github.api import github_api
+    from bridge.githosts.github.api import api_of
 
-    return github_api(
-        token=settings.token,
-        app_id=settings.app_id,
-        private_key=settings.private_key,
-        api_url=settings.api_url,
-        ca=settings.ca,
-    )
+    return api_of(settings)
 
 
 def _web_url(settings: "Github") -> str:
@@ -140,7 +134,7 @@ GITHUB = Provider(
     secrets=(WebhookSecrets("webhook_secrets"),),
     token_begins=("ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_"),
     webhook_note="as application/json",
-    webhooks=lambda given: _signed_with(*(one.get_secret_value() for one in given.webhook_secrets)),
+    webhooks=lambda given: _signed_with(*(key.get_secret_value() for key in given.webhook_secrets)),
     reader=lambda: _signed_with(token_hex(32)),
     verifier=lambda secret, _signs: _signed_with(secret),
     hint_in=lambda headers: headers.get("X-GitHub-Hook-ID", ""),

@@ -51,8 +51,7 @@ class Github(Section):
         description="what shows a push's result on GitHub; none: nothing",
     )
     skipped_status: bool = Field(
-        False,
-        description="also set a status for skipped apps, for branch rules that require it",
+        False, description="also set a status for skipped apps, for branch rules that require it"
     )
     sign_in: SignInClient = SignInClient()
 

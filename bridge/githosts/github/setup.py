@@ -9,18 +9,19 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from pydantic import Field, ValidationError
+from pydantic import AliasPath, Field, ValidationError
 
 from bridge.connecting.clients import http_client
 from bridge.core.errors import Refused, Rejected, Unreachable
 from bridge.core.errors.connection import why_not_connected
+from bridge.githosts.base.tokens import has_token
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.github.access import SERVICE, GithubAccess, github_manifest
-from bridge.githosts.tokens import has_token
-from bridge.githosts.webhook import Model
 from bridge.ports.setup import Registration, Setup, SetupField
 
 if TYPE_CHECKING:
     from bridge.githosts.github.settings import Github
+
 
 LARGEST = 2**20
 """Bytes of an answer; GitHub's has some 10 KB."""
@@ -42,12 +43,8 @@ class _Registered(Model):
     client_secret: str | None = None
 
 
-class _Account(Model):
-    login: str
-
-
 class _Installed(Model):
-    account: _Account
+    login: str = Field(validation_alias=AliasPath("account", "login"))
 
 
 class _Refusal(Model):
@@ -144,7 +141,7 @@ async def _tries(_name: str, settings: "Github") -> Sequence[str]:
         if not access.is_app:
             return (f"GitHub answers and accepts the token of {login}",)
         installed = await access.as_app("/app/installations").get("", list[_Installed])
-        owners = [one.account.login for one in installed]
+        owners = [installation.login for installation in installed]
     app = login.removesuffix("[bot]")
     if not owners:
         return (f"the App {app} is registered, but not installed yet: install it",)
@@ -152,7 +149,7 @@ async def _tries(_name: str, settings: "Github") -> Sequence[str]:
 
 
 @asynccontextmanager
-async def _access(settings: "Github") -> "AsyncIterator[GithubAccess]":
+async def _access(settings: "Github") -> AsyncIterator[GithubAccess]:
     from bridge.githosts.github.api import credential_of
 
     credential = credential_of(settings.token, settings.app_id, settings.private_key)

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bridge.core.access import Access, Person
 from bridge.core.errors import Refused
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.webhook import Model
 from bridge.oauth.http import Asks, Client, Reply, tokens
 from bridge.oauth.openid import name_of, outward, with_query
 from bridge.ports.sign_in import Challenge, Returned, SignsIn
@@ -60,7 +60,7 @@ class GithubSignIn:
         self._client = client
         self._web = web
         self._api = api
-        self._groups = sorted(one for one in access.named if one.startswith(GROUP))
+        self._groups = sorted(name for name in access.named if name.startswith(GROUP))
 
     async def address(self, challenge: Challenge) -> str:
         scope = "user:email read:org" if self._groups else "user:email"
@@ -72,7 +72,7 @@ class GithubSignIn:
         found = await tokens(self._asks, endpoint, self._client, challenge, returned)
         token = str(found["access_token"])
         user = _read(_User, await self._asks.get(f"{self._api}/user", token=token))
-        groups = {one async for one in self._groups_of(user.login, token)}
+        groups = {group async for group in self._groups_of(user.login, token)}
         return Person(
             f"github:{user.login.lower()}",
             name_of(user.login),
@@ -100,7 +100,7 @@ class GithubSignIn:
             )
             return None
         emails = _read(list[_Email], reply)
-        return next((one.email for one in emails if one.primary and one.verified), None)
+        return next((known.email for known in emails if known.primary and known.verified), None)
 
     async def _groups_of(self, login: str, token: str) -> AsyncIterator[str]:
         """Yield those organisations and teams that grants name and that somebody is in."""

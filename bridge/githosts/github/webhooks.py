@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from pydantic import AliasPath, Field
+
 from bridge.core.checks import Check
 from bridge.core.errors import BadSignature, MalformedPayload
 from bridge.core.events import CheckReported, Ignored, RefPushed, Repository
 from bridge.core.people import Writer
-from bridge.githosts.authors import NOBODY, Account
-from bridge.githosts.ci import check_of, state_of
-from bridge.githosts.payloads import (
+from bridge.githosts.base.commits import NOBODY, Account, check_of, state_of
+from bridge.githosts.base.payloads import (
     FAILED,
     CommitStatus,
     Pull,
@@ -25,7 +26,7 @@ from bridge.githosts.payloads import (
     SignedWebhooks,
     StatusEvent,
 )
-from bridge.githosts.webhook import (
+from bridge.githosts.base.webhook import (
     Id,
     Model,
     Name,
@@ -131,13 +132,9 @@ class _RunEvent(Model):
     repository: _Repository
 
 
-class _Suite(Model):
-    head_sha: Sha
-
-
 class _SuiteEvent(Model):
     action: str
-    check_suite: _Suite
+    head_sha: Sha = Field(validation_alias=AliasPath("check_suite", "head_sha"))
     repository: _Repository
 
 
@@ -224,4 +221,4 @@ class GitHub(SignedWebhooks):
     def _suite_changed(self, event: _SuiteEvent) -> CheckReported | Ignored:
         if event.action not in ("completed", "requested", "rerequested"):
             return Ignored(f"check_suite {event.action[:100]} is not used, its check runs are")
-        return CheckReported(event.repository.meaning(self.name), event.check_suite.head_sha)
+        return CheckReported(event.repository.meaning(self.name), event.head_sha)

@@ -3,19 +3,15 @@
 import logging
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from github import Auth, Github
-from github.Requester import (
-    HTTPRequestsConnectionClass,
-    HTTPSRequestsConnectionClass,
-    Requester,
-)
+from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
 
 from bridge.connecting import AGENT
 from bridge.connecting.blocking import prepared
-from bridge.githosts.answers import Answer, Request, loaded
-from bridge.githosts.pool import Bounded
+from bridge.githosts.base.answers import Answer, Request, loaded
+from bridge.githosts.base.pool import Bounded
 
 _VERSION = "2022-11-28"
 """https://docs.github.com/en/rest/about-the-rest-api/api-versions"""
@@ -82,14 +78,16 @@ class GithubWire:
 
     def ask(self, request: Request) -> Answer:
         answer = self._send(request, request.path)
-        if answer.status in (
-            307,
-            308,
-        ):  # a renamed repository, for anything but GET; it follows a 301 itself
-            to = _parts(answer.headers.get("location", ""))
-            if to.netloc == self._host:
-                return self._send(request, to.path.removeprefix(self._prefix))
-        return answer
+        if answer.status not in (307, 308):
+            return answer
+        # a renamed repository, for anything but GET; it follows a 301 itself
+        try:
+            to = urlsplit(answer.headers.get("location", ""))
+        except ValueError:
+            raise RuntimeError(NOWHERE) from None
+        if to.netloc != self._host:
+            return answer
+        return self._send(request, to.path.removeprefix(self._prefix))
 
     def close(self) -> None:
         self._github.close()
@@ -115,13 +113,6 @@ class GithubWire:
 
 
 NOWHERE = "it redirects to an invalid address"
-
-
-def _parts(location: str) -> SplitResult:
-    try:
-        return urlsplit(location)
-    except ValueError:
-        raise RuntimeError(NOWHERE) from None
 
 
 def app_jwt(app_id: int, private_key: str) -> Callable[[], str]:

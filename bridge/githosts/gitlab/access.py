@@ -16,11 +16,9 @@ from pydantic import SecretStr
 
 from bridge.connecting import AGENT
 from bridge.core.errors import Unanswered, Unreachable
-from bridge.githosts.access import Access
-from bridge.githosts.answers import Answer, Request, loaded
-from bridge.githosts.http import Ask, Client, checked_base, checked_token, part
-from bridge.githosts.pool import Bounds, OwnHostSession
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.answers import Answer, Request, answer_in
+from bridge.githosts.base.http import Access, Ask, Client, checked_base, checked_token, part
+from bridge.githosts.base.pool import Bounds, OwnHostSession
 from bridge.ports.clock import Clock
 
 
@@ -32,6 +30,11 @@ class _Session(OwnHostSession):
     def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
         self.last = super().send(request, **kwargs)
         return self.last
+
+    def taken(self) -> requests.Response | None:
+        """Return the last answer, and forget it."""
+        taken, self.last = self.last, None
+        return taken
 
 
 class GitlabWire:
@@ -50,7 +53,7 @@ class GitlabWire:
         )
 
     def ask(self, request: Request) -> Answer:
-        self._session.last = None
+        self._session.taken()
         # The answer has the error's text, and the headers that the exception lacks.
         with suppress(GitlabHttpError, GitlabAuthenticationError):
             self._gitlab.http_request(
@@ -63,18 +66,12 @@ class GitlabWire:
                 max_retries=0,
                 extra_headers=dict(request.headers),
             )
-        answer, self._session.last = _answer(self._session.last), None
-        return answer
+        if (response := self._session.taken()) is None:
+            raise RuntimeError("python-gitlab sent nothing")
+        return answer_in(response)
 
     def close(self) -> None:
         self._session.close()
-
-
-def _answer(response: requests.Response | None) -> Answer:
-    if response is None:
-        raise RuntimeError("python-gitlab sent nothing")
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, loaded(response.content, response.status_code))
 
 
 # ── Address and token ─────────────────────────────────────────────────────────────────────────────
@@ -97,21 +94,13 @@ class GitlabAccess(Access):
         base, bounds = checked_base(SERVICE, url), bounds or Bounds()
         self._token = SecretStr(checked_token(SERVICE, token.get_secret_value()))
 
-        def wire() -> Any:
-
+        def wire() -> GitlabWire:
             secret = self._token.get_secret_value()
             return GitlabWire(base, secret, ca=ca, silence=bounds.silence)
 
         remedy = "set BRIDGE_GITLAB_TOKEN to a valid token"
         api, self._graphql = f"{base}/api/v4", f"{base}/api/graphql"
         super().__init__(Client(SERVICE, api, wire, remedy=remedy, bounds=bounds, clock=clock))
-        self._me: int | None = None
-
-    async def me(self) -> int:
-        """Return the id of our account; for a project token, a bot's."""
-        if self._me is None:
-            self._me = (await self.at("/user").get("", _User)).id
-        return self._me
 
     async def query(self, text: str, variables: Mapping[str, Any]) -> Answer:
         """Send a GraphQL query, for what REST does not tell; it changes nothing.
@@ -130,7 +119,3 @@ class GitlabAccess(Access):
 
     def asker(self, repository: str) -> Ask:  # noqa: ARG002 - one token serves all projects
         return partial(self.client.ask, self._token.get_secret_value())
-
-
-class _User(Model):
-    id: int

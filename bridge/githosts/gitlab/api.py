@@ -4,24 +4,20 @@ https://docs.gitlab.com/api/rest/
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import AliasPath, Field, SecretStr
 
 from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
 from bridge.core.pulls import PullRequest
-from bridge.githosts.api import PullForm, Query, RecreatesBranches, remedied
+from bridge.githosts.base.api import PAGE_OF_RECENT, PullForm, Query, RecreatesBranches, remedied
+from bridge.githosts.base.http import PAGE, numeric, part
+from bridge.githosts.base.webhook import Model, address, clone_urls, web_url
 from bridge.githosts.gitlab.access import GitlabAccess
-from bridge.githosts.gitlab.authors import authors, commit_at
-from bridge.githosts.gitlab.ci import GitlabReadsChecks
+from bridge.githosts.gitlab.commits import GitlabReadsChecks, authors, commit_at
 from bridge.githosts.gitlab.hooks import GitlabHooks
 from bridge.githosts.gitlab.merges import OPEN, Merge, number_in
-from bridge.githosts.http import PAGE, numeric, part
-from bridge.githosts.pool import Bounds
-from bridge.githosts.pulls import PAGE_OF_RECENT
-from bridge.githosts.tokens import ask_user, user_in
-from bridge.githosts.webhook import Model, address, clone_urls, web_url
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet, Comment, CommitState
 
@@ -49,14 +45,10 @@ class _Whole(Model):
     ssh_url_to_repo: str | None = None
 
 
-class _Id(Model):
-    id: int
-
-
 class _Note(Model):
     id: int
     body: str
-    author: _Id
+    author: int = Field(validation_alias=AliasPath("author", "id"))
     system: bool = False
 
 
@@ -90,10 +82,6 @@ class _User(Model):
     username: str
 
 
-class _Author(Model):
-    username: str = ""
-
-
 class _Member(Model):
     id: int
     state: str = "active"
@@ -103,7 +91,7 @@ class _Member(Model):
 class _Merge(Merge, PullForm):
     state: str
     sha: str | None = None
-    author: _Author | None = None
+    author: str = Field("", validation_alias=AliasPath("author", "username"))
     labels: list[str] = Field(default_factory=list)
     web_url: str | None = None
     changes_count: str | None = None
@@ -113,7 +101,7 @@ class _Merge(Merge, PullForm):
             head_sha=self.sha or "",
             is_open=self.state in OPEN,
             merged=self.state == "merged",
-            author=self.author.username if self.author else "",
+            author=self.author,
             labels=self.labels,
             url=self.web_url,
         )
@@ -155,9 +143,6 @@ class Gitlab(GitlabHooks, GitlabReadsChecks, RecreatesBranches):
     def key(self, repository: Repository) -> str:
         return repository.id  # it survives renames
 
-    async def account(self) -> str:
-        return user_in(await ask_user(self.access), self.name)
-
     async def repository(self, name: str) -> Repository:
         project = await self.access.of(name).get("", _Whole)
         return Repository(
@@ -193,7 +178,7 @@ class Gitlab(GitlabHooks, GitlabReadsChecks, RecreatesBranches):
         async for page in place.pages(path, list[_Note], query):
             for note in page:
                 if not note.system:
-                    yield Comment(str(note.id), note.body, note.author.id == me)
+                    yield Comment(str(note.id), note.body, note.author == me)
 
     async def comment(self, repository: str, number: int, body: str) -> str:
         path = f"/merge_requests/{number}/notes"
@@ -345,16 +330,6 @@ def _paths(files: Sequence[_File]) -> tuple[str, ...]:
     return tuple(sorted({name for file in files for name in (file.old_path, file.new_path)}))
 
 
-def gitlab_api(
-    *,
-    token: SecretStr | None = None,
-    url: str = "https://gitlab.com",
-    ca: str | None = None,
-    bounds: Bounds | None = None,
-) -> Gitlab | None:
-    """Return GitLab's API; None if no token is set.
-
-    Raises:
-        Rejected: a setting is unusable.
-    """
-    return None if token is None else Gitlab(GitlabAccess(token, url=url, ca=ca, bounds=bounds))
+def gitlab_api(token: SecretStr | None, **given: Any) -> Gitlab | None:
+    """Return GitLab's API; None if no token is set; for the rest see `GitlabAccess`."""
+    return None if token is None else Gitlab(GitlabAccess(token, **given))

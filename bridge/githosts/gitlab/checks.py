@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.base.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.base.tokens import accepted, ask_user
+from bridge.githosts.base.webhook import Model, seconds_of
 from bridge.githosts.gitlab.api import DEVELOPER, Gitlab, gitlab_api
-from bridge.githosts.tokens import accepted, ask_user
-from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, expiry_finding
 
 if TYPE_CHECKING:
@@ -59,23 +58,14 @@ async def _of_token(about: str, api: Gitlab) -> AsyncIterator[Finding]:
         says = f"the token lacks the scope {', '.join(missing)}"
         remedy = "make one with the scope `api`, and set it as BRIDGE_GITLAB_TOKEN"
         yield Finding(Level.ERROR, "host.scopes", about, says, remedy)
-    if token.expires_at is not None and (until := _midnight(token.expires_at)) is not None:
+    if (until := seconds_of(token.expires_at)) is not None:  # the beginning of that day, in UTC
         remedy = "make a new one in time, and set it as BRIDGE_GITLAB_TOKEN"
         yield expiry_finding("host.token.expiry", about, "the token", until, time.time(), remedy)
 
 
-def _midnight(day: str) -> float | None:
-    """Parse a day, at whose beginning (UTC) the token ends; None if it has another form."""
-    try:
-        return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
-
-
 async def _may_write(host: str, api: Gitlab, name: str) -> Finding | None:
-    roles = (await api.access.of(name).get("", _Whole)).permissions
-    known = [one for one in (roles.project_access, roles.group_access) if one is not None]
-    if not known or max(one.access_level for one in known) >= DEVELOPER:
+    roles = await api.access.of(name).get("", _Roles)
+    if max(roles.project or 0, roles.group or 0) >= DEVELOPER or roles == _Roles():
         return None
     says = "the token has a role below *Developer* there: statuses and deployments are refused"
     remedy = "give it the role *Developer*, or *Maintainer* to see webhooks, too"
@@ -87,14 +77,10 @@ class _Token(Model):
     expires_at: str | None = None
 
 
-class _Access(Model):
-    access_level: int
+def _role(of: str) -> AliasPath:
+    return AliasPath("permissions", of, "access_level")
 
 
-class _Permissions(Model):
-    project_access: _Access | None = None
-    group_access: _Access | None = None
-
-
-class _Whole(Model):
-    permissions: _Permissions = Field(default_factory=_Permissions)
+class _Roles(Model):
+    project: int | None = Field(None, validation_alias=_role("project_access"))
+    group: int | None = Field(None, validation_alias=_role("group_access"))

@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 
 from bridge.core.errors import NotFound, Refused
 from bridge.core.hooks import HostHook, Scope, ScopeKind
-from bridge.githosts.access import Resource
-from bridge.githosts.api import Api, HookForm, Query, if_seen
+from bridge.githosts.base.api import Api, HookForm, Query, if_seen
+from bridge.githosts.base.http import Resource, part
+from bridge.githosts.base.webhook import Model
 from bridge.githosts.gitlab.webhooks import tokens_in
-from bridge.githosts.http import part
-from bridge.githosts.webhook import Model
 from bridge.ports.githosts import Hook, Payload, Sending
 
 EVENTS = ("push_events", "tag_push_events", "merge_requests_events", "pipeline_events")
@@ -56,7 +55,7 @@ class _Hook(HookForm):
             self.url,
             self._trouble(),
             speaks_for=place,
-            events=frozenset(one for one in EVENTS if getattr(self, one) is not False),
+            events=frozenset(event for event in EVENTS if getattr(self, event) is not False),
             verifies_tls=self.enable_ssl_verification,
         )
 
@@ -65,7 +64,7 @@ class _Hook(HookForm):
             scope,
             str(self.id),
             self.url,
-            missing=tuple(one for one in EVENTS if not getattr(self, one)),
+            missing=tuple(event for event in EVENTS if not getattr(self, event)),
             checks_tls=self.enable_ssl_verification,
             trouble=self._trouble(),
             signs=self.signing_token_present,
@@ -125,22 +124,22 @@ class GitlabHooks(Api, ABC):
         hooks = await if_seen(self._owner(group).entries("/hooks", _Hook))
         if hooks is None:
             return None
-        return [replace(one.meaning(f"{GROUP}{group}"), speaks_for=None) for one in hooks]
+        return [replace(hook.meaning(f"{GROUP}{group}"), speaks_for=None) for hook in hooks]
 
     async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:  # noqa: ARG002 - GitLab reports no times
         group = hook.place.removeprefix(GROUP)
         place = self.access.of(group) if group == hook.place else self._owner(group)
         path, seen = f"/hooks/{part(hook.id)}/events", 0
         async for page in place.pages(path, list[_Sending], {"per_page": _PAGE}):
-            for one in page:
-                yield one.meaning()
+            for sending in page:
+                yield sending.meaning()
             if (seen := seen + _PAGE) >= _LOOKED_AT:
                 return
 
     async def payload(self, hook: Hook, id_: str) -> Payload:
-        async for one in self.sendings(hook, 0.0):
-            if one.id == id_ and one.payload is not None:
-                return one.payload
+        async for sending in self.sendings(hook, 0.0):
+            if sending.id == id_ and sending.payload is not None:
+                return sending.payload
         raise NotFound(f"gitlab no longer has the event {id_[:50]} of webhook {hook.id}")
 
     async def redeliver(self, hook: Hook, id_: str) -> None:

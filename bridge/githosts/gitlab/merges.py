@@ -9,8 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bridge.core.pulls import PullRequest
-from bridge.githosts.pulls import seconds_of, touches
-from bridge.githosts.webhook import Id, Model, Name, Sha, web_url
+from bridge.githosts.base.webhook import Id, Model, Name, Sha, seconds_of, touches, web_url
 
 OPEN = frozenset({"opened", "locked"})
 """The states of an open one; "locked": GitLab is merging it."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
-from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.githosts import GitHost, Pages
 from bridge.ports.providers import Provider, WebhookSecrets
 from bridge.ports.sign_in import Naming, SignInProvider
 
 if TYPE_CHECKING:
     from bridge.core.access import Access
+    from bridge.githosts.gitlab.api import Gitlab as Api
     from bridge.githosts.gitlab.settings import Gitlab
     from bridge.ports.setup import Setup
     from bridge.ports.sign_in import SignsIn
@@ -30,10 +31,6 @@ _BY_KIND = {
     "pipeline": "Pipeline Hook",
     "build": "Job Hook",
 }
-
-
-def _likeness(body: Mapping[str, Any]) -> int:
-    return 2 if "object_kind" in body or "event_name" in body else 0
 
 
 def _event_of(body: Mapping[str, Any]) -> str | None:
@@ -53,8 +50,8 @@ def _webhooks(settings: "Gitlab") -> GitHost:
     from bridge.githosts.gitlab.webhooks import GitLab
 
     return GitLab(
-        [one.get_secret_value() for one in settings.webhook_tokens],
-        [one.get_secret_value() for one in settings.signing_tokens],
+        [token.get_secret_value() for token in settings.webhook_tokens],
+        [token.get_secret_value() for token in settings.signing_tokens],
     )
 
 
@@ -75,7 +72,7 @@ def _hint_in(headers: Mapping[str, str]) -> str:
 
 
 def _hint_of(secret: str, _hook: str | None) -> str:
-    tokens = [one for one in secret.split() if not one.startswith("whsec_")]
+    tokens = [token for token in secret.split() if not token.startswith("whsec_")]
     return _digest(tokens[0]) if tokens else ""
 
 
@@ -84,7 +81,7 @@ def _digest(token: str) -> str:
     return sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
-def _api(_name: str, settings: "Gitlab") -> HostApi | None:
+def _api(_name: str, settings: "Gitlab") -> "Api | None":
     if settings.token is None:
         return None  # before the slow import
     from bridge.githosts.gitlab.api import gitlab_api
@@ -99,7 +96,7 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
 
 
 def _setup() -> "Setup":
-    from bridge.githosts.tokens import token_setup
+    from bridge.githosts.base.tokens import token_setup
     from bridge.ports.setup import SetupField
 
     return token_setup(
@@ -146,7 +143,7 @@ GITLAB = Provider(
     hint_in=_hint_in,
     hint_of=_hint_of,
     events=_EVENTS,
-    likeness=_likeness,
+    likeness=lambda body: 2 if "object_kind" in body or "event_name" in body else 0,
     event_of=_event_of,
     api=_api,
     limits=(Limit(1, 1.0), Limit(60, 60.0)),

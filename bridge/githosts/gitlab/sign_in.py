@@ -21,27 +21,19 @@ TITLE = "GitLab"
 _USERNAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII).fullmatch
 
 
-class GitlabSignIn:
+class GitlabSignIn(OpenId):
     """A `SignsIn` by GitLab's ID token and userinfo, which has all groups."""
 
-    title = TITLE
-
-    def __init__(self, openid: OpenId, access: Access) -> None:
-        self._openid = openid
+    def __init__(self, issuer: Issuer, client: Client, access: Access) -> None:
+        super().__init__(issuer, client, ("profile", "email"))
         self._access = access
 
-    async def address(self, challenge: Challenge) -> str:
-        return await self._openid.address(challenge)
-
-    async def check(self) -> None:
-        await self._openid.check()
-
     async def person(self, challenge: Challenge, returned: Returned) -> Person:
-        claims = await self._openid.claims(challenge, returned)
+        claims = await self.claims(challenge, returned)
         username = claims.text("preferred_username", "nickname")
         if not _USERNAME(username):
             raise Refused(TITLE, "it does not say who signed in: allow the application `profile`")
-        groups = {f"gitlab:@{one.lower()}" for one in claims.texts("groups")}
+        groups = {f"gitlab:@{group.lower()}" for group in claims.texts("groups")}
         return Person(
             f"gitlab:{username.lower()}",
             name_of(username),
@@ -59,4 +51,4 @@ def opened(settings: "Gitlab", access: Access) -> SignsIn | None:
     client = Client(given.client_id, given.client_secret.get_secret_value(), "gitlab.sign_in")
     address = (settings.web_url or settings.url).rstrip("/")
     issuer = Issuer(Asks(TITLE, ca=settings.ca), address, "gitlab.url or gitlab.web_url")
-    return GitlabSignIn(OpenId(issuer, client, ("profile", "email")), access)
+    return GitlabSignIn(issuer, client, access)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
+from pydantic import AliasPath, Field
 
 from bridge.core.errors import BadSignature, MalformedPayload, UnknownSecret
 from bridge.core.events import (
@@ -25,10 +26,9 @@ from bridge.core.events import (
 )
 from bridge.core.hooks import SIGNED_WITH
 from bridge.core.people import Writer
-from bridge.githosts import webhook
-from bridge.githosts.authors import authors_of
-from bridge.githosts.gitlab.merges import MergeEvent
-from bridge.githosts.webhook import (
+from bridge.githosts.base import webhook
+from bridge.githosts.base.commits import authors_of
+from bridge.githosts.base.webhook import (
     Commits,
     FullRef,
     Id,
@@ -52,6 +52,7 @@ from bridge.githosts.webhook import (
     unlisted,
     web_url,
 )
+from bridge.githosts.gitlab.merges import MergeEvent
 from bridge.ports.githosts import Body, Envelope
 
 MOST_COMMITS = 20
@@ -88,18 +89,20 @@ class _Push(Model):
     total_commits_count: int | None = None
     push_options: Any = None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether more commits were pushed than it lists."""
+        listed, total = len(self.commits or ()), self.total_commits_count
+        return listed >= MOST_COMMITS if total is None else total > listed
+
 
 class _MergeEvent(MergeEvent):
     project: _Project
 
 
-class _Pipeline(Model):
-    sha: Sha
-    source: str | None = None
-
-
 class _PipelineEvent(Model):
-    object_attributes: _Pipeline
+    sha: Sha = Field(validation_alias=AliasPath("object_attributes", "sha"))
+    source: str | None = Field(None, validation_alias=AliasPath("object_attributes", "source"))
     project: _ProjectWithId
 
 
@@ -127,10 +130,7 @@ class GitLab:
     private = re.compile(r"(?:(\d+)-)?([\w.-]+)@users\.noreply\.[\w.-]+", re.ASCII)
 
     def __init__(
-        self,
-        tokens: Sequence[str],
-        signing_tokens: Sequence[str] = (),
-        tolerance: float = 300.0,
+        self, tokens: Sequence[str], signing_tokens: Sequence[str] = (), tolerance: float = 300.0
     ) -> None:
         """Take the live secrets, several during a rotation.
 
@@ -231,8 +231,8 @@ class GitLabHook(GitLab):
 def tokens_in(secret: str) -> tuple[list[str], list[str]]:
     """Return the tokens and the signing tokens of one hook's secret."""
     both = secret.split()
-    signing = [one for one in both if one.startswith("whsec_")]
-    return [one for one in both if one not in signing], signing
+    signing = [token for token in both if token.startswith("whsec_")]
+    return [token for token in both if token not in signing], signing
 
 
 def _hook(headers: Mapping[str, str]) -> str:
@@ -248,7 +248,10 @@ def _pushed(push: _Push, *, system: bool = False) -> RefPushed | Ignored:
     ref = branch_or_tag(push.ref)
     if isinstance(ref, Ignored):
         return ref
-    paths, note = _paths(push, ref, system=system)
+    created, login = not system and nothing(push.before), push.user_username or ""
+    why = unlisted(ref, deleted=nothing(push.after), created=created)
+    why = why or ("a system hook lists no files" if system else "")
+    paths, note = (None, why) if why else _listed(push)
     return RefPushed(
         repository=_repository(push.project_id, push.project),
         ref=ref,
@@ -263,14 +266,12 @@ def _pushed(push: _Push, *, system: bool = False) -> RefPushed | Ignored:
         options=tuple(_options(push.push_options))[:MOST_OPTIONS],
         pusher=push.user_username or push.user_name or "",
         authors=authors_of(
-            GitLab.private, push.commits, _pusher(push), cut=push.after if _cut(push) else ""
+            GitLab.private,
+            push.commits,
+            Writer(login, id_of(push.user_id) if login else "", address(push.user_email)),
+            cut=push.after if push.has_more else "",
         ),
     )
-
-
-def _pusher(push: _Push) -> Writer:
-    login, email = push.user_username or "", address(push.user_email)
-    return Writer(login, id_of(push.user_id) if login else "", email)
 
 
 def _merge_changed(merge: _MergeEvent) -> PullRequestChanged | Ignored:
@@ -308,28 +309,14 @@ def _commit(push: _Push, ref: Ref) -> Commit | None:
     return listed.meaning(sha) if listed else Commit(sha)
 
 
-def _paths(push: _Push, ref: Ref, *, system: bool) -> tuple[tuple[str, ...] | None, str]:
-    """Return the changed files and "", or None and why they are unknown."""
-    created = not system and nothing(push.before)
-    if why := unlisted(ref, deleted=nothing(push.after), created=created):
-        return None, why
-    return (None, "a system hook lists no files") if system else _listed(push)
-
-
-def _cut(push: _Push) -> bool:
-    """Return whether more commits were pushed than GitLab lists."""
-    listed, total = len(push.commits or ()), push.total_commits_count
-    return listed >= MOST_COMMITS if total is None else total > listed
-
-
 def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
-    commits = push.commits or []
-    total = push.total_commits_count
+    """Return the changed files and "", or None and why they are unknown."""
+    commits, total = push.commits or [], push.total_commits_count
     if not commits and push.before != push.after:
         return None, "GitLab listed no commits although the branch moved"
-    if total is None and len(commits) >= MOST_COMMITS:
+    if push.has_more and total is None:
         return None, f"GitLab lists no more than {MOST_COMMITS} commits"
-    if total is not None and total > len(commits):
+    if push.has_more:
         return None, f"GitLab listed {len(commits)} of {total} commits"
     return files_of("GitLab", commits)
 
@@ -347,7 +334,7 @@ def _option(name: str, value: Any) -> Iterator[str]:
     if isinstance(value, dict) and "." not in name:
         yield from _options(value, name + ".")
     elif isinstance(value, dict):  # given several times: each value with its count
-        yield from (f"{name}={one}" for one in value)
+        yield from (f"{name}={given}" for given in value)
     elif isinstance(value, str):
         yield f"{name}={value}"
     else:
@@ -362,10 +349,9 @@ EXTERNAL = "external"
 
 def _pipeline_changed(event: _PipelineEvent) -> CheckReported | Ignored:
     """Return that a pipeline has changed, without its state, to which our own statuses count."""
-    if event.object_attributes.source == EXTERNAL:
+    if event.source == EXTERNAL:
         return Ignored("an external pipeline has commit statuses, the bridge's own among them")
-    project = event.project
-    return CheckReported(_repository(project.id, project), event.object_attributes.sha)
+    return CheckReported(_repository(event.project.id, event.project), event.sha)
 
 
 def _job_changed(event: _JobEvent) -> CheckReported:

@@ -58,7 +58,7 @@ async def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
     """A bridge that writes there as fast as it can, and soon looks again for pull requests."""
-    monkeypatch.setattr("bridge.githosts.subscriptions.LOOKS_AGAIN", (0.05, 0.05))
+    monkeypatch.setattr("bridge.githosts.feedback.subscriptions.LOOKS_AGAIN", (0.05, 0.05))
     for host, provider in HOSTS.items():
         monkeypatch.setitem(HOSTS, host, replace(provider, limits=()))
     said = {f"BRIDGE_{fake.name.upper()}_FEEDBACK": uses} if uses else {}

@@ -90,7 +90,7 @@ async def world(
     further: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
-    monkeypatch.setattr("bridge.githosts.subscriptions.LOOKS_AGAIN", (0.05, 0.05))
+    monkeypatch.setattr("bridge.githosts.feedback.subscriptions.LOOKS_AGAIN", (0.05, 0.05))
     first, second = servers
     given: dict[str, Any] = {
         f"BRIDGE_GITEA_{name.upper()}": value for name, value in first.settings().items()

@@ -11,7 +11,7 @@ from bridge.backends.dokploy.configure import (
     provider_call,
     saved_in,
 )
-from bridge.backends.dokploy.models import SETTINGS
+from bridge.backends.dokploy.models import Settings
 from bridge.core.apps import App, Trigger
 from bridge.core.configuration.configuration import (
     BuildType,
@@ -245,7 +245,7 @@ def test_what_was_saved_is_read_back_the_same(web: App, settings: ProviderSettin
     said = {"sourceType": settings.type.value, **body}
     said |= build_call(web, build)[1] | environment_call(web, environment)[1]
 
-    saved = saved_in(web, SETTINGS.validate_python(said))
+    saved = saved_in(web, Settings.model_validate(said))
 
     assert saved.provider == settings
     assert saved.build == build
@@ -257,15 +257,15 @@ def test_what_was_saved_is_read_back_the_same(web: App, settings: ProviderSettin
 def test_a_half_configured_app_has_no_provider_to_save_again(web: App, stack: App) -> None:
     fresh = {"sourceType": "github", "owner": None, "repository": None, "buildType": "nixpacks"}
 
-    saved = saved_in(web, SETTINGS.validate_python(fresh))
+    saved = saved_in(web, Settings.model_validate(fresh))
     assert saved.provider is None
     assert saved.build == BuildType(build_type="nixpacks")
 
-    of_stack = saved_in(stack, SETTINGS.validate_python({"sourceType": "raw"}))
+    of_stack = saved_in(stack, Settings.model_validate({"sourceType": "raw"}))
     assert of_stack.provider is None
     assert of_stack.build is None
 
 
 def test_a_build_type_that_is_unknown_here_is_refused(web: App) -> None:
     with pytest.raises(Refused, match="'bazel' of shop/web is unknown here"):
-        saved_in(web, SETTINGS.validate_python({"buildType": "bazel"}))
+        saved_in(web, Settings.model_validate({"buildType": "bazel"}))

@@ -3,20 +3,22 @@
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
-from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE
+from bridge.backends.dokploy.models import DeploymentRecord, Job, Project, Service
 from bridge.backends.dokploy.reads import (
     app_of,
     deployments_in,
     jobs_in,
-    listed_at,
-    places,
+    listed_in,
     source_of,
 )
 from bridge.core.apps import App, AppKind, Source, SourceType
 from bridge.ports.backends import Progress
 from tests.worlds.rows import each_row
 
+PROJECTS, DEPLOYMENTS = TypeAdapter(list[Project]), TypeAdapter(list[DeploymentRecord])
+JOBS = TypeAdapter(list[Job])
 SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
 
 
@@ -89,7 +91,7 @@ SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
     ],
 )
 def test_a_source_is_read_from_its_own_columns(said: dict[str, Any], source: Source | None) -> None:
-    assert source_of(SERVICE.validate_python(said)) == source
+    assert source_of(Service.model_validate(said)) == source
 
 
 def test_the_default_environment_has_no_name() -> None:
@@ -107,7 +109,9 @@ def test_the_default_environment_has_no_name() -> None:
         ]
     )
 
-    assert [(place.id, place.kind, place.environment) for place in places(projects)] == [
+    apps = [listed.app for listed in listed_in(projects, "dokploy")]
+
+    assert [(app.id, app.kind, app.environment) for app in apps] == [
         ("a1", AppKind.APPLICATION, None),
         ("c1", AppKind.COMPOSE, "staging"),
     ]
@@ -125,7 +129,7 @@ def test_an_app_s_page_is_where_the_dashboard_has_it() -> None:
         ]
     )
 
-    found = [listed_at(one, "dokploy", "https://d.example").app.page for one in places(projects)]
+    found = [one.app.page for one in listed_in(projects, "dokploy", "https://d.example")]
 
     assert found == [
         "https://d.example/dashboard/project/p1/environment/e1/services/application/a1",
@@ -163,13 +167,13 @@ def domain(host: str | None, **others: Any) -> dict[str, Any]:
     ],
 )
 def test_an_app_is_served_at_its_domain(domains: Any, url: str | None) -> None:
-    (place,) = places(PROJECTS.validate_python([{
+    projects = PROJECTS.validate_python([{
         "name": "old", "applications": [{"applicationId": "a1", "name": "web"}],
-    }]))  # fmt: skip
+    }])  # fmt: skip
 
-    listed = listed_at(place, "dokploy", "https://d")
+    (listed,) = listed_in(projects, "dokploy", "https://d")
 
-    found = app_of(listed.app, SERVICE.validate_python({"domains": domains}))
+    found = app_of(listed.app, Service.model_validate({"domains": domains}))
 
     assert found.url == url
 
@@ -179,7 +183,7 @@ def test_projects_of_a_server_before_environments_are_read_too() -> None:
         [{"name": "old", "applications": [{"applicationId": "a1", "name": "web"}]}]
     )
 
-    assert [place.id for place in places(projects)] == ["a1"]
+    assert [listed.app.id for listed in listed_in(projects, "dokploy")] == ["a1"]
 
 
 def record(**fields: Any) -> dict[str, Any]:
@@ -221,7 +225,7 @@ def test_an_app_knows_when_it_was_made_and_none_is_lost_for_that(
 ) -> None:
     listed = App("a", "a", "shop")
 
-    assert app_of(listed, SERVICE.validate_python({"createdAt": text})).made_at == seconds
+    assert app_of(listed, Service.model_validate({"createdAt": text})).made_at == seconds
 
 
 @each_row(

@@ -20,8 +20,15 @@ from bridge.core.log_text import marked
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.core.pulls import PullRequest
-from bridge.githosts.comment import is_marked, marker, render_comment
-from bridge.githosts.markdown import NOTHING, cell, code, link
+from bridge.githosts.feedback.comment import (
+    NOTHING,
+    cell,
+    code,
+    is_marked,
+    link,
+    marker,
+    render_comment,
+)
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment

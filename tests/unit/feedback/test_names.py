@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.githosts.statuses import contexts, environments
+from bridge.githosts.feedback.statuses import contexts, environments
 from tests.fakes.journey import app
 
 TAKEN = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_/.")

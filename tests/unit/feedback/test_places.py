@@ -15,9 +15,9 @@ from bridge.core.events import Action, Asked, PullRequestChanged, RefKind, RefPu
 from bridge.core.lifecycle import State
 from bridge.core.origin import Actor
 from bridge.core.pulls import PullRequest
-from bridge.githosts.comment import marker
-from bridge.githosts.publishers import WriteTurns
-from bridge.githosts.subscriptions import LOOKS_AGAIN, Plans, Use, concerns, shows_of
+from bridge.githosts.feedback.comment import marker
+from bridge.githosts.feedback.publishers import WriteTurns
+from bridge.githosts.feedback.subscriptions import LOOKS_AGAIN, Plans, Use, concerns, shows_of
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.githosts import Comment, CommitState
 from bridge.ports.outcomes import Explained, Outcome, Subscription

@@ -12,9 +12,9 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.pulls import PullRequest
 from bridge.githosts import HOSTS
-from bridge.githosts.publishers import WriteTurns
-from bridge.githosts.statuses import preview_environment
-from bridge.githosts.subscriptions import Plans, Use, shows_of
+from bridge.githosts.feedback.publishers import WriteTurns
+from bridge.githosts.feedback.statuses import preview_environment
+from bridge.githosts.feedback.subscriptions import Plans, Use, shows_of
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
 from tests.fakes.git_api import FakeHostApi

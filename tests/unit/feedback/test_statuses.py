@@ -10,8 +10,7 @@ from bridge.core.access import Right
 from bridge.core.decision import Decision, Reason
 from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import State
-from bridge.githosts.app_states import WHY_NOT, standings
-from bridge.githosts.statuses import Said, deployment_status, status_of
+from bridge.githosts.feedback.statuses import WHY_NOT, Said, deployment_status, standings, status_of
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Explained

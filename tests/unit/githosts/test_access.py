@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import NotFound
-from bridge.githosts.access import Heads
-from bridge.githosts.answers import Answer
-from bridge.githosts.http import cut, numeric, part
-from bridge.githosts.repos_api import named
+from bridge.githosts.base.answers import Answer
+from bridge.githosts.base.http import Heads, cut, numeric, part
+from bridge.githosts.base.repos_api import named
 from tests.worlds.rows import each_row
 
 

@@ -11,7 +11,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
 from bridge.core.masking import redact
-from bridge.githosts.answers import Answer, Request, error_in, fit, trouble, words_in
+from bridge.githosts.base.answers import Answer, Request, error_in, fit, trouble, words_in
 from tests.worlds.rows import each_row
 
 NOW = 1_700_000_000.0

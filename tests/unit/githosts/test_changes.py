@@ -6,12 +6,11 @@ from unittest.mock import Mock
 import pytest
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
-from bridge.githosts.access import Access
-from bridge.githosts.answers import Answer
+from bridge.githosts.base.answers import Answer
+from bridge.githosts.base.http import Access, Ask, Client
 from bridge.githosts.gitea.api import Gitea
 from bridge.githosts.github.api import Github
 from bridge.githosts.gitlab.api import Gitlab
-from bridge.githosts.http import Ask, Client
 from bridge.ports.githosts import ChangeSet
 
 OLD, NEW = "a" * 40, "b" * 40

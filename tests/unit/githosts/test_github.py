@@ -8,8 +8,8 @@ from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
 from bridge.core.events import Ignored, PullRequestChanged, RefPushed
+from bridge.githosts.base.webhook import LIMIT
 from bridge.githosts.github.webhooks import MOST_COMMITS, MOST_FILES, GitHub
-from bridge.githosts.webhook import LIMIT
 from tests.worlds.rows import each_row
 
 A, B, NONE = "a" * 40, "b" * 40, "0" * 40

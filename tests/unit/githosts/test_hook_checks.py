@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bridge.githosts.checks import Aim, Events, HookCheck
+from bridge.githosts.base.checks import Aim, Events, HookCheck
 from bridge.ports.checks import Checked
 from bridge.ports.githosts import Hook
 from tests.worlds.rows import each_row

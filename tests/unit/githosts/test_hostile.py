@@ -12,11 +12,11 @@ from bridge.core.errors import BridgeError, MalformedPayload
 from bridge.core.events import LONGEST_NAME, PullRequestChanged, RefPushed
 from bridge.core.pulls import LONGEST_TITLE
 from bridge.githosts import HOSTS as ALL
+from bridge.githosts.base.webhook import LONGEST_EMAIL
 from bridge.githosts.gitea.webhooks import Gitea
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.githosts.reader import LENGTH, read_head, told
-from bridge.githosts.webhook import LONGEST_EMAIL
 from bridge.ports.githosts import GitHost
 
 DIGITS = "0" * 64

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from bridge.core.errors import MalformedPayload, Unreachable, Unread
 from bridge.core.events import RefPushed
 from bridge.core.large_json import LARGE
+from bridge.githosts.base.webhook import load, without_nul
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.large_bodies import Apart
-from bridge.githosts.webhook import load, without_nul
 from bridge.ports.githosts import APART
 from tests.worlds.rows import each_row
 

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.githosts.answers import Answer
-from bridge.githosts.http import Pauses
+from bridge.githosts.base.answers import Answer
+from bridge.githosts.base.http import Pauses
 from tests.fakes.journey import ManualClock
 
 LIMITED = Answer(403, {}, {"message": "You have exceeded a secondary rate limit"})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.githosts.pool import ALONE, MOST, Bounds, Counted, Pool, TooLarge, TooLong
+from bridge.githosts.base.pool import ALONE, MOST, Bounds, Counted, Pool, TooLarge, TooLong
 from tests.worlds.embedded import until
 
 

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from bridge.core.pulls import LONGEST_LOGIN, LONGEST_TITLE, PullRequest
+from bridge.githosts.base.api import changed_since
+from bridge.githosts.base.webhook import seconds_of, touches
 from bridge.githosts.gitlab.merges import number_in
-from bridge.githosts.pulls import changed_since, seconds_of, touches
 from tests.worlds.rows import each_row
 
 

@@ -7,6 +7,7 @@ import ctypes
 import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -134,7 +135,7 @@ def as_bytes(text: str) -> bytes:
 
 def same(given: bytes, wanted: Iterable[bytes]) -> bool:
     """Return whether `given` is one of `wanted`, in constant time for each."""
-    return any(hmac.compare_digest(given, one) for one in wanted)
+    return any(hmac.compare_digest(given, secret) for secret in wanted)
 
 
 def load(body: Body, what: str) -> Any:
@@ -362,6 +363,28 @@ def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:
     every = [path for some in files for path in some]
     every.sort()
     return tuple(path for path, _ in groupby(every))
+
+
+LONGEST_TIME = 64
+
+
+def seconds_of(sent: Any) -> float | None:
+    """Return a host's time in seconds since 1970; None if it is none.
+
+    GitLab's webhooks write `2025-08-06 01:21:37 UTC`, all others ISO 8601.
+    """
+    if not isinstance(sent, str) or len(sent) > LONGEST_TIME:
+        return None
+    try:
+        found = datetime.fromisoformat(sent.removesuffix(" UTC"))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def touches(changes: Mapping[str, Any] | None, fields: Iterable[str]) -> bool:
+    """Return whether a webhook's `changes` name any of the fields, or are missing."""
+    return changes is None or any(field in changes for field in fields)
 
 
 # ── Webhooks signed by the Standard Webhooks specification ────────────────────────────────────────

@@ -12,12 +12,11 @@ from bridge.core.errors import NotFound
 from bridge.core.events import Commit, Repository
 from bridge.core.hooks import HostHook, Scope
 from bridge.core.pulls import PullRequest
-from bridge.githosts.access import Resource
-from bridge.githosts.api import Api, HookForm, PullForm, Query, Tip, remedied
-from bridge.githosts.authors import AuthoredCommit, Named
-from bridge.githosts.http import NOTHING, numeric, part
-from bridge.githosts.payloads import Pull, SentRepository
-from bridge.githosts.webhook import Id, Model, address, web_url
+from bridge.githosts.base.api import Api, HookForm, PullForm, Query, Tip, remedied
+from bridge.githosts.base.commits import AuthoredCommit, Named
+from bridge.githosts.base.http import NOTHING, Resource, numeric, part
+from bridge.githosts.base.payloads import Pull, SentRepository
+from bridge.githosts.base.webhook import Id, Model, address, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState, Hook
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII).fullmatch
@@ -82,7 +81,7 @@ Contents = Mapping[str, tuple[str, str]]
 
 def contents(entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:
     """Return the files and submodules of a tree."""
-    return {one.path: (one.mode, one.sha) for one in entries if one.type != "tree"}
+    return {entry.path: (entry.mode, entry.sha) for entry in entries if entry.type != "tree"}
 
 
 class Config(Model):
@@ -133,7 +132,7 @@ class RepoHook(HookForm):
             str(self.id),
             self.config.url or "",
             active=self.active,
-            missing=tuple(one for one in self.needed if one not in sent and "*" not in sent),
+            missing=tuple(event for event in self.needed if event not in sent and "*" not in sent),
             as_json=(self.config.content_type or self.usually) != "form",
             checks_tls=self.config.checks_tls,
         )
@@ -214,9 +213,9 @@ class ReposApi(Api):
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         async for page in self._comments(self.access.of(repository), f"/issues/{number}/comments"):
-            for one in page:
-                ours = one.user is not None and await self._is_us(one.user)
-                yield Comment(str(one.id), one.body or "", ours)
+            for comment in page:
+                ours = comment.user is not None and await self._is_us(comment.user)
+                yield Comment(str(comment.id), comment.body or "", ours)
 
     def _comments(self, place: Resource, path: str) -> AsyncIterator[list[IssueComment]]:
         return place.pages(path, list[IssueComment])

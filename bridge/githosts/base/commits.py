@@ -1,15 +1,18 @@
 """Who wrote commits, as Git hosts tell: by account, by a private address, else by address alone."""
 
+import asyncio
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
+from bridge.core.checks import Check, CheckState
+from bridge.core.errors import Unreachable
 from bridge.core.people import MOST_PEOPLE, Writer, co_authors, unlisted_in
-from bridge.githosts.webhook import Author, ListedCommit, Model, address, id_of
+from bridge.githosts.base.webhook import Author, ListedCommit, Model, address, id_of, web_url
 from bridge.ports.authors import Authored
 
 Private = re.Pattern[str]
@@ -154,3 +157,65 @@ def distinct(commits: Iterable[Iterable[Writer]]) -> frozenset[Writer]:
         if key not in writers or not writers[key].commit:
             writers[key] = who
     return frozenset(writers.values())
+
+
+# ── Their checks ─────────────────────────────────────────────────────────────────────────────────
+
+OURS = "dokploy/"
+"""The prefix of the names of our own commit statuses, which never count as checks."""
+
+LONGEST_NAME = 255
+"""Characters of a check's name; hosts allow no more."""
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a commit status is one of the bridge's own, of this or another bridge."""
+    return name.startswith(OURS)
+
+
+def state_of(word: str | None, *, passed: Container[str], failed: Container[str]) -> CheckState:
+    """Return the state that a host's word means; an unknown word never passes."""
+    if word in passed:
+        return CheckState.PASSED
+    return CheckState.FAILED if word in failed else CheckState.PENDING
+
+
+def check_of(
+    name: str, state: CheckState, app: str | None = "", *urls: str | None, app_id: int | None = None
+) -> Check:
+    """Return a check with names of bounded length, and the first URL that is safe to open."""
+    return Check(name[:LONGEST_NAME], state, (app or "")[:LONGEST_NAME], web_url(*urls), app_id)
+
+
+def newest(found: Iterable[tuple[int, Check]]) -> list[Check]:
+    """Return the newest check of each name and app, sorted.
+
+    Args:
+        found: checks with their numbers; a newer one has a greater number.
+    """
+    in_order = sorted(found, key=lambda numbered: numbered[0])
+    by_name = {(check.name, check.app): check for _, check in in_order}
+    return [by_name[key] for key in sorted(by_name)]
+
+
+def all_there(service: str, what: str, listed: int, told: int | None) -> None:
+    """Raise Unreachable if a host has listed fewer than it says there are: a page is missing.
+
+    Args:
+        told: how many there are; None if the host does not say.
+    """
+    if told is not None and listed < told:
+        raise Unreachable(service, f"it listed {listed} of {told} {what}: a page is missing")
+
+
+async def both(one: Awaitable[S], other: Awaitable[T]) -> tuple[S, T]:
+    """Return the results of two requests; raise an error once both have ended."""
+    first, second = await asyncio.gather(one, other, return_exceptions=True)
+    if isinstance(first, BaseException):
+        raise first
+    if isinstance(second, BaseException):
+        raise second
+    return first, second

@@ -1,16 +1,27 @@
 """What `doctor` checks of all hosts' webhooks: where they lead, what they send, and how it went."""
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
+
+from pydantic import Field
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.hooks import may_be_ours
-from bridge.githosts.pool import Bounds
+from bridge.githosts.base.pool import Bounds
+from bridge.githosts.base.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import Hook, Redelivers, ShowsHooks, all_in
@@ -25,13 +36,6 @@ NO_ADDRESS = "whether that is this bridge is not known, since public_url is not 
 
 MOST_AT_A_TIME = 12
 """Repositories to check at a time."""
-
-
-class SeesHooks(ShowsHooks, Protocol):
-    """An API that lists webhooks, and is closed in the end."""
-
-    async def close(self) -> None:
-        """Release connections and threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,10 @@ class Events:
     checks: Sequence[Sequence[str]] = ()
     pulls: Sequence[str] = ()
     everything: str = "*"
+
+
+_Tell = Callable[..., Finding]
+"""Makes a finding about a place; see `HookCheck.about`."""
 
 
 class Aim(StrEnum):
@@ -76,7 +84,7 @@ class HookCheck:
     """
 
     checked: Checked
-    api: SeesHooks
+    api: ShowsHooks
     title: str
     events: Events
     sees: str
@@ -115,26 +123,22 @@ class HookCheck:
                     return [short]  # nothing else can be asked
                 places = await self.api.hooks_by_place(name)
             except BridgeError as error:
-                return [_not_asked(self.about(name), error, name)]
-            found = [short] if short is not None else []
+                level = Level.ERROR if isinstance(error, NotFound) else Level.WARNING
+                remedy = f"check the app's source, or give the credential access to {name}"
+                return [self.about(name)(level, "host.repository", str(error), remedy)]
+            findings = [short] if short is not None else []
             for hook in all_in(places):
-                found += await self._once(hook)
-        return [*found, *self._of_repository(name, places)]
+                findings += await self._of_hook(hook)
+        return [*findings, *self._of_repository(name, places)]
 
     # ── one webhook ─────────────────────────────────────────────────────────
 
-    async def _once(self, hook: Hook) -> list[Finding]:
+    async def _of_hook(self, hook: Hook) -> list[Finding]:
         """Return what is wrong with a webhook, unless that was told for another repository."""
-        key = hook.place, hook.id
-        if key in self._told:
+        aim, key = self.aim(hook), (hook.place, hook.id)
+        if aim is Aim.ELSEWHERE or key in self._told:
             return []
         self._told.add(key)
-        return await self._of_hook(hook)
-
-    async def _of_hook(self, hook: Hook) -> list[Finding]:
-        aim = self.aim(hook)
-        if aim is Aim.ELSEWHERE:
-            return []
         tell = self.about(hook.place)
         if aim is Aim.ASTRAY:
             path = (urlsplit(hook.url or "").path or "/")[:100]
@@ -149,7 +153,7 @@ class HookCheck:
             return [tell(Level.WARNING, "host.hook.backend", says, "delete that webhook")]
         return [*self._form(hook, aim, tell), *await self._delivery(hook, tell)]
 
-    def _form(self, hook: Hook, aim: Aim, tell: "_Tell") -> Iterator[Finding]:
+    def _form(self, hook: Hook, aim: Aim, tell: _Tell) -> Iterator[Finding]:
         if aim is Aim.IN_CLEAR:
             says = "a webhook is sent by http, so that others may read it, and redirects lose it"
             remedy = f"change its address to {self.wanted}"
@@ -173,7 +177,7 @@ class HookCheck:
             remedy = "set the secret that the bridge has in its settings"
             yield tell(Level.ERROR, "host.hook.secret", says, remedy)
 
-    def _events(self, hook: Hook, tell: "_Tell") -> Iterator[Finding]:
+    def _events(self, hook: Hook, tell: _Tell) -> Iterator[Finding]:
         if not self._sends_pushes(hook):
             says = "the webhook sends no pushes, so nothing deploys"
             yield tell(Level.ERROR, "host.hook.events", says, "choose its push events")
@@ -181,18 +185,18 @@ class HookCheck:
         if hook.events is None or self.events.everything in hook.events:
             return
         lost = {event: why for event, why in self.events.others.items() if event not in hook.events}
+        not_sent = list[tuple[Iterable[str], str]]()
         if lost:
-            says = f"the webhook does not send {', '.join(lost)}: {'; '.join(lost.values())}"
-            yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
+            not_sent.append((lost, "; ".join(lost.values())))
         silent = [group for group in self.events.checks if hook.events.isdisjoint(group)]
         if silent and self._concerns(self.checked.awaited, hook):
-            names = ", ".join(" or ".join(group) for group in silent)
-            says = f"the webhook does not send {names}: that a check has passed is noticed later"
-            yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
+            not_sent.append((map(" or ".join, silent), "that a check has passed is noticed later"))
         unseen = [event for event in self.events.pulls if event not in hook.events]
         if unseen and self._concerns(self.checked.previewed, hook):
             why = "previews follow such changes of pull requests only minutes later"
-            says = f"the webhook does not send {', '.join(unseen)}: {why}"
+            not_sent.append((unseen, why))
+        for events, why in not_sent:
+            says = f"the webhook does not send {', '.join(events)}: {why}"
             yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
 
     def _concerns(self, some: Sequence[str], hook: Hook) -> bool:
@@ -205,7 +209,7 @@ class HookCheck:
             {self.events.push, self.events.everything}
         )
 
-    async def _delivery(self, hook: Hook, tell: "_Tell") -> list[Finding]:
+    async def _delivery(self, hook: Hook, tell: _Tell) -> list[Finding]:
         """Return whether its last delivery was lost, if the host keeps them."""
         if not isinstance(self.api, Redelivers):
             return []
@@ -244,15 +248,19 @@ class HookCheck:
         elif not here and all(self.aim(hook) is not Aim.ASTRAY for hook in hooks):
             yield self._missing(name, places, tell)
 
-    def _missing(
-        self, name: str, places: Mapping[str, list[Hook] | None], tell: "_Tell"
-    ) -> Finding:
+    def _missing(self, name: str, places: Mapping[str, list[Hook] | None], tell: _Tell) -> Finding:
         unseen = [_owner(place) for place, hooks in places.items() if hooks is None]
         if name in unseen:
             says = "its webhooks can't be seen with this credential, so they were not checked"
             return tell(Level.WARNING, "host.hook.unseen", says, self.sees)
         says = f"no webhook sends its pushes to {self.wanted}"
-        if others := sorted({_place_of(hook) for hook in all_in(places) if self._similar(hook)}):
+        # Some may lead here by another name of this bridge.
+        similar = (
+            hook
+            for hook in all_in(places)
+            if hook.trouble is None and (to := _parsed(hook.url)) and to.path.endswith(self.path)
+        )
+        if others := sorted(set(map(_place_of, similar))):
             says += f"; one leads to {' and one to '.join(others)}"
             remedy = "if that is this bridge, set public_url to it; else change its address"
             return tell(Level.WARNING, "host.hook.elsewhere", says, remedy)
@@ -260,11 +268,6 @@ class HookCheck:
             says += f", as far as can be seen (not those of {' and '.join(unseen)})"
         remedy = f"add a webhook with that address and one of the bridge's secrets at {self.title}"
         return tell(Level.ERROR, "host.hook.missing", says, remedy)
-
-    def _similar(self, hook: Hook) -> bool:
-        """Return whether a webhook may lead here by another name of this bridge."""
-        there = _parsed(hook.url)
-        return hook.trouble is None and there is not None and there.path.endswith(self.path)
 
     # ── where a webhook leads ───────────────────────────────────────────────
 
@@ -282,7 +285,8 @@ class HookCheck:
         return Aim.ELSEWHERE
 
     def _is_backend(self, there: SplitResult) -> bool:
-        return any(_same_place(there, _parsed(url)) for url in self.checked.backends)
+        backends = (backend for url in self.checked.backends if (backend := _parsed(url)))
+        return (there.hostname, _port(there)) in ((to.hostname, _port(to)) for to in backends)
 
     def _aim_here(self, there: SplitResult, ours: SplitResult) -> Aim:
         """Return where a webhook to the bridge's host leads, which may serve others, too."""
@@ -295,7 +299,7 @@ class HookCheck:
             return Aim.BACKEND
         return Aim.ASTRAY if there.path.startswith(f"{above}/") else Aim.ELSEWHERE
 
-    def about(self, place: str) -> "_Tell":
+    def about(self, place: str) -> _Tell:
         """Return what makes findings about a place."""
         about = f"{self.checked.name} {_owner(place)}"
 
@@ -303,16 +307,6 @@ class HookCheck:
             return Finding(level, check, about, says, remedy)
 
         return tell
-
-
-_Tell = Callable[..., Finding]
-
-
-def _not_asked(tell: "_Tell", error: BridgeError, name: str) -> Finding:
-    """Return the finding that a repository can't be asked about."""
-    level = Level.ERROR if isinstance(error, NotFound) else Level.WARNING
-    remedy = f"check the app's source, or give the credential access to {name}"
-    return tell(level, "host.repository", str(error), remedy)
 
 
 _PORTS = {"http": 80, "https": 443}
@@ -332,23 +326,14 @@ def _port(parts: SplitResult) -> int:
     return parts.port or _PORTS[parts.scheme]
 
 
-def _same_place(here: SplitResult, other: SplitResult | None) -> bool:
-    return other is not None and (here.hostname, _port(here)) == (other.hostname, _port(other))
-
-
 def _place_of(hook: Hook) -> str:
     """Return the host of a webhook's address, without a login or a query."""
     return (urlsplit(hook.url or "").hostname or "")[:100]
 
 
-_PLACES = ("repos/", "orgs/", "group ")
-
-
 def _owner(place: str) -> str:
     """Return the name of a place for people."""
-    for begin in _PLACES:
-        place = place.removeprefix(begin)
-    return place
+    return re.sub("^(repos/|orgs/|group )", "", place)
 
 
 # ── Credentials ─────────────────────────────────────────────────────────────────────────────────
@@ -361,3 +346,9 @@ def lacking(granted: Sequence[str], needed: Mapping[str, Sequence[str]]) -> list
         needed: each with the scopes that include it.
     """
     return [scope for scope, wider in needed.items() if not {scope, *wider} & set(granted)]
+
+
+class Rights(Model):
+    """A repository, with what our account may do there."""
+
+    permissions: dict[str, bool] = Field(default_factory=dict)

@@ -17,7 +17,7 @@ import requests
 
 from bridge.connecting.blocking import Adapter, prepared
 from bridge.core.errors import Unreachable
-from bridge.githosts.webhook import give_back
+from bridge.githosts.base.webhook import give_back
 
 
 class Closes(Protocol):
@@ -171,11 +171,12 @@ class _Call(Generic[C, T]):
             if self.client is None:
                 self.client = self._make()
             with self._turn:
-                done = partial(self._returned, work(self.client))
+                done = partial(self._done, self.result.set_result, work(self.client))
         except BaseException as error:  # noqa: BLE001 - re-raised in the caller
             if isinstance(error, TooLarge):
                 error.__traceback__ = None  # its frames hold the whole answer
-            done = partial(self._raised, error)
+            self.broken = True
+            done = partial(self._done, self.result.set_exception, error)
         if self._turn.taken:
             give_back()
         try:
@@ -184,17 +185,11 @@ class _Call(Generic[C, T]):
             if self.client is not None:
                 self.client.close()
 
-    def _returned(self, value: T) -> None:
+    def _done(self, settle: Callable[[Any], None], outcome: Any) -> None:
         self.ended = True
         self._end(self)
         if not self.result.done():
-            self.result.set_result(value)
-
-    def _raised(self, error: BaseException) -> None:
-        self.ended = self.broken = True
-        self._end(self)
-        if not self.result.done():
-            self.result.set_exception(error)
+            settle(outcome)
 
 
 # ── Answers of bounded size for clients built on requests, which reads whole bodies ───────────────
@@ -310,14 +305,11 @@ class Counted:
             yield piece
 
     def _check(self, count: int) -> None:
-        if count > self._most:
-            raise TooLarge(f"the answer has more than {_size(self._most)}, which are not read")
+        if (most := self._most) < count:
+            size = f"{most >> 20} MiB" if most >= 2**20 else f"{most >> 10} KiB"
+            raise TooLarge(f"the answer has more than {size}, which are not read")
         if _thread.turn is not None:
             _thread.turn.check(count)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
-
-
-def _size(count: int) -> str:
-    return f"{count >> 20} MiB" if count >= 2**20 else f"{count >> 10} KiB"

@@ -1,11 +1,11 @@
 """Translate the answers of a Git host's API: errors, rate limits, and the expected form."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
 from types import GenericAlias
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -16,6 +16,9 @@ from bridge.core.errors.connection import why_not_connected
 from bridge.core.large_json import LARGE, load_large, must_be_usual
 from bridge.core.log_text import harmless
 from bridge.core.validation_errors import explained_one
+
+if TYPE_CHECKING:
+    import requests
 
 F = TypeVar("F")
 
@@ -138,6 +141,12 @@ def loaded(text: str | bytes, status: int) -> object:
     raise NotJson(f"{kind} came instead of JSON, from another server or a proxy; {RIGHT}")
 
 
+def answer_in(response: "requests.Response") -> Answer:
+    """Return what a client built on requests was answered."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, loaded(response.content, response.status_code))
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """How long a host asks us to wait; `named`: the host gave the time itself."""
@@ -249,9 +258,7 @@ def _their_now(answer: Answer, now: float) -> float:
         return now
 
 
-@cache
-def _adapter(form: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(form)
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 def list_of(entry: type[F]) -> type[list[F]]:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AliasChoices, Field
 
 from bridge.core.errors import Rejected
-from bridge.githosts.answers import Answer, read
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.answers import Answer, read
+from bridge.githosts.base.webhook import Model
 from bridge.ports.checks import Finding, Level, ahead_in, clock_finding
-from bridge.ports.githosts import HostApi, SaysWho
 from bridge.ports.setup import Setup, SetupField
 
 if TYPE_CHECKING:
-    from bridge.githosts.access import Access
+    from bridge.githosts.base.api import Api
+    from bridge.githosts.base.http import Access
 
 
 class _User(Model):
@@ -40,7 +40,7 @@ def accepted(about: str, answer: Answer) -> Iterator[Finding]:
 
 
 def token_setup(
-    title: str, open_: Callable[[str, Any], HostApi | None], shows: str, *fields: SetupField
+    title: str, open_: "Callable[[str, Any], Api | None]", shows: str, *fields: SetupField
 ) -> Setup:
     """Return how a host is set up, given what opens its API, and where it shows results."""
     return Setup(
@@ -58,13 +58,13 @@ def has_token(settings: Any) -> bool:
 
 
 async def _tries(
-    title: str, open_: Callable[[str, Any], HostApi | None], name: str, settings: Any
+    title: str, open_: "Callable[[str, Any], Api | None]", name: str, settings: Any
 ) -> Sequence[str]:
     api = open_(name, settings)
     if api is None:
         raise Rejected("give a token")
-    assert isinstance(api, SaysWho)
     try:
-        return (f"{title} answers and accepts the token of {await api.account()}",)
+        login = user_in(await ask_user(api.access), name)
+        return (f"{title} answers and accepts the token of {login}",)
     finally:
         await api.close()

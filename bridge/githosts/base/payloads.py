@@ -28,10 +28,15 @@ from bridge.core.events import (
 )
 from bridge.core.people import Writer
 from bridge.core.pulls import PullRequest
-from bridge.githosts.authors import NOBODY, Account, authors_of
-from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
-from bridge.githosts.pulls import seconds_of, touches
-from bridge.githosts.webhook import (
+from bridge.githosts.base.commits import (
+    NOBODY,
+    Account,
+    authors_of,
+    check_of,
+    is_ours,
+    state_of,
+)
+from bridge.githosts.base.webhook import (
     Commits,
     FullRef,
     Id,
@@ -50,6 +55,8 @@ from bridge.githosts.webhook import (
     load,
     nothing,
     same,
+    seconds_of,
+    touches,
     unlisted,
     web_url,
 )
@@ -381,5 +388,6 @@ class SignedWebhooks(ABC):
     def status_set(self, event: StatusEvent[Any]) -> CheckReported | Ignored:
         """Return the meaning of a commit status."""
         if is_ours(event.context):
-            return Ignored(not_a_check(event.context))
+            why = "is the bridge's own, which no deployment waits for"
+            return Ignored(f"status {event.context[:100]} {why}")
         return CheckReported(event.repository.meaning(self.name), event.sha, event.meaning())

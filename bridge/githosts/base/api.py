@@ -3,8 +3,9 @@
 What each method does is said by its port: `ports.githosts`, `ports.authors`, `ports.gates`.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, TypeVar
 
@@ -14,17 +15,23 @@ from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreacha
 from bridge.core.events import Commit, Repository
 from bridge.core.hooks import HostHook, Scope, ScopeKind
 from bridge.core.pulls import PullRequest
-from bridge.githosts.access import Access, Heads, Resource
-from bridge.githosts.answers import Answer, list_of, read
-from bridge.githosts.http import NOTHING, cut, numeric, part
-from bridge.githosts.pulls import Listing, all_listed, changed_since
-from bridge.githosts.webhook import Model
+from bridge.githosts.base.answers import Answer, list_of, read
+from bridge.githosts.base.http import NOTHING, Access, Heads, Resource, cut, numeric, part
+from bridge.githosts.base.webhook import Model
 from bridge.ports.githosts import CommitState, Hook, TagAt, all_in
 
 T = TypeVar("T")
 
 Query = Mapping[str, str | int]
 """The query of a list."""
+
+PAGE_OF_RECENT = 30
+"""Entries per page of the recently changed: mostly the first page has all that are wanted."""
+
+_READINGS = 4
+
+Listing = AsyncIterator[Sequence[PullRequest]]
+"""Pages of pull requests."""
 
 
 class PullForm(Model, ABC):
@@ -244,6 +251,44 @@ class Api(ABC):
 
     def _path(self, hook: HostHook) -> str:
         return f"/hooks/{numeric(self.name, hook.id)}"
+
+
+async def changed_since(listing: Listing, since: float) -> list[PullRequest]:
+    """Return the pull requests that changed at or after a time.
+
+    Args:
+        listing: the most recently changed first; no page is read beyond the time.
+        since: in seconds since 1970. Most hosts know whole seconds only, so its own counts whole.
+    """
+    since = math.floor(since)
+    pulls: dict[int, PullRequest] = {}
+    async for page in listing:
+        for pull in page:
+            if pull.updated_at is not None and pull.updated_at < since:
+                return list(pulls.values())
+            pulls.setdefault(pull.number, pull)  # a change meanwhile moves others to the next page
+    return list(pulls.values())
+
+
+async def all_listed(service: str, listed: Callable[[], Listing]) -> list[PullRequest]:
+    """Return the pull requests of all pages.
+
+    One that is closed meanwhile moves another to a page that has been read already. So several
+    pages are read until two readings agree.
+
+    Raises:
+        Unreachable: they never do.
+    """
+    before: set[int] | None = None
+    for _ in range(_READINGS):
+        pulls, pages = dict[int, PullRequest](), 0
+        async for page in listed():
+            pulls |= {pull.number: pull for pull in page}
+            pages += 1
+        if pages <= 1 or before == pulls.keys():
+            return list(pulls.values())
+        before = set(pulls)
+    raise Unreachable(service, "its pull requests changed while they were listed")
 
 
 async def if_seen(asked: Awaitable[T], *, missing: bool = True) -> T | None:

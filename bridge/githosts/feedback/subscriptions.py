@@ -5,9 +5,10 @@ deployment. Its pull requests must be looked up, so the push is itself a subscri
 adds the comment of each pull request.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from operator import attrgetter
 
 from bridge.core.console import NO_CONSOLE, ConsolePages
@@ -17,16 +18,17 @@ from bridge.core.events import PullRequestChanged, RefKind, RefPushed, Repositor
 from bridge.core.lifecycle import deployment_id
 from bridge.core.previews.preview import Preview, pull_id
 from bridge.core.pulls import PullRequest
-from bridge.githosts.app_states import ELSEWHERE, SILENT, watches
-from bridge.githosts.comment import NO_CHATS, Compares, nothing
-from bridge.githosts.preview_deployments import PreviewDeploymentPublisher
-from bridge.githosts.publishers import (
-    CommentPublisher,
-    DeploymentPublisher,
-    StatusPublisher,
-    WriteTurns,
+from bridge.githosts.feedback.comment import NO_CHATS, Compares, nothing
+from bridge.githosts.feedback.deployments import DeploymentPublisher, PreviewDeploymentPublisher
+from bridge.githosts.feedback.publishers import CommentPublisher, StatusPublisher, WriteTurns
+from bridge.githosts.feedback.statuses import (
+    ELSEWHERE,
+    SILENT,
+    contexts,
+    environments,
+    preview_environment,
+    watches,
 )
-from bridge.githosts.statuses import contexts, environments, preview_environment
 from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
 from bridge.ports.githosts import HasDeployments, HostApi
 from bridge.ports.outcomes import (
@@ -78,13 +80,30 @@ class Plans:
             return []
         if not watches(decision.reason for decision in outcome.decisions):
             return []
-        planned: list[Subscription] = []
+        planned, commit = list[Subscription](), push.commit.sha
         if Use.COMMENT in self.uses:
-            planned.append(self._push(push, outcome.seq))
+            # It follows the delivery only to be deleted with it.
+            branch = push.ref.name if push.ref.kind is RefKind.BRANCH else None
+            seq, at = outcome.seq, partial(self._at, commit=commit, branch=branch)
+            follows = about_delivery(seq)
+            planned.append(at("push", f"{seq}", push.repository, follows, delivery=seq))
         if Use.STATUS in self.uses:
-            planned += self._statuses(push, occasion)
+            planned += self._statuses(occasion, push.repository, commit)
         if Use.DEPLOYMENT in self.uses:
-            planned += self._deployments(push, occasion)
+            names = environments(_labels(occasion), occasion.apps)
+            planned += [
+                self._at(
+                    "deployment",
+                    made.id,
+                    push.repository,
+                    about_deployment(made.id),
+                    rank=Rank.DEPLOYED,
+                    commit=commit,
+                    ref=str(push.ref),
+                    environment=names[made.app_id],
+                )
+                for made in outcome.deployments
+            ]
         return planned
 
     def previews(self, preview: Preview, seq: int | None) -> list[Subscription]:
@@ -96,8 +115,7 @@ class Plans:
         follows = [about_pull(pull_id(repository, pull.number))]
         follows += [] if seq is None else [about_delivery(seq)]
         if Use.COMMENT in self.uses:
-            id_ = f"{repository.id} {pull.number}"
-            planned.append(self._at("comment", id_, repository, *follows, number=pull.number))
+            planned.append(self._comment(repository, pull.number, *follows))
         if Use.DEPLOYMENT in self.uses and seq is not None:
             name = preview_environment(self.review, preview.app, pull.number)
             place = {"preview": preview.id, "environment": name}
@@ -105,18 +123,9 @@ class Plans:
                 self._at("preview", preview.id, repository, *follows, rank=Rank.DEPLOYED, **place)
             )
         if Use.STATUS in self.uses and seq is not None and preview.made is not None:
-            planned.append(
-                self._at(
-                    "status",
-                    f"{repository.id} {pull.head_sha} {preview.made}",
-                    repository,
-                    about_deployment(deployment_id(seq, preview.made)),
-                    rank=Rank.DEPLOYED,
-                    commit=pull.head_sha,
-                    app=preview.made,
-                    context=f"{next(iter(contexts({'': preview.app}).values()))} (preview)",
-                )
-            )
+            (name,) = contexts({"": preview.app}).values()
+            about, app = about_deployment(deployment_id(seq, preview.made)), preview.made
+            planned.append(self._status(repository, pull.head_sha, app, f"{name} (preview)", about))
         return planned
 
     def late(
@@ -130,10 +139,37 @@ class Plans:
             for seq, decisions in decided.items()
             if watches(decision.reason for decision in decisions)
         ]
-        if not follows:
-            return []
-        id_, number = f"{opened.repository.id} {opened.pull.number}", opened.pull.number
-        return [self._at("comment", id_, opened.repository, *follows, number=number)]
+        return [self._comment(opened.repository, opened.pull.number, *follows)] if follows else []
+
+    def _statuses(
+        self, occasion: Occasion, repository: Repository, commit: str
+    ) -> Iterator[Subscription]:
+        outcome, names = occasion.outcome, contexts(_labels(occasion))
+        deployed = {made.app_id: about_deployment(made.id) for made in outcome.deployments}
+        for decision in outcome.decisions:
+            app = decision.app_id
+            if decision.reason in SILENT | ELSEWHERE:
+                continue
+            if app in deployed:
+                yield self._status(repository, commit, app, names[app], deployed[app])
+            elif self.skipped:
+                about = about_delivery(outcome.seq)
+                yield self._status(repository, commit, app, names[app], about, Rank.SKIPPED)
+
+    def _comment(self, repository: Repository, number: int, *follows: str) -> Subscription:
+        return self._at("comment", f"{repository.id} {number}", repository, *follows, number=number)
+
+    def _status(
+        self,
+        repository: Repository,
+        commit: str,
+        app: str,
+        context: str,
+        follows: str,
+        rank: Rank = Rank.DEPLOYED,
+    ) -> Subscription:
+        id_, place = f"{repository.id} {commit} {app}", {"app": app, "context": context}
+        return self._at("status", id_, repository, follows, rank=rank, commit=commit, **place)
 
     def _at(
         self,
@@ -154,69 +190,12 @@ class Plans:
             rank=rank,
         )
 
-    def _push(self, push: RefPushed, seq: int) -> Subscription:
-        assert push.commit is not None
-        branch = push.ref.name if push.ref.kind is RefKind.BRANCH else None
-        # It follows the delivery only to be deleted with it.
-        return self._at(
-            "push",
-            f"{seq}",
-            push.repository,
-            about_delivery(seq),
-            commit=push.commit.sha,
-            branch=branch,
-            delivery=seq,
-        )
-
-    def _statuses(self, push: RefPushed, occasion: Occasion) -> list[Subscription]:
-        assert push.commit is not None
-        sha, outcome = push.commit.sha, occasion.outcome
-        deployed = {one.app_id: one.id for one in outcome.deployments}
-        names = contexts(_labels(occasion))
-
-        def follows(decision: Decision) -> str:
-            id_ = deployed.get(decision.app_id)
-            return about_deployment(id_) if id_ else about_delivery(outcome.seq)
-
-        return [
-            self._at(
-                "status",
-                f"{push.repository.id} {sha} {decision.app_id}",
-                push.repository,
-                follows(decision),
-                rank=Rank.DEPLOYED if decision.app_id in deployed else Rank.SKIPPED,
-                commit=sha,
-                app=decision.app_id,
-                context=names[decision.app_id],
-            )
-            for decision in outcome.decisions
-            if decision.reason not in SILENT | ELSEWHERE
-            and (self.skipped or decision.app_id in deployed)
-        ]
-
-    def _deployments(self, push: RefPushed, occasion: Occasion) -> list[Subscription]:
-        assert push.commit is not None
-        names = environments(_labels(occasion), occasion.apps)
-        return [
-            self._at(
-                "deployment",
-                one.id,
-                push.repository,
-                about_deployment(one.id),
-                rank=Rank.DEPLOYED,
-                commit=push.commit.sha,
-                ref=str(push.ref),
-                environment=names[one.app_id],
-            )
-            for one in occasion.outcome.deployments
-        ]
-
 
 def _labels(occasion: Occasion) -> dict[str, str]:
     """Return the label of each app of the pushed repository, by id."""
     outcome = occasion.outcome
-    deployed = {one.app_id: one.app for one in outcome.deployments}
-    return deployed | {one.app_id: one.app for one in outcome.decisions}
+    deployed = {made.app_id: made.app for made in outcome.deployments}
+    return deployed | {decision.app_id: decision.app for decision in outcome.decisions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +224,9 @@ class FindsPullRequests:
         except NotFound as error:
             await _look_again(cursor, save_cursor, str(error))
             known = []
-        numbers = [one.number for one in known if concerns(one, place["branch"], place["commit"])]
+        numbers = [
+            pull.number for pull in known if concerns(pull, place["branch"], place["commit"])
+        ]
         if not numbers:
             await _look_again(cursor, save_cursor, "no pull request contains this commit")
         await save_cursor({"found": numbers})

@@ -4,20 +4,32 @@ The first line is hidden; it identifies the comment. Deployed commits are writte
 which both hosts turn into links themselves.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.health.fate import Now, note_now
+from bridge.core.health.rollback import version_of
 from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import shorten
 from bridge.core.masking import redact
-from bridge.githosts.app_states import GOING, WHY_NOT, Standing, going, reasons_of, standings
-from bridge.githosts.comment_previews import TABLE, notes_in, previews_in, previews_summary
-from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, one_line, row
+from bridge.core.previews.preview import Preview, PreviewState, still_served
+from bridge.core.previews.verdict import Why
+from bridge.githosts.feedback.statuses import (
+    SHOWN,
+    WHY_NOT,
+    Standing,
+    going,
+    newest,
+    one_line,
+    reasons_of,
+    standings,
+)
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import LINK
 
@@ -37,6 +49,9 @@ LONGEST = 65_536
 _HEAD = ("App", "Environment", "State", "Deployed commit", "Duration", "Updated (UTC)")
 _FOOT = "<sub>dokploy-bridge edits this comment in place · `dokploy-bridge why APP` says more</sub>"
 _ROOM_FOR_NOTES = 400
+
+MOST_LINES = 5
+"""Lines of evidence, reasons of a hold, or files of a proposal; the others are counted or cut."""
 
 
 def marker(instance: str) -> str:
@@ -66,28 +81,36 @@ def render_comment(
         compare: returns the page that compares two commits of an app's repository.
         longest: bytes; rows that do not fit are left out and counted.
     """
-    found = [one for one in standings(snapshot) if not _is_preview(one, snapshot)]
-    head = [marker(instance), *_summaries(snapshot, found), ""]
+    of_previews = {id_ for id_, app in snapshot.apps.items() if app.marker}
+    apps = [app for app in standings(snapshot) if app.app_id not in of_previews]
+    head = [marker(instance), *_summaries(snapshot, apps), ""]
     left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
-    made = previews_in(snapshot, console)
-    previews, left = _fitting(made, left, "", "more previews; there is no room for them.", TABLE)
-    notes, left = _fitting(notes_in(snapshot), left, "- ", "more.", [])
-    shown = [_row(one.deployment, one, snapshot, chats, console) for one in found if one.deployment]
-    table, left = _fitting(shown, left, "", "more apps; there is no room for them here.", _TABLE)
+    rows = [
+        _preview_row(preview, deployment, snapshot.served.get(preview.made or ""), console)
+        for preview, deployment in _shown_previews(snapshot)
+    ]
+    note = "more previews; there is no room for them."
+    previews, left = _fitting(rows, left, "", note, _table_of(_PREVIEW_HEAD))
+    notes, left = _fitting(_preview_notes(snapshot), left, "- ", "more.", [])
+    rows = [_row(app.deployment, app, snapshot, chats, console) for app in apps if app.deployment]
+    note = "more apps; there is no room for them here."
+    table, left = _fitting(rows, left, "", note, _table_of(_HEAD))
     why = [
-        _why_failed(snapshot.told_by(one.deployment), snapshot)
-        or _why_held(one.deployment, snapshot.apps.get(one.app_id), compare)
-        for one in found
-        if one.deployment
+        _why_failed(snapshot.told_by(app.deployment), snapshot)
+        or _why_held(app.deployment, snapshot.apps.get(app.app_id), compare)
+        for app in apps
+        if app.deployment
     ]
     failed, left = _fitting([line for line in why if line], left, "- ", "more.", [])
-    folded = [f"- {cell(one.label)}: {_why_not(one, console)}" for one in found if one.skipped]
-    opening = [_summary_of(len(folded)), ""]
+    folded = [f"- {cell(app.label)}: {_why_not(app, console)}" for app in apps if app.skipped]
+    count = "1 app was" if len(folded) == 1 else f"{len(folded)} apps were"
+    opening = [f"<details><summary>{count} not deployed by the newest push</summary>", ""]
     skipped, left = _fitting(folded, left, "- ", "more.", opening, ["", "</details>", ""])
     return "\n".join([*head, *previews, *notes, *table, *failed, *skipped, _FOOT])
 
 
-_TABLE = [row(_HEAD), row("---" for _ in _HEAD)]
+def _table_of(head: Sequence[str]) -> list[str]:
+    return [row(head), row("---" for _ in head)]
 
 
 def _fitting(
@@ -117,50 +140,45 @@ def _size(lines: Iterable[str]) -> int:
     return sum(len(line.encode()) + 1 for line in lines)
 
 
-def _is_preview(one: Standing, snapshot: Snapshot) -> bool:
-    app = snapshot.apps.get(one.app_id)
-    return app is not None and bool(app.marker)
-
-
-def _summaries(snapshot: Snapshot, found: Sequence[Standing]) -> list[str]:
+def _summaries(snapshot: Snapshot, apps: Sequence[Standing]) -> list[str]:
     """Return one line for the deployments and one for the previews, without what there is not."""
-    previews = previews_summary(snapshot)
-    said = [_summary(snapshot, found)] if found or not previews else []
-    return said + ([f"**Previews**: {previews}"] if previews else [])
+    states = Counter(
+        _preview_state(preview, deployment).partition(" ")[2]
+        for preview, deployment in _shown_previews(snapshot)
+    )
+    lines = [_summary(snapshot, apps)] if apps or not states else []
+    if states:
+        lines.append("**Previews**: " + " · ".join(f"{states[word]} {word}" for word in states))
+    return lines
 
 
-def _summary(snapshot: Snapshot, found: Sequence[Standing]) -> str:
+def _summary(snapshot: Snapshot, apps: Sequence[Standing]) -> str:
     """Return a one-line summary, which also suits a mail or a notification."""
     states = Counter(
-        going(one.deployment, snapshot)[1] for one in found if one.deployment and not one.skipped
+        going(app.deployment, snapshot)[1] for app in apps if app.deployment and not app.skipped
     )
-    words = dict.fromkeys([*GOING.values(), *sorted(states)])
+    words = dict.fromkeys([*(shown.words for shown in SHOWN.values()), *sorted(states)])
     said = [f"{states[word]} {word}" for word in words if states[word]]
-    if skipped := sum(one.skipped for one in found):
+    if skipped := sum(app.skipped for app in apps):
         said.append(f"{skipped} not deployed")
     counted = " · ".join(said)
-    newest = snapshot.explained[0] if snapshot.explained else None
-    if newest is None:
+    if not snapshot.explained:
         return f"**Deployments**: {counted}"
-    what = commit(newest.commit)
-    where = code((newest.ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/"))
-    return f"**Deployments** of {what} on {where}: {counted}"
-
-
-def _summary_of(count: int) -> str:
-    apps = "1 app was" if count == 1 else f"{count} apps were"
-    return f"<details><summary>{apps} not deployed by the newest push</summary>"
+    push = snapshot.explained[0]
+    ref = code((push.ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/"))
+    return f"**Deployments** of {commit(push.commit)} on {ref}: {counted}"
 
 
 def _row(
     deployment: Deployment,
-    one: Standing,
+    standing: Standing,
     snapshot: Snapshot,
     chats: Mapping[str, str],
     console: ConsolePages,
 ) -> str:
     state, told = _state(deployment, snapshot), snapshot.told_by(deployment)
-    app = snapshot.apps.get(one.app_id)
+    times = (told.finished_at, told.started_at, told.asked_at, told.created_at)
+    app = snapshot.apps.get(standing.app_id)
     links = [
         link("site", app.url) if app and told.served else "",
         link("log", console.deployment(told.id) or (app.page if app else None)),
@@ -168,12 +186,12 @@ def _row(
     ]
     return row(
         (
-            cell(one.label),
-            cell(one.environment),
+            cell(standing.label),
+            cell(standing.environment),
             " · ".join([state, *(made for made in links if made.startswith("["))]),
             _deployed(told),
             _duration(told),
-            moment(_updated(told)),
+            moment(next(at for at in times if at is not None)),
         )
     )
 
@@ -205,20 +223,10 @@ def _why_failed(deployment: Deployment, snapshot: Snapshot) -> str:
     said += f" {code(reason, LONGEST_REASON)}"
     if fate is not None and past:
         said += f"; {cell(fate.says)}"
-    return "\n".join([said, *_seen(deployment)])
-
-
-MOST_SEEN = 5
-
-
-def _seen(deployment: Deployment) -> list[str]:
-    """Return the beginning of the evidence that one is unhealthy, without what its note says."""
+    # Its evidence, without the first line, which the note repeats.
     lines = redact((deployment.log_tail or "")[:MOST_CHARACTERS]).split("\n")[1:]
-    shown = [one_line(line, LONGEST_REASON) for line in lines if line.strip()][:MOST_SEEN]
-    return ["", *(f"      {line}" for line in shown), ""] if shown else []
-
-
-MOST_HOLDS = 5
+    seen = [one_line(line, LONGEST_REASON) for line in lines if line.strip()][:MOST_LINES]
+    return "\n".join([said, "", *(f"      {line}" for line in seen), ""]) if seen else said
 
 
 def _why_held(deployment: Deployment, app: App | None, compare: Compares) -> str:
@@ -226,18 +234,14 @@ def _why_held(deployment: Deployment, app: App | None, compare: Compares) -> str
     holds = reasons_of(deployment)
     if not holds:
         return ""
-    said = [code(reason, LONGEST_REASON) for reason in holds[:MOST_HOLDS]]
-    if (more := len(holds) - MOST_HOLDS) > 0:
+    said = [code(reason, LONGEST_REASON) for reason in holds[:MOST_LINES]]
+    if (more := len(holds) - MOST_LINES) > 0:
         said.append(f"and {more} more")
-    opens = [one.until for one in deployment.holds]
-    until = ""
-    if all(opens):
-        until = f" (until {moment(max(at for at in opens if at is not None))} UTC)"
+    opens = [hold.until for hold in deployment.holds if hold.until]
+    whole = len(opens) == len(deployment.holds)
+    until = f" (until {moment(max(opens))} UTC)" if whole else ""
     asks = _to_approve(proposal_in(deployment.holds), app, compare)
     return f"- {cell(deployment.app)} is held: {'; '.join(said)}{until}{asks}"
-
-
-MOST_FILES = 5
 
 
 def _to_approve(proposal: Proposal | None, app: App | None, compare: Compares) -> str:
@@ -251,17 +255,17 @@ def _to_approve(proposal: Proposal | None, app: App | None, compare: Compares) -
         return shown
     page = compare(app, proposal.live, proposal.commit)
     shown += f", {link(proposal.count, page)} since {commit(proposal.live)}"
-    files = [code(one, 80) for one in proposal.files[:MOST_FILES]]
+    files = [code(file, 80) for file in proposal.files[:MOST_LINES]]
     left = proposal.beyond(len(files))
     more = f" and {left} more" if left else ""
     return f"{shown}: {', '.join(files)}{more}" if files else shown
 
 
-def _why_not(one: Standing, console: ConsolePages) -> str:
-    assert one.newest is not None
-    decision = one.newest.decision
+def _why_not(app: Standing, console: ConsolePages) -> str:
+    assert app.newest is not None
+    decision = app.newest.decision
     words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
-    page = link("more", console.delivery(one.newest.seq))
+    page = link("more", console.delivery(app.newest.seq))
     more = f", {page}" if page.startswith("[") else ""
     return f"{words} ({code(decision.evidence, 300)}{more})"
 
@@ -289,11 +293,6 @@ def _deployed(deployment: Deployment) -> str:
     return commit(live) + (f" (pushed {commit(pushed)})" if pushed not in (None, live) else "")
 
 
-def _updated(deployment: Deployment) -> float:
-    times = (deployment.finished_at, deployment.started_at, deployment.asked_at)
-    return next((at for at in times if at is not None), deployment.created_at)
-
-
 def _duration(deployment: Deployment) -> str:
     """Return how long the build took, once it has ended; earlier it would change all the time."""
     began, ended = deployment.started_at, deployment.finished_at
@@ -304,3 +303,127 @@ def _duration(deployment: Deployment) -> str:
         return f"{seconds} s"
     minutes, seconds = divmod(seconds, 60)
     return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+# ── Previews ────────────────────────────────────────────────────────────────────────────────────
+
+_PREVIEW_HEAD = ("Preview", "State", "Address", "Commit", "Updated (UTC)")
+
+LONGEST_NOTE = 300
+
+_STATES = {
+    PreviewState.NEW: "⏳ being looked at",
+    PreviewState.SKIPPED: "none",
+    PreviewState.HELD: "✋ held",
+    PreviewState.MAKING: "🔨 being made",
+    PreviewState.UP: "⏳ waiting",
+    PreviewState.ENDING: "🧹 being removed",
+    PreviewState.ENDED: "⏹️ removed",
+}
+
+
+def _shown_previews(snapshot: Snapshot) -> list[tuple[Preview, Deployment | None]]:
+    """Return the previews that there are, were or are to be, each with its newest deployment."""
+    deployed = {deployment.app_id: deployment for deployment in newest(snapshot)}
+    return [
+        (preview, deployed.get(preview.made or ""))
+        for preview in snapshot.previews
+        if preview.state is not PreviewState.SKIPPED
+    ]
+
+
+def _preview_notes(snapshot: Snapshot) -> list[str]:
+    """Return what keeps previews, and why there are none, as list items."""
+    return [
+        f"- {cell(preview.app)} {why}: {code(redact(preview.note), LONGEST_NOTE)}"
+        for preview in snapshot.previews
+        if preview.note and (why := _why_kept(preview))
+    ]
+
+
+def _why_kept(preview: Preview) -> str:
+    if preview.state is PreviewState.HELD:
+        return "is held"
+    if preview.failures:
+        return "waits"
+    if preview.state is not PreviewState.SKIPPED:
+        return ""
+    return "has none of the bridge's" if preview.reason == Why.NATIVE else "has no preview"
+
+
+def _preview_row(
+    preview: Preview,
+    deployment: Deployment | None,
+    served: Deployment | None,
+    console: ConsolePages,
+) -> str:
+    state, at = _preview_state(preview, deployment), preview.active_at
+    if deployment is not None:
+        if served is not None and still_served(deployment.state, served):
+            state += f", {commit(served.deployed_commit or version_of(served))} is still up"
+        log = link("log", console.deployment(deployment.id))
+        state += f" · {log}" if log.startswith("[") else ""
+        at = deployment.finished_at or deployment.started_at or deployment.created_at
+    shown = preview.url.partition("://")[2].rstrip("/") if preview.url else ""
+    address = link(shown, preview.url) if preview.url else NOTHING
+    return row((cell(preview.app), state, address, commit(preview.pull.head_sha), moment(at)))
+
+
+def _preview_state(preview: Preview, deployment: Deployment | None) -> str:
+    if preview.state is not PreviewState.UP or deployment is None:
+        return _STATES[preview.state]
+    shown = SHOWN[deployment.state]
+    return f"{shown.icon} {'up' if deployment.state is State.DONE else shown.words}"
+
+
+# ── Markdown of untrusted texts ──────────────────────────────────────────────────────────────────
+
+NOTHING = "\N{EN DASH}"
+"""Fills a cell that has nothing to show."""
+
+_FENCES = re.compile("`+")
+_LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
+
+
+def code(text: str, most: int = 200) -> str:
+    """Format untrusted text as code."""
+    line = one_line(text, most)
+    if not line:
+        return NOTHING
+    # A fence that the text does not contain; spaces keep the text's backticks from joining it.
+    fence = "`" * (1 + max((len(run) for run in _FENCES.findall(line)), default=0))
+    room = " " if "`" in line else ""
+    return f"{fence}{room}{line}{room}{fence}"
+
+
+def cell(text: str, most: int = 100) -> str:
+    r"""Format untrusted text as code in a table.
+
+    Pipes are replaced: one ends a cell even inside code, and renderers disagree on `\\|`.
+    """
+    return code(text.replace("|", "\N{BROKEN BAR}"), most)
+
+
+def link(words: str, url: str | None) -> str:
+    """Format our own text as a link to a known address, or as plain text without one."""
+    return f"[{words}]({url})" if url and _LINK.fullmatch(url) else words
+
+
+def row(cells: Iterable[str]) -> str:
+    """Format one line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?").fullmatch
+
+
+def commit(sha: str | None) -> str:
+    """Return seven digits, which the host links; format anything but an object id as code."""
+    if sha is None:
+        return NOTHING
+    return sha[:7] if _SHA(sha) else cell(sha, 12)
+
+
+def moment(at: float) -> str:
+    """Return a time in seconds since 1970 for people, in UTC to the minute."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
