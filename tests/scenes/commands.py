@@ -16,9 +16,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 HEAD = (
     "# Commands\n\n"
     "What people can ask for. Each is declared once in `bridge/operations/`, and is the same at"
-    " every door: on the command line, in chats that hear people, and in the console under"
-    " *All commands*. Names of apps complete on the command line; a chat and the console offer a"
-    " list. `--json` prints what programs get. Everything that acts is in the audit log, whichever door"
+    " every door: on the command line, in chats that hear people, and in the console under *All"
+    " commands*. Names of apps complete on the command line; a chat and the console offer a list."
+    " `--json` prints what programs get. Everything that acts is in the audit log, whichever door"
     " it came by ([note 61](notes/0061-an-operation-is-declared-once.md)).\n\n"
     "`python -m tests.scenes.commands` writes this page.\n"
 )
