@@ -17,11 +17,23 @@ from bridge.core.lifecycle import Deployment
 from bridge.core.previews.acts import Act
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
-from bridge.ports.feedback import Planner, Publisher, ShowsPreviews, TellsOfLocks, Turn
+from bridge.ports.deployments import Deployments
+from bridge.ports.feedback import (
+    Planner,
+    Publisher,
+    ShowsPreviews,
+    Subscriptions,
+    TellsOfLocks,
+    Turn,
+)
 from bridge.ports.githosts import Pages
 from bridge.ports.inbox import Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Apps, Audit, Decisions
 from bridge.views.view import View
+
+
+class ChatJournal(Apps, Audit, Decisions, Deployments, Subscriptions, Protocol):
+    """What a chat uses of the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +201,7 @@ class ChatParts:
 
     commands: Commands
     access: Access
-    journal: Journal
+    journal: ChatJournal
     inbox: Inbox
     drafts: ConfigDrafts
     book: Sequence[tuple[str, tuple[str, ...]]]

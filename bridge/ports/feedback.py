@@ -114,6 +114,69 @@ class Snapshot:
         return self.locks.get(deployment.app_id) if tells else None
 
 
+class Subscriptions(Protocol):
+    """The outbox of feedback: subscriptions, and how far each is published."""
+
+    async def subscribe(
+        self, subscriptions: Sequence[Subscription], cursor: Cursor | None = None
+    ) -> None:
+        """Add subscriptions; an existing one gets the new keys as well, and the cursor if given."""
+
+    async def unsubscribe(self, subscription_id: str, cursor: Cursor) -> None:
+        """Remove a subscription, unless its cursor is another one by now."""
+
+    async def pending(
+        self,
+        until: float,
+        limit: int,
+        *,
+        ready: float | None = None,
+        busy: Sequence[str] = (),
+        favoured: Mapping[str, int] | None = None,
+    ) -> list[Pending]:
+        """Return the subscriptions that are due by `until`, the first of each lane, by due time.
+
+        Of those due by `ready` (else by `until`), the first is the one of the lowest rank that has
+        waited longest. Parked ones, and lanes in `busy`, are left out.
+
+        Args:
+            favoured: by lane, the rank that goes before all lower ones this time, with those
+                above it.
+        """
+
+    async def snapshot(self, subscription: Subscription) -> Snapshot: ...
+
+    async def save_cursor(
+        self, subscription_id: str, cursor: Cursor, *, holding: tuple[str, str] | None = None
+    ) -> bool:
+        """Store a place's cursor; a new `LINK` makes subscriptions that may show it pending.
+
+        Args:
+            holding: a lease's name and owner; if somebody else holds it now, store nothing and
+                return False.
+        """
+
+    async def mark_published(self, subscription_id: str, wanted: int) -> None:
+        """Mark as published up to version `wanted`; a later change makes it pending again."""
+
+    async def mark_failed(
+        self, subscription_id: str, wanted: int, error: str, *, due_at: float | None
+    ) -> None:
+        """Record that publishing failed, to be retried at `due_at`; None parks it.
+
+        A change since `wanted` was read makes it due at once.
+        """
+
+    async def postpone(self, subscription_id: str, due_at: float) -> None:
+        """Publish it at `due_at`, with the state at that time; this is not a failure."""
+
+    async def retry_feedback(self, subscription_id: str | None = None) -> int:
+        """Retry one failing or parked subscription at once, or all; return how many."""
+
+    async def feedback(self, *, limit: int, failing: bool = False) -> list[Pending]:
+        """Return subscriptions, newest first; only failing or parked ones if `failing`."""
+
+
 class Publisher(Protocol):
     """Brings one kind of place up to date. It is level-triggered: the newest state wins."""
 

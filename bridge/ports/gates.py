@@ -148,63 +148,13 @@ TellsRelease = Callable[[Audited], Sequence[Subscription]]
 """Returns where a chat says that a lock was released, by the entry of the audit log."""
 
 
-class LockUpkeep(Protocol):
-    """What happens to locks by time, and by the pull requests with whose end they are released."""
-
-    async def next_lock_at(self) -> Mapping[str, float]:
-        """Return when something is due for a lock next, by the host of its pull request.
-
-        The host is "" for locks without one, and for the end of any lock. Hosts at which nothing is
-        due are left out.
-        """
-
-    async def end_locks(self) -> None:
-        """Delete the locks that have expired; places that show them become pending."""
-
-    async def due_locks(self, now: float, limit: int, host: str) -> list[DueLock]:
-        """Return locks for which something is due by now; none that has expired.
-
-        Args:
-            host: of their pull requests; "" for locks without one.
-        """
-
-    async def remind(
-        self, lock: Lock, again_at: float | None, those: Sequence[Subscription]
-    ) -> bool:
-        """Add a reminder's subscriptions, unless the lock has changed or another process has.
-
-        Return whether they were added.
-        """
-
-    async def keep_lock(
-        self, lock: Lock, again_at: float | None, audit: Audits[bool] | None = None
-    ) -> bool:
-        """Set when a lock's owner is reminded next; return whether the lock is still there."""
-
-    async def look_later(self, lock: Lock, at: float) -> None:
-        """Set when to look at a lock's pull request next."""
-
-    async def report_pull(self, host: str, names: Sequence[str], number: int) -> bool:
-        """Record an event about a pull request; return whether a lock ends with it.
-
-        Args:
-            names: of its repository, and its id.
-        """
-
-    async def release_merged(
-        self, lock: Lock, concerns: Sequence[str] | None, note: Audited, tell: TellsRelease
-    ) -> bool:
-        """Remove a lock whose pull request has ended, in one transaction with what tells of it.
-
-        Return whether it was still there.
-        """
-
-
-class Holding(Protocol):
-    """Held deployments, and the facts that hold them.
+class Gates(Protocol):
+    """What holds deployments: locks, freezes and approvals; and the held ones.
 
     Every change of a fact marks the held deployments that it concerns, in the same transaction, so
     `due_holds` returns them. What `audit` returns of it is written in the same transaction, too.
+
+    `concerns` are the ids of the apps that a scope covers; None for all.
     """
 
     async def judge(self, id_: str, by: Judging, *, seen: float | None = None) -> Deployment | None:
@@ -250,11 +200,7 @@ class Holding(Protocol):
         steal: bool,
         audit: Audits[Taken] | None = None,
     ) -> Taken:
-        """Take a lock, renew one's own, or steal it.
-
-        Args:
-            concerns: the ids of the apps that its scope covers; None for all.
-        """
+        """Take a lock, renew one's own, or steal it."""
 
     async def release_lock(
         self,
@@ -269,8 +215,7 @@ class Holding(Protocol):
 
     async def freeze(
         self, freeze: Freeze, concerns: Sequence[str] | None, audit: Audits[None] | None = None
-    ) -> None:
-        """Declare a freeze."""
+    ) -> None: ...
 
     async def unfreeze(
         self,
@@ -290,10 +235,58 @@ class Holding(Protocol):
         """Return an app's approvals, oldest first; only of a commit, if given."""
 
     async def forget_gates(self, before: float, limit: int) -> int:
-        """Delete some facts that hold nothing any more; return how many.
+        """Delete some facts from before then that hold nothing any more; return how many.
 
-        These are approvals and checks from before then that no deployment waits for, and locks and
-        freezes that ended before then.
+        These are approvals, checks for which nothing waits, and locks and freezes that have ended.
+        """
+
+    # What happens to locks by time, and by the pull requests with whose end they are released.
+
+    async def next_lock_at(self) -> Mapping[str, float]:
+        """Return when something is due for a lock next, by the host of its pull request.
+
+        The host is "" for locks without one, and for the end of any lock.
+        """
+
+    async def end_locks(self) -> None:
+        """Delete the locks that have expired; places that show them become pending."""
+
+    async def due_locks(self, now: float, limit: int, host: str) -> list[DueLock]:
+        """Return locks for which something is due by now; none that has expired.
+
+        Args:
+            host: of their pull requests; "" for locks without one.
+        """
+
+    async def remind(
+        self, lock: Lock, again_at: float | None, those: Sequence[Subscription]
+    ) -> bool:
+        """Add a reminder's subscriptions; return whether they were added.
+
+        They are not if the lock has changed, or another process has added them.
+        """
+
+    async def keep_lock(
+        self, lock: Lock, again_at: float | None, audit: Audits[bool] | None = None
+    ) -> bool:
+        """Set when a lock's owner is reminded next; return whether the lock is still there."""
+
+    async def look_later(self, lock: Lock, at: float) -> None:
+        """Set when to look at a lock's pull request next."""
+
+    async def report_pull(self, host: str, names: Sequence[str], number: int) -> bool:
+        """Record an event about a pull request; return whether a lock ends with it.
+
+        Args:
+            names: of its repository, and its id.
+        """
+
+    async def release_merged(
+        self, lock: Lock, concerns: Sequence[str] | None, note: Audited, tell: TellsRelease
+    ) -> bool:
+        """Remove a lock whose pull request has ended, in one transaction with what tells of it.
+
+        Return whether it was still there.
         """
 
 

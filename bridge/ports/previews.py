@@ -44,22 +44,8 @@ Lane = tuple[str, str]
 """A backend and a Git host: what hangs there holds up the previews of its lane, and no others."""
 
 
-class NativePreviews(Protocol):
-    """The previews that backends make by themselves, as they were last read."""
-
-    async def save_native_previews(self, app_id: str, found: Sequence[NativePreview]) -> None:
-        """Replace what is known of an app's."""
-
-    async def native_previews(self, app_id: str | None = None) -> list[NativePreview]:
-        """Return them, the last built one first.
-
-        Args:
-            app_id: only of this app.
-        """
-
-
-class Previews(NativePreviews, Protocol):
-    """The previews of pull requests.
+class Previews(Protocol):
+    """The previews of pull requests, and those that backends make by themselves (native).
 
     What is reported of a pull request and what is done for it are written by different processes,
     so neither overwrites the other.
@@ -126,3 +112,9 @@ class Previews(NativePreviews, Protocol):
 
     async def forget_previews(self, before: float, limit: int) -> int:
         """Delete some records of which nothing is left, without activity since; return how many."""
+
+    async def save_native_previews(self, app_id: str, found: Sequence[NativePreview]) -> None:
+        """Replace what was last read of an app's."""
+
+    async def native_previews(self, app_id: str | None = None) -> list[NativePreview]:
+        """Return them, the last built one first."""
