@@ -1,4 +1,4 @@
-"""The journal's tables; a change needs a migration in `migrations/versions`.
+"""The journal's tables; a change of them needs one in `revisions`.
 
 Times are seconds since 1970. JSON is kept as text. The schema is the same on SQLite and Postgres.
 """

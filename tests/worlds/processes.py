@@ -83,9 +83,7 @@ def fork_on_demand() -> None:
 def import_all() -> None:
     """Import all of the bridge, so that no process imports any of it again."""
     found = (module.name for module in walk_packages(bridge.__path__, "bridge."))
-    migrations = "bridge.storage.migrations."  # which run when they are imported
-    of_bridge = (name for name in found if not name.startswith(migrations))
-    for name in (*of_bridge, *LATER):
+    for name in (*found, *LATER):
         if not name.endswith("__main__"):
             import_module(name)
 

@@ -1,7 +1,7 @@
 """The journal's schema; brought up to date at start-up.
 
 New tables are created as `tables.metadata` describes them; tables from before the first release get
-their missing parts the same way. Later changes are Alembic migrations in `versions/`. Alembic is
+their missing parts the same way. Later changes are `revisions`, by Alembic's operations; Alembic is
 imported only if one has to run, since its import takes as long as the rest of a start.
 
 The revision covers all stored data, not only the journal: an incompatible change of the inbox's or
@@ -9,20 +9,16 @@ the workflows' tables needs a revision here as well, even if it is empty. An old
 refuses to start, instead of failing at every webhook.
 """
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn
 
 from bridge.core.errors import Rejected
 from bridge.storage.engines import WRITES, lock
+from bridge.storage.revisions import HEAD, REVISIONS
 from bridge.storage.tables import metadata
 
 FIRST_RELEASE = "0012"
 """The revision of the first release; those before it only added tables, columns and indexes."""
-
-HEAD = "0031"
-"""The newest revision in `versions/`, whose names count up; a test compares them."""
 
 _version = sa.Table(
     "alembic_version",
@@ -58,15 +54,21 @@ def _upgrade(db: sa.Connection) -> None:
     revision = _revision(db)
     if revision is None or revision < FIRST_RELEASE:
         _complete(db)
-        _stamp(db)
-        return
-    from alembic import command
-    from alembic.config import Config
+    else:
+        _revise(db, revision)
+    _version.create(db, checkfirst=True)
+    db.execute(sa.delete(_version))
+    db.execute(sa.insert(_version).values(version_num=HEAD))
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.attributes["connection"] = db
-    command.upgrade(config, "head")
+
+def _revise(db: sa.Connection, since: str) -> None:
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+
+    operations = Operations(MigrationContext.configure(db))
+    for name, revise in REVISIONS.items():
+        if name > since:
+            revise(operations)
 
 
 def _complete(db: sa.Connection) -> None:
@@ -85,13 +87,6 @@ def _complete(db: sa.Connection) -> None:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             if index.name not in indexes:
                 index.create(db)
-
-
-def _stamp(db: sa.Connection) -> None:
-    """Note the revision as Alembic does."""
-    _version.create(db, checkfirst=True)
-    db.execute(sa.delete(_version))
-    db.execute(sa.insert(_version).values(version_num=HEAD))
 
 
 def refuse_newer(db: sa.Connection) -> str | None:
