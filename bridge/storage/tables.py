@@ -1,4 +1,4 @@
-"""The journal's tables; a change of them needs one in `revisions`.
+"""The journal's tables; a change of them needs a revision in `migrations`.
 
 Times are seconds since 1970. JSON is kept as text. The schema is the same on SQLite and Postgres.
 """

@@ -10,7 +10,7 @@ from bridge.core.apps import App, Rules
 from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal import rows
-from bridge.storage.journal.due import mark_apps_due
+from bridge.storage.journal.deployment_rows import mark_apps_due
 from bridge.storage.journal.previews import have_made_again
 from bridge.storage.journal.rows import add_new, write_note
 from bridge.storage.journal.shown import mark_last
@@ -146,31 +146,3 @@ def _apps_version(db: sa.Connection) -> int:
     """Return a number that increases with every change of apps or rules."""
     found = db.scalar(_META, {"key": _VERSION})
     return int(found or 0)
-
-
-DRAFTS_LAST = 7 * 86400.0
-"""Seconds that a draft is kept; a confirmed one waits no longer for its backend."""
-
-
-class Drafts(Transactions):
-    """Changes that await confirmation; secrets in them are sealed."""
-
-    async def keep_draft(self, id_: str, sealed: str) -> None:
-        at = self._clock()
-        await self._write(lambda db: _keep(db, id_, sealed, at))
-
-    async def draft(self, id_: str) -> str | None:
-        t = tables.drafts
-        found = await self._all(sa.select(t.c.sealed).where(t.c.id == id_))
-        return str(found[0]["sealed"]) if found else None
-
-    async def drop_draft(self, id_: str) -> None:
-        t = tables.drafts
-        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.id == id_)))
-
-
-def _keep(db: sa.Connection, id_: str, sealed: str, at: float) -> None:
-    """Store a draft, replacing an older one with that id, and delete expired ones."""
-    t = tables.drafts
-    db.execute(sa.delete(t).where((t.c.id == id_) | (t.c.at < at - DRAFTS_LAST)))
-    db.execute(sa.insert(t).values(id=id_, sealed=sealed, at=at))

@@ -1,5 +1,6 @@
-"""The audit log: who changed what, when, and the outcome."""
+"""What people change: the audit log, drafts, and the settings made by set-up."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -7,14 +8,18 @@ import sqlalchemy as sa
 from bridge.ports.outcomes import ABOUT_ANYTHING, Audited, Audits, about_change, about_delivery
 from bridge.storage import tables
 from bridge.storage.journal import rows
-from bridge.storage.journal.outbox import changed
+from bridge.storage.journal.outbox import changed, forget_feedback
 from bridge.storage.journal.transactions import Transactions
 
 T = TypeVar("T")
 
 
+DRAFTS_LAST = 7 * 86400.0
+"""Seconds that a draft is kept; a confirmed one waits no longer for its backend."""
+
+
 class Audit(Transactions):
-    """The audit log: who changed what, when, and the outcome."""
+    """The audit log, drafts and stored settings."""
 
     async def audit(self, new: Audited) -> int:
         at = self._clock()
@@ -45,6 +50,53 @@ class Audit(Transactions):
         found = await self._all(sa.select(t).where(t.c.seq == seq))
         return rows.read_audited(found[0]) if found else None
 
+    async def forget_audit(self, before: float, limit: int) -> int:
+        return await self._write(lambda db: _forget_audit(db, before, limit))
+
+    async def keep_draft(self, id_: str, sealed: str) -> None:
+        at = self._clock()
+        t = tables.drafts
+
+        def keep(db: sa.Connection) -> None:
+            db.execute(sa.delete(t).where((t.c.id == id_) | (t.c.at < at - DRAFTS_LAST)))
+            db.execute(sa.insert(t).values(id=id_, sealed=sealed, at=at))
+
+        await self._write(keep)
+
+    async def draft(self, id_: str) -> str | None:
+        t = tables.drafts
+        found = await self._all(sa.select(t.c.sealed).where(t.c.id == id_))
+        return str(found[0]["sealed"]) if found else None
+
+    async def drop_draft(self, id_: str) -> None:
+        t = tables.drafts
+        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.id == id_)))
+
+    async def forget_drafts(self, before: float, limit: int) -> int:
+        t = tables.drafts
+        old = sa.select(t.c.id).where(t.c.at < before).order_by(t.c.at).limit(limit)
+        return await self._write(
+            lambda db: db.execute(sa.delete(t).where(t.c.id.in_(old))).rowcount
+        )
+
+    async def stored_settings(self) -> dict[str, str]:
+        t = tables.stored_settings
+        found = await self._all(sa.select(t.c.path, t.c.sealed).order_by(t.c.path))
+        return {row["path"]: row["sealed"] for row in found}
+
+    async def store_settings(self, sealed: Mapping[str, str | None], note: Audited) -> None:
+        at = self._clock()
+        t = tables.stored_settings
+        new = [{"path": p, "sealed": s, "at": at} for p, s in sealed.items() if s is not None]
+
+        def store(db: sa.Connection) -> None:
+            db.execute(sa.delete(t).where(t.c.path.in_(sealed)))
+            if new:
+                db.execute(sa.insert(t), new)
+            add_audit(db, note, note.at)
+
+        await self._change(store)
+
 
 def audited(db: sa.Connection, done: T, audit: Audits[T] | None) -> T:
     """Return an outcome, after writing what the audit log is to say of it."""
@@ -67,6 +119,15 @@ def add_audit(db: sa.Connection, new: Audited, at: float) -> int:
         db.execute(sa.update(t).where(t.c.number == known).values(row))
     _raise(db, int(number), at)
     return int(number)
+
+
+def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
+    t = tables.audit
+    numbers = sa.select(t.c.number).where(t.c.at < before).order_by(t.c.number).limit(limit)
+    old = list(db.scalars(numbers))
+    db.execute(sa.delete(t).where(t.c.number.in_(old)))
+    forget_feedback(db, [about_change(number) for number in old])
+    return len(old)
 
 
 def _settle(db: sa.Connection, number: int, outcome: str, at: float) -> None:

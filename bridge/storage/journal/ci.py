@@ -13,7 +13,7 @@ from bridge.core.gates.ci import Ci
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, DueCi
 from bridge.storage import tables
-from bridge.storage.journal.due import changing, mark_commit_due
+from bridge.storage.journal.deployment_rows import changing, mark_due
 from bridge.storage.journal.rows import add_new
 from bridge.storage.journal.transactions import Transactions
 
@@ -136,9 +136,14 @@ def keep_due(db: sa.Connection, at: CommitAt, now: float) -> None:
     db.execute(sa.update(t).where(_is(at) & t.c.due_at.is_(None)).values(due_at=now))
 
 
+def _builds(commit: str) -> sa.ColumnElement[bool]:
+    t = tables.deployments
+    return sa.func.coalesce(t.c.head, t.c.commit) == commit
+
+
 def _awaited(db: sa.Connection, commit: str) -> bool:
     t = tables.deployments
-    held = (t.c.state == State.HELD) & (sa.func.coalesce(t.c.head, t.c.commit) == commit)
+    held = (t.c.state == State.HELD) & _builds(commit)
     return db.scalar(sa.select(t.c.id).where(held).limit(1)) is not None
 
 
@@ -152,7 +157,7 @@ def _save(
     t = tables.ci
     new = {"data": ci_text(ci), "failures": failures, "due_at": due_at}
     same = db.execute(sa.update(t).where(_is(at) & (t.c.reported == reported)).values(new))
-    mark_commit_due(db, at.commit, now)
+    mark_due(db, _builds(at.commit), now)
     return same.rowcount > 0
 
 

@@ -1,19 +1,30 @@
-"""Decisions for apps, and the pushes they are about."""
+"""Decisions for apps, the pushes they are about, and the webhooks that were refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.core.decision import Decision, Reason
-from bridge.core.lifecycle import BROUGHT_UP, State
+from bridge.core.lifecycle import BROUGHT_UP, Deployment, State
+from bridge.core.refused import RefusedWebhooks
 from bridge.core.rules import AppTags
-from bridge.ports.outcomes import Explained, LastPush
+from bridge.ports.outcomes import (
+    About,
+    Explained,
+    LastPush,
+    Pushed,
+    Sought,
+)
 from bridge.storage import tables
 from bridge.storage.journal import rows
-from bridge.storage.journal.deployment_rows import all_of
-from bridge.storage.journal.pushes import standing
-from bridge.storage.journal.rows import batched
+from bridge.storage.journal.deployment_rows import (
+    all_of,
+    read_deployment,
+)
+from bridge.storage.journal.pushes import key_of, repository_names, standing
+from bridge.storage.journal.rows import batched, insert_into
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.transitions import in_place_of
 
@@ -107,7 +118,7 @@ def _tags(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, AppTags]:
 
 
 class Decisions(Transactions):
-    """Decisions about pushes, and what later decisions need to know."""
+    """What came of deliveries, and what later decisions need to know."""
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         t = tables.decisions
@@ -116,6 +127,15 @@ class Decisions(Transactions):
             query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
             for row in await self._all(query):
                 found[row["seq"]].append(rows.read_decision(row))
+        return found
+
+    async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
+        t = tables.deployments
+        found: dict[int, list[Deployment]] = {seq: [] for seq in seqs}
+        for some in batched(seqs):
+            query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
+            for row in await self._all(query):
+                found[row["seq"]].append(read_deployment(row))
         return found
 
     async def explained(
@@ -143,3 +163,153 @@ class Decisions(Transactions):
 
     async def tags(self, app_ids: Sequence[str]) -> dict[str, AppTags]:
         return await self._read(lambda db: _tags(db, app_ids))
+
+    async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
+        return await self._read(lambda db: _abouts(db, seqs))
+
+    async def pushed(self, seqs: Sequence[int]) -> dict[int, Pushed]:
+        return await self._read(lambda db: _pushed(db, seqs))
+
+    async def repositories(self) -> dict[str, str]:
+        t = tables.repositories
+        return {row["key"]: row["name"] for row in await self._all(sa.select(t))}
+
+    async def seqs_about(self, sought: Sought, *, before: int, limit: int) -> list[int]:
+        query = _seqs(sought, before, limit)
+        found = await self._read(lambda db: db.scalars(query).all())
+        return list(found)
+
+
+def _pushes_of(db: sa.Connection, seqs: Sequence[int]) -> list[sa.Row[Any]]:
+    p = tables.pushes
+    found: list[sa.Row[Any]] = []
+    for some in batched(seqs):
+        query = sa.select(p.c.seq, p.c.ref_key, p.c.after, p.c.author)
+        found += db.execute(query.where(p.c.seq.in_(some)))
+    return found
+
+
+def _pushed(db: sa.Connection, seqs: Sequence[int]) -> dict[int, Pushed]:
+    keys = {row.seq: key_of(row.ref_key) for row in _pushes_of(db, seqs)}
+    names = repository_names(db, keys.values())
+    return {seq: Pushed(key, names.get(key, "")) for seq, key in keys.items()}
+
+
+def _abouts(db: sa.Connection, seqs: Sequence[int]) -> dict[int, About]:
+    found = _pushes_of(db, seqs)
+    names = repository_names(db, (key_of(row.ref_key) for row in found))
+    return {
+        row.seq: About(
+            names.get(key_of(row.ref_key)), row.ref_key.rpartition(" ")[2], row.after, row.author
+        )
+        for row in found
+    }
+
+
+def _seqs(sought: Sought, before: int, limit: int) -> sa.Select[Any]:
+    """Return the query of `seqs_about`.
+
+    It reads the table that narrows most: deployments in a state, else an app's decisions, else
+    pushes.
+    """
+    t, d, p = tables.deployments, tables.decisions, tables.pushes
+    if sought.failed or sought.state is not None:
+        states = (State.FAILED, State.UNHEALTHY) if sought.state is None else (sought.state,)
+        lanes = [(t, [t.c.state == state]) for state in states]
+    elif sought.app_id is not None:
+        lanes = [(d, [])]
+    else:
+        lanes = [(p, each) for each in _lanes(sought)]
+    # Each is read by an index, newest first; an `IN` or `OR` would make SQLite read everything.
+    each = [
+        sa.select(_lane(table, where, sought, before, limit).subquery().c.seq)
+        for table, where in lanes
+    ]
+    found = sa.union_all(*each).subquery()
+    return sa.select(found.c.seq).distinct().order_by(found.c.seq.desc()).limit(limit)
+
+
+def _lane(
+    table: sa.Table, where: Sequence[Any], sought: Sought, before: int, limit: int
+) -> sa.Select[Any]:
+    conditions = [*where, table.c.seq < before]
+    if sought.app_id is not None:
+        conditions.append(table.c.app_id == sought.app_id)
+    if table is not tables.pushes:
+        conditions += _of_push(table, sought)
+    newest = sa.select(table.c.seq).where(*conditions).distinct()
+    return newest.order_by(table.c.seq.desc()).limit(limit)
+
+
+def _lanes(sought: Sought) -> Iterator[list[Any]]:
+    """Yield the conditions on pushes of which one must hold; each compares with one value."""
+    p = tables.pushes
+    for key in sought.repositories or (None,):
+        for ref in _refs(sought) or (None,):
+            where = [] if key is None else [p.c.repository == key]
+            where += [] if ref is None else [p.c.ref == ref]
+            yield [*where, *_by_commit_and_author(sought)]
+
+
+def _of_push(table: sa.Table, sought: Sought) -> Iterator[Any]:
+    """Yield the condition that a row belongs to a push that fits."""
+    p = tables.pushes
+    where = list(_by_commit_and_author(sought))
+    if sought.repositories:
+        where.append(p.c.repository.in_(sought.repositories))
+    if refs := _refs(sought):
+        where.append(p.c.ref.in_(refs))
+    if where:
+        yield sa.exists().where(p.c.seq == table.c.seq, *where)
+
+
+def _refs(sought: Sought) -> tuple[str, ...]:
+    """Return the full names of a branch or tag, of which somebody has typed the short one."""
+    name = sought.ref
+    if not name or name.startswith("refs/"):
+        return (name,) if name else ()
+    return (f"refs/heads/{name}", f"refs/tags/{name}")
+
+
+def _by_commit_and_author(sought: Sought) -> Iterator[Any]:
+    p = tables.pushes
+    if sought.commit:
+        yield sa.and_(p.c.after >= sought.commit, p.c.after < f"{sought.commit}g")
+    if sought.author:
+        yield p.c.author == sought.author
+
+
+MOST_REFUSED = 20_000
+"""Counts to keep, some megabytes: the last ten hours of a steady flood."""
+
+REFUSED_LAST = 30 * 86_400.0
+"""Seconds for which counts are kept."""
+
+
+class Refusals(Transactions):
+    """Counts of refused webhooks."""
+
+    async def keep_refused(self, those: Sequence[RefusedWebhooks]) -> None:
+        if those:
+            now = self._clock()
+            await self._write(lambda db: _keep(db, those, now))
+
+    async def refused(self, *, limit: int, since: float | None = None) -> list[RefusedWebhooks]:
+        t = tables.refused
+        query = sa.select(t).order_by(t.c.last.desc()).limit(limit)
+        if since is not None:
+            query = query.where(t.c.last >= since)
+        return [RefusedWebhooks(**row) for row in await self._all(query)]
+
+
+def _keep(db: sa.Connection, those: Sequence[RefusedWebhooks], now: float) -> None:
+    """Add counts to the stored ones, and delete those that are too old or too many."""
+    t = tables.refused
+    insert = insert_into(db, t)
+    newest = insert.excluded
+    added = {"count": t.c.count + newest.count, "last": newest.last, "why": newest.why}
+    query = insert.on_conflict_do_update(index_elements=list(t.primary_key.columns), set_=added)
+    db.execute(query, [asdict(one) for one in those])
+    db.execute(sa.delete(t).where(t.c.last < now - REFUSED_LAST))
+    too_old = sa.select(t.c.last).order_by(t.c.last.desc()).offset(MOST_REFUSED).limit(1)
+    db.execute(sa.delete(t).where(t.c.last <= too_old.scalar_subquery()))

@@ -17,16 +17,22 @@ from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.ci import keep_due
 from bridge.storage.journal.deployment_rows import (
+    IF_HELD,
+    IF_IN_LINE,
+    IF_UNASKED,
     change,
+    holds_text,
+    judging,
     last_served,
+    lifts_text,
     locked,
+    mark_due,
+    mark_followers_due,
     one_of,
     read,
 )
-from bridge.storage.journal.due import judging, mark_due, mark_followers_due
-from bridge.storage.journal.gates import facts_of, holds_text, lifts_text
+from bridge.storage.journal.gates import facts_of
 from bridge.storage.journal.serving import served
-from bridge.storage.journal.statements import IF_HELD, IF_IN_LINE, IF_UNASKED
 from bridge.storage.journal.transitions import (
     NO_HOLDS,
     add_line,

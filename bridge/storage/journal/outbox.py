@@ -19,7 +19,7 @@ from bridge.ports.outcomes import (
 from bridge.storage import tables
 from bridge.storage.engines import on_postgres
 from bridge.storage.journal import rows
-from bridge.storage.journal.maintenance import held
+from bridge.storage.journal.notes import held
 from bridge.storage.journal.rows import add_new, batched
 
 _FOLLOWERS = sa.select(tables.follows.c.target).where(
@@ -226,6 +226,18 @@ def unsubscribe(db: sa.Connection, subscription_id: str, cursor: Cursor) -> None
     same = (t.c.id == subscription_id) & (t.c.memory == rows.place_text(cursor))
     if db.execute(sa.delete(t).where(same)).rowcount:
         db.execute(sa.delete(f).where(f.c.target == subscription_id))
+
+
+def forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
+    """Remove subscriptions to expired deliveries only; one that follows a newer one stays."""
+    t, f = tables.feedback, tables.follows
+    concerned: set[str] = set()
+    for some in batched(keys):
+        concerned |= set(db.scalars(sa.select(f.c.target).where(f.c.key.in_(some))))
+        db.execute(sa.delete(f).where(f.c.key.in_(some)))
+    for targets in batched(sorted(concerned)):
+        still = sa.select(f.c.target).where(f.c.target.in_(targets))
+        db.execute(sa.delete(t).where(t.c.id.in_(targets), t.c.id.not_in(still)))
 
 
 def _hold_still(db: sa.Connection, keys: Sequence[str]) -> None:

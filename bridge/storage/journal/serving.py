@@ -1,4 +1,4 @@
-"""What apps serve, how far that is behind their branches, and what has ended since a time."""
+"""What apps serve, and how far that is behind their branches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,19 +9,21 @@ from bridge.core.absence import AWAY, Absence, read_absence
 from bridge.core.apps import App, Trigger
 from bridge.core.changes import Live, Move, Pushes, begins_of, brought, newest_move
 from bridge.core.decision import Reason
-from bridge.core.events import Action
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
 from bridge.core.lifecycle import FINAL, Evidence, State
-from bridge.core.origin import Cause
 from bridge.core.pins import is_one, tracked
-from bridge.core.report import EndedDeployment
 from bridge.storage import tables
-from bridge.storage.journal.deployment_rows import ORIGIN, read_all, split_origin
-from bridge.storage.journal.due import changing, mark_apps_due, mark_followers_due
-from bridge.storage.journal.pushes import newest_moves
+from bridge.storage.journal.deployment_rows import (
+    PLACES,
+    changing,
+    mark_apps_due,
+    mark_followers_due,
+    read_all,
+    served_places,
+)
+from bridge.storage.journal.pushes import key_of, newest_moves, repository_names
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.shown import mark_last
-from bridge.storage.journal.statements import PLACES, served_places
 from bridge.storage.journal.transactions import Transactions
 
 NEWEST = 2**63 - 1
@@ -32,7 +34,7 @@ FAR_BEHIND = 50
 
 
 class Serves(Transactions):
-    """What apps serve, and what has ended."""
+    """What apps serve."""
 
     async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
         return await self._read(lambda db: _serving(db, apps))
@@ -56,14 +58,6 @@ class Serves(Transactions):
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         return await self._read(lambda db: _live(db, app_ids))
-
-    async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:
-        return [_read_ended(row) for row in await self._all(_ended_since(since, app_id))]
-
-    async def oldest_deployment(self) -> float | None:
-        t = tables.deployments
-        found = await self._all(sa.select(t.c.created_at).order_by(t.c.seq).limit(1))
-        return float(found[0]["created_at"]) if found else None
 
 
 def _serving(db: sa.Connection, apps: Sequence[App]) -> dict[str, Serving]:
@@ -292,10 +286,7 @@ def _refs(db: sa.Connection, apps: Sequence[App]) -> dict[str, str]:
     not known yet.
     """
     keys = _repositories(db, [app.id for app in apps])
-    r = tables.repositories
-    names: dict[str, str] = {}
-    for some in batched(sorted(set(keys.values()))):
-        names |= dict(db.execute(sa.select(r.c.key, r.c.name).where(r.c.key.in_(some))).all())
+    names = repository_names(db, keys.values())
     return {
         app.id: f"{key} refs/heads/{tracked(app)}"
         for app in apps
@@ -327,7 +318,7 @@ def _repositories(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for some in batched(app_ids):
         rows = db.execute(sa.select(a.c.id, newest.label("ref_key")).where(a.c.id.in_(some)))
-        found |= {row.id: row.ref_key.rpartition(" ")[0] for row in rows if row.ref_key}
+        found |= {row.id: key_of(row.ref_key) for row in rows if row.ref_key}
     return found
 
 
@@ -342,24 +333,3 @@ def _told(db: sa.Connection, moves: dict[str, list[Move]]) -> dict[str, dict[int
             if row.app_id in moves:
                 found.setdefault(row.app_id, {})[row.seq] = Reason(row.reason)
     return found
-
-
-# ── what has ended ────────────────────────────────────────────────────────────────────────────────
-
-
-def _ended_since(since: float, app_id: str | None) -> sa.Select[Any]:
-    """Return the query for what has ended since; it reads only that, from an index."""
-    t = tables.deployments
-    query = sa.select(
-        *(t.c.id, t.c.seq, t.c.app_id, t.c.app, t.c.action, *ORIGIN, t.c.state, t.c.created_at),
-        *(t.c.live_at, t.c.finished_at, t.c.superseded_by, t.c.target, t.c.deployed_commit),
-    ).where(t.c.finished_at >= since)
-    if app_id is not None:
-        query = query.where(t.c.app_id == app_id)
-    return query.order_by(t.c.finished_at, t.c.id)
-
-
-def _read_ended(row: dict[str, Any]) -> EndedDeployment:
-    facts, origin = split_origin(row)
-    known = {"action": Action(row["action"]), "state": State(row["state"])}
-    return EndedDeployment(**facts | known, pushed=origin.cause is not Cause.ASKED)

@@ -19,8 +19,8 @@ from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
 from bridge.storage.journal.deployment_rows import all_of, last_served, one_of, read_change
-from bridge.storage.journal.fates import fates, instead_of
-from bridge.storage.journal.locks import locks_where
+from bridge.storage.journal.deployments import fates, instead_of
+from bridge.storage.journal.gates import locks_where
 from bridge.storage.journal.previews import of_pull
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.serving import served

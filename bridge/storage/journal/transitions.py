@@ -31,19 +31,6 @@ from bridge.core.lifecycle import (
 from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.storage import tables
 from bridge.storage.journal.deployment_rows import (
-    all_of,
-    change,
-    ids_text,
-    locked,
-    origin_row,
-    read,
-)
-from bridge.storage.journal.due import mark_apps_due, mark_followers_due
-from bridge.storage.journal.gates import holds_text, lifts_text
-from bridge.storage.journal.outbox import changed, hurry
-from bridge.storage.journal.pushes import pushed_after
-from bridge.storage.journal.shown import also_shown
-from bridge.storage.journal.statements import (
     CANCELLED_LATER,
     IF_HELD,
     IF_LOSABLE,
@@ -54,7 +41,20 @@ from bridge.storage.journal.statements import (
     UNASKED_OTHERS,
     WANTED,
     WANTED_LATER,
+    all_of,
+    change,
+    holds_text,
+    ids_text,
+    lifts_text,
+    locked,
+    mark_apps_due,
+    mark_followers_due,
+    origin_row,
+    read,
 )
+from bridge.storage.journal.outbox import changed, hurry
+from bridge.storage.journal.pushes import pushed_after
+from bridge.storage.journal.shown import also_shown
 
 NEVER_ASKED = "cancelled before the backend was asked"
 NOT_ASKED_AGAIN = "cancelled before the backend was asked again"

@@ -17,7 +17,6 @@ from bridge.storage.engines import postgres_engine, sqlite_engine
 from bridge.storage.journal.deployment_rows import all_of, read_change
 from bridge.storage.journal.rows import audit_row, read_audited
 from bridge.storage.journal.transitions import deployment_row
-from bridge.storage.revisions import HEAD, REVISIONS
 from tests.fakes.journey import deployment
 from tests.worlds.earlier import EARLIER, make_earlier
 
@@ -43,7 +42,7 @@ def test_every_start_ends_with_the_tables_as_they_are_described(
         assert migrations.migrate(engine) is first
         with engine.connect() as connection:
             context = MigrationContext.configure(connection)
-            assert context.get_current_revision() == HEAD
+            assert context.get_current_revision() == migrations.HEAD
             assert compare_metadata(context, tables.metadata) == []
 
 
@@ -188,7 +187,9 @@ def _insert(engine: sa.Engine, table: str, row: Mapping[str, object]) -> None:
 def test_the_names_of_revisions_count_up_without_a_gap() -> None:
     first = int(migrations.FIRST_RELEASE) + 1
 
-    assert list(REVISIONS) == [f"{first + at:04}" for at in range(len(REVISIONS))]
+    assert [one.name for one in migrations.REVISIONS] == [
+        f"{first + at:04}" for at in range(len(migrations.REVISIONS))
+    ]
 
 
 def test_a_journal_of_a_newer_release_is_left_alone_and_says_so(tmp_path: Path) -> None:
