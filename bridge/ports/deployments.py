@@ -126,8 +126,7 @@ class Deployments(Protocol):
         Those that the backend may have are marked as `Cancel.REQUESTED`, and never requested again.
         """
 
-    async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
-        """Record the progress of a deployment's cancel."""
+    async def mark_cancel(self, id_: str, cancel: Cancel) -> None: ...
 
     async def prove(
         self, id_: str, images: Sequence[str], evidence: Evidence | None = None

@@ -50,29 +50,27 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A consistent snapshot of everything that a subscription follows, to be published.
+    """A consistent snapshot of everything that a subscription follows; mappings are by id.
 
     Attributes:
         explained: the decisions of its deliveries, newest first.
         deployments: of those deliveries, or the one deployment; newest first.
-        history: the changes of each followed deployment, oldest first, by its id.
-        apps: by id.
+        history: the changes of each followed deployment, oldest first.
         beside: the cursors of other subscriptions to the same deployments and to those that
-            superseded them, by subscription id; a comment uses them to link to the card. For a
-            single deployment also the comments about its push, so a card can link to those.
-        before: for each followed deployment, by its id, the one that was live before it, if known.
-        instead: what brought the commits of superseded deployments in the end, by their ids.
-        fates: what has become of deployments that went live, by their ids.
-        locks: the locks that apps have by themselves, by the apps' ids.
-        last_good: the followed deployments, by their ids, to which a rollback would lead by
-            default.
-        overtaken: the followed deployments, by their ids, whose versions are not what is checked
-            out: the backend was not asked for them, or for something else since.
+            superseded them, so a comment can link to the card. For a single deployment also the
+            comments about its push, so a card can link to those.
+        audited: the configuration changes that it follows, and those that its deliveries requested,
+            with those that undo them; oldest first.
+        before: what was live before each followed deployment, if known.
+        instead: what brought the commits of superseded deployments in the end.
+        fates: what has become of deployments that went live.
+        locks: the locks that apps have by themselves.
+        last_good: the followed deployments to which a rollback would lead by default.
+        overtaken: those whose versions are not what is checked out: the backend was not asked for
+            them, or for something else since.
         previews: those of the pull requests that it follows, by app; their deployments are among
             `deployments` if they follow their deliveries as well.
-        served: what the apps of these previews serve, by the apps' ids.
-        audited: the configuration changes that it follows, and those that its deliveries
-            requested, with those that undo them; oldest first.
+        served: what the apps of these previews serve.
     """
 
     explained: tuple[Explained, ...] = ()
@@ -189,13 +187,12 @@ class Publisher(Protocol):
     ) -> Sequence[Subscription]:
         """Update the place to the snapshot; send nothing if it is up to date.
 
-        It may be called again for the same snapshot, even after the process died halfway. A write
-        that can't be repeated is therefore announced with `save_cursor`, and searched for before a
-        second attempt. Writes wait for their `Turn`. The call is cancelled after
-        `feedback.longest` seconds.
+        It may be called again for the same snapshot, even after the process died halfway. So a
+        write that can't be repeated is announced with `save_cursor`, and searched for before a
+        second attempt. Writes wait for their `Turn`. The call is cancelled after `feedback.longest`
+        seconds.
 
-        Returns:
-            Further subscriptions to add, e.g. when a push's pull requests are found.
+        Return further subscriptions to add, e.g. when a push's pull requests are found.
 
         Raises:
             Refused, Rejected: the service refused, or the place is gone; it is parked until the
@@ -210,10 +207,9 @@ class Occasion:
     """A delivery's outcome, from which planners make subscriptions.
 
     Attributes:
-        event: the push, or a person's request.
-        asked: the person's request, including a replay; None for an ordinary push.
-        outcome: the decisions and deployments to be recorded; some deployments may be dropped as
-            duplicates, together with their subscriptions.
+        asked: a person's request, including a replay; None for an ordinary push.
+        outcome: to be recorded; some deployments may be dropped as duplicates, together with their
+            subscriptions.
         apps: the decided apps, by id.
     """
 
@@ -270,10 +266,9 @@ TellsOfLocks = Callable[[LockNews], Sequence[Subscription]]
 
 
 def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> float:
-    """Return when the next write may go: `now`, or later.
+    """Return when the next write may go: `now`, or later; all limits apply.
 
     Args:
-        limits: all of them apply.
         written: the times of the last writes, oldest first; as many as the largest limit counts.
     """
     waits = [

@@ -41,7 +41,7 @@ class Judging:
         app: with the rules that apply to it.
         freezes: those of the settings that cover it.
         earlier: the ids of the apps that must be live first, by label.
-        head: the commit that would be built, and where; None if it is not known.
+        head: the commit that would be built; None if it is not known.
         unknown_head: why it is not known; "" if nobody needs it.
         again_at: when to try again to find that out; None if no host can tell.
         compared: commits beside the one that would be built, for each app that they concern.
@@ -102,8 +102,7 @@ class Taken:
     """The result of asking for a lock.
 
     Attributes:
-        lock: the one that holds now.
-        taken: whether it is the asked one; else somebody else has it.
+        lock: the one that holds now; unless `taken`, somebody else's.
         before: the one that was there before, if it was renewed or stolen.
     """
 
@@ -169,20 +168,13 @@ class Gates(Protocol):
         """
 
     async def earlier(self, ids: Mapping[str, str]) -> dict[str, Earlier]:
-        """Return what of earlier apps matters, by their labels.
-
-        Args:
-            ids: by label; "" for what is no app, which is left out.
-        """
+        """Return what of earlier apps matters, by their labels; "" is the id of what is no app."""
 
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:
         """Return held deployments at which to look again by now, oldest first."""
 
     async def next_hold_at(self, now: float) -> float | None:
-        """Return when to look next at a held deployment that is not due by now.
-
-        None if only a new fact matters.
-        """
+        """Return when the next held deployment is due after now; None if only a fact matters."""
 
     async def look_again(self, app_ids: Sequence[str] | None) -> None:
         """Mark the held deployments of these apps, or of all: the head or the app has changed."""
@@ -275,10 +267,9 @@ class Gates(Protocol):
         """Set when to look at a lock's pull request next."""
 
     async def report_pull(self, host: str, names: Sequence[str], number: int) -> bool:
-        """Record an event about a pull request; return whether a lock ends with it.
+        """Record an event about a pull request of a repository that has these names and this id.
 
-        Args:
-            names: of its repository, and its id.
+        Return whether a lock ends with it.
         """
 
     async def release_merged(
@@ -313,9 +304,10 @@ class CiFacts(Protocol):
     async def save_ci(
         self, at: CommitAt, ci: Ci, *, reported: int, due_at: float | None, failures: int = 0
     ) -> bool:
-        """Record what a host has listed, unless an event came meanwhile; return whether it was.
+        """Record what a host has listed; return whether it was.
 
-        With `due_at` None, nothing is recorded if a held deployment waits for the commit.
+        It is not if an event came meanwhile; nor with `due_at` None, while a held deployment waits
+        for the commit.
 
         Args:
             reported: the number of events before the reading began.

@@ -61,7 +61,6 @@ class Apps(Protocol):
         """Return an app, even if it is gone."""
 
     async def rules(self, app_id: str) -> Rules: ...
-
     async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None: ...
 
     async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
@@ -120,22 +119,16 @@ class Decisions(Protocol):
         Leave apps alone that already have a decision for the push, even by another delivery.
         """
 
-    async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
-        """Return the decisions of each delivery."""
-
-    async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
-        """Return the deployments that each delivery led to."""
+    async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]: ...
+    async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]: ...
 
     async def explained(
         self, app_id: str, *, commit: str | None = None, limit: int
     ) -> list[Explained]:
         """Return an app's decisions, newest first; `commit`: about pushes of this one."""
 
-    async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
-        """Return what decided pushes were about."""
-
-    async def pushed(self, seqs: Sequence[int]) -> dict[int, Pushed]:
-        """Return which repository each decided push went to."""
+    async def abouts(self, seqs: Sequence[int]) -> dict[int, About]: ...
+    async def pushed(self, seqs: Sequence[int]) -> dict[int, Pushed]: ...
 
     async def repositories(self) -> dict[str, str]:
         """Return the names of repositories that have pushed, by host and id."""
@@ -146,8 +139,7 @@ class Decisions(Protocol):
     async def last_pushes(self) -> dict[str, float]:
         """Return the time of the newest push to each app's repository, by app id."""
 
-    async def newest_push(self, ref_key: str) -> LastPush | None:
-        """Return the newest decided push of a ref."""
+    async def newest_push(self, ref_key: str) -> LastPush | None: ...
 
     async def last_seq(self) -> int:
         """Return the newest decided delivery; 0 if there is none."""
@@ -174,8 +166,7 @@ class Refusals(Protocol):
     async def keep_refused(self, those: Sequence[RefusedWebhooks]) -> None:
         """Add counts; delete the oldest if there are too many."""
 
-    async def refused(self, *, limit: int, since: float | None = None) -> list[RefusedWebhooks]:
-        """Return the newest counts, newest first."""
+    async def refused(self, *, limit: int, since: float | None = None) -> list[RefusedWebhooks]: ...
 
 
 class Audit(Protocol):
@@ -187,8 +178,7 @@ class Audit(Protocol):
     async def audit(self, new: Audited) -> int:
         """Add a change, or replace the one by the same delivery; return its number."""
 
-    async def settle(self, number: int, outcome: str) -> None:
-        """Record the outcome of a change."""
+    async def settle(self, number: int, outcome: str) -> None: ...
 
     async def audited(
         self, *, limit: int, app_id: str | None = None, before: int | None = None
@@ -201,13 +191,12 @@ class Audit(Protocol):
         """Return the change that a delivery requested, once it is recorded."""
 
     async def forget_audit(self, before: float, limit: int) -> int:
-        """Delete some expired audit entries; return how many."""
+        """Delete some expired entries; return how many."""
 
     async def keep_draft(self, id_: str, sealed: str) -> None:
         """Store a change until it is confirmed; drop those that are a week old."""
 
     async def draft(self, id_: str) -> str | None: ...
-
     async def drop_draft(self, id_: str) -> None: ...
 
     async def forget_drafts(self, before: float, limit: int) -> int:
@@ -223,9 +212,7 @@ class Audit(Protocol):
 class Notes(Protocol):
     """Small facts by key, what is known of the journal itself, and leases."""
 
-    async def note(self, key: str, value: str) -> None:
-        """Store a note, replacing the last one."""
-
+    async def note(self, key: str, value: str) -> None: ...
     async def recall(self, key: str) -> str | None: ...
 
     async def instance(self) -> str:
@@ -246,8 +233,7 @@ class Notes(Protocol):
     async def release(self, name: str, owner: str) -> None:
         """Give a lease back, if it is held."""
 
-    async def leave(self, owner: str) -> None:
-        """Give back every lease of an owner."""
+    async def leave(self, owner: str) -> None: ...
 
 
 class Sessions(Protocol):

@@ -55,14 +55,11 @@ class Previews(Protocol):
         """Record a pull request for each of these apps, and for those that have a preview of it.
 
         A closed one makes no new records, except of an app that was made. A new commit ends a stop
-        by hand, and counts as activity.
-
-        Returns:
-            Whether anything has changed, so that somebody has to look.
+        by hand, and counts as activity. Return whether anything has changed, so that somebody has
+        to look.
         """
 
-    async def preview(self, id_: str) -> Preview | None:
-        """Return one preview."""
+    async def preview(self, id_: str) -> Preview | None: ...
 
     async def previews(
         self,
@@ -77,7 +74,7 @@ class Previews(Protocol):
         Args:
             pull: only of this host, repository's key and number.
             ended: also those of which nothing is left, and those that never were.
-            limit: the most to return; None for all.
+            limit: None for all.
         """
 
     async def due_previews(self, now: float, limit: int, lane: Lane) -> list[Preview]:

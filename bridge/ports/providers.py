@@ -22,27 +22,30 @@ if TYPE_CHECKING:
 
 
 class HostSettings(Protocol):
-    """The settings that every Git host has; only its provider reads the others."""
+    """The settings that every Git host has; only its provider reads the others.
+
+    Attributes:
+        web_url: the URL that its webhooks use, if it differs from the API's.
+        ssh_host: the name in its SSH clone addresses, if another than in its URL.
+        ca: a PEM file with the authority of its certificate.
+        feedback: how outcomes are published there; see `githosts.subscriptions.Use`.
+        skipped_status: whether a skipped app gets a status as well.
+    """
 
     @property
-    def web_url(self) -> str | None:
-        """The URL that its webhooks use, if it differs from the API's."""
+    def web_url(self) -> str | None: ...
 
     @property
-    def ssh_host(self) -> str | None:
-        """The name in its SSH clone addresses, if another than in its URL."""
+    def ssh_host(self) -> str | None: ...
 
     @property
-    def ca(self) -> str | None:
-        """A PEM file with the authority of its certificate."""
+    def ca(self) -> str | None: ...
 
     @property
-    def feedback(self) -> Sequence[str]:
-        """How outcomes are published there; see `githosts.subscriptions.Use`."""
+    def feedback(self) -> Sequence[str]: ...
 
     @property
-    def skipped_status(self) -> bool:
-        """Whether a skipped app gets a status as well."""
+    def skipped_status(self) -> bool: ...
 
 
 REPOSITORY_SECRETS = "repository_secrets"
@@ -69,8 +72,7 @@ class AppManifest:
     """How to register the bridge as an app at a host.
 
     Attributes:
-        server: the URL of the public server.
-        own_server: the name of the self-hosted product.
+        server: the URL of the public server; `own_server`: the name of the self-hosted product.
         make: returns the manifest, given the bridge's URL and the app's name.
         link: returns the URL of the registration form, given the manifest, the server and the
             organisation.
@@ -185,7 +187,6 @@ class Provider(Sender):
     sign_in: SignInProvider | None = None
 
     def variable(self, setting: str) -> str:
-        """Return the variable of one of its settings."""
         return f"BRIDGE_{self.key}_{setting}".upper()
 
     def serves(self, settings: Any) -> bool:
@@ -211,23 +212,21 @@ class HostServer:
 
     @property
     def serves(self) -> bool:
-        """Whether its webhooks are accepted."""
         return self.provider.serves(self.given)
 
     @property
     def web_url(self) -> str:
-        """Its URL for people."""
         return self.provider.web_url(self.given)
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """All prefixes of the addresses of its repositories."""
+        """Return all prefixes of the addresses of its repositories."""
         ssh = () if (name := self.given.ssh_host) is None else (f"ssh://{name}",)
         return tuple(dict.fromkeys((self.web_url, *self.provider.homes(self.given), *ssh)))
 
     @property
     def section(self) -> str:
-        """Its section in `bridge.yaml`, e.g. "gitea" or "giteas.second"."""
+        """Return its section in `bridge.yaml`, e.g. "gitea" or "giteas.second"."""
         own = self.name.partition("/")[2]
         return f"{self.provider.further}.{own}" if own else self.provider.key
 
@@ -303,7 +302,6 @@ class BackendProvider:
     setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
-        """Return the variable of one of its settings."""
         return f"BRIDGE_{self.key}_{setting}".upper()
 
 
@@ -322,12 +320,11 @@ class BackendServer:
 
     @property
     def address(self) -> str | None:
-        """Its address; None if nothing deploys there."""
+        """Return its address; None if nothing deploys there."""
         found: str | None = getattr(self.given, self.provider.address)
         return found
 
     def open(self, parts: BackendParts = BackendParts()) -> "Backend":
-        """Return its client."""
         return self.provider.open(self.name, self.given, parts)
 
     def check(self) -> None:
@@ -352,7 +349,6 @@ class BackendServer:
             )
 
     def setting(self, name: str) -> str:
-        """Return what people call one of its settings."""
         if self.name == self.provider.key:
             return self.provider.variable(name)
         return f"{self.provider.further}.{self.name}.{name}"
@@ -453,10 +449,8 @@ class ChatProvider:
     sign_in: SignInProvider | None = None
 
     def variable(self, setting: str) -> str:
-        """Return the variable of one of its settings."""
         return f"BRIDGE_{self.key}_{setting}".upper()
 
     def is_set(self, settings: Any) -> bool:
-        """Return whether it is used."""
         further = getattr(settings, self.further) if self.further else None
         return getattr(settings, self.credential) is not None or bool(further)
