@@ -1,4 +1,4 @@
-"""Shared by both inboxes: group commit, compressed rows, and deliveries with a known id.
+"""Shared by both inboxes: group commit, and reading.
 
 Deliveries that arrive while a transaction is written share the next one and its single fsync.
 One thread owns the writing connection. Requests wait on futures, which one `call_soon_threadsafe`
@@ -6,158 +6,32 @@ per batch resolves.
 """
 
 import asyncio
-import hashlib
-import json
 import logging
 import queue
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from bridge.core.errors import Rejected, Unreachable
-from bridge.core.hooks import SIGNED_FOR, without_name
-from bridge.ports.githosts import Body
+from bridge.core.errors import Unreachable
+from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Kept, NewDelivery
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-
-def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own name
-    """Return a sixteen-byte key for a host's delivery id, whatever its form."""
-    return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
-
-
-@lru_cache(maxsize=1000)
-def _written(headers: tuple[tuple[str, str], ...]) -> str:
-    """Return headers as JSON; cached, since most of a host's are the same."""
-    return json.dumps(dict(headers), separators=(",", ":"))
-
-
-def delivery_row(key: bytes, new: NewDelivery) -> tuple[Any, ...]:
-    """Return the row of a delivery: key, host, id, event, headers, received_at, body."""
-    headers = _written(tuple(new.headers.items()))
-    return (key, new.host, new.id, new.event, headers, new.received_at, pack(new.body))
-
-
-LARGE = 2**18
-"""Bytes of a packed body above which it is written and read in pieces of at most that size, so that
-no large one is ever whole in memory."""
-
-BODY = f"CASE WHEN length(d.body) <= {LARGE} THEN d.body END, length(d.body)"
-"""The last two columns that `read_delivery` expects; a large body is NULL."""
-
-NO_BODY = "NULL, 0"
-
-_of_thread = threading.local()
-
-_QUICKLY: dict[int, int] = {
-    zstd.CompressionParameter.compression_level: 1,
-    zstd.CompressionParameter.hash_log: 12,
-    zstd.CompressionParameter.min_match: 7,
-}
-"""Level 1 with a table that fits into a core's L1 cache: 25% less time for payloads of the usual
-size, for 1 to 5% more space."""
-
-
-def pack(body: Body) -> bytes:
-    """Compress a body; each thread keeps its compressor, which costs as much as 10 KB of body."""
-    compressor: zstd.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
-    if compressor is None:
-        compressor = _of_thread.compressor = zstd.ZstdCompressor(options=_QUICKLY)
-    return compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
-
-
-def read_delivery(row: tuple[Any, ...], load: Callable[[int], Iterator[bytes]]) -> Delivery:
-    """Return a delivery from a row, which begins with seq, host, id and event.
-
-    Args:
-        load: yields the packed body at a position, in pieces of at most `LARGE` bytes.
-    """
-    seq, host, id_, event, headers, received_at, state, attempts, error, body, length = row
-    stored = None
-    if body:
-        stored = PackedBody(body)
-    elif length:
-        stored = PackedBody(next(load(seq), b""), partial(load, seq))
-    return Delivery(
-        seq=seq,
-        host=host,
-        id=id_,
-        event=event,
-        headers=_headers(headers),
-        received_at=received_at,
-        state=DeliveryState(state),
-        attempts=attempts,
-        error=error,
-        stored=stored,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class PackedBody:
-    """A body as it is stored; a `StoredBody`.
-
-    Attributes:
-        head: its first bytes.
-        load: yields all of it, in pieces; None if `head` is all.
-    """
-
-    head: bytes
-    load: Callable[[], Iterator[bytes]] | None = None
-
-    @property
-    def size(self) -> int:
-        """Return its uncompressed size in bytes; 0 if it can't be decompressed."""
-        try:
-            return zstd.get_frame_info(self.head).decompressed_size or 0
-        except zstd.ZstdError:
-            return 0
-
-    def whole(self) -> bytes:
-        try:
-            return zstd.decompress(b"".join(self._packed()))
-        except zstd.ZstdError as error:
-            raise _unreadable(str(error)) from None
-
-    def pieces(self) -> Iterator[bytes]:
-        unpacking = zstd.ZstdDecompressor()
-        try:
-            for packed in self._packed():
-                yield from _unpacked(unpacking, packed)
-        except zstd.ZstdError as error:
-            raise _unreadable(str(error)) from None
-        if not unpacking.eof:
-            raise _unreadable("it ends too early")
-
-    def _packed(self) -> Iterator[bytes]:
-        return iter((self.head,)) if self.load is None else self.load()
-
-
-def _unpacked(unpacking: zstd.ZstdDecompressor, packed: bytes) -> Iterator[bytes]:
-    """Yield what a piece of a packed body holds, in pieces."""
-    while not unpacking.eof:
-        if piece := unpacking.decompress(packed, LARGE):
-            yield piece
-        if unpacking.needs_input:
-            return
-        packed = b""  # it has been taken; the rest of what it holds is still to come
-
-
-def _unreadable(why: str) -> Rejected:
-    why = f"its body can't be read back from the inbox ({why}): is the disk well?"
-    return Rejected(f"{why} Push again, or deploy by command")
-
-
-def _headers(text: str) -> Mapping[str, str]:
-    headers: dict[str, str] = json.loads(text)
-    return headers
-
+from bridge.storage.inbox.rows import (
+    BODY,
+    FIELDS,
+    HEADERS,
+    ID,
+    KEY,
+    NO_BODY,
+    Row,
+    by_its_body,
+    delivery_key,
+    delivery_row,
+    read_delivery,
+    scope_in,
+)
 
 log = logging.getLogger(__name__)
 
@@ -200,13 +74,29 @@ class Forget:
 Item = Keep | Begin | Finish | Forget
 
 
-Row = tuple[Any, ...]
-"""The row to keep, see `delivery_row`."""
-
-
 def rows_of(batch: Sequence[Item]) -> list[tuple[Keep, Row]]:
     """Return the deliveries to keep in a batch, each with its row."""
     return [(item, delivery_row(item.key, item.new)) for item in batch if isinstance(item, Keep)]
+
+
+def apart(rows: Iterable[tuple[Keep, Row]], known: Container[bytes]) -> list[tuple[Keep, Row]]:
+    """Return the rows of a batch, changed so that equal keys mean equal bodies and signers.
+
+    Those with known keys stay as they are, to be compared with what is kept.
+    """
+    first: dict[bytes, tuple[str | None, bytes | bytearray]] = {}
+    return [
+        (item, row)
+        if row[KEY] in known
+        or first.setdefault(row[KEY], one := (scope_in(row[HEADERS]), item.new.body)) == one
+        else (item, by_its_body(row, item.new.body))
+        for item, row in rows
+    ]
+
+
+def its_id(item: Keep, row: Row) -> str | None:
+    """Return the id under which a delivery was kept, if it is not the sender's."""
+    return None if row[ID] == item.new.id else str(row[ID])
 
 
 class Writer(Protocol):
@@ -223,12 +113,19 @@ MOST_AT_ONCE = 16 * 2**20
 """Bytes of compressed bodies to read at a time for decisions; a larger body is read alone."""
 
 
-class BatchedInbox:
-    """The writing half of an inbox.
+class BatchedInbox(ABC):
+    """What both inboxes share.
 
-    `woken` is called in the event loop after each batch with something new. `kept` counts the
-    deliveries that were kept.
+    Attributes:
+        woken: called in the event loop after each batch with something new.
+        kept: counts the deliveries that were kept.
+        deliveries, work: the names of the tables; the first has the bodies.
+        by_key: the condition that finds a delivery by its key.
     """
+
+    deliveries: ClassVar[str]
+    work: ClassVar[str]
+    by_key: ClassVar[str]
 
     def __init__(
         self,
@@ -292,28 +189,87 @@ class BatchedInbox:
         return await self.put(new)
 
     async def begin(self, seqs: Mapping[int, str]) -> None:
-        item = Begin(seqs, asyncio.get_running_loop().create_future())
-        self._queue.put(item)
-        await item.done
+        await self._written(Begin(seqs, asyncio.get_running_loop().create_future()))
 
     async def finish(self, finished: Sequence[Finished]) -> None:
         writable = [
             one if one.error is None else replace(one, error=_writable(one.error))
             for one in finished
         ]
-        item = Finish(writable, asyncio.get_running_loop().create_future())
-        self._queue.put(item)
-        await item.done
+        await self._written(Finish(writable, asyncio.get_running_loop().create_future()))
 
-    async def remove(self, seqs: Sequence[int], *, wholly: bool) -> None:
-        """Delete deliveries, or only their bodies."""
-        item = Forget(seqs, wholly, asyncio.get_running_loop().create_future())
+    async def forget_bodies(self, before: float, limit: int) -> int:
+        return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
+
+    async def forget(self, before: float, limit: int) -> int:
+        return await self._forget(before, limit, "", wholly=True)
+
+    async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
+        seqs = await asyncio.to_thread(self._expired, before, limit, more)
+        if seqs:
+            done = asyncio.get_running_loop().create_future()
+            await self._written(Forget(seqs, wholly, done))
+        return len(seqs)
+
+    async def _written(self, item: "Begin | Finish | Forget") -> None:
         self._queue.put(item)
         await item.done
 
     async def ready(self) -> None:
         """Raise Unreachable if nothing can be kept; test with an empty transaction."""
         await self.finish([])
+
+    # ── reading ───────────────────────────────────────────────────────────
+
+    async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
+        last = before if before is not None else sys.maxsize
+        return await self._read("WHERE d.seq < ? ORDER BY d.seq DESC LIMIT ?", [last, limit])
+
+    async def ended(
+        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+    ) -> list[Delivery]:
+        one_of = f" AND w.error IN ({', '.join('?' * len(errors))})" if errors else ""
+        where = f"WHERE w.state = ? AND w.seq < ?{one_of} ORDER BY w.seq DESC LIMIT ?"
+        return await self._read(where, [str(state), before, *errors, limit])
+
+    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
+        found = await self._read(f"WHERE {self.by_key}", [delivery_key(host, id)], BODY)
+        return found[0] if found else None
+
+    async def get(self, seq: int) -> Delivery | None:
+        found = await self._read("WHERE d.seq = ?", [min(seq, sys.maxsize)], BODY)
+        return found[0] if found else None
+
+    async def figures(self) -> InboxFigures:
+        query = (  # read from the index of open work
+            f"SELECT count(*), (SELECT received_at FROM {self.deliveries} WHERE seq ="
+            f" (SELECT min(seq) FROM {self.work} WHERE state = 'kept'))"
+            f" FROM {self.work} WHERE state = 'kept'"
+        )
+        (row,) = await asyncio.to_thread(self._fetch, query, [])
+        return InboxFigures(*row)
+
+    async def _read(self, rest: str, values: Sequence[Any], body: str = NO_BODY) -> list[Delivery]:
+        tables = f"{self.deliveries} d JOIN {self.work} w ON w.seq = d.seq"
+        return await self._read_rows(f"SELECT {FIELDS}, {body} FROM {tables} {rest}", values)
+
+    async def _read_rows(self, query: str, values: Any) -> list[Delivery]:
+        def read() -> list[Delivery]:
+            return [read_delivery(row, self._load) for row in self._fetch(query, values)]
+
+        return await asyncio.to_thread(read)
+
+    @abstractmethod
+    def _fetch(self, query: str, values: Any) -> list[Any]:
+        """Return the rows of a query, whose values stand in for `?`; raise Unreachable."""
+
+    @abstractmethod
+    def _load(self, seq: int) -> Iterator[bytes]:
+        """Yield a packed body in pieces of at most `LARGE` bytes."""
+
+    @abstractmethod
+    def _expired(self, before: float, limit: int, more: str) -> list[int]:
+        """Return the oldest deliveries from before then that are not open, and fit `more`."""
 
     # ── the writer's thread ───────────────────────────────────────────────
 
@@ -385,56 +341,3 @@ def _writable(text: str) -> str:
 
 def _is_new(item: Keep) -> bool:
     return item.answer is not None and not item.answer.duplicate
-
-
-KEY, HOST, ID, HEADERS, PACKED = 0, 1, 2, 4, -1
-"""Positions in a row, see `delivery_row`."""
-
-
-def apart(rows: Iterable[tuple[Keep, Row]], known: Container[bytes]) -> list[tuple[Keep, Row]]:
-    """Return the rows of a batch, changed so that equal keys mean equal bodies and signers.
-
-    Those with known keys stay as they are, to be compared with what is kept.
-    """
-    first: dict[bytes, tuple[str | None, Body]] = {}
-    return [
-        (item, row)
-        if row[KEY] in known
-        or first.setdefault(row[KEY], one := (_scope_in(row[HEADERS]), item.new.body)) == one
-        else (item, by_its_body(row, item.new.body))
-        for item, row in rows
-    ]
-
-
-def by_its_body(row: Row, body: Body) -> Row:
-    """Return a row under a separate id, which the same body by the same signer always gets."""
-    digest = hashlib.sha256(body)
-    if scope := _scope_in(row[HEADERS]):
-        digest.update(scope.encode())
-    id_ = f"{row[ID]}~{digest.hexdigest()[:32]}"
-    return (delivery_key(row[HOST], id_), row[HOST], id_, *row[ID + 1 :])
-
-
-def _scope_in(headers: str) -> str | None:
-    """Return what the secret of a delivery speaks for.
-
-    Two webhooks may report one event. What one of them may not say, the other may.
-    """
-    return without_name(_headers(headers)[SIGNED_FOR]) if SIGNED_FOR in headers else None
-
-
-def is_same(kept: bytes, headers: str, row: Row, body: Body) -> bool:
-    """Return whether a stored delivery equals the new one; a deleted body counts as equal."""
-    if _scope_in(headers) != _scope_in(row[HEADERS]):
-        return False
-    if not kept or kept == row[PACKED]:
-        return True
-    try:
-        return PackedBody(kept).whole() == body
-    except Rejected:  # the stored one can't be read any more, so the new one is worth keeping
-        return False
-
-
-def its_id(item: Keep, row: Row) -> str | None:
-    """Return the id under which a delivery was kept, if it is not the sender's."""
-    return None if row[ID] == item.new.id else str(row[ID])

@@ -221,8 +221,8 @@ PORTIONS = 16
 
 POSITION = """
 coalesce(
-    (SELECT seq FROM ids WHERE key = :value),
-    (SELECT seq FROM work WHERE seq > (SELECT upto FROM indexed) AND key = :value)
+    (SELECT seq FROM ids WHERE key = ?1),
+    (SELECT seq FROM work WHERE seq > (SELECT upto FROM indexed) AND key = ?1)
 )
 """
 """The position of the delivery with this key; for read-only connections."""
