@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS work (
     error TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS work_open ON work (seq) WHERE state = 'kept';
--- Where each key is, of the deliveries up to a position (see ids.py).
+-- Where each key is, of the deliveries up to a position (see Ids).
 CREATE TABLE IF NOT EXISTS ids (
     key BLOB PRIMARY KEY,
     seq INTEGER NOT NULL

@@ -33,8 +33,6 @@ from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal.rows import actor_row, batched, split_actor
 
-_T = tables.deployments
-
 _D, _T = tables.decisions, tables.deployments
 
 _ID, _APP = sa.bindparam("its_id", type_=sa.Text), sa.bindparam("its_app", type_=sa.Text)

@@ -60,13 +60,15 @@ from bridge.storage.journal.transitions import (
     withdraw,
 )
 
+_T = tables.deployments
+
 MOST_PINNED = 50
 """Deployments of an app whose backend ids are returned; a backend lists about ten."""
 
 
 def _newest_of(app_ids: Sequence[str], each: int) -> "sa.Select[Any]":
     """Return the query for the newest deployments of each app; it reads only those."""
-    a, t, one = tables.apps, tables.deployments, tables.deployments.alias()
+    a, one = tables.apps, _T.alias()
     first = (
         sa.select(one.c.seq)
         .where(one.c.app_id == a.c.id)
@@ -75,10 +77,10 @@ def _newest_of(app_ids: Sequence[str], each: int) -> "sa.Select[Any]":
         .offset(each - 1)
         .scalar_subquery()
     )
-    of_app = (t.c.app_id == a.c.id) & (t.c.seq >= sa.func.coalesce(first, 0))
-    columns = (t.c.app_id, t.c.id, t.c.state, t.c.started_at, t.c.finished_at)
-    query = sa.select(*columns).select_from(a.join(t, of_app)).where(a.c.id.in_(app_ids))
-    return query.order_by(t.c.seq.desc())
+    of_app = (_T.c.app_id == a.c.id) & (_T.c.seq >= sa.func.coalesce(first, 0))
+    columns = (_T.c.app_id, _T.c.id, _T.c.state, _T.c.started_at, _T.c.finished_at)
+    query = sa.select(*columns).select_from(a.join(_T, of_app)).where(a.c.id.in_(app_ids))
+    return query.order_by(_T.c.seq.desc())
 
 
 def _decided(db: sa.Connection, id_: str, note: str, way_back: str, at: float) -> None:
@@ -107,19 +109,18 @@ class Deployments(Transactions):
         lived: bool = False,
         after: Deployment | None = None,
     ) -> list[Deployment]:
-        t = tables.deployments
-        query = sa.select(t).order_by(t.c.seq.desc(), t.c.app, t.c.id).limit(limit)
+        query = sa.select(_T).order_by(_T.c.seq.desc(), _T.c.app, _T.c.id).limit(limit)
         if app_id is not None:
-            query = query.where(t.c.app_id == app_id)
+            query = query.where(_T.c.app_id == app_id)
         if seq is not None:
-            query = query.where(t.c.seq == seq)
+            query = query.where(_T.c.seq == seq)
         if state is not None:
-            query = query.where(t.c.state == state)
+            query = query.where(_T.c.state == state)
         if lived:
-            query = query.where(t.c.state.in_(SERVED))
+            query = query.where(_T.c.state.in_(SERVED))
         if after is not None:
-            later_app = (t.c.app > after.app) | ((t.c.app == after.app) & (t.c.id > after.id))
-            query = query.where(t.c.seq <= after.seq, (t.c.seq < after.seq) | later_app)
+            later_app = (_T.c.app > after.app) | ((_T.c.app == after.app) & (_T.c.id > after.id))
+            query = query.where(_T.c.seq <= after.seq, (_T.c.seq < after.seq) | later_app)
         return await self._read(lambda db: all_of(db, query))
 
     async def briefly(self, app_ids: Sequence[str], each: int) -> dict[str, list[Brief]]:
@@ -131,39 +132,35 @@ class Deployments(Transactions):
         return found
 
     async def deployed_lately(self, limit: int) -> list[str]:
-        t = tables.deployments
-        rows = await self._all(sa.select(t.c.app_id).order_by(t.c.seq.desc()).limit(limit))
+        rows = await self._all(sa.select(_T.c.app_id).order_by(_T.c.seq.desc()).limit(limit))
         return list(dict.fromkeys(row["app_id"] for row in rows))
 
     async def last_deployments(self) -> dict[str, Deployment]:
-        t = tables.deployments
-        newest = sa.select(t.c.app_id, sa.func.max(t.c.seq).label("seq")).group_by(t.c.app_id)
+        newest = sa.select(_T.c.app_id, sa.func.max(_T.c.seq).label("seq")).group_by(_T.c.app_id)
         last = newest.subquery()
-        query = sa.select(t).join(last, (t.c.app_id == last.c.app_id) & (t.c.seq == last.c.seq))
+        query = sa.select(_T).join(last, (_T.c.app_id == last.c.app_id) & (_T.c.seq == last.c.seq))
         found = await self._read(lambda db: all_of(db, query))
         return {deployment.app_id: deployment for deployment in found}
 
     async def open_deployments(
         self, *, held: bool = True, app_id: str | None = None
     ) -> list[Deployment]:
-        t = tables.deployments
         going = [one for one in State if one not in FINAL and (held or one is not State.HELD)]
-        query = sa.select(t).where(t.c.state.in_(going)).order_by(t.c.seq)
+        query = sa.select(_T).where(_T.c.state.in_(going)).order_by(_T.c.seq)
         if app_id is not None:
-            query = query.where(t.c.app_id == app_id)
+            query = query.where(_T.c.app_id == app_id)
         return await self._read(lambda db: all_of(db, query))
 
     async def watched(
         self, announced: float, unproven: float, kept: float | None
     ) -> list[Deployment]:
-        t = tables.deployments
-        late = (t.c.state == State.UNHEALTHY) & (t.c.finished_at >= announced)
-        those = (t.c.state == State.VERIFYING) | (late & t.c.back_to.is_not(None))
-        done = t.c.state == State.DONE
-        those |= done & (t.c.finished_at >= unproven) & t.c.images.is_(None)
+        late = (_T.c.state == State.UNHEALTHY) & (_T.c.finished_at >= announced)
+        those = (_T.c.state == State.VERIFYING) | (late & _T.c.back_to.is_not(None))
+        done = _T.c.state == State.DONE
+        those |= done & (_T.c.finished_at >= unproven) & _T.c.images.is_(None)
         if kept is not None:
-            those |= done & (t.c.finished_at >= kept)
-        query = sa.select(t).where(those).order_by(t.c.seq)
+            those |= done & (_T.c.finished_at >= kept)
+        query = sa.select(_T).where(those).order_by(_T.c.seq)
         return await self._read(lambda db: all_of(db, query))
 
     async def prove(
@@ -186,20 +183,18 @@ class Deployments(Transactions):
         return await self._read(lambda db: fates(db, deployments))
 
     async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:
-        t = tables.deployments
         query = sa.select(
-            *(t.c.id, t.c.seq, t.c.app_id, t.c.app, t.c.action, *ORIGIN, t.c.state),
-            *(t.c.created_at, t.c.live_at, t.c.finished_at, t.c.superseded_by, t.c.target),
-            t.c.deployed_commit,
-        ).where(t.c.finished_at >= since)
+            *(_T.c.id, _T.c.seq, _T.c.app_id, _T.c.app, _T.c.action, *ORIGIN, _T.c.state),
+            *(_T.c.created_at, _T.c.live_at, _T.c.finished_at, _T.c.superseded_by, _T.c.target),
+            _T.c.deployed_commit,
+        ).where(_T.c.finished_at >= since)
         if app_id is not None:
-            query = query.where(t.c.app_id == app_id)
-        query = query.order_by(t.c.finished_at, t.c.id)  # as in an index
+            query = query.where(_T.c.app_id == app_id)
+        query = query.order_by(_T.c.finished_at, _T.c.id)  # as in an index
         return [_read_ended(row) for row in await self._all(query)]
 
     async def oldest_deployment(self) -> float | None:
-        t = tables.deployments
-        query = sa.select(t.c.created_at).order_by(t.c.seq).limit(1)
+        query = sa.select(_T.c.created_at).order_by(_T.c.seq).limit(1)
         return await self._read(lambda db: db.scalar(query))
 
     async def earlier(self, ids: Mapping[str, str]) -> dict[str, Earlier]:
@@ -274,9 +269,8 @@ class Deployments(Transactions):
         await self._write(lambda db: change(db, id_, {"cancel": cancel}))
 
     async def pinned(self, app_id: str) -> dict[str, str]:
-        t = tables.deployments
-        pinned = (t.c.app_id == app_id) & t.c.backend_id.is_not(None)
-        query = sa.select(t.c.backend_id, t.c.id).where(pinned).order_by(t.c.seq.desc())
+        pinned = (_T.c.app_id == app_id) & _T.c.backend_id.is_not(None)
+        query = sa.select(_T.c.backend_id, _T.c.id).where(pinned).order_by(_T.c.seq.desc())
         rows = await self._all(query.limit(MOST_PINNED))
         return {row["backend_id"]: row["id"] for row in rows}
 
@@ -319,22 +313,28 @@ def _courses(db: sa.Connection, past: Sequence[Deployment]) -> dict[str, Course]
 
 
 def _steps(db: sa.Connection, app_id: str, since: tuple[float, str]) -> list[Step]:
-    t = tables.deployments
-    later = sa.tuple_(t.c.live_at, t.c.id) >= sa.tuple_(*map(sa.literal, since))
-    facts = (t.c.id, t.c.action, t.c.state, t.c.target, t.c.deployed_commit, t.c.image, t.c.images)
-    query = sa.select(*facts).where((t.c.app_id == app_id) & later)
-    rows = db.execute(query.order_by(t.c.live_at, t.c.id))
+    later = sa.tuple_(_T.c.live_at, _T.c.id) >= sa.tuple_(*map(sa.literal, since))
+    facts = (
+        _T.c.id,
+        _T.c.action,
+        _T.c.state,
+        _T.c.target,
+        _T.c.deployed_commit,
+        _T.c.image,
+        _T.c.images,
+    )
+    query = sa.select(*facts).where((_T.c.app_id == app_id) & later)
+    rows = db.execute(query.order_by(_T.c.live_at, _T.c.id))
     return [Step(*row[:-1], images=tuple(json.loads(row.images or "[]"))) for row in rows]
 
 
 def _given_up(db: sa.Connection, ids: Sequence[str]) -> dict[str, Deployment]:
     """Return the rollbacks that were to go back from deployments and ended without that."""
-    t = tables.deployments
     found: dict[str, Deployment] = {}
     for some in batched(ids):
-        ended = t.c.state.in_([*(FINAL - set(LIVE))]) & t.c.back_from.in_(some)
-        apps = t.c.app_id.in_(sorted({id_.partition(".")[2] for id_ in some}))
-        those = all_of(db, sa.select(t).where(apps & ended).order_by(t.c.seq))
+        ended = _T.c.state.in_([*(FINAL - set(LIVE))]) & _T.c.back_from.in_(some)
+        apps = _T.c.app_id.in_(sorted({id_.partition(".")[2] for id_ in some}))
+        those = all_of(db, sa.select(_T).where(apps & ended).order_by(_T.c.seq))
         found |= {one.back_from: one for one in those if one.back_from is not None}
     return found
 

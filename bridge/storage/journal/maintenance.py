@@ -18,6 +18,8 @@ from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.migrations import refuse_newer
 
+_C, _D, _T = tables.changes, tables.decisions, tables.deployments
+
 AT_ONCE = 20
 """Deliveries per transaction: each may have been decided for hundreds of apps."""
 
@@ -34,14 +36,13 @@ class Forgetting(Transactions):
 
 def _forget(db: sa.Connection, seqs: Sequence[int]) -> None:
     """Delete the outcomes of deliveries."""
-    t, c = tables.deployments, tables.changes
     ids: list[str] = []
     for some in batched(seqs):
-        ids += db.scalars(sa.select(t.c.id).where(t.c.seq.in_(some)))
+        ids += db.scalars(sa.select(_T.c.id).where(_T.c.seq.in_(some)))
     for deployments in batched(ids):  # a push may have deployed hundreds of apps
-        db.execute(sa.delete(c).where(c.c.deployment.in_(deployments)))
+        db.execute(sa.delete(_C).where(_C.c.deployment.in_(deployments)))
     for some in batched(seqs):
-        for table in (tables.deployments, tables.decisions, tables.pushes):
+        for table in (_T, _D, tables.pushes):
             db.execute(sa.delete(table).where(table.c.seq.in_(some)))
     forget_feedback(db, [*map(about_deployment, ids), *map(about_delivery, seqs)])
 
@@ -67,7 +68,6 @@ def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
     return found
 
 
-_D = tables.decisions
 _NEXT = (
     sa.select(_D.c.seq, _D.c.at).where(_D.c.seq > sa.bindparam("after")).order_by(_D.c.seq).limit(1)
 )
@@ -75,15 +75,14 @@ _NEXT = (
 
 def _kept(db: sa.Connection) -> set[int]:
     """Return the deliveries that led to an open deployment, an app's newest, or what it serves."""
-    t = tables.deployments
-    newest = sa.select(sa.func.max(t.c.seq)).group_by(t.c.app_id)
-    going = sa.select(t.c.seq).where(t.c.state.in_([s for s in State if s not in FINAL]))
-    looked = sa.select(t.c.seq).where(t.c.id.in_(sa.select(tables.looks.c.deployment)))
+    newest = sa.select(sa.func.max(_T.c.seq)).group_by(_T.c.app_id)
+    going = sa.select(_T.c.seq).where(_T.c.state.in_([s for s in State if s not in FINAL]))
+    looked = sa.select(_T.c.seq).where(_T.c.id.in_(sa.select(tables.looks.c.deployment)))
     kept = {*db.scalars(newest), *db.scalars(going), *db.scalars(looked)}
     for apps in batched(list(db.scalars(sa.select(tables.apps.c.id)))):
         served = (row[one] for row in db.execute(served_places(apps)).mappings() for one in PLACES)
         for some in batched([id_ for id_ in served if id_ is not None]):
-            kept |= {*db.scalars(sa.select(t.c.seq).where(t.c.id.in_(some)))}
+            kept |= {*db.scalars(sa.select(_T.c.seq).where(_T.c.id.in_(some)))}
     return kept
 
 
@@ -94,7 +93,7 @@ class Figures(Transactions):
         return await self._read(_figures)
 
     async def newest_change(self) -> int:
-        newest = sa.select(sa.func.max(tables.changes.c.number))
+        newest = sa.select(sa.func.max(_C.c.number))
         return await self._read(lambda db: db.scalar(newest) or 0)
 
     async def ended(self, after: int) -> list[Ended]:
@@ -112,10 +111,10 @@ class Figures(Transactions):
 
 def _figures(db: sa.Connection) -> JournalFigures:
     """Return how much work is open now; those of deployments and feedback are in an index."""
-    d, f, p = tables.deployments, tables.feedback, tables.previews
+    f, p = tables.feedback, tables.previews
     count = sa.func.count()
     going = [state for state in State if state not in FINAL]
-    by_state = sa.select(d.c.state, count).where(d.c.state.in_(going)).group_by(d.c.state)
+    by_state = sa.select(_T.c.state, count).where(_T.c.state.in_(going)).group_by(_T.c.state)
     waiting = sa.select(count, sa.func.min(f.c.due_at)).where(f.c.due_at.is_not(None))
     pending, overdue = db.execute(waiting).one()
     parked = db.scalar(sa.select(count).where(f.c.parked))
@@ -127,10 +126,11 @@ def _figures(db: sa.Connection) -> JournalFigures:
 
 def _held_by_gate(db: sa.Connection) -> dict[Gate, int]:
     """Return how many deployments each gate holds; the others hold none."""
-    t = tables.deployments
     names = {gate: f'"gate": "{gate}"' for gate in Gate}
-    sums = [sa.func.sum(sa.case((t.c.holds.contains(name), 1), else_=0)) for name in names.values()]
-    found = db.execute(sa.select(*sums).where(t.c.state == State.HELD)).one()
+    sums = [
+        sa.func.sum(sa.case((_T.c.holds.contains(name), 1), else_=0)) for name in names.values()
+    ]
+    found = db.execute(sa.select(*sums).where(_T.c.state == State.HELD)).one()
     return {gate: count for gate, count in zip(names, found, strict=True) if count}
 
 
@@ -139,19 +139,18 @@ def _ended(after: int) -> sa.Select[Any]:
 
     What was done and has broken since counts again, as unhealthy, and without a duration.
     """
-    c, d = tables.changes, tables.deployments
-    earlier = tables.changes.alias()
-    before = (earlier.c.deployment == c.c.deployment) & (earlier.c.number < c.c.number)
-    again = sa.exists().where(before & (earlier.c.state == c.c.state))
+    earlier = _C.alias()
+    before = (earlier.c.deployment == _C.c.deployment) & (earlier.c.number < _C.c.number)
+    again = sa.exists().where(before & (earlier.c.state == _C.c.state))
     late = sa.exists().where(before & earlier.c.state.in_(FINAL))
     return (
         sa.select(
-            *(c.c.number, c.c.at, d.c.app, c.c.state, d.c.started_at, d.c.finished_at),
+            *(_C.c.number, _C.c.at, _T.c.app, _C.c.state, _T.c.started_at, _T.c.finished_at),
             late.label("late"),
         )
-        .join(d, d.c.id == c.c.deployment)
-        .where(c.c.number > after, c.c.state.in_(FINAL), ~again)
-        .order_by(c.c.number)
+        .join(_T, _T.c.id == _C.c.deployment)
+        .where(_C.c.number > after, _C.c.state.in_(FINAL), ~again)
+        .order_by(_C.c.number)
     )
 
 

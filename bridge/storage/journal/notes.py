@@ -12,6 +12,8 @@ from bridge.storage.engines import now
 from bridge.storage.journal.rows import add_new, write_note
 from bridge.storage.journal.transactions import Transactions
 
+_L, _M, _S = tables.leases, tables.meta, tables.sessions
+
 
 class Notes(Transactions):
     """Notes, secrets and leases."""
@@ -20,8 +22,7 @@ class Notes(Transactions):
         await self._write(lambda db: write_note(db, key, value))
 
     async def recall(self, key: str) -> str | None:
-        t = tables.meta
-        found = await self._all(sa.select(t.c.value).where(t.c.key == key))
+        found = await self._all(sa.select(_M.c.value).where(_M.c.key == key))
         return str(found[0]["value"]) if found else None
 
     async def instance(self) -> str:
@@ -48,20 +49,17 @@ class Notes(Transactions):
         return await self._write(lambda db: _hold(db, name, owner, clock, seconds))
 
     async def release(self, name: str, owner: str) -> None:
-        t = tables.leases
-        mine = (t.c.name == name) & (t.c.owner == owner)
-        await self._write(lambda db: db.execute(sa.delete(t).where(mine)))
+        mine = (_L.c.name == name) & (_L.c.owner == owner)
+        await self._write(lambda db: db.execute(sa.delete(_L).where(mine)))
 
     async def leave(self, owner: str) -> None:
-        t = tables.leases
-        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.owner == owner)))
+        await self._write(lambda db: db.execute(sa.delete(_L).where(_L.c.owner == owner)))
 
 
 def _generated(db: sa.Connection, key: str, count: int) -> str:
     """Return a random note of so many bytes; generate it at the first call."""
-    t = tables.meta
-    add_new(db, t, [{"key": key, "value": secrets.token_hex(count)}])
-    return str(db.scalar(sa.select(t.c.value).where(t.c.key == key)))
+    add_new(db, _M, [{"key": key, "value": secrets.token_hex(count)}])
+    return str(db.scalar(sa.select(_M.c.value).where(_M.c.key == key)))
 
 
 def _of_previews() -> list[sa.ColumnElement[Any]]:
@@ -87,19 +85,17 @@ def _of_native_previews() -> list[sa.ColumnElement[Any]]:
 
 def _hold(db: sa.Connection, name: str, owner: str, clock: float, seconds: float) -> bool:
     """Take a lease that has expired, or renew one's own."""
-    t = tables.leases
     at = now(db, clock)
-    mine_or_over = (t.c.name == name) & ((t.c.owner == owner) | (t.c.until < at))
-    taken = db.execute(sa.update(t).where(mine_or_over).values(owner=owner, until=at + seconds))
+    mine_or_over = (_L.c.name == name) & ((_L.c.owner == owner) | (_L.c.until < at))
+    taken = db.execute(sa.update(_L).where(mine_or_over).values(owner=owner, until=at + seconds))
     if taken.rowcount:
         return True
-    return bool(add_new(db, t, [{"name": name, "owner": owner, "until": at + seconds}]))
+    return bool(add_new(db, _L, [{"name": name, "owner": owner, "until": at + seconds}]))
 
 
 def held(db: sa.Connection, name: str, owner: str) -> bool:
     """Return whether a lease is still held, without a lock: a silent holder must not keep it."""
-    t = tables.leases
-    mine = sa.select(t.c.name).where((t.c.name == name) & (t.c.owner == owner))
+    mine = sa.select(_L.c.name).where((_L.c.name == name) & (_L.c.owner == owner))
     return db.scalar(mine) is not None
 
 
@@ -114,40 +110,37 @@ class Sessions(Transactions):
         await self._write(lambda db: _admit(db, new, clock, seconds))
 
     async def admitted(self, kind: str, hashed: str) -> str | None:
-        clock, about = self._clock(), tables.sessions.c.about
+        clock, about = self._clock(), _S.c.about
         return await self._read(
             lambda db: db.scalar(sa.select(about).where(_valid(db, kind, hashed, clock)))
         )
 
     async def redeem(self, kind: str, hashed: str) -> str | None:
-        clock, t = self._clock(), tables.sessions
+        clock = self._clock()
         # Of several requests at once only one finds it.
         return await self._write(
             lambda db: db.scalar(
-                sa.delete(t).where(_valid(db, kind, hashed, clock)).returning(t.c.about)
+                sa.delete(_S).where(_valid(db, kind, hashed, clock)).returning(_S.c.about)
             )
         )
 
     async def expel(
         self, kind: str, *, whose: str | None = None, hashed: str | None = None
     ) -> None:
-        t = tables.sessions
-        which = t.c.kind == kind
+        which = _S.c.kind == kind
         if whose is not None:
-            which &= t.c.whose == whose
+            which &= _S.c.whose == whose
         if hashed is not None:
-            which &= t.c.hash == hashed
-        await self._write(lambda db: db.execute(sa.delete(t).where(which)))
+            which &= _S.c.hash == hashed
+        await self._write(lambda db: db.execute(sa.delete(_S).where(which)))
 
 
 def _admit(db: sa.Connection, new: Mapping[str, str], clock: float, seconds: float) -> None:
     """Add one, and delete those that have expired."""
-    t = tables.sessions
     at = now(db, clock)
-    db.execute(sa.delete(t).where(t.c.until <= at))
-    add_new(db, t, [{**new, "until": at + seconds}])
+    db.execute(sa.delete(_S).where(_S.c.until <= at))
+    add_new(db, _S, [{**new, "until": at + seconds}])
 
 
 def _valid(db: sa.Connection, kind: str, hashed: str, clock: float) -> sa.ColumnElement[bool]:
-    t = tables.sessions
-    return (t.c.hash == hashed) & (t.c.kind == kind) & (t.c.until > now(db, clock))
+    return (_S.c.hash == hashed) & (_S.c.kind == kind) & (_S.c.until > now(db, clock))

@@ -26,6 +26,8 @@ from bridge.storage.journal.rows import batched
 from bridge.storage.journal.shown import mark_last
 from bridge.storage.journal.transactions import Transactions
 
+_A, _T = tables.apps, tables.deployments
+
 NEWEST = 2**63 - 1
 """A position after all others."""
 
@@ -169,7 +171,6 @@ def _shown(one: Serving | None) -> tuple[str | None, ...] | None:
 
 
 def _live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
-    """Return what apps run: see `Journal.live`."""
     found = served(db, app_ids)
     going, failed = _going(db, list(found)), _failed_since(db, found)
     return {
@@ -192,14 +193,13 @@ def _live_commit(one: Serving) -> str | None:
 
 def _failed_since(db: sa.Connection, served: Mapping[str, Serving]) -> dict[str, int]:
     """Return the oldest failed delivery of each app whose newest outcome is a failure."""
-    t = tables.deployments
     found: dict[str, int] = {}
     for app_id, newest in _failed(db, list(served)).items():
         since = _since(served[app_id])
         if newest >= since:  # few apps are failing
-            after = sa.tuple_(t.c.finished_at, t.c.seq) >= sa.tuple_(*map(sa.literal, since))
-            failures = (t.c.app_id == app_id) & (t.c.state == State.FAILED) & after
-            found[app_id] = db.scalar(sa.select(sa.func.min(t.c.seq)).where(failures)) or 0
+            after = sa.tuple_(_T.c.finished_at, _T.c.seq) >= sa.tuple_(*map(sa.literal, since))
+            failures = (_T.c.app_id == app_id) & (_T.c.state == State.FAILED) & after
+            found[app_id] = db.scalar(sa.select(sa.func.min(_T.c.seq)).where(failures)) or 0
     return found
 
 
@@ -212,11 +212,10 @@ def _since(one: Serving) -> tuple[float, int]:
 
 def _going(db: sa.Connection, app_ids: Sequence[str]) -> set[str]:
     """Return the apps of which a deployment is open; also one that is only being verified."""
-    t = tables.deployments
     found: set[str] = set()
     for some in batched(app_ids):
-        going = t.c.app_id.in_(some) & t.c.state.in_([one for one in State if one not in FINAL])
-        found |= set(db.scalars(sa.select(t.c.app_id).where(going).distinct()))
+        going = _T.c.app_id.in_(some) & _T.c.state.in_([one for one in State if one not in FINAL])
+        found |= set(db.scalars(sa.select(_T.c.app_id).where(going).distinct()))
     return found
 
 
@@ -234,13 +233,12 @@ def newest_failed(app_ids: Sequence[str]) -> sa.Select[Any]:
 
     It costs a few index searches per app, however long its history is.
     """
-    a, t = tables.apps, tables.deployments
-    newest = _newest_in(State.FAILED, a.c.id).scalar_subquery()
-    begins = sa.select(newest.label("id")).where(a.c.id.in_(app_ids)).cte("newest")
+    newest = _newest_in(State.FAILED, _A.c.id).scalar_subquery()
+    begins = sa.select(newest.label("id")).where(_A.c.id.in_(app_ids)).cte("newest")
     # Else Postgres would search anew wherever the result is used, and rather read all.
     begins = begins.prefix_with("MATERIALIZED", dialect="postgresql")
-    of_each = sa.join(begins, t, t.c.id == begins.c.id)
-    return sa.select(t.c.app_id, t.c.seq, t.c.finished_at).select_from(of_each)
+    of_each = sa.join(begins, _T, _T.c.id == begins.c.id)
+    return sa.select(_T.c.app_id, _T.c.seq, _T.c.finished_at).select_from(of_each)
 
 
 def _newest_in(state: State, app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
@@ -250,10 +248,10 @@ def _newest_in(state: State, app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
     Expressions keep planners from starting with an index on these columns. SQLite did so or not
     depending on the order of the indexes' creation, and then searched once per deployment.
     """
-    found = tables.deployments.alias(f"newest_{state}")
+    found = _T.alias(f"newest_{state}")
     of_app, in_state = (sa.func.coalesce(one, "") for one in (found.c.app_id, found.c.state))
     return sa.select(found.c.id).where(
-        (found.c.id == _last_place(state, app_id).correlate(tables.apps).scalar_subquery())
+        (found.c.id == _last_place(state, app_id).correlate(_A).scalar_subquery())
         & (of_app == app_id)
         & (in_state == state)
     )
@@ -265,7 +263,7 @@ def _last_place(state: State, app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
     The query orders instead of comparing for equality: with equality, Postgres reads deployments
     from the newest on until one is the app's; for an app without any, that means all of them.
     """
-    o = tables.deployments.alias("of_app")
+    o = _T.alias("of_app")
     place = sa.tuple_(o.c.app_id, o.c.state, o.c.seq)
     last = sa.tuple_(app_id, sa.literal(state.value), sa.literal(NEWEST, sa.BigInteger))
     return (
@@ -306,18 +304,18 @@ def _is_of(app: App, key: str, name: str | None) -> bool:
 
 def _repositories(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, str]:
     """Return the repository of the newest push that was decided for each app."""
-    a, d, p = tables.apps, tables.decisions, tables.pushes
+    d, p = tables.decisions, tables.pushes
     newest = (
         sa.select(p.c.ref_key)
         .join(d, d.c.seq == p.c.seq)
-        .where(d.c.app_id == a.c.id)
+        .where(d.c.app_id == _A.c.id)
         .order_by(d.c.seq.desc())
         .limit(1)
         .scalar_subquery()
     )
     found: dict[str, str] = {}
     for some in batched(app_ids):
-        rows = db.execute(sa.select(a.c.id, newest.label("ref_key")).where(a.c.id.in_(some)))
+        rows = db.execute(sa.select(_A.c.id, newest.label("ref_key")).where(_A.c.id.in_(some)))
         found |= {row.id: key_of(row.ref_key) for row in rows if row.ref_key}
     return found
 
