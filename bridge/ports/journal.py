@@ -268,6 +268,10 @@ class AppsAndDeployments(Apps, Deployments, Protocol):
     """What most steps of a deployment use."""
 
 
+class AppsDeploymentsAndNotes(AppsAndDeployments, Notes, Protocol):
+    """What those steps use that remember something beside."""
+
+
 class DecisionsAndNotes(Decisions, Notes, Protocol):
     """What most steps up to a decision use."""
 

@@ -123,7 +123,6 @@ class Provider(Sender):
         credential: the setting that gives access to its API; of several, the simplest.
         token_begins: the prefixes of its tokens, to detect one set for another service.
         webhook_note: what to choose when adding a webhook.
-
         webhooks: returns the parser and verifier of its webhooks, given its settings; raises
             ValueError for an impossible secret.
         reader: the same for accepted webhooks; it has no secrets.
@@ -135,18 +134,13 @@ class Provider(Sender):
         events: the names of events that metrics count separately.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
         event_of: returns a body's event; None if it can't be determined.
-
-        further: the setting that holds more of its servers by name, each with the settings of
-            the section; None if there can be but one.
-
-        api: returns the API of a server, given its name and settings; None if no credential is
-            set. Raises Rejected.
+        further: the setting that holds more of its servers by name, each with the settings of the
+            section; None if there can be but one.
+        api: returns the API of a server, given its name and settings; None if no credential is set.
+            Raises Rejected.
         limits: the writes that the host or its users tolerate from one credential.
         own_limits: whether the repositories of each owner have a limit of their own.
-
-        web_url: its URL for people, given its settings.
-        homes: further prefixes of its clone URLs.
-        pages: the URLs of commits and pull requests.
+        web_url: its URL for people; homes: further prefixes of its clone URLs.
         review: how the names of previews' environments begin.
         manifest: how to register the bridge as an app there; None if that is impossible.
         checks: what `doctor` checks there.
@@ -267,16 +261,13 @@ class BackendProvider:
     """A deploy backend.
 
     Attributes:
-        key, title: its own key, and its name for people.
         settings: the model of its section in the settings.
-        address: the setting with its server's address; unset, there is no server.
-        example: an example of that address.
-        credential: the setting with the bridge's API key there.
-        keys_at: where people create such a key.
+        address: the setting with its server's address; unset, there is no server. example: of one.
+        credential: the setting with the bridge's API key there; keys_at: where people create it.
         further: the setting with additional servers by name, each with the same settings as the
             section; None if there can be only one.
-        open: returns a server's client, given its name and settings; sends nothing yet.
-            Raises Rejected.
+        open: returns a server's client, given its name and settings; sends nothing yet. Raises
+            Rejected.
         own_webhook: whether the path of a URL at its server is that of a webhook of its own, which
             deploys without the bridge.
         makes_apps: whether its client can make apps of the bridge's own (`MakesApps`), for
@@ -402,22 +393,21 @@ def no_doubts(_settings: Any) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatProvider:
-    """A chat.
+    """A chat; functions are given its settings.
 
     Attributes:
-        key, title: its own key, and its name for people.
         settings: the model of its section in the settings.
         credential: the setting without which there is no such chat.
         further: the setting that also makes it one; None if only the credential does.
         token_begins: the prefixes of its tokens, to detect one set for another service.
-        heard_by: how people's requests arrive, given its settings: `BY_HTTP`, or other ways.
+        heard_by: how people's requests arrive: `BY_HTTP`, or other ways.
         to_be_heard: what to set if they don't arrive; "" if people can't ask anything there.
         cards_only: the same in short, for a chat that only shows cards.
         link_word: what a link to a card is called in a pull request's comment.
         doubts: implausible settings, each with the remedy and without secrets.
-        channels: returns where apps are shown, given its settings and our rules.
+        channels: returns where apps are shown, given also our rules.
         plain_channels: whether rules may name its channels without `<key>:` before them.
-        channel_names: the channels that rules may name, given its settings; None for any.
+        channel_names: the channels that rules may name; None for any.
         open: returns the chat, ready to run; sends nothing yet.
         tells: returns where to publish changes that were made outside the chat.
         manifest: how to register the bridge there; None if that is unnecessary.

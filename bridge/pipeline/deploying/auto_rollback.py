@@ -29,11 +29,7 @@ from bridge.pipeline.deploying.rollback_plan import FAR_BACK, Plan, Ways
 from bridge.ports.backends import Backend, ShowsSaved
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox, NewDelivery
-from bridge.ports.journal import AppsAndDeployments, Notes
-
-
-class RollbackJournal(AppsAndDeployments, Notes, Protocol):
-    """What automatic rollbacks use of the journal."""
+from bridge.ports.journal import AppsDeploymentsAndNotes
 
 
 @runtime_checkable
@@ -80,7 +76,7 @@ class GoingBack:
     """Asks for rollbacks of unhealthy deployments."""
 
     backends: Mapping[str, Backend]
-    journal: RollbackJournal
+    journal: AppsDeploymentsAndNotes
     inbox: Inbox
     ways: Ways
     clock: Clock

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from bridge.core.apps import App, SourceType
 from bridge.core.errors import (
@@ -30,12 +30,7 @@ from bridge.pipeline.deploying.polling import BackendPollers, Look, seen
 from bridge.ports.backends import Backend, WritesSource, read_apps
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.gates import JudgedBy, PinsCommits
-from bridge.ports.journal import JOURNAL, AppsAndDeployments, Notes
-
-
-class RequestJournal(AppsAndDeployments, Notes, Protocol):
-    """What requests use of the journal."""
-
+from bridge.ports.journal import JOURNAL, AppsDeploymentsAndNotes
 
 T = TypeVar("T")
 
@@ -78,7 +73,7 @@ class Asker:
     """Requests deployments from backends, each once."""
 
     pollers: BackendPollers
-    journal: RequestJournal
+    journal: AppsDeploymentsAndNotes
     ending: Ending
     clock: Clock
     timing: FollowTiming
@@ -384,7 +379,7 @@ class Images:
         changed: called with the name of a backend whose apps have to be read again.
     """
 
-    journal: RequestJournal
+    journal: AppsDeploymentsAndNotes
     changed: Callable[[str], None]
 
     async def write(

@@ -35,10 +35,10 @@ from bridge.pipeline.worker_loop import Lanes
 from bridge.ports.backends import Backend, BackendDeployment, Progress, ShowsImages, is_stopped
 from bridge.ports.clock import Clock
 from bridge.ports.gates import Gates
-from bridge.ports.journal import AppsAndDeployments, Notes
+from bridge.ports.journal import AppsDeploymentsAndNotes
 
 
-class ServingJournal(AppsAndDeployments, Gates, Notes, Protocol):
+class ServingJournal(AppsDeploymentsAndNotes, Gates, Protocol):
     """What looks at what is served use of the journal."""
 
 

@@ -18,6 +18,7 @@ from bridge.core.decision import Reason
 from bridge.core.events import Action
 from bridge.core.holds import Gate, Hold, Lift, Proposal
 from bridge.core.lifecycle import (
+    FINAL,
     LOSABLE,
     OURS,
     Cancel,
@@ -38,6 +39,9 @@ _D, _T = tables.decisions, tables.deployments
 _ID, _APP = sa.bindparam("its_id", type_=sa.Text), sa.bindparam("its_app", type_=sa.Text)
 
 _SEQ = sa.bindparam("its_seq", type_=sa.BigInteger)
+
+GOING = _T.c.state.in_([state for state in State if state not in FINAL])
+"""The condition for an open deployment."""
 
 UNASKED = _T.c.state.in_(OURS) & _T.c.intent_at.is_(None)
 """The condition for a deployment that was not requested and is not about to be."""

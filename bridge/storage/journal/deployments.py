@@ -34,6 +34,7 @@ from bridge.storage import tables
 from bridge.storage.journal.audit import audited
 from bridge.storage.journal.deployment_rows import (
     DUE_HOLDS,
+    GOING,
     LOCKED,
     ORIGIN,
     all_of,
@@ -145,8 +146,8 @@ class Deployments(Transactions):
     async def open_deployments(
         self, *, held: bool = True, app_id: str | None = None
     ) -> list[Deployment]:
-        going = [one for one in State if one not in FINAL and (held or one is not State.HELD)]
-        query = sa.select(_T).where(_T.c.state.in_(going)).order_by(_T.c.seq)
+        going = GOING if held else GOING & (_T.c.state != State.HELD)
+        query = sa.select(_T).where(going).order_by(_T.c.seq)
         if app_id is not None:
             query = query.where(_T.c.app_id == app_id)
         return await self._read(lambda db: all_of(db, query))

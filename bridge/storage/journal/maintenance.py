@@ -12,7 +12,7 @@ from bridge.core.previews.preview import OVER, PreviewState
 from bridge.ports.figures import Ended, JournalFigures
 from bridge.ports.outcomes import about_delivery, about_deployment
 from bridge.storage import tables
-from bridge.storage.journal.deployment_rows import PLACES, served_places
+from bridge.storage.journal.deployment_rows import GOING, PLACES, served_places
 from bridge.storage.journal.outbox import forget_feedback
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
@@ -76,7 +76,7 @@ _NEXT = (
 def _kept(db: sa.Connection) -> set[int]:
     """Return the deliveries that led to an open deployment, an app's newest, or what it serves."""
     newest = sa.select(sa.func.max(_T.c.seq)).group_by(_T.c.app_id)
-    going = sa.select(_T.c.seq).where(_T.c.state.in_([s for s in State if s not in FINAL]))
+    going = sa.select(_T.c.seq).where(GOING)
     looked = sa.select(_T.c.seq).where(_T.c.id.in_(sa.select(tables.looks.c.deployment)))
     kept = {*db.scalars(newest), *db.scalars(going), *db.scalars(looked)}
     for apps in batched(list(db.scalars(sa.select(tables.apps.c.id)))):
@@ -113,8 +113,7 @@ def _figures(db: sa.Connection) -> JournalFigures:
     """Return how much work is open now; those of deployments and feedback are in an index."""
     f, p = tables.feedback, tables.previews
     count = sa.func.count()
-    going = [state for state in State if state not in FINAL]
-    by_state = sa.select(_T.c.state, count).where(_T.c.state.in_(going)).group_by(_T.c.state)
+    by_state = sa.select(_T.c.state, count).where(GOING).group_by(_T.c.state)
     waiting = sa.select(count, sa.func.min(f.c.due_at)).where(f.c.due_at.is_not(None))
     pending, overdue = db.execute(waiting).one()
     parked = db.scalar(sa.select(count).where(f.c.parked))

@@ -10,10 +10,11 @@ from bridge.core.apps import App, Trigger
 from bridge.core.changes import Live, Move, Pushes, begins_of, brought, newest_move
 from bridge.core.decision import Reason
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
-from bridge.core.lifecycle import FINAL, Evidence, State
+from bridge.core.lifecycle import Evidence, State
 from bridge.core.pins import is_one, tracked
 from bridge.storage import tables
 from bridge.storage.journal.deployment_rows import (
+    GOING,
     PLACES,
     changing,
     mark_apps_due,
@@ -214,8 +215,8 @@ def _going(db: sa.Connection, app_ids: Sequence[str]) -> set[str]:
     """Return the apps of which a deployment is open; also one that is only being verified."""
     found: set[str] = set()
     for some in batched(app_ids):
-        going = _T.c.app_id.in_(some) & _T.c.state.in_([one for one in State if one not in FINAL])
-        found |= set(db.scalars(sa.select(_T.c.app_id).where(going).distinct()))
+        going = sa.select(_T.c.app_id).where(_T.c.app_id.in_(some) & GOING)
+        found |= set(db.scalars(going.distinct()))
     return found
 
 
