@@ -267,9 +267,10 @@ class Gates(Protocol):
         """Set when to look at a lock's pull request next."""
 
     async def report_pull(self, host: str, names: Sequence[str], number: int) -> bool:
-        """Record an event about a pull request of a repository that has these names and this id.
+        """Record an event about a pull request; return whether a lock ends with it.
 
-        Return whether a lock ends with it.
+        Args:
+            names: of its repository, and its id.
         """
 
     async def release_merged(

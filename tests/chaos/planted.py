@@ -43,7 +43,7 @@ async def _nothing(*_: Any) -> None:
 def answered_before_it_is_kept() -> None:
     from bridge.ports.inbox import Kept
     from bridge.storage.inbox.batches import BatchedInbox, Keep
-    from bridge.storage.inbox.rows import delivery_key
+    from bridge.storage.inbox.reading import delivery_key
 
     def put(inbox: Any, new: Any) -> asyncio.Future[Kept]:
         loop = asyncio.get_running_loop()

@@ -22,6 +22,7 @@ from bridge.core.errors import Unreachable
 from bridge.ports.inbox import LONGEST_PAUSE, Delivery, Kept, NewDelivery
 from bridge.storage.engines import Connection, Link, lock_key
 from bridge.storage.inbox.batches import (
+    KEY,
     MOST_AT_ONCE,
     BatchedInbox,
     Begin,
@@ -29,19 +30,14 @@ from bridge.storage.inbox.batches import (
     Forget,
     Item,
     Keep,
+    Row,
     apart,
+    by_its_body,
+    is_same,
     its_id,
     rows_of,
 )
-from bridge.storage.inbox.rows import (
-    BODY,
-    FIELDS,
-    KEY,
-    LARGE,
-    Row,
-    by_its_body,
-    is_same,
-)
+from bridge.storage.inbox.reading import BODY, FIELDS, LARGE
 
 log = logging.getLogger(__name__)
 

@@ -16,27 +16,23 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.inbox import LONGEST_PAUSE, Delivery, Finished, Kept
 from bridge.storage.inbox import sqlite_file
 from bridge.storage.inbox.batches import (
+    KEY,
     MOST_AT_ONCE,
+    PACKED,
     BatchedInbox,
     Begin,
     Finish,
     Forget,
     Item,
     Keep,
+    Row,
     apart,
+    by_its_body,
+    is_same,
     its_id,
     rows_of,
 )
-from bridge.storage.inbox.rows import (
-    BODY,
-    FIELDS,
-    KEY,
-    LARGE,
-    PACKED,
-    Row,
-    by_its_body,
-    is_same,
-)
+from bridge.storage.inbox.reading import BODY, FIELDS, LARGE
 from bridge.storage.inbox.sqlite_file import BULK, SHARE, Checkpoints, Ids, chunks, many
 
 # A failed constraint ends the whole transaction, as we would do anyway. Otherwise SQLite would copy
