@@ -61,7 +61,8 @@ class ReadInbox(ABC):
         return await self._read(where, [str(state), before, *errors, limit])
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
-        found = await self._read(f"WHERE {self.by_key}", [delivery_key(host, id)], BODY)
+        key = [delivery_key(host, id)] * self.by_key.count("?")
+        found = await self._read(f"WHERE {self.by_key}", key, BODY)
         return found[0] if found else None
 
     async def get(self, seq: int) -> Delivery | None:

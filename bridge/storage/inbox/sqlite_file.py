@@ -221,11 +221,11 @@ PORTIONS = 16
 
 POSITION = """
 coalesce(
-    (SELECT seq FROM ids WHERE key = ?1),
-    (SELECT seq FROM work WHERE seq > (SELECT upto FROM indexed) AND key = ?1)
+    (SELECT seq FROM ids WHERE key = ?),
+    (SELECT seq FROM work WHERE seq > (SELECT upto FROM indexed) AND key = ?)
 )
 """
-"""The position of the delivery with this key; for read-only connections."""
+"""The position of the delivery with this key, given twice; for read-only connections."""
 
 _INDEX = """
 INSERT OR IGNORE INTO ids
