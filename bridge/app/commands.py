@@ -10,11 +10,10 @@ from bridge.operations.commands import ChatCommands
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
 from bridge.pipeline.deploying.auto_rollback import GoingBack
 from bridge.pipeline.deploying.rollback_plan import Ways
-from bridge.pipeline.deploying.serving import Looks
+from bridge.pipeline.deploying.serving import Looks, ServingJournal
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.pipeline.gates.locks import NO_PULLS, Pulls
 from bridge.ports.clock import Clock
-from bridge.ports.journal import Journal
 from bridge.settings import Settings, identities_of
 from bridge.settings.gates import freezes_of
 
@@ -61,7 +60,7 @@ def outbound_of(parts: Parts) -> Outbound:
     return Outbound(Guard(networks_of(parts.settings.verify.allow), own))
 
 
-def looks_of(settings: Settings, journal: Journal, clock: Clock) -> Looks:
+def looks_of(settings: Settings, journal: ServingJournal, clock: Clock) -> Looks:
     """Return what looks at what backends serve; a single backend goes by its people's name."""
     servers = settings.backends_set()
     if not servers:

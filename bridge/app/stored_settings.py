@@ -34,7 +34,7 @@ from bridge.settings import (
 )
 
 if TYPE_CHECKING:
-    from bridge.ports.journal import Journal, StoredSettings
+    from bridge.ports.journal import Audit
     from bridge.ports.outcomes import Audited
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Unreadable(Rejected):
 
 
 async def watch(
-    stored: "StoredSettings", version: str, changed: Callable[[], None], *, every: float = EVERY
+    stored: "Audit", version: str, changed: Callable[[], None], *, every: float = EVERY
 ) -> None:
     """Call `changed` once, as soon as what is stored differs from a version."""
     while True:
@@ -151,7 +151,7 @@ class SettingUp:
     """
 
     where: Process
-    journal: "Journal"
+    journal: "Audit"
     file: Path | None
     environment: Mapping[str, str]
     by: Actor

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bridge.core.previews.preview import Preview
     from bridge.core.previews.verdict import Verdict
     from bridge.ports.githosts import ChangeSet
-    from bridge.ports.journal import Journal
+    from bridge.ports.previews import Previews
     from bridge.settings import Settings
 
 HELD, WANTED, NONE = "held", "preview", "none"
@@ -35,7 +35,7 @@ class Explaining:
     """
 
     settings: "Settings"
-    journal: "Journal | None"
+    journal: "Previews | None"
     known: Known
     event: "PullRequestChanged"
 

@@ -18,7 +18,7 @@ from bridge.core.log_text import escaped
 from bridge.core.masking import HIDDEN, redact, without_known
 from bridge.core.trace import current
 
-QUIET = ("alembic", "dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")
+QUIET = ("dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")
 """Loggers of libraries, which log only warnings and errors."""
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}

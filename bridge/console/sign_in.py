@@ -10,18 +10,17 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.console.visitors import PATH, SIGNING_IN, SIGNING_IN_SECONDS, Visitor
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.listening.log import RateLimitedLog
+from bridge.ports.journal import Notes, Sessions
 from bridge.ports.sign_in import Challenge, Returned, SignsIn
 from bridge.web.browsers import Cookie, hash_of, new_secret, origin_of
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-    from bridge.ports.journal import Journal
 
 _sparing = RateLimitedLog(logging.getLogger(__name__))
 
@@ -37,6 +36,10 @@ LONGEST_THEN = 1000
 BEGIN_AGAIN = "This sign-in was not begun here, was used, or was begun too long ago: begin again."
 
 _PLAIN_WORD = re.compile(r"[a-z_]{1,40}").fullmatch
+
+
+class SignInJournal(Notes, Sessions, Protocol):
+    """What signing in uses of the journal."""
 
 
 class SignIn:
@@ -56,7 +59,7 @@ class SignIn:
         return {key: way.title for key, way in self._ways.items()}
 
     async def begin(
-        self, journal: "Journal", request: "web.Request", key: str, then: str
+        self, journal: SignInJournal, request: "web.Request", key: str, then: str
     ) -> tuple[str, str]:
         """Return where to send the browser, and the cookie that it must bring back."""
         way = self._way(key)
@@ -70,7 +73,7 @@ class SignIn:
         return address, await self._sealed(journal, key, challenge, then)
 
     async def finish(
-        self, journal: "Journal", request: "web.Request", key: str
+        self, journal: SignInJournal, request: "web.Request", key: str
     ) -> tuple[Visitor, str]:
         """Return the visitor who has come back, and the page that they wanted.
 
@@ -95,7 +98,9 @@ class SignIn:
             raise NotFound("There is no such way to sign in.")
         return self._ways[key]
 
-    async def _sealed(self, journal: "Journal", key: str, challenge: Challenge, then: str) -> str:
+    async def _sealed(
+        self, journal: SignInJournal, key: str, challenge: Challenge, then: str
+    ) -> str:
         import jwt
 
         about = {
@@ -110,7 +115,7 @@ class SignIn:
         return jwt.encode(about, await self._secret(journal), SIGNS_WITH)
 
     async def _begun(
-        self, journal: "Journal", request: "web.Request", key: str
+        self, journal: SignInJournal, request: "web.Request", key: str
     ) -> Mapping[str, Any]:
         """Return the sign-in that this browser has begun; raise Rejected if another comes back."""
         import jwt
@@ -131,7 +136,7 @@ class SignIn:
             raise Rejected(BEGIN_AGAIN)
         return begun
 
-    async def _secret(self, journal: "Journal") -> str:
+    async def _secret(self, journal: SignInJournal) -> str:
         if self._key is None:
             self._key = await journal.secret(SIGNING_IN)
         return self._key

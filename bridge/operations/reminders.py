@@ -6,16 +6,14 @@ from bridge.pipeline.audit import named
 from bridge.pipeline.feedback.lookup import Finding
 from bridge.pipeline.gates.commands import GateCommands, Requester
 from bridge.ports.chats import AnyReply, Place
-from bridge.ports.journal import Journal
+from bridge.ports.gates import Gates
 from bridge.views.gates import lock_gone, lock_kept, lock_released
 
 
 class Reminders:
     """Answers people who are reminded of a lock."""
 
-    def __init__(
-        self, chat: str, commands: GateCommands, finding: Finding, journal: Journal
-    ) -> None:
+    def __init__(self, chat: str, commands: GateCommands, finding: Finding, journal: Gates) -> None:
         self._chat = chat
         self._commands = commands
         self._finding = finding

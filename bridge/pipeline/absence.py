@@ -12,7 +12,7 @@ from bridge.core.absence import AWAY, EVERY, Absence, read_absence
 from bridge.core.errors import BridgeError
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.inbox import Delivery, Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Notes
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +26,12 @@ REMEMBERED = 7 * 86_400.0
 """Seconds for which an absence matters: no host lists its deliveries for longer."""
 
 
-async def last_absence(journal: Journal) -> Absence | None:
+async def last_absence(journal: Notes) -> Absence | None:
     """Return the last recorded absence; raise Unreachable."""
     return read_absence(await journal.recall(AWAY))
 
 
-async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absence | None:
+async def notice_absence(journal: Notes, inbox: Inbox, clock: Clock) -> Absence | None:
     """Record and log how long no bridge was running; return None if one was until now.
 
     A recent earlier absence is merged with it, since the hosts may not have been swept in between.
@@ -71,7 +71,7 @@ def _say(since: float, now: float, newest: Delivery | None, *, marked: bool) -> 
         log.info("the data does not say when the bridge last ran; %s", asked, extra=told)
 
 
-async def stay(journal: Journal, clock: Clock, *, sleep: Sleep = asyncio.sleep) -> None:
+async def stay(journal: Notes, clock: Clock, *, sleep: Sleep = asyncio.sleep) -> None:
     """Renew the mark as long as the process lives."""
     while True:
         try:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from bridge.core.errors import BridgeError
 from bridge.ports.clock import Sleep
-from bridge.ports.journal import Leases
+from bridge.ports.journal import Notes
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Lead:
 
     def __init__(
         self,
-        journal: Leases,
+        journal: Notes,
         owner: str,
         *,
         seconds: float = SECONDS,

@@ -4,13 +4,21 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from bridge.core.errors import BridgeError
 from bridge.pipeline.leader import Turn, at_once
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.flows import Flows
+from bridge.ports.gates import Gates
 from bridge.ports.inbox import Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Audit, Decisions
+from bridge.ports.previews import Previews
+
+
+class ExpiryJournal(Audit, Decisions, Gates, Previews, Protocol):
+    """What expiry uses of the journal."""
+
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +62,7 @@ class Retention:
     def __init__(
         self,
         inbox: Inbox,
-        journal: Journal,
+        journal: ExpiryJournal,
         flows: Flows,
         clock: Clock,
         keeping: Keeping | None = None,

@@ -40,8 +40,7 @@ class TellsAccounts(Protocol):
     async def number_of(self, repository: str, login: str) -> str | None:
         """Return an account's number; None if no account has this login (any more).
 
-        Args:
-            repository: the one with whose credential to ask.
+        Asks with the credential of the repository.
         """
 
 
@@ -53,9 +52,8 @@ class TellsAuthors(Protocol):
         """Return who wrote and committed what `head` contains and `base` does not, by account.
 
         Args:
-            base: None for the head alone.
+            base: None for the head alone. If the host does not know it any more, not all can be
+                listed.
 
-        Raises:
-            NotFound: the host does not know the head (yet). If it no longer knows the base, not
-                all commits can be listed.
+        Raises NotFound: the host does not know the head (yet).
         """

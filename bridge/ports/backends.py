@@ -23,13 +23,12 @@ class Progress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BackendDeployment:
-    """One record of the backend's deployment history.
+    """One record of the backend's deployment history; times are seconds since 1970.
 
     Attributes:
-        title, description: ours while it runs; a Git deploy overwrites them at its end with
-            the commit message and `Commit: <sha>` (docs/dokploy.md).
-        created_at, started_at, finished_at: seconds since 1970.
-        commit: the deployed commit, read from the description, once the backend reports it.
+        title, description: ours while it runs; a Git deploy overwrites them at its end with the
+            commit message and `Commit: <sha>` (docs/dokploy.md).
+        commit: the deployed one, read from the description, once the backend reports it.
         restores: names the point that `RollsBack.roll_back` restores; None if it kept none.
     """
 
@@ -50,7 +49,7 @@ class QueuedJob:
     """A job that waits or is active in the backend's queue.
 
     Attributes:
-        added_at: when it was added, in seconds since 1970 by the backend's clock; None if unknown.
+        added_at: seconds since 1970 by the backend's clock; None if unknown.
     """
 
     app: str
@@ -99,8 +98,7 @@ class Backend(Protocol):
     async def healthy(self) -> bool:
         """Return whether it answers at all; never raise."""
 
-    async def close(self) -> None:
-        """Close connections."""
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ class Listed:
 
     Attributes:
         app: without source, trigger, watch paths and URL.
-        signal: any text; if it differs from the last one, the app's configuration may have changed.
+        signal: any text; if it differs from the last one, the configuration may have changed.
         deployed_at: when its newest deployment began, whoever requested it, in seconds since 1970
             by the backend's clock; None if it has none, or the backend does not say.
     """
@@ -124,8 +122,7 @@ class ReadsApps(Protocol):
     """A backend that lists its apps cheaply, and reads some of them without the others."""
 
     @property
-    def apps_per_request(self) -> int:
-        """How many apps one request reads at present."""
+    def apps_per_request(self) -> int: ...
 
     async def listing(self) -> list[Listed]:
         """List every app visible to the key, with one request."""
@@ -182,16 +179,16 @@ class ShowsImages(Protocol):
     async def images(self, app: App) -> tuple[str, ...] | None:
         """Return the ids of the images that the running containers of an app were made from.
 
-        They are sorted, each once, e.g. "sha256:3f4e…"; a site that runs in no container has the
-        id of its release instead. () if nothing runs; None if that can't be told, or may change by
-        itself, as while it crashes and is started again.
+        Sorted, each once, e.g. "sha256:3f4e…"; a site without a container has the id of its
+        release. () if nothing runs; None if that can't be told, or may change by itself, as while
+        it crashes and restarts.
         """
 
     async def fingerprints(self, apps: Sequence[App]) -> Mapping[str, str]:
         """Return texts by app id; one differs once other containers run of its app.
 
-        One request for all apps, and one more for each further server. "" for an app of which
-        nothing is seen to run; omit those of which that can't be told.
+        "" for an app of which nothing is seen to run; omit those of which that can't be told. One
+        request for all apps, and one more for each further server.
         """
 
 
@@ -261,8 +258,7 @@ async def mask_for(backend: Backend, app: App) -> Mask:
 class Configures(WritesSource, ShowsSaved, Protocol):
     """A backend whose apps can be configured; calls are sent as they are, without merging."""
 
-    async def save_build_type(self, app: App, settings: BuildType) -> None:
-        """Set how it is built."""
+    async def save_build_type(self, app: App, settings: BuildType) -> None: ...
 
     async def save_environment(self, app: App, settings: Environment) -> None:
         """Set its environment, build arguments and build secrets."""
@@ -276,13 +272,12 @@ class Build:
     """How an app of the bridge's own is built and run; it has nothing else of its model.
 
     Attributes:
-        model: the app whose source and build settings it takes over: the account and repository,
-            the build path and type, and what belongs to that type. Never its environment, build
-            arguments, build secrets, registry passwords, volumes, ports, domains or Auto Deploy.
+        model: the app whose account, repository, build path, build type and its settings it takes
+            over. Never its environment, build arguments, build secrets, registry passwords,
+            volumes, ports, domains or Auto Deploy.
         ref: the branch to clone, or a commit where the backend can build one.
-        environment: its whole environment, as lines of NAME=value.
-        build_args: its build arguments, likewise.
-        memory: the most bytes of memory that it may have.
+        environment, build_args: whole, as lines of NAME=value.
+        memory: the most bytes that it may have.
         cpus: the most cores that it may use; None for no limit.
         mirror: the repository to clone in place of the model's, on the same Git host, e.g.
             "my-org/forks"; only for a model with a GitHub account.
@@ -320,8 +315,8 @@ class MakesApps(Protocol):
 
     Each method can be repeated: it looks first whether it is done already. Names are not unique in
     a backend, so an app of ours is known by its marker, which begins with `apps.MARKER` and is
-    written with its creation. What has none is refused, not changed. Errors are those of `Backend`;
-    a refusal names the right that the key lacks.
+    written with its creation; what has none is refused. Errors are those of `Backend`; a refusal
+    names the right that the key lacks.
     """
 
     @property
@@ -335,7 +330,7 @@ class MakesApps(Protocol):
         """
 
     async def all_made(self, beginning: str) -> dict[str, list[App]]:
-        """Return all apps whose marker begins like this, by marker, oldest first, as `made`."""
+        """Return all apps whose marker begins like this, by marker; see `made`."""
 
     async def make(self, name: str, marker: str, model: App, environment: str) -> App:
         """Return the oldest app with a marker, made if there is none; as `made`.
@@ -343,15 +338,14 @@ class MakesApps(Protocol):
         Store its `service` before it is removed: `left_behind` needs it.
 
         Args:
-            environment: the name of the environment of its model's project to make it in, which is
-                made if it is missing; never "production".
+            environment: of its model's project, to make it in; made if missing, and never
+                "production".
         """
 
     async def set_build(self, app: App, build: Build) -> None:
         """Have an app built and run like this, with Auto Deploy off; read back that it is."""
 
-    async def set_addresses(self, app: App, addresses: Sequence[Address]) -> None:
-        """Have an app served under exactly these host names."""
+    async def set_addresses(self, app: App, addresses: Sequence[Address]) -> None: ...
 
     async def suggest_host(self, app: App) -> str | None:
         """Return a host name that leads to the backend without DNS of one's own; None if none.
@@ -359,8 +353,7 @@ class MakesApps(Protocol):
         It may be another one at each call, so keep the first.
         """
 
-    def url_at(self, host: str, *, https: bool) -> str:
-        """Return the address at which people reach an app with this host name."""
+    def url_at(self, host: str, *, https: bool) -> str: ...
 
     async def remove(self, app: App) -> None:
         """Delete an app with its addresses and waiting jobs; one that is gone is fine.
@@ -369,9 +362,9 @@ class MakesApps(Protocol):
         """
 
     async def left_behind(self, app: App) -> list[Container] | None:
-        """Return what still runs of a removed app; None if that can't be told.
+        """Return what still runs of a removed app.
 
-        The key may not see it, or the app's `service` is not known.
+        None if the key may not see it, or the app's `service` is not known.
         """
 
 
@@ -424,11 +417,8 @@ class Choices(Protocol):
     async def git_providers(self) -> list[GitAccount]:
         """Return the connected Git accounts that the key may use."""
 
-    async def repositories(self, provider: GitAccount) -> list[GitRepository]:
-        """Return the repositories that an account can see."""
-
-    async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
-        """Return the repository's branches, by name."""
+    async def repositories(self, provider: GitAccount) -> list[GitRepository]: ...
+    async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]: ...
 
 
 @runtime_checkable

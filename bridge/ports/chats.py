@@ -17,11 +17,23 @@ from bridge.core.lifecycle import Deployment
 from bridge.core.previews.acts import Act
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
-from bridge.ports.feedback import Planner, Publisher, ShowsPreviews, TellsOfLocks, Turn
+from bridge.ports.deployments import Deployments
+from bridge.ports.feedback import (
+    Planner,
+    Publisher,
+    ShowsPreviews,
+    Subscriptions,
+    TellsOfLocks,
+    Turn,
+)
 from bridge.ports.githosts import Pages
 from bridge.ports.inbox import Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Apps, Audit, Decisions
 from bridge.views.view import View
+
+
+class ChatJournal(Apps, Audit, Decisions, Deployments, Subscriptions, Protocol):
+    """What a chat uses of the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +71,10 @@ class Commands(Protocol):
     """The commands that people can give by chat; rights are checked at every call, uncached."""
 
     @property
-    def reminders(self) -> LockReminders:
-        """Return what can be done with reminders of locks."""
+    def reminders(self) -> LockReminders: ...
 
     @property
-    def previews(self) -> PreviewRequests:
-        """Return what can be done to previews."""
+    def previews(self) -> PreviewRequests: ...
 
     def parse(self, text: str, name: str = "") -> Read:
         """Read what somebody typed, after the short command of that name if there is one."""
@@ -75,8 +85,7 @@ class Commands(Protocol):
         Args:
             id_: of the delivery that an action is kept as; one id acts only once.
 
-        Raises:
-            Unreachable: it could not be kept, so nothing will happen.
+        Raises Unreachable: it could not be kept, so nothing will happen.
         """
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
@@ -85,8 +94,7 @@ class Commands(Protocol):
     async def log_of(self, person: Person, place: Place, deployment_id: str) -> "LogTail | Reply":
         """Return the end of a deployment's log, without secrets."""
 
-    async def why(self, person: Person, place: Place, deployment_id: str) -> Reply:
-        """Return why a deployment was made."""
+    async def why(self, person: Person, place: Place, deployment_id: str) -> Reply: ...
 
     async def note(self, person: Person, what: str, reply: AnyReply) -> None:
         """Record in the audit log that somebody was refused something, unless it just was."""
@@ -130,8 +138,7 @@ class ConfigDrafts(Protocol):
     Raises what the backend raises; Rejected, with the field, if a change is impossible.
     """
 
-    async def now(self, app: App) -> Configured:
-        """Return how the app is configured now."""
+    async def now(self, app: App) -> Configured: ...
 
     async def lately(self, app: App) -> Configured:
         """Return how it was configured a moment ago, for views redrawn at every keystroke."""
@@ -145,11 +152,8 @@ class ConfigDrafts(Protocol):
     async def accounts(self, app: App) -> list[GitAccount]:
         """Return the Git accounts of the app's backend; none if it offers no lists."""
 
-    async def repositories(self, app: App, account: str) -> list[GitRepository]:
-        """Return the repositories that an account can see."""
-
-    async def branches(self, app: App, account: str, path: str) -> list[str]:
-        """Return the branches of a repository, by its whole path."""
+    async def repositories(self, app: App, account: str) -> list[GitRepository]: ...
+    async def branches(self, app: App, account: str, path: str) -> list[str]: ...
 
     async def rehearse(self, app: App, configured: Configured) -> Rehearsal:
         """Return what the app's recent pushes would do with that configuration."""
@@ -158,8 +162,7 @@ class ConfigDrafts(Protocol):
 class Seal(Protocol):
     """Seals secrets that must be stored (docs/notes/0011)."""
 
-    def close(self, text: str) -> str:
-        """Seal a text."""
+    def close(self, text: str) -> str: ...
 
     def open(self, sealed: str) -> str:
         """Return the text; raise Rejected if it was sealed with a key that is gone."""
@@ -180,7 +183,6 @@ class ChatParts:
         preview_book: those that they name for previews of apps; None: the app's own.
         pages: the web address of each Git host, and where a repository's pages are.
         titles: each backend's name for people, by its own name.
-        console: the console's pages.
         hears: whether this process receives people's requests.
         within: returns the rate limiter for given limits.
         tail: returns the end of a deployment's log.
@@ -189,7 +191,7 @@ class ChatParts:
 
     commands: Commands
     access: Access
-    journal: Journal
+    journal: ChatJournal
     inbox: Inbox
     drafts: ConfigDrafts
     book: Sequence[tuple[str, tuple[str, ...]]]
@@ -205,39 +207,39 @@ class ChatParts:
 
 
 class Chat(Protocol):
-    """A chat that is set up."""
+    """A chat that is set up.
+
+    Attributes:
+        of_lock: tells of locks; it reaches nobody whose lock is of another chat.
+        publishers: by kind of subscription.
+        door: handles its HTTP requests; None if it sends none.
+        hears: whether people's requests are received.
+        trouble: what can't be written to, and why, by its name in `/readyz`; without secrets.
+    """
 
     @property
-    def planners(self) -> Sequence[Planner]:
-        """Return the planners of its subscriptions."""
+    def planners(self) -> Sequence[Planner]: ...
 
     @property
-    def of_lock(self) -> TellsOfLocks:
-        """Return what tells of locks; it reaches nobody whose lock is of another chat."""
+    def of_lock(self) -> TellsOfLocks: ...
 
     @property
-    def of_preview(self) -> ShowsPreviews:
-        """Return what tells of previews."""
+    def of_preview(self) -> ShowsPreviews: ...
 
     @property
-    def publishers(self) -> Mapping[str, Publisher]:
-        """Return its publishers, by kind of subscription."""
+    def publishers(self) -> Mapping[str, Publisher]: ...
 
     @property
-    def door(self) -> ChatDoor | None:
-        """Return the handler of its HTTP requests; None if it sends none."""
+    def door(self) -> ChatDoor | None: ...
 
     @property
-    def hears(self) -> bool:
-        """Return whether people's requests are received."""
+    def hears(self) -> bool: ...
 
     @property
-    def permits(self) -> Permits:
-        """See `Permits`."""
+    def permits(self) -> Permits: ...
 
     @property
-    def trouble(self) -> Mapping[str, str]:
-        """Return what can't be written to, and why, by its name in `/readyz`; without secrets."""
+    def trouble(self) -> Mapping[str, str]: ...
 
     async def run(self) -> None:
         """Run the chat's background tasks as long as the process lives."""

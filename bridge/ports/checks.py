@@ -27,7 +27,7 @@ class Finding:
         check: its permanent name for scripts, e.g. "backend.key" or "host.hook.path".
         about: the service, repository, app or channel, e.g. "dokploy" or "github my-org/site".
         says: what was found, in a sentence.
-        remedy: what to do about it; "" if nothing.
+        remedy: "" if nothing is to be done.
     """
 
     level: Level
@@ -38,7 +38,7 @@ class Finding:
 
     @property
     def words(self) -> str:
-        """What was found and what to do about it."""
+        """Return what was found and what to do about it."""
         return "; ".join(filter(None, (self.says, self.remedy)))
 
 
@@ -51,11 +51,10 @@ class Checked:
         settings: its section.
         public_url: the bridge's own address for others; None if it is not set.
         apps: of a backend: its apps, with our own rules applied.
-        repositories: of a Git host: those that apps deploy from, e.g. "my-org/mono".
-        awaited: of a Git host: those of them for whose checks (CI) an app waits.
-        previewed: of a Git host: those of them whose pull requests have previews.
-        pinned: of a Git host: those of them in which branches of pinned apps, or of previews
-            of forks, are moved.
+        repositories: of a Git host: those that apps deploy from, e.g. "my-org/mono"; among them:
+        awaited: those for whose checks (CI) an app waits.
+        previewed: those whose pull requests have previews.
+        pinned: those in which branches of pinned apps, or of previews of forks, are moved.
         backends: of a Git host: the addresses of the backends, whose own webhooks deploy as well.
         channels: of a chat: those that our rules name, besides those of its section.
     """
@@ -78,8 +77,7 @@ class Checks(Protocol):
     def __call__(self, checked: Checked, /) -> AsyncIterator[Finding]:
         """Yield findings as they come.
 
-        Raises:
-            BridgeError: the service can't be asked any further; the message says why.
+        Raises BridgeError: the service can't be asked any further; the message says why.
         """
 
 

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bridge.core.gates.locks import Lock
+from bridge.core.health.fate import Fate
 from bridge.core.lifecycle import Brief, Cancel, Change, Deployment, Evidence, NoteKind, State
+from bridge.core.report import EndedDeployment
 from bridge.ports.gates import Judging
 
 
 class Deployments(Protocol):
-    """The state of each deployment, and its history."""
+    """The state of each deployment, its history, and what became of it."""
 
-    async def deployment(self, id_: str) -> Deployment | None:
-        """Return one deployment by its id."""
+    async def deployment(self, id_: str) -> Deployment | None: ...
 
     async def deployments(
         self,
@@ -27,7 +28,7 @@ class Deployments(Protocol):
         """Return deployments, those of the newest delivery first, then by app.
 
         Args:
-            app_id, seq, state: only of this app or delivery, only in this state.
+            seq: of this delivery.
             lived: only what was served, or still is.
             after: only those that come after this one.
         """
@@ -38,52 +39,51 @@ class Deployments(Protocol):
     async def deployed_lately(self, limit: int) -> list[str]:
         """Return the apps of the newest deployments, the one of the newest first."""
 
-    async def watched(
-        self, announced: float, unproven: float, kept: float | None
-    ) -> list[Deployment]:
-        """Return the deployments that may have to be watched, oldest first.
-
-        These are the ones being verified, unhealthy ones since `announced` from which the bridge is
-        about to go back, those that are done since `unproven` and whose images nobody has looked
-        at, and, if it is given, all that are done since `kept`.
-        """
-
-    async def prove(
-        self, id_: str, images: Sequence[str], evidence: Evidence | None = None
-    ) -> None:
-        """Record which images are a deployment's own; `evidence`: if they run, which proves it."""
-
-    async def settle_rollback(self, id_: str, note: str = "", way_back: str = "") -> None:
-        """Record that the rollback that an unhealthy one announces was asked for or given up.
-
-        Args:
-            note: what was decided late, for people; "" if they were told.
-            way_back: see `Deployment`.
-        """
-
     async def last_deployments(self) -> dict[str, Deployment]:
         """Return the newest deployment of every app that has one, by app id."""
 
     async def open_deployments(
         self, *, held: bool = True, app_id: str | None = None
     ) -> list[Deployment]:
-        """Return all open deployments, oldest first; only of one app, if given.
-
-        Args:
-            held: also those that gates hold.
-        """
+        """Return all open deployments, oldest first; `held`: also those that gates hold."""
 
     async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
         """Return a deployment's history, oldest first, skipping the first `after` lines."""
+
+    async def fates(self, deployments: Sequence[Deployment]) -> dict[str, Fate]:
+        """Return what has become of deployments that went live, by id; omit all others."""
+
+    async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:
+        """Return what has ended or gone live since a time, oldest first."""
+
+    async def oldest_deployment(self) -> float | None:
+        """Return when the oldest deployment that is kept was recorded."""
+
+    async def pinned(self, app_id: str) -> dict[str, str]:
+        """Return the ids of an app's newest deployments, by the backend's ids of their records."""
+
+    async def watched(
+        self, announced: float, unproven: float, kept: float | None
+    ) -> list[Deployment]:
+        """Return the deployments that may have to be watched, oldest first.
+
+        Args:
+            announced: unhealthy ones that have ended since, from which the bridge is about to go
+                back.
+            unproven: those done since whose images nobody has looked at.
+            kept: all that are done since; None for no more than those.
+        """
 
     async def intend(
         self, id_: str, known_before: Sequence[str], by: Judging, **facts: Any
     ) -> Deployment | None:
         """Record that the backend is about to be called; return None if it must not be.
 
-        From here on nothing supersedes the deployment. `known_before` are the app's existing
-        deployment ids at the backend; new ids may be ours. A cancelled or superseded deployment
-        ends instead, and one that a gate holds is held.
+        From here on nothing supersedes the deployment. A cancelled or superseded one ends instead,
+        and one that a gate holds is held.
+
+        Args:
+            known_before: the app's deployment ids at the backend so far; new ones may be ours.
         """
 
     async def take_back(
@@ -98,8 +98,11 @@ class Deployments(Protocol):
     async def withdraw(self, id_: str, *, maybe_asked: bool = False, note: str = "") -> None:
         """Withdraw the intent, so a newer deployment may supersede this one again.
 
-        One that was cancelled or superseded meanwhile ends here. `maybe_asked`: a request may
-        have been sent, but the backend shows no sign of it. `note`: what else to say of it.
+        One that was cancelled or superseded meanwhile ends here.
+
+        Args:
+            maybe_asked: a request may have been sent, but the backend shows no sign of it.
+            note: what else to say of it.
         """
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
@@ -113,17 +116,27 @@ class Deployments(Protocol):
     async def say(self, id_: str, note: str, kind: NoteKind | None = None) -> None:
         """Set an open deployment's note, and mark its subscriptions as pending.
 
-        The note becomes a line of its history, unless it is among the last few in this state.
+        The note becomes a line of its history, unless it is among the last few in this state: a
+        backend that fails in alternating ways would add one at every attempt.
         """
 
     async def cancel(self, app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
-        """Cancel an app's waiting deployments from before `seq`, or only `only`.
+        """Cancel an app's waiting deployments from before `seq`, or only `only`; return them.
 
-        Those that the backend may have are marked as `Cancel.REQUESTED`. Return the cancelled ones.
+        Those that the backend may have are marked as `Cancel.REQUESTED`, and never requested again.
         """
 
-    async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
-        """Record the progress of a deployment's cancel."""
+    async def mark_cancel(self, id_: str, cancel: Cancel) -> None: ...
 
-    async def pinned(self, app_id: str) -> dict[str, str]:
-        """Return the ids of an app's newest deployments, by the backend's ids of their records."""
+    async def prove(
+        self, id_: str, images: Sequence[str], evidence: Evidence | None = None
+    ) -> None:
+        """Record which images are a deployment's own; `evidence`: if they run, which proves it."""
+
+    async def settle_rollback(self, id_: str, note: str = "", way_back: str = "") -> None:
+        """Record that the rollback that an unhealthy one announces was asked for or given up.
+
+        Args:
+            note: what was decided late, for people; "" if they were told.
+            way_back: see `Deployment`.
+        """

@@ -50,29 +50,27 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A consistent snapshot of everything that a subscription follows, to be published.
+    """A consistent snapshot of everything that a subscription follows; mappings are by id.
 
     Attributes:
         explained: the decisions of its deliveries, newest first.
         deployments: of those deliveries, or the one deployment; newest first.
-        history: the changes of each followed deployment, oldest first, by its id.
-        apps: by id.
+        history: the changes of each followed deployment, oldest first.
         beside: the cursors of other subscriptions to the same deployments and to those that
-            superseded them, by subscription id; a comment uses them to link to the card. For a
-            single deployment also the comments about its push, so a card can link to those.
-        before: for each followed deployment, by its id, the one that was live before it, if known.
-        instead: what brought the commits of superseded deployments in the end, by their ids.
-        fates: what has become of deployments that went live, by their ids.
-        locks: the locks that apps have by themselves, by the apps' ids.
-        last_good: the followed deployments, by their ids, to which a rollback would lead by
-            default.
-        overtaken: the followed deployments, by their ids, whose versions are not what is checked
-            out: the backend was not asked for them, or for something else since.
+            superseded them, so a comment can link to the card. For a single deployment also the
+            comments about its push, so a card can link to those.
+        audited: the configuration changes that it follows, and those that its deliveries requested,
+            with those that undo them; oldest first.
+        before: what was live before each followed deployment, if known.
+        instead: what brought the commits of superseded deployments in the end.
+        fates: what has become of deployments that went live.
+        locks: the locks that apps have by themselves.
+        last_good: the followed deployments to which a rollback would lead by default.
+        overtaken: those whose versions are not what is checked out: the backend was not asked for
+            them, or for something else since.
         previews: those of the pull requests that it follows, by app; their deployments are among
             `deployments` if they follow their deliveries as well.
-        served: what the apps of these previews serve, by the apps' ids.
-        audited: the configuration changes that it follows, and those that its deliveries
-            requested, with those that undo them; oldest first.
+        served: what the apps of these previews serve.
     """
 
     explained: tuple[Explained, ...] = ()
@@ -114,6 +112,69 @@ class Snapshot:
         return self.locks.get(deployment.app_id) if tells else None
 
 
+class Subscriptions(Protocol):
+    """The outbox of feedback: subscriptions, and how far each is published."""
+
+    async def subscribe(
+        self, subscriptions: Sequence[Subscription], cursor: Cursor | None = None
+    ) -> None:
+        """Add subscriptions; an existing one gets the new keys as well, and the cursor if given."""
+
+    async def unsubscribe(self, subscription_id: str, cursor: Cursor) -> None:
+        """Remove a subscription, unless its cursor is another one by now."""
+
+    async def pending(
+        self,
+        until: float,
+        limit: int,
+        *,
+        ready: float | None = None,
+        busy: Sequence[str] = (),
+        favoured: Mapping[str, int] | None = None,
+    ) -> list[Pending]:
+        """Return the subscriptions that are due by `until`, the first of each lane, by due time.
+
+        Of those due by `ready` (else by `until`), the first is the one of the lowest rank that has
+        waited longest. Parked ones, and lanes in `busy`, are left out.
+
+        Args:
+            favoured: by lane, the rank that goes before all lower ones this time, with those
+                above it.
+        """
+
+    async def snapshot(self, subscription: Subscription) -> Snapshot: ...
+
+    async def save_cursor(
+        self, subscription_id: str, cursor: Cursor, *, holding: tuple[str, str] | None = None
+    ) -> bool:
+        """Store a place's cursor; a new `LINK` makes subscriptions that may show it pending.
+
+        Args:
+            holding: a lease's name and owner; if somebody else holds it now, store nothing and
+                return False.
+        """
+
+    async def mark_published(self, subscription_id: str, wanted: int) -> None:
+        """Mark as published up to version `wanted`; a later change makes it pending again."""
+
+    async def mark_failed(
+        self, subscription_id: str, wanted: int, error: str, *, due_at: float | None
+    ) -> None:
+        """Record that publishing failed, to be retried at `due_at`; None parks it.
+
+        A change since `wanted` was read makes it due at once.
+        """
+
+    async def postpone(self, subscription_id: str, due_at: float) -> None:
+        """Publish it at `due_at`, with the state at that time; this is not a failure."""
+
+    async def retry_feedback(self, subscription_id: str | None = None) -> int:
+        """Retry one failing or parked subscription at once, or all; return how many."""
+
+    async def feedback(self, *, limit: int, failing: bool = False) -> list[Pending]:
+        """Return subscriptions, newest first; only failing or parked ones if `failing`."""
+
+
 class Publisher(Protocol):
     """Brings one kind of place up to date. It is level-triggered: the newest state wins."""
 
@@ -126,13 +187,12 @@ class Publisher(Protocol):
     ) -> Sequence[Subscription]:
         """Update the place to the snapshot; send nothing if it is up to date.
 
-        It may be called again for the same snapshot, even after the process died halfway. A write
-        that can't be repeated is therefore announced with `save_cursor`, and searched for before a
-        second attempt. Writes wait for their `Turn`. The call is cancelled after
-        `feedback.longest` seconds.
+        It may be called again for the same snapshot, even after the process died halfway. So a
+        write that can't be repeated is announced with `save_cursor`, and searched for before a
+        second attempt. Writes wait for their `Turn`. The call is cancelled after `feedback.longest`
+        seconds.
 
-        Returns:
-            Further subscriptions to add, e.g. when a push's pull requests are found.
+        Return further subscriptions to add, e.g. when a push's pull requests are found.
 
         Raises:
             Refused, Rejected: the service refused, or the place is gone; it is parked until the
@@ -147,10 +207,9 @@ class Occasion:
     """A delivery's outcome, from which planners make subscriptions.
 
     Attributes:
-        event: the push, or a person's request.
-        asked: the person's request, including a replay; None for an ordinary push.
-        outcome: the decisions and deployments to be recorded; some deployments may be dropped as
-            duplicates, together with their subscriptions.
+        asked: a person's request, including a replay; None for an ordinary push.
+        outcome: to be recorded; some deployments may be dropped as duplicates, together with their
+            subscriptions.
         apps: the decided apps, by id.
     """
 
@@ -207,10 +266,9 @@ TellsOfLocks = Callable[[LockNews], Sequence[Subscription]]
 
 
 def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> float:
-    """Return when the next write may go: `now`, or later.
+    """Return when the next write may go: `now`, or later; all limits apply.
 
     Args:
-        limits: all of them apply.
         written: the times of the last writes, oldest first; as many as the largest limit counts.
     """
     waits = [

@@ -11,12 +11,7 @@ from bridge.core.previews.preview import PreviewState
 
 @dataclass(frozen=True, slots=True)
 class InboxFigures:
-    """How full the inbox is.
-
-    Attributes:
-        waiting: undecided deliveries.
-        oldest: when the oldest of them arrived; None if there is none.
-    """
+    """How full the inbox is; `oldest` is when the oldest undecided delivery arrived."""
 
     waiting: int
     oldest: float | None
@@ -27,8 +22,7 @@ class JournalFigures:
     """How much work is open.
 
     Attributes:
-        open: open deployments, by state.
-        raised: pending subscriptions; `parked` ones are given up for now.
+        parked: subscriptions given up for now.
         overdue: when the longest overdue one was due; None if there is none.
         held: how many deployments each gate holds; several may hold the same one.
         previews: those that there are or are to be, by state.
@@ -60,15 +54,13 @@ class Ended:
 class InboxMeter(Protocol):
     """An inbox that can report how full it is."""
 
-    async def figures(self) -> InboxFigures:
-        """Return how full it is now."""
+    async def figures(self) -> InboxFigures: ...
 
 
 class JournalMeter(Protocol):
     """A journal that can report open work and ended deployments."""
 
-    async def figures(self) -> JournalFigures:
-        """Return how much work is open now."""
+    async def figures(self) -> JournalFigures: ...
 
     async def newest_change(self) -> int:
         """Return the number of the newest change; 0 if there is none."""

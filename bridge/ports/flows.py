@@ -25,10 +25,8 @@ class Flows(Protocol):
     async def ensure(self, flow: str, wanted: Mapping[str, str]) -> list[str]:
         """Make sure that the flows with these ids are active; `wanted` has the keys by id.
 
-        One that ends meanwhile may run once more, so a body must not repeat finished work.
-
-        Returns:
-            The ids of the flows to give up, because every attempt to resume them has failed.
+        One that ends meanwhile may run once more, so a body must not repeat finished work. Return
+        the ids of the flows to give up, because every attempt to resume them has failed.
         """
 
     async def drop(self, flow: str, ids: Sequence[str]) -> None:

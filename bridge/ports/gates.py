@@ -41,7 +41,7 @@ class Judging:
         app: with the rules that apply to it.
         freezes: those of the settings that cover it.
         earlier: the ids of the apps that must be live first, by label.
-        head: the commit that would be built, and where; None if it is not known.
+        head: the commit that would be built; None if it is not known.
         unknown_head: why it is not known; "" if nobody needs it.
         again_at: when to try again to find that out; None if no host can tell.
         compared: commits beside the one that would be built, for each app that they concern.
@@ -102,8 +102,7 @@ class Taken:
     """The result of asking for a lock.
 
     Attributes:
-        lock: the one that holds now.
-        taken: whether it is the asked one; else somebody else has it.
+        lock: the one that holds now; unless `taken`, somebody else's.
         before: the one that was there before, if it was renewed or stolen.
     """
 
@@ -148,14 +147,97 @@ TellsRelease = Callable[[Audited], Sequence[Subscription]]
 """Returns where a chat says that a lock was released, by the entry of the audit log."""
 
 
-class LockUpkeep(Protocol):
-    """What happens to locks by time, and by the pull requests with whose end they are released."""
+class Gates(Protocol):
+    """What holds deployments: locks, freezes and approvals; and the held ones.
+
+    Every change of a fact marks the held deployments that it concerns, in the same transaction, so
+    `due_holds` returns them. What `audit` returns of it is written in the same transaction, too.
+
+    `concerns` are the ids of the apps that a scope covers; None for all.
+    """
+
+    async def judge(self, id_: str, by: Judging, *, seen: float | None = None) -> Deployment | None:
+        """Hold a waiting deployment, or let a held one pass, as the gates say now.
+
+        Return it as it is then; None if it is neither held nor waits, or is about to be asked for.
+        A held one that passes waits again, and `starts` grows by one.
+
+        Args:
+            seen: its `look_at` before what it is judged by was collected. If it differs by now, a
+                fact has changed meanwhile, so it stays due.
+        """
+
+    async def earlier(self, ids: Mapping[str, str]) -> dict[str, Earlier]:
+        """Return what of earlier apps matters, by their labels; "" is the id of what is no app."""
+
+    async def due_holds(self, now: float, limit: int) -> list[Deployment]:
+        """Return held deployments at which to look again by now, oldest first."""
+
+    async def next_hold_at(self, now: float) -> float | None:
+        """Return when the next held deployment is due after now; None if only a fact matters."""
+
+    async def look_again(self, app_ids: Sequence[str] | None) -> None:
+        """Mark the held deployments of these apps, or of all: the head or the app has changed."""
+
+    async def lift(
+        self, id_: str, lift: Lift, audit: Audits[Deployment | None] | None = None
+    ) -> Deployment | None:
+        """Let a held deployment pass these holds; None if it is not held (any more)."""
+
+    async def take_lock(
+        self,
+        lock: Lock,
+        concerns: Sequence[str] | None,
+        *,
+        steal: bool,
+        audit: Audits[Taken] | None = None,
+    ) -> Taken:
+        """Take a lock, renew one's own, or steal it."""
+
+    async def release_lock(
+        self,
+        scope: str,
+        concerns: Sequence[str] | None,
+        audit: Audits[Lock | None] | None = None,
+    ) -> Lock | None:
+        """Remove a lock; return it, or None if there was none."""
+
+    async def locks(self) -> list[Lock]:
+        """Return the locks that have not expired, by scope."""
+
+    async def freeze(
+        self, freeze: Freeze, concerns: Sequence[str] | None, audit: Audits[None] | None = None
+    ) -> None: ...
+
+    async def unfreeze(
+        self,
+        scope: Scope,
+        concerns: Sequence[str] | None,
+        audit: Audits[list[Freeze]] | None = None,
+    ) -> list[Freeze]:
+        """End the freezes by command of this scope; return them."""
+
+    async def freezes(self) -> list[Freeze]:
+        """Return the freezes by command that have not ended."""
+
+    async def approve(self, approval: Approval, audit: Audits[bool] | None = None) -> bool:
+        """Record an approval, in place of an older one; return whether it is new."""
+
+    async def approvals(self, app_id: str, commit: str | None = None) -> list[Approval]:
+        """Return an app's approvals, oldest first; only of a commit, if given."""
+
+    async def forget_gates(self, before: float, limit: int) -> int:
+        """Delete some facts from before then that hold nothing any more; return how many.
+
+        These are approvals, checks for which nothing waits, and locks and freezes that have ended.
+        """
+
+    # What happens to locks by time, and by the pull requests with whose end they are released.
 
     async def next_lock_at(self) -> Mapping[str, float]:
         """Return when something is due for a lock next, by the host of its pull request.
 
-        The host is "" for locks without one, and for the end of any lock. Hosts at which nothing is
-        due are left out.
+        The host is "" for locks without one, and for the end of any lock.
         """
 
     async def end_locks(self) -> None:
@@ -171,9 +253,9 @@ class LockUpkeep(Protocol):
     async def remind(
         self, lock: Lock, again_at: float | None, those: Sequence[Subscription]
     ) -> bool:
-        """Add a reminder's subscriptions, unless the lock has changed or another process has.
+        """Add a reminder's subscriptions; return whether they were added.
 
-        Return whether they were added.
+        They are not if the lock has changed, or another process has added them.
         """
 
     async def keep_lock(
@@ -200,103 +282,6 @@ class LockUpkeep(Protocol):
         """
 
 
-class Holding(Protocol):
-    """Held deployments, and the facts that hold them.
-
-    Every change of a fact marks the held deployments that it concerns, in the same transaction, so
-    `due_holds` returns them. What `audit` returns of it is written in the same transaction, too.
-    """
-
-    async def judge(self, id_: str, by: Judging, *, seen: float | None = None) -> Deployment | None:
-        """Hold a waiting deployment, or let a held one pass, as the gates say now.
-
-        Return it as it is then; None if it is neither held nor waits, or is about to be asked for.
-        A held one that passes waits again, and `starts` grows by one.
-
-        Args:
-            seen: its `look_at` before what it is judged by was collected. If it differs by now, a
-                fact has changed meanwhile, so it stays due.
-        """
-
-    async def earlier(self, ids: Mapping[str, str]) -> dict[str, Earlier]:
-        """Return what of earlier apps matters, by their labels.
-
-        Args:
-            ids: by label; "" for what is no app, which is left out.
-        """
-
-    async def due_holds(self, now: float, limit: int) -> list[Deployment]:
-        """Return held deployments at which to look again by now, oldest first."""
-
-    async def next_hold_at(self, now: float) -> float | None:
-        """Return when to look next at a held deployment that is not due by now.
-
-        None if only a new fact matters.
-        """
-
-    async def look_again(self, app_ids: Sequence[str] | None) -> None:
-        """Mark the held deployments of these apps, or of all: the head or the app has changed."""
-
-    async def lift(
-        self, id_: str, lift: Lift, audit: Audits[Deployment | None] | None = None
-    ) -> Deployment | None:
-        """Let a held deployment pass these holds; None if it is not held (any more)."""
-
-    async def take_lock(
-        self,
-        lock: Lock,
-        concerns: Sequence[str] | None,
-        *,
-        steal: bool,
-        audit: Audits[Taken] | None = None,
-    ) -> Taken:
-        """Take a lock, renew one's own, or steal it.
-
-        Args:
-            concerns: the ids of the apps that its scope covers; None for all.
-        """
-
-    async def release_lock(
-        self,
-        scope: str,
-        concerns: Sequence[str] | None,
-        audit: Audits[Lock | None] | None = None,
-    ) -> Lock | None:
-        """Remove a lock; return it, or None if there was none."""
-
-    async def locks(self) -> list[Lock]:
-        """Return the locks that have not expired, by scope."""
-
-    async def freeze(
-        self, freeze: Freeze, concerns: Sequence[str] | None, audit: Audits[None] | None = None
-    ) -> None:
-        """Declare a freeze."""
-
-    async def unfreeze(
-        self,
-        scope: Scope,
-        concerns: Sequence[str] | None,
-        audit: Audits[list[Freeze]] | None = None,
-    ) -> list[Freeze]:
-        """End the freezes by command of this scope; return them."""
-
-    async def freezes(self) -> list[Freeze]:
-        """Return the freezes by command that have not ended."""
-
-    async def approve(self, approval: Approval, audit: Audits[bool] | None = None) -> bool:
-        """Record an approval, in place of an older one; return whether it is new."""
-
-    async def approvals(self, app_id: str, commit: str | None = None) -> list[Approval]:
-        """Return an app's approvals, oldest first; only of a commit, if given."""
-
-    async def forget_gates(self, before: float, limit: int) -> int:
-        """Delete some facts that hold nothing any more; return how many.
-
-        These are approvals and checks from before then that no deployment waits for, and locks and
-        freezes that ended before then.
-        """
-
-
 class CiFacts(Protocol):
     """The checks of commits for which deployments wait."""
 
@@ -320,9 +305,10 @@ class CiFacts(Protocol):
     async def save_ci(
         self, at: CommitAt, ci: Ci, *, reported: int, due_at: float | None, failures: int = 0
     ) -> bool:
-        """Record what a host has listed, unless an event came meanwhile; return whether it was.
+        """Record what a host has listed; return whether it was.
 
-        With `due_at` None, nothing is recorded if a held deployment waits for the commit.
+        It is not if an event came meanwhile; nor with `due_at` None, while a held deployment waits
+        for the commit.
 
         Args:
             reported: the number of events before the reading began.

@@ -21,12 +21,11 @@ class Envelope:
     """A webhook's headers, before its body is read.
 
     Attributes:
-        id: the host's own delivery id; None if it sends none, then the body makes one.
-        event: e.g. "push" or "Tag Push Hook", as the host names it.
+        id: the host's own delivery id; without one, the body makes it, with `event_id`.
+        event: as the host names it, e.g. "Tag Push Hook".
         proof: what `GitHost.verify` needs; never logged or kept.
-        headers: the few headers that are kept with the body, names in lower case.
-        event_id: the host's id of the event, which several webhooks may report; with the body it
-            makes an id for a delivery without one.
+        headers: the few that are kept with the body, names in lower case.
+        event_id: the host's id of the event, which several webhooks may report.
         keys: the secrets that may have signed it, for a host with several; never logged or kept.
     """
 
@@ -52,13 +51,9 @@ class GitHost(Protocol):
         """
 
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
-        """Read the headers of a delivery fetched from the host's API; it needs no proof.
+        """Read the headers (names in lower case) of a delivery fetched from the host's API.
 
-        Args:
-            headers: names in lower case.
-
-        Raises:
-            Rejected: a required header is missing.
+        It needs no proof. Raises Rejected if a required header is missing.
         """
 
     def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
@@ -70,8 +65,7 @@ class GitHost(Protocol):
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """Return what a delivery means; `Ignored`, with the reason, if it is irrelevant.
 
-        Raises:
-            MalformedPayload: the body is not what the host sends.
+        Raises MalformedPayload: the body is not what the host sends.
         """
 
 
@@ -89,13 +83,10 @@ class ParsesApart(Protocol):
     async def __call__(
         self, host: GitHost, event: str, headers: Mapping[str, str], body: Iterable[bytes]
     ) -> Event:
-        """Return what a delivery means, as `GitHost.parse` does.
-
-        Args:
-            body: in pieces.
+        """Return what a delivery means, as `GitHost.parse` does, given the body in pieces.
 
         Raises:
-            MalformedPayload: the body is not what the host sends, or needs too much memory.
+            MalformedPayload: as `parse`, or it needs too much memory.
             Unread: it could not be read for an unknown reason; it may work the next time.
         """
 
@@ -117,8 +108,7 @@ class ChangeSet:
     """Which files differ between two commits.
 
     Attributes:
-        paths: sorted, with the old names of renamed files; None if the host can't list all of
-            them.
+        paths: sorted, with the old names of renamed files; None if the host can't list all.
         note: why `paths` is None, or how it was found, for people.
     """
 
@@ -168,14 +158,13 @@ class HostApi(Protocol):
     async def repository(self, name: str) -> Repository:
         """Return a repository by its key or its path."""
 
-    async def commit(self, repository: str, sha: str) -> Commit:
-        """Return a commit, with its message and author."""
+    async def commit(self, repository: str, sha: str) -> Commit: ...
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         """Return the pull requests that a commit belongs to, in any state."""
 
     def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
-        """Return all comments of a pull request, fetched page by page, oldest first."""
+        """Yield all comments of a pull request, oldest first, fetched page by page."""
 
     async def comment(self, repository: str, number: int, body: str) -> str:
         """Write a comment; return its id."""
@@ -197,16 +186,14 @@ class HostApi(Protocol):
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
         """Return which files differ between two commits: two-dot, to include rollbacks."""
 
-    async def close(self) -> None:
-        """Release connections and threads."""
+    async def close(self) -> None: ...
 
 
 @runtime_checkable
 class ReadsPulls(Protocol):
     """A Git host whose pull requests can be read by number; errors are those of `HostApi`."""
 
-    async def pull_request(self, repository: str, number: int) -> PullRequest:
-        """Return a pull request in any state."""
+    async def pull_request(self, repository: str, number: int) -> PullRequest: ...
 
 
 @runtime_checkable
@@ -214,21 +201,20 @@ class ListsPulls(ReadsPulls, Protocol):
     """A Git host whose pull requests can be followed; errors are those of `HostApi`."""
 
     async def open_pulls(self, repository: str) -> list[PullRequest]:
-        """Return all open pull requests, fetched page by page.
+        """Return all open pull requests.
 
-        Several pages are read until two readings agree, so none is missing because others were
-        opened or closed meanwhile. Its answer is a little old: look at one by its number before
-        anything ends because it is not listed.
+        Pages are read until two readings agree, so none is missing because others were opened or
+        closed meanwhile. The answer is a little old: look at one by its number before anything ends
+        because it is not listed.
         """
 
     async def pulls_since(self, repository: str, since: float) -> list[PullRequest]:
         """Return the pull requests in any state that changed at or after a time.
 
-        One request while nothing has changed: conditional where the host can, which it may not
-        count.
+        One request while nothing has changed, which a host may not even count.
 
         Args:
-            since: in seconds since 1970, by the host's clock: an earlier `updated_at`.
+            since: seconds since 1970 by the host's clock: an earlier `updated_at`.
         """
 
     async def pull_files(self, repository: str, number: int) -> ChangeSet:
@@ -245,8 +231,7 @@ class TellsWriters(Protocol):
         Args:
             login: as `PullRequest.author` has it.
 
-        Raises:
-            Refused: our credential may not see that; it names what it needs.
+        Raises Refused: our credential may not see that; it names what it needs.
         """
 
 
@@ -255,7 +240,7 @@ class HasDeployments(Protocol):
     """A Git host that has deployment objects; errors are those of `HostApi`.
 
     Attributes:
-        reactivates: an object that was replaced can be made its environment's newest again.
+        reactivates: one that was replaced can be made its environment's newest again.
     """
 
     reactivates: bool
@@ -294,35 +279,30 @@ class HasDeployments(Protocol):
         *,
         environment_url: str | None = None,
         log_url: str | None = None,
-    ) -> None:
-        """Set the state of a deployment object."""
+    ) -> None: ...
 
     async def end_deployment(self, repository: str, id_: str, why: str, *, replaced: bool) -> None:
-        """Say of a deployment object that nothing serves it any more. Idempotent.
+        """Say that nothing serves it any more. Idempotent; raise NotFound if it is gone.
 
         Args:
             why: in a few words, where the host has a field for it.
             replaced: something else is served in its environment; else that ends, too.
-
-        Raises:
-            NotFound: it is gone.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook as configured at its Git host.
+    """A webhook as configured at its Git host; None where the host does not say.
 
     Attributes:
         place: its owner, in the adapter's own terms, e.g. "repos/my-org/mono", "app".
-        url: where it sends; None if the host does not say.
         trouble: why the host sends nothing at present, for people.
-        speaks_for: the only repository that its payloads may name, if the webhook's owner can
-            shape them; None if only the host makes them.
-        events: those that it sends, in the host's words; None if the host does not say.
+        speaks_for: the only repository that its payloads may name, if the webhook's owner can shape
+            them; None if only the host makes them.
+        events: those that it sends, in the host's words.
         content_type: "json" or "form"; None if the host has no choice.
-        verifies_tls: whether the host checks the receiver's certificate.
-        signed: whether it has a secret; None if the host does not say.
+        verifies_tls: whether the host checks our certificate.
+        signed: whether it has a secret.
     """
 
     place: str
@@ -354,9 +334,7 @@ class Sending:
 
     Attributes:
         id: the host's number for it, for `Redelivers`.
-        delivery: the delivery's id, as in `Envelope.id`; the same for every attempt. None if the
-            host is too old to give one.
-        event: as the host names it, e.g. "push".
+        delivery: as `Envelope.id`, the same for every attempt; None if the host is too old.
         at: seconds since 1970; None if the host does not say.
         answered: we answered with a 2xx.
         words: the host's description, e.g. "timed out".
@@ -387,7 +365,7 @@ class ListsRefs(Protocol):
     async def head(self, repository: str, branch: str) -> str | None:
         """Return a branch's commit; None if there is no such branch.
 
-        Use conditional requests: while nothing has moved, hosts may not count them.
+        Requests are conditional: while nothing has moved, hosts may not count them.
         """
 
     async def tags(self, repository: str, limit: int) -> list[TagAt]:
@@ -404,8 +382,7 @@ class MovesBranches(Protocol):
     async def move_branch(self, repository: str, branch: str, commit: str) -> None:
         """Have a branch point to exactly this commit; make it if it is missing. Idempotent.
 
-        Raises:
-            NotFound: there is no such repository, or no such commit in it.
+        Raises NotFound: there is no such repository, or no such commit in it.
         """
 
     async def delete_branch(self, repository: str, branch: str) -> None:

@@ -35,8 +35,7 @@ class MadeHook:
         hook: its id at the host; None until the host has it.
         signs: whether the host signs with it; None until the host has said so.
         sealed_next: the secret that takes over; until then both are accepted.
-        sealed_last: the secret that it replaced, for what was signed with it and is on its way; see
-            `LASTS`.
+        sealed_last: the secret that it replaced, for what is on its way; see `LASTS`.
     """
 
     host: str
@@ -55,12 +54,10 @@ class MadeHook:
 
     @property
     def key(self) -> str:
-        """Its name in the store."""
         return key_of(self.host, self.scope)
 
     @property
     def state(self) -> HookState:
-        """How far it has come."""
         if self.hook is None:
             return HookState.PLANNED
         return HookState.LIVE if self.sealed_next is None else HookState.ROTATING
@@ -101,8 +98,7 @@ class ManagesHooks(Protocol):
     async def hook_scope(self, kind: ScopeKind, name: str) -> Scope:
         """Return a repository, an organisation or group, or our App, with the host's id.
 
-        Raises:
-            Rejected: there are no webhooks of that kind here, or not with our credential.
+        Raises Rejected: there are no webhooks of that kind here, or not with our credential.
         """
 
     async def scopes_over(self, repository: str) -> list[Scope]:

@@ -35,11 +35,7 @@ class NewDelivery:
 
 
 class StoredBody(Protocol):
-    """A body as it is stored, compressed.
-
-    Attributes:
-        size: its uncompressed size in bytes.
-    """
+    """A body as it is stored, compressed; its `size` in bytes is that of the received one."""
 
     @property
     def size(self) -> int: ...
@@ -85,12 +81,11 @@ class Delivery:
 
     @property
     def body(self) -> bytes | None:
-        """Return the received bytes, see `StoredBody.whole`."""
+        """Return the received bytes; see `StoredBody.whole`."""
         return None if self.stored is None else self.stored.whole()
 
     @property
     def size(self) -> int:
-        """Return the size of the body in bytes; 0 if there is none."""
         return 0 if self.stored is None else self.stored.size
 
 
@@ -170,7 +165,7 @@ class Inbox(Protocol):
         """Return one delivery by the host's own id, with its body."""
 
     async def get(self, seq: int) -> Delivery | None:
-        """Return one delivery by its position, with its body."""
+        """Return one delivery, with its body."""
 
     async def continue_after(self, seq: int) -> bool:
         """Assign only positions after `seq` from now on; return whether that changes anything."""

@@ -137,9 +137,9 @@ class About:
     """What a push was about, for people.
 
     Attributes:
-        repository: its name; None if it was decided before names were kept.
+        repository, author: None if it was decided before names were kept; else the author of the
+            commit, or the pusher.
         ref: e.g. "refs/heads/main".
-        author: of the commit, else the pusher; None as with `repository`.
     """
 
     repository: str | None
@@ -154,12 +154,12 @@ class Sought:
 
     Attributes:
         repositories: pushes to one of these, by their keys; () for any.
-        ref: pushes to this branch or tag, by its short name or its full one.
-        commit: pushes of a commit that begins like this, in lower case hexadecimal digits.
-        author: pushes by exactly this name.
+        ref: a branch or tag, by its short name or its full one.
+        commit: begins like this, in lower case hexadecimal digits.
+        author: exactly this name.
         app_id: deliveries that were decided for this app.
-        state: deliveries that led to a deployment in this state, of `app_id` if given.
-        failed: deliveries that led to a failed or unhealthy deployment, of `app_id` if given.
+        state, failed: that led to a deployment in this state, or to a failed or unhealthy one, of
+            `app_id` if given.
     """
 
     repositories: tuple[str, ...] = ()
@@ -207,8 +207,8 @@ class Explained:
     """A recorded decision with its subject.
 
     Attributes:
-        delivery, ref, commit: of the push; None if a person requested it.
         at: when it was decided.
+        delivery, ref, commit: of the push; None if a person requested it.
     """
 
     seq: int
@@ -221,12 +221,7 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The flows to start and drop after outcomes were recorded.
-
-    Attributes:
-        start: deployments to start.
-        drop: the flows of superseded deployments, which need not run.
-    """
+    """The flows to start after recording, and those of superseded deployments to drop."""
 
     start: tuple[str, ...]
     drop: tuple[str, ...]
@@ -258,7 +253,6 @@ class Audited:
     """A change of an app's configuration, or a command, for the audit log.
 
     Attributes:
-        by: who has made it.
         what: e.g. "provider set".
         difference: without secrets.
         outcome: `BEGUN`, "done", "waits for …", "outcome unknown: …", or why not.

@@ -44,22 +44,8 @@ Lane = tuple[str, str]
 """A backend and a Git host: what hangs there holds up the previews of its lane, and no others."""
 
 
-class NativePreviews(Protocol):
-    """The previews that backends make by themselves, as they were last read."""
-
-    async def save_native_previews(self, app_id: str, found: Sequence[NativePreview]) -> None:
-        """Replace what is known of an app's."""
-
-    async def native_previews(self, app_id: str | None = None) -> list[NativePreview]:
-        """Return them, the last built one first.
-
-        Args:
-            app_id: only of this app.
-        """
-
-
-class Previews(NativePreviews, Protocol):
-    """The previews of pull requests.
+class Previews(Protocol):
+    """The previews of pull requests, and those that backends make by themselves (native).
 
     What is reported of a pull request and what is done for it are written by different processes,
     so neither overwrites the other.
@@ -69,14 +55,11 @@ class Previews(NativePreviews, Protocol):
         """Record a pull request for each of these apps, and for those that have a preview of it.
 
         A closed one makes no new records, except of an app that was made. A new commit ends a stop
-        by hand, and counts as activity.
-
-        Returns:
-            Whether anything has changed, so that somebody has to look.
+        by hand, and counts as activity. Return whether anything has changed, so that somebody has
+        to look.
         """
 
-    async def preview(self, id_: str) -> Preview | None:
-        """Return one preview."""
+    async def preview(self, id_: str) -> Preview | None: ...
 
     async def previews(
         self,
@@ -91,7 +74,7 @@ class Previews(NativePreviews, Protocol):
         Args:
             pull: only of this host, repository's key and number.
             ended: also those of which nothing is left, and those that never were.
-            limit: the most to return; None for all.
+            limit: None for all.
         """
 
     async def due_previews(self, now: float, limit: int, lane: Lane) -> list[Preview]:
@@ -126,3 +109,9 @@ class Previews(NativePreviews, Protocol):
 
     async def forget_previews(self, before: float, limit: int) -> int:
         """Delete some records of which nothing is left, without activity since; return how many."""
+
+    async def save_native_previews(self, app_id: str, found: Sequence[NativePreview]) -> None:
+        """Replace what was last read of an app's."""
+
+    async def native_previews(self, app_id: str | None = None) -> list[NativePreview]:
+        """Return them, the last built one first."""

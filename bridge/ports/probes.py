@@ -13,8 +13,7 @@ class Answer:
         reason: the words beside the status, e.g. "Bad Gateway".
         body: the beginning of the body as text; "" if it was not asked for and is no error's.
         cut: whether the body went on.
-        leads_to: the other host that it redirects to, with its port if one is named; None without
-            such a redirect.
+        leads_to: the other host that it redirects to, with its port if one is named.
     """
 
     url: str

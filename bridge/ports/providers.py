@@ -22,27 +22,30 @@ if TYPE_CHECKING:
 
 
 class HostSettings(Protocol):
-    """The settings that every Git host has; only its provider reads the others."""
+    """The settings that every Git host has; only its provider reads the others.
+
+    Attributes:
+        web_url: the URL that its webhooks use, if it differs from the API's.
+        ssh_host: the name in its SSH clone addresses, if another than in its URL.
+        ca: a PEM file with the authority of its certificate.
+        feedback: how outcomes are published there; see `githosts.subscriptions.Use`.
+        skipped_status: whether a skipped app gets a status as well.
+    """
 
     @property
-    def web_url(self) -> str | None:
-        """The URL that its webhooks use, if it differs from the API's."""
+    def web_url(self) -> str | None: ...
 
     @property
-    def ssh_host(self) -> str | None:
-        """The name in its SSH clone addresses, if another than in its URL."""
+    def ssh_host(self) -> str | None: ...
 
     @property
-    def ca(self) -> str | None:
-        """A PEM file with the authority of its certificate."""
+    def ca(self) -> str | None: ...
 
     @property
-    def feedback(self) -> Sequence[str]:
-        """How outcomes are published there; see `githosts.subscriptions.Use`."""
+    def feedback(self) -> Sequence[str]: ...
 
     @property
-    def skipped_status(self) -> bool:
-        """Whether a skipped app gets a status as well."""
+    def skipped_status(self) -> bool: ...
 
 
 REPOSITORY_SECRETS = "repository_secrets"
@@ -69,8 +72,7 @@ class AppManifest:
     """How to register the bridge as an app at a host.
 
     Attributes:
-        server: the URL of the public server.
-        own_server: the name of the self-hosted product.
+        server: the URL of the public server; `own_server`: the name of the self-hosted product.
         make: returns the manifest, given the bridge's URL and the app's name.
         link: returns the URL of the registration form, given the manifest, the server and the
             organisation.
@@ -121,7 +123,6 @@ class Provider(Sender):
         credential: the setting that gives access to its API; of several, the simplest.
         token_begins: the prefixes of its tokens, to detect one set for another service.
         webhook_note: what to choose when adding a webhook.
-
         webhooks: returns the parser and verifier of its webhooks, given its settings; raises
             ValueError for an impossible secret.
         reader: the same for accepted webhooks; it has no secrets.
@@ -133,18 +134,13 @@ class Provider(Sender):
         events: the names of events that metrics count separately.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
         event_of: returns a body's event; None if it can't be determined.
-
-        further: the setting that holds more of its servers by name, each with the settings of
-            the section; None if there can be but one.
-
-        api: returns the API of a server, given its name and settings; None if no credential is
-            set. Raises Rejected.
+        further: the setting that holds more of its servers by name, each with the settings of the
+            section; None if there can be but one.
+        api: returns the API of a server, given its name and settings; None if no credential is set.
+            Raises Rejected.
         limits: the writes that the host or its users tolerate from one credential.
         own_limits: whether the repositories of each owner have a limit of their own.
-
-        web_url: its URL for people, given its settings.
-        homes: further prefixes of its clone URLs.
-        pages: the URLs of commits and pull requests.
+        web_url: its URL for people; homes: further prefixes of its clone URLs.
         review: how the names of previews' environments begin.
         manifest: how to register the bridge as an app there; None if that is impossible.
         checks: what `doctor` checks there.
@@ -185,7 +181,6 @@ class Provider(Sender):
     sign_in: SignInProvider | None = None
 
     def variable(self, setting: str) -> str:
-        """Return the variable of one of its settings."""
         return f"BRIDGE_{self.key}_{setting}".upper()
 
     def serves(self, settings: Any) -> bool:
@@ -211,23 +206,21 @@ class HostServer:
 
     @property
     def serves(self) -> bool:
-        """Whether its webhooks are accepted."""
         return self.provider.serves(self.given)
 
     @property
     def web_url(self) -> str:
-        """Its URL for people."""
         return self.provider.web_url(self.given)
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """All prefixes of the addresses of its repositories."""
+        """Return all prefixes of the addresses of its repositories."""
         ssh = () if (name := self.given.ssh_host) is None else (f"ssh://{name}",)
         return tuple(dict.fromkeys((self.web_url, *self.provider.homes(self.given), *ssh)))
 
     @property
     def section(self) -> str:
-        """Its section in `bridge.yaml`, e.g. "gitea" or "giteas.second"."""
+        """Return its section in `bridge.yaml`, e.g. "gitea" or "giteas.second"."""
         own = self.name.partition("/")[2]
         return f"{self.provider.further}.{own}" if own else self.provider.key
 
@@ -268,16 +261,13 @@ class BackendProvider:
     """A deploy backend.
 
     Attributes:
-        key, title: its own key, and its name for people.
         settings: the model of its section in the settings.
-        address: the setting with its server's address; unset, there is no server.
-        example: an example of that address.
-        credential: the setting with the bridge's API key there.
-        keys_at: where people create such a key.
+        address: the setting with its server's address; unset, there is no server. example: of one.
+        credential: the setting with the bridge's API key there; keys_at: where people create it.
         further: the setting with additional servers by name, each with the same settings as the
             section; None if there can be only one.
-        open: returns a server's client, given its name and settings; sends nothing yet.
-            Raises Rejected.
+        open: returns a server's client, given its name and settings; sends nothing yet. Raises
+            Rejected.
         own_webhook: whether the path of a URL at its server is that of a webhook of its own, which
             deploys without the bridge.
         makes_apps: whether its client can make apps of the bridge's own (`MakesApps`), for
@@ -303,7 +293,6 @@ class BackendProvider:
     setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
-        """Return the variable of one of its settings."""
         return f"BRIDGE_{self.key}_{setting}".upper()
 
 
@@ -322,12 +311,11 @@ class BackendServer:
 
     @property
     def address(self) -> str | None:
-        """Its address; None if nothing deploys there."""
+        """Return its address; None if nothing deploys there."""
         found: str | None = getattr(self.given, self.provider.address)
         return found
 
     def open(self, parts: BackendParts = BackendParts()) -> "Backend":
-        """Return its client."""
         return self.provider.open(self.name, self.given, parts)
 
     def check(self) -> None:
@@ -352,7 +340,6 @@ class BackendServer:
             )
 
     def setting(self, name: str) -> str:
-        """Return what people call one of its settings."""
         if self.name == self.provider.key:
             return self.provider.variable(name)
         return f"{self.provider.further}.{self.name}.{name}"
@@ -406,22 +393,21 @@ def no_doubts(_settings: Any) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatProvider:
-    """A chat.
+    """A chat; functions are given its settings.
 
     Attributes:
-        key, title: its own key, and its name for people.
         settings: the model of its section in the settings.
         credential: the setting without which there is no such chat.
         further: the setting that also makes it one; None if only the credential does.
         token_begins: the prefixes of its tokens, to detect one set for another service.
-        heard_by: how people's requests arrive, given its settings: `BY_HTTP`, or other ways.
+        heard_by: how people's requests arrive: `BY_HTTP`, or other ways.
         to_be_heard: what to set if they don't arrive; "" if people can't ask anything there.
         cards_only: the same in short, for a chat that only shows cards.
         link_word: what a link to a card is called in a pull request's comment.
         doubts: implausible settings, each with the remedy and without secrets.
-        channels: returns where apps are shown, given its settings and our rules.
+        channels: returns where apps are shown, given also our rules.
         plain_channels: whether rules may name its channels without `<key>:` before them.
-        channel_names: the channels that rules may name, given its settings; None for any.
+        channel_names: the channels that rules may name; None for any.
         open: returns the chat, ready to run; sends nothing yet.
         tells: returns where to publish changes that were made outside the chat.
         manifest: how to register the bridge there; None if that is unnecessary.
@@ -453,10 +439,8 @@ class ChatProvider:
     sign_in: SignInProvider | None = None
 
     def variable(self, setting: str) -> str:
-        """Return the variable of one of its settings."""
         return f"BRIDGE_{self.key}_{setting}".upper()
 
     def is_set(self, settings: Any) -> bool:
-        """Return whether it is used."""
         further = getattr(settings, self.further) if self.further else None
         return getattr(settings, self.credential) is not None or bool(further)

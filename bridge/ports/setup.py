@@ -10,12 +10,10 @@ class SetupField:
     """A setting that a person fills in.
 
     Attributes:
-        setting: its name in the provider's section.
-        label: what people call it.
+        setting: its name in the provider's section; `label`: what people call it.
         where: where it is found in the other service, or what it is for.
-        secret: whether its value must never be shown.
-        optional: whether it may stay empty.
-        example: an example of a value.
+        secret: its value must never be shown.
+        example: of a value.
     """
 
     setting: str
@@ -28,10 +26,9 @@ class SetupField:
 
 @dataclass(frozen=True, slots=True)
 class SetupLink:
-    """A page of the other service that is to be opened first.
+    """A page of the other service that is to be opened first, to do what `text` says.
 
     Attributes:
-        text: what to do there.
         url: returns its address, given the bridge's public URL.
     """
 
@@ -66,7 +63,7 @@ class Registration:
     """Registers the bridge at a service by a form that the browser sends there.
 
     Attributes:
-        button: what the button says.
+        button, then_button: what the buttons to the form, and to what comes next, say.
         manifest: returns the form's `manifest`, given the bridge's public URL and its name.
         action: returns where the form is sent to, given the section, the organisation ("": the
             person's own account) and the state that comes back.
@@ -74,7 +71,6 @@ class Registration:
         redeem: returns the settings to store, given the section and the code that comes back;
             raises BridgeError.
         then: returns where to go next, given the section as it is then; raises BridgeError.
-        then_button: what the button that leads there says.
     """
 
     button: str
@@ -93,18 +89,18 @@ def makes_none(_settings: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How a provider is set up.
+    """How a provider is set up; functions are given its section.
 
     Attributes:
         gives: what works once it is connected, in a sentence.
         credentials: the settings of which any one connects it.
-        tries: asks the service with these settings, given the server's name and the section;
-            returns what it says, in sentences; raises BridgeError.
-        register: how the bridge registers itself there instead; None if it can't.
-        link: what to open first; None for nothing.
+        tries: asks the service with these settings, given also the server's name; returns what it
+            says, in sentences; raises BridgeError.
+        register: how the bridge registers itself there instead.
+        link: what to open first.
         choice: a setting whose values the service lists.
-        test: shows something in the service, given the section; returns what, in a sentence.
-        makes_webhooks: whether the bridge makes webhooks there, given the section.
+        test: shows something in the service; returns what, in a sentence.
+        makes_webhooks: whether the bridge makes webhooks there.
     """
 
     gives: str

@@ -38,11 +38,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What the browser brings back, besides the state.
-
-    Attributes:
-        issuer: who sent it, if the service says so (RFC 9207); "" if not.
-    """
+    """What the browser brings back, besides the state; `issuer`: who sent it (RFC 9207), or ""."""
 
     code: str
     issuer: str = ""
@@ -53,7 +49,7 @@ class SignsIn(Protocol):
 
     @property
     def title(self) -> str:
-        """Its name for people, e.g. "GitHub"."""
+        """Return its name for people, e.g. "GitHub"."""
 
     async def address(self, challenge: Challenge) -> str:
         """Return where the browser signs in.
@@ -89,7 +85,7 @@ class Naming:
     Attributes:
         form: a regular expression for the whole name.
         says: what it names, with an example.
-        folds: whether upper and lower case are the same there.
+        folds: upper and lower case are the same there.
         group: it names several people.
     """
 
@@ -99,7 +95,6 @@ class Naming:
     group: bool = False
 
     def fits(self, name: str) -> bool:
-        """Return whether a name has this form."""
         return re.fullmatch(self.form, name) is not None
 
     def normal(self, name: str) -> str:

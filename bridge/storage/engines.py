@@ -125,10 +125,15 @@ def on_postgres(db: sa.Connection) -> bool:
     return db.dialect.name == "postgresql"
 
 
-def lock(db: sa.Connection, what: str) -> None:
-    """Wait for a named lock, and hold it until the end of this transaction."""
+def lock(db: sa.Connection, what: str, *, shared: bool = False) -> None:
+    """Wait for a named lock, and hold it until the end of this transaction.
+
+    Args:
+        shared: with all others who share it.
+    """
     if on_postgres(db):
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(what))))
+        take = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
+        db.execute(sa.select(take(lock_key(what))))
 
 
 def lock_key(what: str) -> int:

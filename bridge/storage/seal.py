@@ -32,11 +32,9 @@ class FernetSeal:
         self._keys = keys
 
     def close(self, text: str) -> str:
-        """Seal a text."""
         return self._fernet.encrypt(text.encode()).decode()
 
     def open(self, sealed: str) -> str:
-        """Return the text; raise Rejected if it was sealed with a key that is gone."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -60,11 +58,9 @@ class NoSeal:
     REMEDY = "set BRIDGE_SECRET_KEY, the same for all processes; `openssl rand -hex 32` makes one"
 
     def close(self, _text: str) -> str:
-        """Seal nothing; raise Rejected."""
         raise Rejected(f"there is no key to seal secrets with: {self.REMEDY}")
 
     def open(self, _sealed: str) -> str:
-        """Open nothing; raise Rejected."""
         raise Rejected(f"there is no key to open what was kept with: {self.REMEDY}")
 
 

@@ -126,7 +126,7 @@ deployments = sa.Table(
     sa.Index("deployments_by_live", "app_id", "live_at", "id"),
     sa.Index("deployments_by_end", "finished_at", "id"),
 )
-"""`look_at` is None unless it is held, and something is to be looked at; see `journal.holding`."""
+"""`look_at` is None unless it is held, and something is to be looked at; see `journal.held`."""
 
 changes = sa.Table(
     "changes",

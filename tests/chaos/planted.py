@@ -42,7 +42,8 @@ async def _nothing(*_: Any) -> None:
 
 def answered_before_it_is_kept() -> None:
     from bridge.ports.inbox import Kept
-    from bridge.storage.inbox.batches import BatchedInbox, Keep, delivery_key
+    from bridge.storage.inbox.batches import BatchedInbox, Keep
+    from bridge.storage.inbox.reading import delivery_key
 
     def put(inbox: Any, new: Any) -> asyncio.Future[Kept]:
         loop = asyncio.get_running_loop()
@@ -260,8 +261,7 @@ def nobody_takes_over() -> None:
 def intents_are_not_judged() -> None:
     """The gates are looked at only before a slot, and not once more with the intent."""
     from bridge.storage.journal import deployments
-    from bridge.storage.journal.deployment_rows import change, locked
-    from bridge.storage.journal.statements import IF_IN_LINE
+    from bridge.storage.journal.deployment_rows import IF_IN_LINE, change, locked
     from bridge.storage.journal.transitions import cancelled_here, needless
 
     def intend(db: Any, id_: str, facts: Any, _by: Any, at: float) -> Any:
@@ -401,12 +401,12 @@ def nothing_is_remembered() -> None:
 def everybody_shows() -> None:
     """All processes hold the lease, in the journal too."""
     from bridge.storage.journal import outbox
-    from bridge.storage.journal.maintenance import Leases
+    from bridge.storage.journal.notes import Notes
 
     async def hold(*_: Any) -> bool:
         return True
 
-    _put(Leases, "hold", hold)
+    _put(Notes, "hold", hold)
     _put(outbox, "held", lambda *_: True)
 
 

@@ -15,7 +15,6 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.ports.inbox import DeliveryState, Finished
-from bridge.storage.inbox import announcements
 from bridge.storage.inbox import postgres as claiming
 from bridge.storage.inbox.postgres import PostgresInbox
 from tests.fakes.journey import delivery
@@ -177,7 +176,7 @@ async def test_a_worker_is_woken_by_what_another_process_keeps(joined: Joined) -
 async def test_listening_that_fails_inside_is_told_and_begun_anew(
     joined: Joined, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(announcements, "BUG_PAUSE", 0.01)
+    monkeypatch.setattr(claiming, "BUG_PAUSE", 0.01)
     worker = await joined("worker", listens=True)
     listens_again = asyncio.Event()
     faults = [KeyError("a bug")]
@@ -196,7 +195,7 @@ async def test_listening_that_fails_inside_is_told_and_begun_anew(
 async def test_connections_that_are_cut_fail_nobody(
     joined: Joined, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(announcements, "LISTEN_PAUSE", 0.01)
+    monkeypatch.setattr(claiming, "LISTEN_PAUSE", 0.01)
     inbox = await joined("first", listens=True)
     await keep(inbox, 3)
     assert len(await claimed(inbox)) == 3

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.inbox import DeliveryState, Finished
-from bridge.storage.inbox.batches import delivery_key
+from bridge.storage.inbox.reading import delivery_key
 from bridge.storage.inbox.sqlite import SqliteInbox
 from tests.fakes.journey import delivery
 

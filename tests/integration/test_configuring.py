@@ -22,7 +22,8 @@ from bridge.pipeline.deploying.config_drafts import ConfigDrafts, Configuring
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import DONE, WAITS, Audited
-from bridge.storage.inbox.batches import PackedBody, pack
+from bridge.storage.inbox.batches import pack
+from bridge.storage.inbox.reading import PackedBody
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock

@@ -23,7 +23,7 @@ from bridge.core.health.serving import By, Look, Serving
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
 from bridge.ports.outcomes import Outcome
 from bridge.storage.journal import serving
-from bridge.storage.journal.statements import served_places
+from bridge.storage.journal.deployment_rows import served_places
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import journal_in_memory
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -31,6 +31,9 @@ from tests.fakes.journey import (
 )
 from tests.fakes.site import FakeSite
 from tests.worlds.journal import journal_in_memory
+
+if TYPE_CHECKING:
+    from bridge.ports.journal import Journal
 
 LOOK = Backoff(0.8, 2.0, factor=1.3)
 PACE = FollowTiming(look=LOOK, adopt=10.0, settle=1.5, long=600.0, failures=3)
@@ -84,7 +87,8 @@ class Stage:
         """Return what watches deployments."""
         verifier = Verifier(self.site, ending, self.clock)
         prover = Prover(ending.journal, ending)
-        looks = Looks(ending.journal, self.clock, {"dokploy": "Dokploy"})
+        journal = cast("Journal", ending.journal)  # of which it uses a part
+        looks = Looks(journal, self.clock, {"dokploy": "Dokploy"})
         parts = (ending.journal, ending, verifier, prover, looks, self.clock, going_back)
         return Watching(*parts, sleep=self.clock.sleep)
 

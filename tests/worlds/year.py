@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.lifecycle import State, deployment_id
-from bridge.storage.inbox.batches import delivery_key
+from bridge.storage.inbox.reading import delivery_key
 
 if TYPE_CHECKING:
     import psycopg

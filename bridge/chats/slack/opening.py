@@ -20,11 +20,10 @@ from bridge.chats.slack.quiet_repositories import Silence
 from bridge.chats.slack.workspace import Background, Clicks, Parts, Permits, Workspace
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
-from bridge.ports.chats import Commands, ConfigDrafts
+from bridge.ports.chats import ChatJournal, Commands, ConfigDrafts
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.feedback import Planner, Publisher, ShowsPreviews, TellsOfLocks, Turn
 from bridge.ports.inbox import Inbox
-from bridge.ports.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +65,7 @@ class Slack:
         *,
         commands: Commands,
         access: Access,
-        journal: Journal,
+        journal: ChatJournal,
         inbox: Inbox,
         drafts: ConfigDrafts,
         turn: Turn,

@@ -15,10 +15,9 @@ from bridge.chats.slack.render import Outgoing
 from bridge.core.access import Access, Person, Right, missing
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.ports.chats import Commands, ConfigDrafts, Place
+from bridge.ports.chats import ChatJournal, Commands, ConfigDrafts, Place
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, Inbox
-from bridge.ports.journal import Journal
 
 CHAT = "slack"
 """The `host` of deliveries from Slack."""
@@ -169,7 +168,7 @@ class Parts:
     people: People
     access: Access
     commands: Commands
-    journal: Journal
+    journal: ChatJournal
     inbox: Inbox
     drafts: ConfigDrafts
     configure: Configures

@@ -10,7 +10,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.deciding.app_reading import unread_since
 from bridge.pipeline.deciding.interpret import Meaning, Reading, about, is_heavy
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.journal import DecisionsAndNotes
 from bridge.ports.outcomes import About, Sought
 
 MOST_READ = 200
@@ -68,7 +68,7 @@ class Arrived:
 
 
 async def look_up(
-    inbox: Inbox, journal: Journal, wanted: Wanted, hosts: Collection[str]
+    inbox: Inbox, journal: DecisionsAndNotes, wanted: Wanted, hosts: Collection[str]
 ) -> list[Delivery]:
     """Return the matching deliveries of these hosts, newest first."""
     if not (wanted.repo or wanted.app_id or wanted.failed or wanted.of_push):
@@ -84,7 +84,7 @@ async def look_up(
     return [one for one in newest if one.received_at >= since][: wanted.limit]
 
 
-async def _decided(inbox: Inbox, journal: Journal, wanted: Wanted) -> list[Delivery]:
+async def _decided(inbox: Inbox, journal: DecisionsAndNotes, wanted: Wanted) -> list[Delivery]:
     """Return the deliveries that match by the journal's records."""
     keys: list[str] = []
     if wanted.repo:
@@ -141,7 +141,7 @@ def keys_of(name: str, names: Mapping[str, str]) -> list[str]:
 
 async def collected(
     inbox: Inbox,
-    journal: Journal,
+    journal: DecisionsAndNotes,
     found: Sequence[Delivery],
     reading: Callable[[], Reading],
 ) -> list[Arrived]:

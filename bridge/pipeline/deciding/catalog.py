@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from bridge.core.apps import Absent, App, same_ids
 from bridge.core.decision import Policy
@@ -18,7 +19,13 @@ from bridge.pipeline.deciding.app_index import AppIndex, Watched, apps_of, index
 from bridge.pipeline.deciding.app_reading import Reader, Reading, Troubles
 from bridge.ports.backends import Backend, TellsTime
 from bridge.ports.clock import Clock
-from bridge.ports.journal import Journal
+from bridge.ports.gates import Gates
+from bridge.ports.journal import Apps, Notes
+
+
+class CatalogJournal(Apps, Gates, Notes, Protocol):
+    """What the catalog uses of the journal."""
+
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +74,7 @@ class Catalog:
     def __init__(
         self,
         backends: Mapping[str, Backend],
-        journal: Journal,
+        journal: CatalogJournal,
         clock: Clock,
         *,
         policy: Policy | None = None,

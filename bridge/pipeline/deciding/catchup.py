@@ -41,7 +41,7 @@ from bridge.ports.githosts import (
     Sending,
 )
 from bridge.ports.inbox import Inbox, NewDelivery
-from bridge.ports.journal import Journal
+from bridge.ports.journal import DecisionsAndNotes
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Sweeper:
         apis: Mapping[str, ReadsRefs],
         hosts: Mapping[str, GitHost],
         inbox: Inbox,
-        journal: Journal,
+        journal: DecisionsAndNotes,
         clock: Clock,
         budget: Budget,
         timing: CatchUpTiming,
@@ -308,7 +308,7 @@ def catchup(
     apis: Mapping[str, ReadsRefs],
     hosts: Mapping[str, GitHost],
     inbox: Inbox,
-    journal: Journal,
+    journal: DecisionsAndNotes,
     catalog: Catalog,
     clock: Clock,
     timing: CatchUpTiming,

@@ -19,7 +19,7 @@ from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unreach
 from bridge.core.events import RefPushed
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import ChangeSet, HostApi
-from bridge.ports.journal import Decisions
+from bridge.ports.journal import Apps
 
 log = logging.getLogger(__name__)
 
@@ -285,7 +285,7 @@ class Seen:
 class ViewFinder:
     """Finds each app's view of a push whose own list is not enough."""
 
-    def __init__(self, changes: Changes, journal: Decisions) -> None:
+    def __init__(self, changes: Changes, journal: Apps) -> None:
         self._changes = changes
         self._journal = journal
         self._looks: dict[int, int] = {}

@@ -46,7 +46,7 @@ from bridge.pipeline.deciding.late_comments import unused_pull
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
-from bridge.ports.journal import Journal
+from bridge.ports.journal import DecisionsAndNotes
 from bridge.ports.outcomes import Audited, Outcome, PushSeen, Recorded, ref_key
 
 Tags = dict[str, AppTags]
@@ -280,7 +280,7 @@ class Recording:
         owner: this process among those that share the stores.
     """
 
-    journal: Journal
+    journal: DecisionsAndNotes
     catalog: Catalog
     deciding: Deciding
     clock: Clock

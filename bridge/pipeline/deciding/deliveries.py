@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from bridge.core import trace
 from bridge.core.backoff import Backoff
@@ -41,11 +42,18 @@ from bridge.pipeline.deciding.interpret import Attempts, Later, Meaning, Reading
 from bridge.pipeline.deciding.late_comments import LateComments
 from bridge.pipeline.deciding.late_decisions import Owed
 from bridge.ports.clock import Clock, Sleep, Wake
-from bridge.ports.feedback import LatePlanner, Planner
+from bridge.ports.deployments import Deployments
+from bridge.ports.feedback import LatePlanner, Planner, Subscriptions
 from bridge.ports.flows import Flows
+from bridge.ports.gates import Gates
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.journal import DecisionsAndNotes
 from bridge.ports.outcomes import Outcome
+
+
+class DeliveryJournal(DecisionsAndNotes, Deployments, Gates, Subscriptions, Protocol):
+    """What deciding deliveries uses of the journal."""
+
 
 MANY = 300.0
 """Webhooks a second above which decisions are throttled; ten busy organisations send fewer."""
@@ -185,7 +193,7 @@ class Deliveries:
     def __init__(
         self,
         inbox: Inbox,
-        journal: Journal,
+        journal: DeliveryJournal,
         flows: Flows,
         catalog: Catalog,
         reading: Reading,

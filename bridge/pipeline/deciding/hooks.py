@@ -35,14 +35,11 @@ from bridge.ports.chats import Seal
 from bridge.ports.clock import Clock
 from bridge.ports.hooks import MadeHook, MadeHooks, ManagesHooks, key_of
 from bridge.ports.inbox import Inbox
-from bridge.ports.journal import Audit
+from bridge.ports.journal import Audit, Decisions
 
 
-class HookStore(MadeHooks, Audit, Protocol):
-    """Stores webhooks, current repository names, and the audit log."""
-
-    async def repositories(self) -> dict[str, str]:
-        """Return the names of repositories that have pushed, by host and id."""
+class HookStore(MadeHooks, Audit, Decisions, Protocol):
+    """What webhooks use of the journal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeGuard
+from typing import Protocol, TypeGuard
 
 from bridge.core.events import PullRequestChanged, Ref, RefKind
 from bridge.pipeline.deciding.interpret import Meaning
-from bridge.ports.feedback import LatePlanner
+from bridge.ports.feedback import LatePlanner, Subscriptions
 from bridge.ports.inbox import Finished
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Decisions
 from bridge.ports.outcomes import Outcome, ref_key
+
+
+class LateJournal(Decisions, Subscriptions, Protocol):
+    """What late comments use of the journal."""
+
 
 SHOWN = "it gets the comment of what was pushed"
 
@@ -17,7 +22,7 @@ SHOWN = "it gets the comment of what was pushed"
 class LateComments:
     """Publishes earlier pushes on pull requests that are opened later."""
 
-    def __init__(self, journal: Journal, planners: Sequence[LatePlanner]) -> None:
+    def __init__(self, journal: LateJournal, planners: Sequence[LatePlanner]) -> None:
         self._journal = journal
         self._planners = planners
 

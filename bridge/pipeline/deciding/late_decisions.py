@@ -22,7 +22,7 @@ from bridge.pipeline.deciding.decide import Decided, Recording, done
 from bridge.pipeline.deciding.interpret import Later, Meaning, Reading, is_heavy
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.journal import DecisionsAndNotes
 from bridge.ports.outcomes import Recorded
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Owed:
         self,
         catalog: Catalog,
         inbox: Inbox,
-        journal: Journal,
+        journal: DecisionsAndNotes,
         reading: Reading,
         recording: Recording,
         clock: Clock,

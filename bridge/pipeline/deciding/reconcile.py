@@ -29,7 +29,7 @@ from bridge.core.refs import home_of
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import HostApi, ListsRefs
 from bridge.ports.inbox import Inbox, NewDelivery
-from bridge.ports.journal import Journal
+from bridge.ports.journal import DecisionsAndNotes
 from bridge.ports.outcomes import ref_key
 
 
@@ -127,7 +127,7 @@ class Reconciler:
         self,
         apis: Mapping[str, ReadsRefs],
         inbox: Inbox,
-        journal: Journal,
+        journal: DecisionsAndNotes,
         clock: Clock,
         budget: Budget,
         *,

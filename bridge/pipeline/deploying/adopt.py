@@ -13,10 +13,9 @@ from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected
 from bridge.core.origin import Actor
-from bridge.pipeline.deploying.configure import Noted
+from bridge.pipeline.deploying.configure import ConfigurationJournal, Noted
 from bridge.ports.backends import Backend, DeploysPushes, ReadsApps, read_apps
 from bridge.ports.clock import Clock, Wake
-from bridge.ports.journal import Journal
 from bridge.ports.outcomes import ADOPT, ADOPT_UNDO, DONE, Audited
 
 log = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Adopter:
     """
 
     backends: Mapping[str, Backend]
-    journal: Journal
+    journal: ConfigurationJournal
     clock: Clock
     heard: Callable[[App], bool]
     wake: Wake = lambda: None

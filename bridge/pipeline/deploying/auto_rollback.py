@@ -29,7 +29,7 @@ from bridge.pipeline.deploying.rollback_plan import FAR_BACK, Plan, Ways
 from bridge.ports.backends import Backend, ShowsSaved
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox, NewDelivery
-from bridge.ports.journal import Journal
+from bridge.ports.journal import AppsDeploymentsAndNotes
 
 
 @runtime_checkable
@@ -76,7 +76,7 @@ class GoingBack:
     """Asks for rollbacks of unhealthy deployments."""
 
     backends: Mapping[str, Backend]
-    journal: Journal
+    journal: AppsDeploymentsAndNotes
     inbox: Inbox
     ways: Ways
     clock: Clock

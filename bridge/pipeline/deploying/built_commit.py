@@ -7,7 +7,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, NoteKind, live_image
 from bridge.ports.backends import Backend, BackendDeployment, Progress
-from bridge.ports.journal import Journal
+from bridge.ports.deployments import Deployments
 
 
 def will_tell_commit(deployment: Deployment, app: App, record: BackendDeployment) -> bool:
@@ -21,7 +21,7 @@ async def built(
     app: App,
     record: BackendDeployment,
     backend: Backend,
-    journal: Journal,
+    journal: Deployments,
 ) -> str | None:
     """Return the commit that was built; None if it is not known.
 

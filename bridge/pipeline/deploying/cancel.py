@@ -17,7 +17,7 @@ from bridge.pipeline.deploying.polling import BackendPollers, job_of
 from bridge.ports.backends import Backend, KillsBuilds, Progress, QueuedJob
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.flows import Steps
-from bridge.ports.journal import Journal
+from bridge.ports.journal import AppsAndDeployments
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Canceller:
     def __init__(
         self,
         backends: Mapping[str, Backend],
-        journal: Journal,
+        journal: AppsAndDeployments,
         clock: Clock,
         *,
         may_kill: Container[str] = (),

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
@@ -41,8 +41,13 @@ from bridge.ports.clock import Clock, Sleep
 from bridge.ports.flows import Steps
 from bridge.ports.githosts import APART, GitHost
 from bridge.ports.inbox import Delivery, Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Apps, Audit, Decisions
 from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
+
+
+class DraftJournal(Apps, Audit, Decisions, Protocol):
+    """What drafts use of the journal."""
+
 
 T = TypeVar("T")
 
@@ -66,7 +71,7 @@ class ConfigDrafts:
         configurers: Mapping[str, Configurer],
         backends: Mapping[str, Backend],
         inbox: Inbox,
-        journal: Journal,
+        journal: DraftJournal,
         hosts: Mapping[str, GitHost],
         seal: Seal,
         *,
@@ -240,7 +245,7 @@ class Configuring:
 
     configurers: Mapping[str, Configurer]
     inbox: Inbox
-    journal: Journal
+    journal: DraftJournal
     seal: Seal
     permits: Mapping[str, Permits]
     clock: Clock

@@ -58,8 +58,14 @@ from bridge.ports.backends import (
 )
 from bridge.ports.chats import Seal
 from bridge.ports.clock import Clock, Sleep, Wake
-from bridge.ports.journal import Journal
+from bridge.ports.feedback import Subscriptions
+from bridge.ports.journal import AppsAndDeployments, Audit
 from bridge.ports.outcomes import CLEAR, DONE, NOT_CONFIGURED, Audited, Subscription
+
+
+class ConfigurationJournal(AppsAndDeployments, Audit, Subscriptions, Protocol):
+    """What changes of configuration use of the journal."""
+
 
 T = TypeVar("T")
 
@@ -72,7 +78,7 @@ class Noted:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: ConfigurationJournal,
         note: Audited,
         shown: Callable[[Audited], Sequence[Subscription]] = lambda _: (),
     ) -> None:
@@ -173,7 +179,7 @@ class Configurer:
     """
 
     backend: Configurable
-    journal: Journal
+    journal: ConfigurationJournal
     clock: Clock
     book: RuleBook = field(default=(), kw_only=True)
     semantics: Semantics = field(default="exclude", kw_only=True)

@@ -35,12 +35,12 @@ from bridge.pipeline.deploying.outcome import Ending, Fingerprint, FollowTiming
 from bridge.pipeline.deploying.pinning import Pins
 from bridge.pipeline.deploying.polling import BackendPoller, BackendPollers, Look, Troubled
 from bridge.pipeline.deploying.request import Asker
-from bridge.pipeline.deploying.serving import Looks
+from bridge.pipeline.deploying.serving import Looks, ServingJournal
 from bridge.ports.backends import Backend, BackendDeployment, Progress, RollsBack
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.flows import Steps
 from bridge.ports.gates import JudgedBy, Judging, PinsCommits
-from bridge.ports.journal import JOURNAL, Journal
+from bridge.ports.journal import JOURNAL
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Follower:
     """Follows deployments while they are with the backend."""
 
     pollers: BackendPollers
-    journal: Journal
+    journal: ServingJournal
     ending: Ending
     clock: Clock
     timing: FollowTiming
@@ -191,7 +191,7 @@ class Restorer:
     """
 
     pollers: BackendPollers
-    journal: Journal
+    journal: ServingJournal
     ending: Ending
     clock: Clock
     timing: FollowTiming
@@ -316,7 +316,7 @@ class Deployer:
     def __init__(
         self,
         backends: Mapping[str, Backend],
-        journal: Journal,
+        journal: ServingJournal,
         clock: Clock,
         timing: FollowTiming | None = None,
         *,

@@ -10,7 +10,7 @@ from bridge.pipeline.deploying.outcome import Ending
 from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.backends import Backend, is_stopped
 from bridge.ports.clock import Sleep
-from bridge.ports.journal import Journal
+from bridge.ports.deployments import Deployments
 
 PAUSE = 15.0
 """Seconds between two looks at a build that may be the fix."""
@@ -32,7 +32,7 @@ async def is_in_queue(backend: Backend, app: App) -> bool:
 class HandsOff:
     """Looks at the backend before it is asked for a rollback by the bridge itself."""
 
-    journal: Journal
+    journal: Deployments
     ending: Ending
     looks: Looks
     sleep: Sleep = field(default=asyncio.sleep, kw_only=True)

@@ -30,7 +30,7 @@ from bridge.pipeline.deploying.built_commit import built, what_was_built, will_t
 from bridge.pipeline.deploying.polling import BackendPollers
 from bridge.ports.backends import Backend, BackendDeployment, Progress, mask_for
 from bridge.ports.clock import Clock, Sleep, Wake
-from bridge.ports.journal import Journal
+from bridge.ports.journal import AppsAndDeployments
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Ending:
     """
 
     pollers: BackendPollers
-    journal: Journal
+    journal: AppsAndDeployments
     clock: Clock
     timing: FollowTiming
     book: RuleBook = field(default=(), kw_only=True)

@@ -19,7 +19,7 @@ from bridge.core.rules import RuleBook, ruled, rules_for
 from bridge.pipeline.deciding.reconcile import NO_HOMES, Homes, place_of
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.githosts import HostApi, ListsRefs, MovesBranches
-from bridge.ports.journal import Journal
+from bridge.ports.journal import AppsAndDeployments
 
 
 @runtime_checkable
@@ -160,7 +160,7 @@ class Pinner:
     """Pins apps of one backend, and takes that back; each can be repeated until it is done."""
 
     configurer: Configurer
-    journal: Journal
+    journal: AppsAndDeployments
     pins: Pins
     book: RuleBook = ()
 

@@ -13,7 +13,7 @@ from bridge.core.lifecycle import Deployment, Evidence
 from bridge.pipeline.deploying.outcome import Ending
 from bridge.pipeline.deploying.serving import FAR_BACK
 from bridge.ports.backends import Backend, ShowsContainers, ShowsImages
-from bridge.ports.journal import Journal
+from bridge.ports.deployments import Deployments
 
 HIDDEN = "the backend does not show which image runs"
 UNNAMED = "it is not known which image it has built"
@@ -48,7 +48,7 @@ class Finding:
 class Prover:
     """Looks at what runs, and compares it with what deployments have built."""
 
-    journal: Journal
+    journal: Deployments
     ending: Ending
 
     async def look(self, deployment: Deployment, app: App) -> Finding:

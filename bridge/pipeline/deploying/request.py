@@ -30,7 +30,7 @@ from bridge.pipeline.deploying.polling import BackendPollers, Look, seen
 from bridge.ports.backends import Backend, WritesSource, read_apps
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.gates import JudgedBy, PinsCommits
-from bridge.ports.journal import JOURNAL, Journal
+from bridge.ports.journal import JOURNAL, AppsDeploymentsAndNotes
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class Asker:
     """Requests deployments from backends, each once."""
 
     pollers: BackendPollers
-    journal: Journal
+    journal: AppsDeploymentsAndNotes
     ending: Ending
     clock: Clock
     timing: FollowTiming
@@ -379,7 +379,7 @@ class Images:
         changed: called with the name of a backend whose apps have to be read again.
     """
 
-    journal: Journal
+    journal: AppsDeploymentsAndNotes
     changed: Callable[[str], None]
 
     async def write(

@@ -23,7 +23,7 @@ from bridge.core.holds import Hold
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.backends import Backend
-from bridge.ports.journal import Journal
+from bridge.ports.journal import AppsAndDeployments
 
 FAR_BACK = 200
 """How many of an app's deployments that went live are searched for the one to go back to."""
@@ -177,7 +177,7 @@ def version_asked(to: Deployment | None, way: str) -> dict[str, str]:
     return {"way": way, "commit": commit or "", "image": image or ""}
 
 
-async def promotion(journal: Journal, from_: App, to: App) -> Promotion:
+async def promotion(journal: AppsAndDeployments, from_: App, to: App) -> Promotion:
     """Return how to promote what one app runs to another; raise NotFound or Rejected."""
     serving = await journal.serving([from_, to])
     there = await journal.deployments(limit=FAR_BACK, app_id=from_.id, lived=True)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
@@ -33,7 +34,13 @@ from bridge.pipeline.deploying.polling import by_our_clock, seen
 from bridge.pipeline.worker_loop import Lanes
 from bridge.ports.backends import Backend, BackendDeployment, Progress, ShowsImages, is_stopped
 from bridge.ports.clock import Clock
-from bridge.ports.journal import Journal
+from bridge.ports.gates import Gates
+from bridge.ports.journal import AppsDeploymentsAndNotes
+
+
+class ServingJournal(AppsDeploymentsAndNotes, Gates, Protocol):
+    """What looks at what is served use of the journal."""
+
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +79,7 @@ class Looks:
         titles: the backends' names for people, by name.
     """
 
-    journal: Journal
+    journal: ServingJournal
     clock: Clock
     titles: Mapping[str, str] = field(default_factory=dict)
 
@@ -247,7 +254,7 @@ class ServingReconciler:
     def __init__(
         self,
         backends: Mapping[str, Backend],
-        journal: Journal,
+        journal: ServingJournal,
         clock: Clock,
         looks: Looks,
         app_of: Callable[[str], App | None],

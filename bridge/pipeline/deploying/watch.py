@@ -30,7 +30,7 @@ from bridge.pipeline.deploying.serving import Looks
 from bridge.pipeline.deploying.verify import Verifier
 from bridge.ports.backends import is_stopped
 from bridge.ports.clock import Clock, Sleep
-from bridge.ports.journal import Journal
+from bridge.ports.journal import AppsAndDeployments
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Watching:
         going_back: rolls back by itself where rules say so.
     """
 
-    journal: Journal
+    journal: AppsAndDeployments
     ending: Ending
     verifier: Verifier
     prover: Prover

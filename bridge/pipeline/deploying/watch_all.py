@@ -9,7 +9,7 @@ from bridge.pipeline.deploying.watch import LOOKED_WELL, UNPROVEN, Watching
 from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.worker_loop import Lanes
 from bridge.ports.clock import Clock
-from bridge.ports.journal import Journal
+from bridge.ports.deployments import Deployments
 
 RETRY = Backoff(1.0, 60.0)
 """Pauses after the journal could not be reached, or after a bug."""
@@ -34,7 +34,7 @@ class Watch:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Deployments,
         watching: Watching,
         apps: Callable[[], Iterable[App]],
         clock: Clock,

@@ -33,7 +33,7 @@ from bridge.ports.backends import Backend, mask_for
 from bridge.ports.chats import Place
 from bridge.ports.deployments import Deployments
 from bridge.ports.inbox import DeliveryState, Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.journal import AppsAndDeployments
 
 NEEDS = {
     Verb.PROVIDER: Right.CONFIGURE,
@@ -61,7 +61,7 @@ class Known:
 class Finding:
     """Finds apps and deployments; rights are checked each time."""
 
-    def __init__(self, journal: Journal, known: Known, access: Access) -> None:
+    def __init__(self, journal: AppsAndDeployments, known: Known, access: Access) -> None:
         self._journal = journal
         self._known = known
         self._access = access
@@ -219,7 +219,7 @@ LATELY = 10.0
 class BuildLogs:
     """Reads the logs of the backend's deployments."""
 
-    def __init__(self, backends: Mapping[str, Backend], journal: Journal) -> None:
+    def __init__(self, backends: Mapping[str, Backend], journal: AppsAndDeployments) -> None:
         self._backends = backends
         self._journal = journal
         self._masks: dict[str, tuple[float, Mask]] = {}

@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from bridge.core import trace
 from bridge.core.backoff import Backoff, asked_to_wait
@@ -33,11 +34,17 @@ from bridge.ports.feedback import (
     Publisher,
     Since,
     Snapshot,
+    Subscriptions,
     after_turn,
     rank_favoured,
 )
-from bridge.ports.journal import JOURNAL, Journal
+from bridge.ports.journal import JOURNAL, Notes
 from bridge.ports.outcomes import Cursor, Subscription
+
+
+class OutboxJournal(Notes, Subscriptions, Protocol):
+    """What the outbox uses of the journal."""
+
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +85,7 @@ class Publishing:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: OutboxJournal,
         publishers: Mapping[str, Publisher],
         clock: Clock,
         timing: PublishTiming,
@@ -212,7 +219,7 @@ class Feedback:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: OutboxJournal,
         publishers: Mapping[str, Publisher],
         clock: Clock,
         timing: PublishTiming | None = None,

@@ -15,9 +15,8 @@ from bridge.core.events import Repository
 from bridge.core.gates.ci import Ci
 from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock
-from bridge.ports.gates import DueCi, ReadsChecks, RequiresGlobs, TellsApps
+from bridge.ports.gates import CiFacts, DueCi, ReadsChecks, RequiresGlobs, TellsApps
 from bridge.ports.githosts import HostApi
-from bridge.ports.journal import Journal
 
 AT_ONCE = 8
 """Commits of a host that are read together."""
@@ -48,7 +47,7 @@ class CiReader:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: CiFacts,
         apis: Mapping[str, HostApi],
         clock: Clock,
         *,

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
@@ -41,9 +42,14 @@ from bridge.core.origin import Actor
 from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls
 from bridge.ports.clock import Clock, Wake
-from bridge.ports.gates import HeadOf, Taken, untold
-from bridge.ports.journal import Journal
+from bridge.ports.deployments import Deployments
+from bridge.ports.gates import Gates, HeadOf, Taken, untold
 from bridge.ports.outcomes import Audited
+
+
+class GateJournal(Deployments, Gates, Protocol):
+    """What commands about gates use of the journal."""
+
 
 MOST_OF_A_REASON = 500
 """Characters of a reason that are kept."""
@@ -108,7 +114,7 @@ class GateCommands:
         identities: who is who.
     """
 
-    journal: Journal
+    journal: GateJournal
     apps: Callable[[], Sequence[App]]
     clock: Clock
     wake: Wake = field(default=lambda: None, kw_only=True)

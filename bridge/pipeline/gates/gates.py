@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
@@ -32,9 +33,15 @@ from bridge.pipeline.gates.authors import AuthorsOfRanges
 from bridge.pipeline.gates.content import Contents
 from bridge.pipeline.worker_loop import PATIENCE, Lanes
 from bridge.ports.clock import Clock
-from bridge.ports.gates import CommitAt, Judging
+from bridge.ports.deployments import Deployments
+from bridge.ports.gates import CiFacts, CommitAt, Gates, Judging
 from bridge.ports.githosts import HostApi
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Apps
+
+
+class HeldJournal(Apps, CiFacts, Deployments, Gates, Protocol):
+    """What judgements use of the journal."""
+
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +187,7 @@ class Judges:
     """
 
     catalog: Catalog
-    journal: Journal
+    journal: HeldJournal
     heads: Heads
     contents: Contents
     freezes: Sequence[Freeze]
@@ -339,7 +346,7 @@ class Gatekeeper:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: HeldJournal,
         judges: Judges,
         release: Callable[[Deployment], Awaitable[None]],
         clock: Clock,

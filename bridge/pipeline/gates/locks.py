@@ -30,9 +30,8 @@ from bridge.pipeline.deciding.reconcile import Homes, place_of
 from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.feedback import LockNews, TellsOfLocks
-from bridge.ports.gates import DueLock
+from bridge.ports.gates import DueLock, Gates
 from bridge.ports.githosts import HostApi, ReadsPulls
-from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Audited, Subscription, about_change, about_lock
 
 log = logging.getLogger(__name__)
@@ -163,7 +162,7 @@ class LockKeeper:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Gates,
         apis: Mapping[str, HostApi],
         apps: Callable[[], Sequence[App]],
         clock: Clock,

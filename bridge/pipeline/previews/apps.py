@@ -26,9 +26,15 @@ from bridge.core.previews.steps import why_pinned
 from bridge.pipeline.deploying.pinning import Pins
 from bridge.ports.backends import Address, Backend, Build, MakesApps, Progress, read_apps
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import ShowsPreviews
+from bridge.ports.feedback import ShowsPreviews, Subscriptions
 from bridge.ports.inbox import DeliveryState, Inbox, NewDelivery
-from bridge.ports.journal import Journal
+from bridge.ports.journal import AppsAndDeployments
+from bridge.ports.previews import Previews
+
+
+class PreviewAppJournal(AppsAndDeployments, Previews, Subscriptions, Protocol):
+    """What the apps of previews use of the journal."""
+
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +77,7 @@ class PreviewApps:
         unclosed: seconds for which a record without a job counts as a build that goes on.
     """
 
-    journal: Journal
+    journal: PreviewAppJournal
     inbox: Inbox
     backends: Mapping[str, Backend]
     pins: Pins

@@ -19,8 +19,8 @@ from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.gates.commands import Requester
 from bridge.ports.clock import Clock
-from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Audited
+from bridge.ports.previews import Previews
 
 MOST = 5000
 """Records of previews that are looked through, the newest."""
@@ -60,7 +60,7 @@ class Asker:
 class PreviewCommands:
     """Carries out what people ask of previews, and records it in the audit log."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(self, journal: Previews, clock: Clock) -> None:
         """Take the parts."""
         self._journal = journal
         self._clock = clock

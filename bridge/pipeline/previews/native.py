@@ -17,7 +17,7 @@ from bridge.pipeline.leader import Turn
 from bridge.pipeline.worker_loop import Rounds
 from bridge.ports.backends import Backend, MakesPreviews
 from bridge.ports.clock import Clock
-from bridge.ports.previews import NativePreviews
+from bridge.ports.previews import Previews
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class NativePreviewFollower:
 
     def __init__(
         self,
-        journal: NativePreviews,
+        journal: Previews,
         catalog: Catalog,
         backends: Mapping[str, Backend],
         clock: Clock,

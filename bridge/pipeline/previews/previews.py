@@ -35,8 +35,7 @@ from bridge.pipeline.previews.apps import PreviewApps
 from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import ChangeSet, HostApi, ListsPulls
-from bridge.ports.journal import Journal
-from bridge.ports.previews import Lane, Previewed, Reported
+from bridge.ports.previews import Lane, Previewed, Previews, Reported
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ class PreviewKeeper:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Previews,
         catalog: Catalog,
         apps: PreviewApps,
         apis: Mapping[str, HostApi],

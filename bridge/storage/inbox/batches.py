@@ -1,4 +1,4 @@
-"""Shared by both inboxes: group commit, compressed rows, and deliveries with a known id.
+"""Shared by both inboxes: group commit, and deliveries with a known id.
 
 Deliveries that arrive while a transaction is written share the next one and its single fsync.
 One thread owns the writing connection. Requests wait on futures, which one `call_soon_threadsafe`
@@ -12,25 +12,26 @@ import logging
 import queue
 import sys
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Protocol
 
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.hooks import SIGNED_FOR, without_name
 from bridge.ports.githosts import Body
-from bridge.ports.inbox import Delivery, DeliveryState, Finished, Kept, NewDelivery
+from bridge.ports.inbox import Finished, Kept, NewDelivery
+from bridge.storage.inbox.reading import PackedBody, ReadInbox, delivery_key, read_headers
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
+log = logging.getLogger(__name__)
 
-def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own name
-    """Return a sixteen-byte key for a host's delivery id, whatever its form."""
-    return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
+Row = tuple[Any, ...]
+"""Key, host, id, event, headers, received_at and packed body of a delivery to keep."""
 
 
 @lru_cache(maxsize=1000)
@@ -39,20 +40,11 @@ def _written(headers: tuple[tuple[str, str], ...]) -> str:
     return json.dumps(dict(headers), separators=(",", ":"))
 
 
-def delivery_row(key: bytes, new: NewDelivery) -> tuple[Any, ...]:
-    """Return the row of a delivery: key, host, id, event, headers, received_at, body."""
+def delivery_row(key: bytes, new: NewDelivery) -> Row:
+    """Return a delivery as a row."""
     headers = _written(tuple(new.headers.items()))
     return (key, new.host, new.id, new.event, headers, new.received_at, pack(new.body))
 
-
-LARGE = 2**18
-"""Bytes of a packed body above which it is written and read in pieces of at most that size, so that
-no large one is ever whole in memory."""
-
-BODY = f"CASE WHEN length(d.body) <= {LARGE} THEN d.body END, length(d.body)"
-"""The last two columns that `read_delivery` expects; a large body is NULL."""
-
-NO_BODY = "NULL, 0"
 
 _of_thread = threading.local()
 
@@ -73,93 +65,37 @@ def pack(body: Body) -> bytes:
     return compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
 
-def read_delivery(row: tuple[Any, ...], load: Callable[[int], Iterator[bytes]]) -> Delivery:
-    """Return a delivery from a row, which begins with seq, host, id and event.
+KEY, HOST, ID, HEADERS, PACKED = 0, 1, 2, 4, -1
+"""Positions in a row."""
 
-    Args:
-        load: yields the packed body at a position, in pieces of at most `LARGE` bytes.
+
+def by_its_body(row: Row, body: Body) -> Row:
+    """Return a row under a separate id, which the same body by the same signer always gets."""
+    digest = hashlib.sha256(body)
+    if scope := _scope_in(row[HEADERS]):
+        digest.update(scope.encode())
+    id_ = f"{row[ID]}~{digest.hexdigest()[:32]}"
+    return (delivery_key(row[HOST], id_), row[HOST], id_, *row[ID + 1 :])
+
+
+def _scope_in(headers: str) -> str | None:
+    """Return what the secret of a delivery speaks for.
+
+    Two webhooks may report one event. What one of them may not say, the other may.
     """
-    seq, host, id_, event, headers, received_at, state, attempts, error, body, length = row
-    stored = None
-    if body:
-        stored = PackedBody(body)
-    elif length:
-        stored = PackedBody(next(load(seq), b""), partial(load, seq))
-    return Delivery(
-        seq=seq,
-        host=host,
-        id=id_,
-        event=event,
-        headers=_headers(headers),
-        received_at=received_at,
-        state=DeliveryState(state),
-        attempts=attempts,
-        error=error,
-        stored=stored,
-    )
+    return without_name(read_headers(headers)[SIGNED_FOR]) if SIGNED_FOR in headers else None
 
 
-@dataclass(frozen=True, slots=True)
-class PackedBody:
-    """A body as it is stored; a `StoredBody`.
-
-    Attributes:
-        head: its first bytes.
-        load: yields all of it, in pieces; None if `head` is all.
-    """
-
-    head: bytes
-    load: Callable[[], Iterator[bytes]] | None = None
-
-    @property
-    def size(self) -> int:
-        """Return its uncompressed size in bytes; 0 if it can't be decompressed."""
-        try:
-            return zstd.get_frame_info(self.head).decompressed_size or 0
-        except zstd.ZstdError:
-            return 0
-
-    def whole(self) -> bytes:
-        try:
-            return zstd.decompress(b"".join(self._packed()))
-        except zstd.ZstdError as error:
-            raise _unreadable(str(error)) from None
-
-    def pieces(self) -> Iterator[bytes]:
-        unpacking = zstd.ZstdDecompressor()
-        try:
-            for packed in self._packed():
-                yield from _unpacked(unpacking, packed)
-        except zstd.ZstdError as error:
-            raise _unreadable(str(error)) from None
-        if not unpacking.eof:
-            raise _unreadable("it ends too early")
-
-    def _packed(self) -> Iterator[bytes]:
-        return iter((self.head,)) if self.load is None else self.load()
-
-
-def _unpacked(unpacking: zstd.ZstdDecompressor, packed: bytes) -> Iterator[bytes]:
-    """Yield what a piece of a packed body holds, in pieces."""
-    while not unpacking.eof:
-        if piece := unpacking.decompress(packed, LARGE):
-            yield piece
-        if unpacking.needs_input:
-            return
-        packed = b""  # it has been taken; the rest of what it holds is still to come
-
-
-def _unreadable(why: str) -> Rejected:
-    why = f"its body can't be read back from the inbox ({why}): is the disk well?"
-    return Rejected(f"{why} Push again, or deploy by command")
-
-
-def _headers(text: str) -> Mapping[str, str]:
-    headers: dict[str, str] = json.loads(text)
-    return headers
-
-
-log = logging.getLogger(__name__)
+def is_same(kept: bytes, headers: str, row: Row, body: Body) -> bool:
+    """Return whether a stored delivery equals the new one; a deleted body counts as equal."""
+    if _scope_in(headers) != _scope_in(row[HEADERS]):
+        return False
+    if not kept or kept == row[PACKED]:
+        return True
+    try:
+        return PackedBody(kept).whole() == body
+    except Rejected:  # the stored one can't be read any more, so the new one is worth keeping
+        return False
 
 
 @dataclass(slots=True)
@@ -200,13 +136,29 @@ class Forget:
 Item = Keep | Begin | Finish | Forget
 
 
-Row = tuple[Any, ...]
-"""The row to keep, see `delivery_row`."""
-
-
 def rows_of(batch: Sequence[Item]) -> list[tuple[Keep, Row]]:
     """Return the deliveries to keep in a batch, each with its row."""
     return [(item, delivery_row(item.key, item.new)) for item in batch if isinstance(item, Keep)]
+
+
+def apart(rows: Iterable[tuple[Keep, Row]], known: Container[bytes]) -> list[tuple[Keep, Row]]:
+    """Return the rows of a batch, changed so that equal keys mean equal bodies and signers.
+
+    Those with known keys stay as they are, to be compared with what is kept.
+    """
+    first: dict[bytes, tuple[str | None, Body]] = {}
+    return [
+        (item, row)
+        if row[KEY] in known
+        or first.setdefault(row[KEY], one := (_scope_in(row[HEADERS]), item.new.body)) == one
+        else (item, by_its_body(row, item.new.body))
+        for item, row in rows
+    ]
+
+
+def its_id(item: Keep, row: Row) -> str | None:
+    """Return the id under which a delivery was kept, if it is not the sender's."""
+    return None if row[ID] == item.new.id else str(row[ID])
 
 
 class Writer(Protocol):
@@ -223,11 +175,12 @@ MOST_AT_ONCE = 16 * 2**20
 """Bytes of compressed bodies to read at a time for decisions; a larger body is read alone."""
 
 
-class BatchedInbox:
+class BatchedInbox(ReadInbox):
     """The writing half of an inbox.
 
-    `woken` is called in the event loop after each batch with something new. `kept` counts the
-    deliveries that were kept.
+    Attributes:
+        woken: called in the event loop after each batch with something new.
+        kept: counts the deliveries that were kept.
     """
 
     def __init__(
@@ -292,22 +245,29 @@ class BatchedInbox:
         return await self.put(new)
 
     async def begin(self, seqs: Mapping[int, str]) -> None:
-        item = Begin(seqs, asyncio.get_running_loop().create_future())
-        self._queue.put(item)
-        await item.done
+        await self._written(Begin(seqs, asyncio.get_running_loop().create_future()))
 
     async def finish(self, finished: Sequence[Finished]) -> None:
         writable = [
             one if one.error is None else replace(one, error=_writable(one.error))
             for one in finished
         ]
-        item = Finish(writable, asyncio.get_running_loop().create_future())
-        self._queue.put(item)
-        await item.done
+        await self._written(Finish(writable, asyncio.get_running_loop().create_future()))
 
-    async def remove(self, seqs: Sequence[int], *, wholly: bool) -> None:
-        """Delete deliveries, or only their bodies."""
-        item = Forget(seqs, wholly, asyncio.get_running_loop().create_future())
+    async def forget_bodies(self, before: float, limit: int) -> int:
+        return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
+
+    async def forget(self, before: float, limit: int) -> int:
+        return await self._forget(before, limit, "", wholly=True)
+
+    async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
+        seqs = await asyncio.to_thread(self._expired, before, limit, more)
+        if seqs:
+            done = asyncio.get_running_loop().create_future()
+            await self._written(Forget(seqs, wholly, done))
+        return len(seqs)
+
+    async def _written(self, item: "Begin | Finish | Forget") -> None:
         self._queue.put(item)
         await item.done
 
@@ -385,56 +345,3 @@ def _writable(text: str) -> str:
 
 def _is_new(item: Keep) -> bool:
     return item.answer is not None and not item.answer.duplicate
-
-
-KEY, HOST, ID, HEADERS, PACKED = 0, 1, 2, 4, -1
-"""Positions in a row, see `delivery_row`."""
-
-
-def apart(rows: Iterable[tuple[Keep, Row]], known: Container[bytes]) -> list[tuple[Keep, Row]]:
-    """Return the rows of a batch, changed so that equal keys mean equal bodies and signers.
-
-    Those with known keys stay as they are, to be compared with what is kept.
-    """
-    first: dict[bytes, tuple[str | None, Body]] = {}
-    return [
-        (item, row)
-        if row[KEY] in known
-        or first.setdefault(row[KEY], one := (_scope_in(row[HEADERS]), item.new.body)) == one
-        else (item, by_its_body(row, item.new.body))
-        for item, row in rows
-    ]
-
-
-def by_its_body(row: Row, body: Body) -> Row:
-    """Return a row under a separate id, which the same body by the same signer always gets."""
-    digest = hashlib.sha256(body)
-    if scope := _scope_in(row[HEADERS]):
-        digest.update(scope.encode())
-    id_ = f"{row[ID]}~{digest.hexdigest()[:32]}"
-    return (delivery_key(row[HOST], id_), row[HOST], id_, *row[ID + 1 :])
-
-
-def _scope_in(headers: str) -> str | None:
-    """Return what the secret of a delivery speaks for.
-
-    Two webhooks may report one event. What one of them may not say, the other may.
-    """
-    return without_name(_headers(headers)[SIGNED_FOR]) if SIGNED_FOR in headers else None
-
-
-def is_same(kept: bytes, headers: str, row: Row, body: Body) -> bool:
-    """Return whether a stored delivery equals the new one; a deleted body counts as equal."""
-    if _scope_in(headers) != _scope_in(row[HEADERS]):
-        return False
-    if not kept or kept == row[PACKED]:
-        return True
-    try:
-        return PackedBody(kept).whole() == body
-    except Rejected:  # the stored one can't be read any more, so the new one is worth keeping
-        return False
-
-
-def its_id(item: Keep, row: Row) -> str | None:
-    """Return the id under which a delivery was kept, if it is not the sender's."""
-    return None if row[ID] == item.new.id else str(row[ID])

@@ -10,22 +10,20 @@ one was decided. It was received earlier, so the newer deployment contains its c
 
 import asyncio
 import contextlib
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+import psycopg
+
+from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
-from bridge.ports.figures import InboxFigures
-from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState, Kept, NewDelivery
+from bridge.ports.inbox import LONGEST_PAUSE, Delivery, Kept, NewDelivery
 from bridge.storage.engines import Connection, Link, lock_key
-from bridge.storage.inbox.announcements import CHANNEL, listen
 from bridge.storage.inbox.batches import (
-    BODY,
     KEY,
-    LARGE,
     MOST_AT_ONCE,
-    NO_BODY,
     BatchedInbox,
     Begin,
     Finish,
@@ -35,12 +33,13 @@ from bridge.storage.inbox.batches import (
     Row,
     apart,
     by_its_body,
-    delivery_key,
     is_same,
     its_id,
-    read_delivery,
     rows_of,
 )
+from bridge.storage.inbox.reading import BODY, FIELDS, LARGE
+
+log = logging.getLogger(__name__)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS inbox (
@@ -82,6 +81,9 @@ def migrate(db: Connection) -> None:
 def _is_there(db: Connection) -> bool:
     return db.execute("SELECT to_regclass('inbox_open')").fetchone() != (None,)
 
+
+CHANNEL = "bridge_inbox"
+"""The channel on which processes announce kept deliveries."""
 
 PATIENCE = 5.0
 """Seconds to wait for a server that restarts: hosts wait ten seconds for a response."""
@@ -238,8 +240,6 @@ CLAIM_SECONDS = 15.0
 ANSWER_SECONDS = 9.0
 """Seconds after which a sender is told to retry, before it gives up by itself."""
 
-_FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
-
 _CLAIM = """
 WITH free AS (
     SELECT seq FROM inbox_work
@@ -260,7 +260,7 @@ _DUE = f"""{_CLAIM}, taken AS (
     SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
     FROM w JOIN inbox d USING (seq)
 )
-SELECT {_FIELDS}, {BODY} FROM taken t JOIN inbox d USING (seq) JOIN w USING (seq)
+SELECT {FIELDS}, {BODY} FROM taken t JOIN inbox d USING (seq) JOIN w USING (seq)
 WHERE t.before < %(most)s ORDER BY d.seq
 """
 
@@ -279,6 +279,8 @@ class PostgresInbox(BatchedInbox):
         listens: whether `woken` is also called for deliveries kept by other processes.
     """
 
+    deliveries, work, by_key = "inbox", "inbox_work", "d.key = ?"
+
     def __init__(self, url: str, *, owner: str, listens: bool = False, **batching: Any) -> None:
         super().__init__(**batching)
         self._url = url
@@ -293,7 +295,7 @@ class PostgresInbox(BatchedInbox):
         await self.start_writer(lambda: Writer(self._url, self._owner))
         if self._listens:
             self._listening = asyncio.create_task(
-                listen(self._url, self._told), name="inbox-listener"
+                _listen(self._url, self._told), name="inbox-listener"
             )
 
     async def stop(self) -> None:
@@ -323,88 +325,29 @@ class PostgresInbox(BatchedInbox):
     async def continue_after(self, seq: int) -> bool:
         name = "pg_get_serial_sequence('inbox', 'seq')"
         last = f"pg_sequence_last_value({name}::regclass)"
-        query = f"SELECT setval({name}, %s) WHERE coalesce({last}, 0) < %s"
-        return bool(await self._rows(query, [seq, seq]))
+        query = f"SELECT setval({name}, ?) WHERE coalesce({last}, 0) < ?"
+        return bool(await asyncio.to_thread(self._fetch, query, [seq, seq]))
 
-    async def forget_bodies(self, before: float, limit: int) -> int:
-        return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
-
-    async def forget(self, before: float, limit: int) -> int:
-        return await self._forget(before, limit, "", wholly=True)
-
-    async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
-        rows = await self._rows(
+    def _expired(self, before: float, limit: int, more: str) -> list[int]:
+        rows = self._fetch(
             "SELECT d.seq FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
-            f" WHERE d.received_at < %s AND w.state <> 'kept' {more} ORDER BY d.seq LIMIT %s",
+            f" WHERE d.received_at < ? AND w.state <> 'kept' {more} ORDER BY d.seq LIMIT ?",
             [before, limit],
         )
-        if rows:
-            await self.remove([seq for (seq,) in rows], wholly=wholly)
-        return len(rows)
+        return [seq for (seq,) in rows]
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
         self._claims = True
         values = {"now": now, "limit": limit, "owner": self._owner}
-        values |= {"seconds": CLAIM_SECONDS, "pause": LONGEST_PAUSE}
-        values |= {"most": MOST_AT_ONCE}
-        return await self._read(_DUE, values)
-
-    async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
-        return await self._read(
-            f"SELECT {_FIELDS}, {NO_BODY} FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
-            " WHERE d.seq < %s ORDER BY d.seq DESC LIMIT %s",
-            [before if before is not None else sys.maxsize, limit],
-        )
-
-    async def ended(
-        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
-    ) -> list[Delivery]:
-        one_of = " AND w.error = ANY(%s)" if errors else ""
-        return await self._read(
-            f"SELECT {_FIELDS}, {NO_BODY} FROM inbox_work w JOIN inbox d USING (seq)"
-            f" WHERE w.state = %s AND w.seq < %s{one_of} ORDER BY w.seq DESC LIMIT %s",
-            [str(state), before, *([list(errors)] if errors else []), limit],
-        )
-
-    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
-        return await self._one("d.key = %s", delivery_key(host, id))
-
-    async def get(self, seq: int) -> Delivery | None:
-        return await self._one("d.seq = %s", min(seq, sys.maxsize))
-
-    async def figures(self) -> InboxFigures:
-        """Return how full it is now; read from the index of open work."""
-        rows = await self._rows(
-            "SELECT count(*), (SELECT received_at FROM inbox WHERE seq ="
-            " (SELECT min(seq) FROM inbox_work WHERE state = 'kept'))"
-            " FROM inbox_work WHERE state = 'kept'",
-            [],
-        )
-        return InboxFigures(*rows[0])
-
-    async def _one(self, where: str, value: Any) -> Delivery | None:
-        found = await self._read(
-            f"SELECT {_FIELDS}, {BODY} FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
-            f" WHERE {where}",
-            [value],
-        )
-        return found[0] if found else None
-
-    async def _read(self, query: str, values: Any) -> list[Delivery]:
-        def read() -> list[Delivery]:
-            return [read_delivery(row, self._load) for row in self._fetch(query, values)]
-
-        return await asyncio.to_thread(read)
-
-    async def _rows(self, query: str, values: Any) -> list[Any]:
-        return await asyncio.to_thread(self._fetch, query, values)
+        values |= {"seconds": CLAIM_SECONDS, "pause": LONGEST_PAUSE, "most": MOST_AT_ONCE}
+        return await self._read_rows(_DUE, values)
 
     def _fetch(self, query: str, values: Any) -> list[Any]:
+        query = query.replace("?", "%s")
         return self._reader.run(lambda db: db.execute(query, values, binary=True).fetchall())
 
     def _load(self, seq: int) -> Iterator[bytes]:
-        """Yield a packed body in pieces."""
-        query = "SELECT substring(body FROM %s FOR %s) FROM inbox WHERE seq = %s"
+        query = "SELECT substring(body FROM ? FOR ?) FROM inbox WHERE seq = ?"
         start = 1
         while (found := self._fetch(query, [start, LARGE, seq])) and found[0][0]:
             yield found[0][0]
@@ -415,3 +358,48 @@ def _give_up(done: asyncio.Future[Kept]) -> None:
     if not done.done():
         why = f"the database has not answered for {ANSWER_SECONDS:g} s"
         done.set_exception(Unreachable("the inbox", why))
+
+
+# ── what other processes keep ────────────────────────────────────────────────────────────────────
+
+LISTEN_PAUSE = 1.0
+"""Seconds between two attempts to listen."""
+
+BUG_PAUSE = 30.0
+"""Seconds after a bug of our own: each is logged, and polling covers it."""
+
+
+async def _listen(url: str, woken: Callable[[], None]) -> None:
+    """Wake this process for other processes' deliveries; polling finds those that it misses."""
+    while True:
+        pause = LISTEN_PAUSE
+        try:
+            await _listen_once(url, woken)
+        except psycopg.Error as error:
+            log.debug("can't listen to other processes", extra={"why": type(error).__name__})
+        except Exception:  # a bug; to end here would go unnoticed, since polling covers it
+            log.exception("listening to other processes failed unexpectedly; restarting")
+            pause = BUG_PAUSE
+        await asyncio.sleep(pause)
+
+
+async def _listen_once(url: str, woken: Callable[[], None]) -> None:
+    """Listen until the connection ends."""
+    arguments = connect_arguments("inbox listener")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, **arguments) as db:
+        await db.execute(f"LISTEN {CHANNEL}")
+        woken()
+        while True:
+            await _readable(db.fileno())
+            async for _ in db.notifies(timeout=0):
+                woken()
+
+
+async def _readable(fileno: int) -> None:
+    """Wait until a connection is readable; psycopg's own wait wakes ten times a second."""
+    loop, said = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(fileno, said.set)
+    try:
+        await said.wait()
+    finally:
+        loop.remove_reader(fileno)

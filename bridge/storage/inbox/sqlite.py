@@ -6,7 +6,6 @@ The inbox has a file of its own, so no other part's writes can delay a response 
 import asyncio
 import contextlib
 import sqlite3
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -14,15 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.errors import Rejected, Unreachable
-from bridge.ports.figures import InboxFigures
-from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState, Finished, Kept
+from bridge.ports.inbox import LONGEST_PAUSE, Delivery, Finished, Kept
 from bridge.storage.inbox import sqlite_file
 from bridge.storage.inbox.batches import (
-    BODY,
     KEY,
-    LARGE,
     MOST_AT_ONCE,
-    NO_BODY,
     PACKED,
     BatchedInbox,
     Begin,
@@ -33,12 +28,11 @@ from bridge.storage.inbox.batches import (
     Row,
     apart,
     by_its_body,
-    delivery_key,
     is_same,
     its_id,
-    read_delivery,
     rows_of,
 )
+from bridge.storage.inbox.reading import BODY, FIELDS, LARGE
 from bridge.storage.inbox.sqlite_file import BULK, SHARE, Checkpoints, Ids, chunks, many
 
 # A failed constraint ends the whole transaction, as we would do anyway. Otherwise SQLite would copy
@@ -203,8 +197,6 @@ YOUNG = 1000
 """Consecutive young deliveries after which the search for old ones ends: they are in order, except
 after a clock was ahead for a while."""
 
-_FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
-
 # A window function and ORDER BY copy all that they are given, so neither is given bodies.
 _DUE = f"""
 WITH free AS (
@@ -215,7 +207,7 @@ WITH free AS (
 ), taken AS (
     SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM sized
 )
-SELECT {_FIELDS}, {BODY}
+SELECT {FIELDS}, {BODY}
 FROM taken t JOIN deliveries d ON d.seq = t.seq JOIN work w ON w.seq = t.seq
 WHERE t.before < ?
 """
@@ -227,6 +219,8 @@ class SqliteInbox(BatchedInbox):
     Args:
         bulk: how many ids are only in memory before they are added to the index.
     """
+
+    deliveries, work, by_key = "deliveries", "work", f"d.seq = {sqlite_file.POSITION}"
 
     def __init__(self, path: Path, *, bulk: int = sqlite_file.BULK, **batching: Any) -> None:
         super().__init__(**batching)
@@ -257,21 +251,8 @@ class SqliteInbox(BatchedInbox):
         except sqlite3.Error as error:
             raise Unreachable("the inbox", str(error)) from error
 
-    async def forget_bodies(self, before: float, limit: int) -> int:
-        return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
-
-    async def forget(self, before: float, limit: int) -> int:
-        return await self._forget(before, limit, "", wholly=True)
-
-    async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
-        """Delete expired deliveries; find them on a separate connection, so nothing waits."""
-        seqs = await asyncio.to_thread(self._old, before, limit, more)
-        if seqs:
-            await self.remove(seqs, wholly=wholly)
-        return len(seqs)
-
-    def _old(self, before: float, limit: int, more: str) -> list[int]:
-        """Return the oldest expired deliveries, up to `limit` or until there seem to be no more."""
+    def _expired(self, before: float, limit: int, more: str) -> list[int]:
+        """See the base; on a connection of its own, so nothing waits."""
         found: list[int] = []
         young = 0
         query = (
@@ -292,58 +273,10 @@ class SqliteInbox(BatchedInbox):
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
         values = (now, now + LONGEST_PAUSE, limit, MOST_AT_ONCE)
-        found = await asyncio.to_thread(self._read, _DUE, values)
+        found = await self._read_rows(_DUE, values)
         return sorted(found, key=lambda one: one.seq)
 
-    async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
-        return await asyncio.to_thread(
-            self._read,
-            f"SELECT {_FIELDS}, {NO_BODY} FROM deliveries d JOIN work w ON w.seq = d.seq"
-            " WHERE d.seq < ? ORDER BY d.seq DESC LIMIT ?",
-            (before if before is not None else sys.maxsize, limit),
-        )
-
-    async def ended(
-        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
-    ) -> list[Delivery]:
-        one_of = f" AND w.error IN ({', '.join('?' * len(errors))})" if errors else ""
-        return await asyncio.to_thread(
-            self._read,
-            f"SELECT {_FIELDS}, {NO_BODY} FROM work w JOIN deliveries d ON d.seq = w.seq"
-            f" WHERE w.state = ? AND w.seq < ?{one_of} ORDER BY w.seq DESC LIMIT ?",
-            (state, before, *errors, limit),
-        )
-
-    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
-        return await self._one(f"d.seq = {sqlite_file.POSITION}", delivery_key(host, id))
-
-    async def get(self, seq: int) -> Delivery | None:
-        return await self._one("d.seq = :value", min(seq, sys.maxsize))
-
-    async def figures(self) -> InboxFigures:
-        """Return how full it is now; read from the index of open work."""
-        rows = await asyncio.to_thread(
-            self._rows,
-            "SELECT count(*), (SELECT received_at FROM deliveries WHERE seq ="
-            " (SELECT min(seq) FROM work WHERE state = 'kept')) FROM work WHERE state = 'kept'",
-            (),
-        )
-        return InboxFigures(*rows[0])
-
-    async def _one(self, where: str, value: Any) -> Delivery | None:
-        found = await asyncio.to_thread(
-            self._read,
-            f"SELECT {_FIELDS}, {BODY} FROM deliveries d JOIN work w ON w.seq = d.seq"
-            f" WHERE {where}",
-            {"value": value},
-        )
-        return found[0] if found else None
-
-    def _read(self, sql: str, values: Any) -> list[Delivery]:
-        return [read_delivery(row, self._load) for row in self._rows(sql, values)]
-
     def _load(self, seq: int) -> Iterator[bytes]:
-        """Yield a packed body in pieces, on a connection of its own."""
         try:
             with (
                 contextlib.closing(sqlite_file.connect(self._path)) as connection,
@@ -354,10 +287,10 @@ class SqliteInbox(BatchedInbox):
         except sqlite3.Error as error:
             raise Unreachable("the inbox", str(error)) from error
 
-    def _rows(self, sql: str, values: Any) -> list[Any]:
+    def _fetch(self, query: str, values: Any) -> list[Any]:
         assert self._reader is not None, "start() comes first"
         try:
             with self._reading:
-                return self._reader.execute(sql, values).fetchall()
+                return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise Unreachable("the inbox", str(error)) from error

@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS work (
     error TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS work_open ON work (seq) WHERE state = 'kept';
--- Where each key is, of the deliveries up to a position (see ids.py).
+-- Where each key is, of the deliveries up to a position (see Ids).
 CREATE TABLE IF NOT EXISTS ids (
     key BLOB PRIMARY KEY,
     seq INTEGER NOT NULL
@@ -221,11 +221,11 @@ PORTIONS = 16
 
 POSITION = """
 coalesce(
-    (SELECT seq FROM ids WHERE key = :value),
-    (SELECT seq FROM work WHERE seq > (SELECT upto FROM indexed) AND key = :value)
+    (SELECT seq FROM ids WHERE key = ?),
+    (SELECT seq FROM work WHERE seq > (SELECT upto FROM indexed) AND key = ?)
 )
 """
-"""The position of the delivery with this key; for read-only connections."""
+"""The position of the delivery with this key, given twice; for read-only connections."""
 
 _INDEX = """
 INSERT OR IGNORE INTO ids

@@ -1,4 +1,4 @@
-"""Apps, their rules, and drafts of changes of their configuration."""
+"""Apps, and the bridge's own rules for them."""
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,20 +10,20 @@ from bridge.core.apps import App, Rules
 from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal import rows
-from bridge.storage.journal.due import mark_apps_due
+from bridge.storage.journal.deployment_rows import mark_apps_due
 from bridge.storage.journal.previews import have_made_again
 from bridge.storage.journal.rows import add_new, write_note
 from bridge.storage.journal.shown import mark_last
 from bridge.storage.journal.transactions import Transactions
 
-APPS = sa.select(tables.apps, tables.rules.c.data.label("rules")).select_from(
-    tables.apps.outerjoin(tables.rules, tables.rules.c.app_id == tables.apps.c.id)
-)
+_A, _M, _R = tables.apps, tables.meta, tables.rules
+
+APPS = sa.select(_A, _R.c.data.label("rules")).select_from(_A.outerjoin(_R, _R.c.app_id == _A.c.id))
 """The query for apps, each with its stored rules."""
 
 # Built once: each flow, and each look at a deployment, runs the first; each batch the other.
-_APP = APPS.where(tables.apps.c.id == sa.bindparam("id"))
-_META = sa.select(tables.meta.c.value).where(tables.meta.c.key == sa.bindparam("key"))
+_APP = APPS.where(_A.c.id == sa.bindparam("id"))
+_META = sa.select(_M.c.value).where(_M.c.key == sa.bindparam("key"))
 
 _VERSION = "apps version"
 
@@ -53,13 +53,11 @@ class Apps(Transactions):
         await self._write(lambda db: _save_apps(db, found, lambda row: row["id"] in gone, at))
 
     async def apps(self) -> list[App]:
-        t = tables.apps
-        query = APPS.where(~t.c.gone).order_by(t.c.label, t.c.id)
+        query = APPS.where(~_A.c.gone).order_by(_A.c.label, _A.c.id)
         return [rows.read_app(row) for row in await self._all(query)]
 
     async def gone_apps(self) -> list[App]:
-        t = tables.apps
-        query = APPS.where(t.c.gone).order_by(t.c.label, t.c.id)
+        query = APPS.where(_A.c.gone).order_by(_A.c.label, _A.c.id)
         return [rows.read_app(row) for row in await self._all(query)]
 
     async def removed_lately(self) -> list[App]:
@@ -78,8 +76,7 @@ class Apps(Transactions):
         return await self._read(read)
 
     async def rules(self, app_id: str) -> Rules:
-        t = tables.rules
-        found = await self._all(sa.select(t.c.data).where(t.c.app_id == app_id))
+        found = await self._all(sa.select(_R.c.data).where(_R.c.app_id == app_id))
         return rows.read_rules(found[0]["data"] if found else None)
 
     async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None:
@@ -94,25 +91,24 @@ def _save_apps(
     at: float,
 ) -> None:
     """Store apps as read, and mark missing ones as gone; write only what has changed."""
-    t = tables.apps
     lock(db, "apps")
-    known = {row["id"]: dict(row) for row in db.execute(sa.select(t)).mappings()}
+    known = {row["id"]: dict(row) for row in db.execute(sa.select(_A)).mappings()}
     rows_now = {app.id: rows.app_row(app) for app in found}
     gone = [id_ for id_, row in known.items() if not row["gone"] and is_gone(row)]
     changed = [row for id_, row in rows_now.items() if id_ in known and row != known[id_]]
     new = [row for id_, row in rows_now.items() if id_ not in known]
     for id_ in gone:
-        db.execute(sa.update(t).where(t.c.id == id_).values(gone=True))
+        db.execute(sa.update(_A).where(_A.c.id == id_).values(gone=True))
     if gone:
         write_note(db, _REMOVED, json.dumps(_removed(db, at) | dict.fromkeys(gone, at)))
     mark_apps_due(db, gone, at)
     have_made_again(db, gone, at)
     for row in changed:
-        db.execute(sa.update(t).where(t.c.id == row["id"]).values(row))
+        db.execute(sa.update(_A).where(_A.c.id == row["id"]).values(row))
     for id_ in (*gone, *(row["id"] for row in changed if known[row["id"]]["gone"])):
         mark_last(db, id_, at)
     if new:
-        db.execute(sa.insert(t), new)
+        db.execute(sa.insert(_A), new)
     if gone or changed or new:
         _apps_changed(db)
 
@@ -125,52 +121,22 @@ def _removed(db: sa.Connection, now: float) -> dict[str, float]:
 
 def _save_rules(db: sa.Connection, app_id: str, rules: Rules, by: str, at: float) -> None:
     """Set an app's rules; delete the row if they are empty."""
-    t = tables.rules
     lock(db, "apps")
-    db.execute(sa.delete(t).where(t.c.app_id == app_id))
+    db.execute(sa.delete(_R).where(_R.c.app_id == app_id))
     if rules != Rules():
         row = {"app_id": app_id, "data": rows.rules_text(rules), "by": by, "at": at}
-        db.execute(sa.insert(t).values(row))
+        db.execute(sa.insert(_R).values(row))
     _apps_changed(db)
 
 
 def _apps_changed(db: sa.Connection) -> None:
     """Tell every process to read the apps again; call it under the lock of the apps."""
-    t = tables.meta
-    if not add_new(db, t, [{"key": _VERSION, "value": "1"}]):
+    if not add_new(db, _M, [{"key": _VERSION, "value": "1"}]):
         version = _apps_version(db) + 1
-        db.execute(sa.update(t).where(t.c.key == _VERSION).values(value=str(version)))
+        db.execute(sa.update(_M).where(_M.c.key == _VERSION).values(value=str(version)))
 
 
 def _apps_version(db: sa.Connection) -> int:
     """Return a number that increases with every change of apps or rules."""
     found = db.scalar(_META, {"key": _VERSION})
     return int(found or 0)
-
-
-DRAFTS_LAST = 7 * 86400.0
-"""Seconds that a draft is kept; a confirmed one waits no longer for its backend."""
-
-
-class Drafts(Transactions):
-    """Changes that await confirmation; secrets in them are sealed."""
-
-    async def keep_draft(self, id_: str, sealed: str) -> None:
-        at = self._clock()
-        await self._write(lambda db: _keep(db, id_, sealed, at))
-
-    async def draft(self, id_: str) -> str | None:
-        t = tables.drafts
-        found = await self._all(sa.select(t.c.sealed).where(t.c.id == id_))
-        return str(found[0]["sealed"]) if found else None
-
-    async def drop_draft(self, id_: str) -> None:
-        t = tables.drafts
-        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.id == id_)))
-
-
-def _keep(db: sa.Connection, id_: str, sealed: str, at: float) -> None:
-    """Store a draft, replacing an older one with that id, and delete expired ones."""
-    t = tables.drafts
-    db.execute(sa.delete(t).where((t.c.id == id_) | (t.c.at < at - DRAFTS_LAST)))
-    db.execute(sa.insert(t).values(id=id_, sealed=sealed, at=at))

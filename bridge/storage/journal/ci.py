@@ -13,9 +13,11 @@ from bridge.core.gates.ci import Ci
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, DueCi
 from bridge.storage import tables
-from bridge.storage.journal.due import changing, mark_commit_due
+from bridge.storage.journal.deployment_rows import changing, mark_due
 from bridge.storage.journal.rows import add_new
 from bridge.storage.journal.transactions import Transactions
+
+_C, _T = tables.ci, tables.deployments
 
 MOST_CHECKS = 2000
 """Checks of a commit that are kept; hosts limit them to about as many."""
@@ -48,17 +50,16 @@ def _required(said: str | Mapping[str, Any]) -> Required:
 
 
 def _is(at: CommitAt) -> sa.ColumnElement[bool]:
-    t = tables.ci
     return (
-        (t.c.host == at.host)
-        & (t.c.repository == at.repository.lower())
-        & (t.c.commit == at.commit)
+        (_C.c.host == at.host)
+        & (_C.c.repository == at.repository.lower())
+        & (_C.c.commit == at.commit)
     )
 
 
 def read_ci(db: sa.Connection, at: CommitAt) -> Ci | None:
     """Return what is known of a commit's checks."""
-    text = db.scalar(sa.select(tables.ci.c.data).where(_is(at)))
+    text = db.scalar(sa.select(_C.c.data).where(_is(at)))
     return None if text is None else _read(at.commit, text)
 
 
@@ -85,17 +86,16 @@ class CiFacts(Transactions):
         }
 
         def want(db: sa.Connection) -> bool:
-            t = tables.ci
-            text = db.scalar(sa.select(t.c.data).where(_is(at)).with_for_update())
+            text = db.scalar(sa.select(_C.c.data).where(_is(at)).with_for_update())
             if text is None:
-                add_new(db, t, [row])
+                add_new(db, _C, [row])
                 return True
             known = _read(at.commit, text)
             if known.fresh and (known.read_at or 0.0) < listed_after:
                 stale = {"data": ci_text(replace(known, fresh=False)), "due_at": due_at}
-                db.execute(sa.update(t).where(_is(at)).values(stale))
+                db.execute(sa.update(_C).where(_is(at)).values(stale))
                 return True
-            again = sa.update(t).where(_is(at) & t.c.due_at.is_(None)).values(due_at=due_at)
+            again = sa.update(_C).where(_is(at) & _C.c.due_at.is_(None)).values(due_at=due_at)
             return db.execute(again).rowcount > 0
 
         return await self._write(want)
@@ -104,15 +104,13 @@ class CiFacts(Transactions):
         return await self._read(lambda db: read_ci(db, at))
 
     async def due_ci(self, now: float, limit: int, host: str) -> list[DueCi]:
-        t = tables.ci
-        due = (t.c.due_at <= now) & (t.c.host == host)
-        query = sa.select(t).where(due).order_by(t.c.due_at).limit(limit)
+        due = (_C.c.due_at <= now) & (_C.c.host == host)
+        query = sa.select(_C).where(due).order_by(_C.c.due_at).limit(limit)
         return [_due(row) for row in await self._all(query)]
 
     async def next_ci_at(self) -> Mapping[str, float]:
-        t = tables.ci
-        first = sa.select(t.c.host, sa.func.min(t.c.due_at).label("at"))
-        query = first.where(t.c.due_at.is_not(None)).group_by(t.c.host)
+        first = sa.select(_C.c.host, sa.func.min(_C.c.due_at).label("at"))
+        query = first.where(_C.c.due_at.is_not(None)).group_by(_C.c.host)
         return {row["host"]: row["at"] for row in await self._all(query)}
 
     async def save_ci(
@@ -132,14 +130,16 @@ class CiFacts(Transactions):
 
 def keep_due(db: sa.Connection, at: CommitAt, now: float) -> None:
     """Have checks read that a deployment begins to wait for, if nobody has waited for them."""
-    t = tables.ci
-    db.execute(sa.update(t).where(_is(at) & t.c.due_at.is_(None)).values(due_at=now))
+    db.execute(sa.update(_C).where(_is(at) & _C.c.due_at.is_(None)).values(due_at=now))
+
+
+def _builds(commit: str) -> sa.ColumnElement[bool]:
+    return sa.func.coalesce(_T.c.head, _T.c.commit) == commit
 
 
 def _awaited(db: sa.Connection, commit: str) -> bool:
-    t = tables.deployments
-    held = (t.c.state == State.HELD) & (sa.func.coalesce(t.c.head, t.c.commit) == commit)
-    return db.scalar(sa.select(t.c.id).where(held).limit(1)) is not None
+    held = (_T.c.state == State.HELD) & _builds(commit)
+    return db.scalar(sa.select(_T.c.id).where(held).limit(1)) is not None
 
 
 def _save(
@@ -149,10 +149,9 @@ def _save(
     changing(db)
     if due_at is None and _awaited(db, at.commit):
         return False  # somebody waits for them since it was decided not to read them any more
-    t = tables.ci
     new = {"data": ci_text(ci), "failures": failures, "due_at": due_at}
-    same = db.execute(sa.update(t).where(_is(at) & (t.c.reported == reported)).values(new))
-    mark_commit_due(db, at.commit, now)
+    same = db.execute(sa.update(_C).where(_is(at) & (_C.c.reported == reported)).values(new))
+    mark_due(db, _builds(at.commit), now)
     return same.rowcount > 0
 
 
@@ -164,19 +163,18 @@ def _report(
     What waits for the commit is judged once that was tried.
     A fork has the same commits; a commit's checks are those of one repository.
     """
-    t = tables.ci
-    of_repository = t.c.repository.in_((repository.name.lower(), repository.id))
-    of_commit = (t.c.commit == commit) & (t.c.host == repository.host) & of_repository
-    of_commit &= t.c.due_at.is_not(None)
-    if db.scalar(sa.select(t.c.commit).where(of_commit).limit(1)) is None:
+    of_repository = _C.c.repository.in_((repository.name.lower(), repository.id))
+    of_commit = (_C.c.commit == commit) & (_C.c.host == repository.host) & of_repository
+    of_commit &= _C.c.due_at.is_not(None)
+    if db.scalar(sa.select(_C.c.commit).where(of_commit).limit(1)) is None:
         return False
     changing(db)
-    for row in db.execute(sa.select(t).where(of_commit).with_for_update()).mappings().all():
+    for row in db.execute(sa.select(_C).where(of_commit).with_for_update()).mappings().all():
         known = _read(commit, row["data"])
         if check is not None:
             others = [one for one in known.checks if (one.name, one.app) != (check.name, check.app)]
             known = replace(known, checks=(*others, check)[-MOST_CHECKS:])
         new = {"data": ci_text(replace(known, fresh=False)), "reported": row["reported"] + 1}
         place = _is(CommitAt(row["host"], row["repository"], commit, row["branch"]))
-        db.execute(sa.update(t).where(place).values(new | {"due_at": now}))
+        db.execute(sa.update(_C).where(place).values(new | {"due_at": now}))
     return True

@@ -1,15 +1,21 @@
-"""The state of each deployment, and its history."""
+"""The state of each deployment, its history, and what became of it."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.core.events import Action
 from bridge.core.gates.locks import Lock
 from bridge.core.gates.order import Earlier
+from bridge.core.health.fate import Course, Fate, Step, course_of, fate_of
+from bridge.core.health.serving import Serving
 from bridge.core.holds import Lift
 from bridge.core.lifecycle import (
     FINAL,
+    LIVE,
     SERVED,
     Brief,
     Cancel,
@@ -18,24 +24,33 @@ from bridge.core.lifecycle import (
     Evidence,
     NoteKind,
     State,
+    carries,
 )
+from bridge.core.origin import Cause
+from bridge.core.report import EndedDeployment
 from bridge.ports.gates import Judging
 from bridge.ports.outcomes import Audits
 from bridge.storage import tables
 from bridge.storage.journal.audit import audited
 from bridge.storage.journal.deployment_rows import (
+    DUE_HOLDS,
+    GOING,
+    LOCKED,
+    ORIGIN,
     all_of,
     change,
+    changing,
     ids_text,
     locked,
     read,
+    read_all,
     read_change,
+    split_origin,
 )
-from bridge.storage.journal.due import changing
 from bridge.storage.journal.gates import keep_lock
 from bridge.storage.journal.held import earlier_apps, intend, judge, lift
 from bridge.storage.journal.rows import batched
-from bridge.storage.journal.statements import DUE_HOLDS, LOCKED
+from bridge.storage.journal.serving import served
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.transitions import (
     add_line,
@@ -46,13 +61,15 @@ from bridge.storage.journal.transitions import (
     withdraw,
 )
 
+_T = tables.deployments
+
 MOST_PINNED = 50
 """Deployments of an app whose backend ids are returned; a backend lists about ten."""
 
 
 def _newest_of(app_ids: Sequence[str], each: int) -> "sa.Select[Any]":
     """Return the query for the newest deployments of each app; it reads only those."""
-    a, t, one = tables.apps, tables.deployments, tables.deployments.alias()
+    a, one = tables.apps, _T.alias()
     first = (
         sa.select(one.c.seq)
         .where(one.c.app_id == a.c.id)
@@ -61,10 +78,10 @@ def _newest_of(app_ids: Sequence[str], each: int) -> "sa.Select[Any]":
         .offset(each - 1)
         .scalar_subquery()
     )
-    of_app = (t.c.app_id == a.c.id) & (t.c.seq >= sa.func.coalesce(first, 0))
-    columns = (t.c.app_id, t.c.id, t.c.state, t.c.started_at, t.c.finished_at)
-    query = sa.select(*columns).select_from(a.join(t, of_app)).where(a.c.id.in_(app_ids))
-    return query.order_by(t.c.seq.desc())
+    of_app = (_T.c.app_id == a.c.id) & (_T.c.seq >= sa.func.coalesce(first, 0))
+    columns = (_T.c.app_id, _T.c.id, _T.c.state, _T.c.started_at, _T.c.finished_at)
+    query = sa.select(*columns).select_from(a.join(_T, of_app)).where(a.c.id.in_(app_ids))
+    return query.order_by(_T.c.seq.desc())
 
 
 def _decided(db: sa.Connection, id_: str, note: str, way_back: str, at: float) -> None:
@@ -78,7 +95,7 @@ def _decided(db: sa.Connection, id_: str, note: str, way_back: str, at: float) -
 
 
 class Deployments(Transactions):
-    """The state of each deployment, and its history."""
+    """The state of each deployment, its history, and the judgement of the held ones."""
 
     async def deployment(self, id_: str) -> Deployment | None:
         return await self._read(lambda db: read(db, id_))
@@ -93,19 +110,18 @@ class Deployments(Transactions):
         lived: bool = False,
         after: Deployment | None = None,
     ) -> list[Deployment]:
-        t = tables.deployments
-        query = sa.select(t).order_by(t.c.seq.desc(), t.c.app, t.c.id).limit(limit)
+        query = sa.select(_T).order_by(_T.c.seq.desc(), _T.c.app, _T.c.id).limit(limit)
         if app_id is not None:
-            query = query.where(t.c.app_id == app_id)
+            query = query.where(_T.c.app_id == app_id)
         if seq is not None:
-            query = query.where(t.c.seq == seq)
+            query = query.where(_T.c.seq == seq)
         if state is not None:
-            query = query.where(t.c.state == state)
+            query = query.where(_T.c.state == state)
         if lived:
-            query = query.where(t.c.state.in_(SERVED))
+            query = query.where(_T.c.state.in_(SERVED))
         if after is not None:
-            later_app = (t.c.app > after.app) | ((t.c.app == after.app) & (t.c.id > after.id))
-            query = query.where(t.c.seq <= after.seq, (t.c.seq < after.seq) | later_app)
+            later_app = (_T.c.app > after.app) | ((_T.c.app == after.app) & (_T.c.id > after.id))
+            query = query.where(_T.c.seq <= after.seq, (_T.c.seq < after.seq) | later_app)
         return await self._read(lambda db: all_of(db, query))
 
     async def briefly(self, app_ids: Sequence[str], each: int) -> dict[str, list[Brief]]:
@@ -117,39 +133,35 @@ class Deployments(Transactions):
         return found
 
     async def deployed_lately(self, limit: int) -> list[str]:
-        t = tables.deployments
-        rows = await self._all(sa.select(t.c.app_id).order_by(t.c.seq.desc()).limit(limit))
+        rows = await self._all(sa.select(_T.c.app_id).order_by(_T.c.seq.desc()).limit(limit))
         return list(dict.fromkeys(row["app_id"] for row in rows))
 
     async def last_deployments(self) -> dict[str, Deployment]:
-        t = tables.deployments
-        newest = sa.select(t.c.app_id, sa.func.max(t.c.seq).label("seq")).group_by(t.c.app_id)
+        newest = sa.select(_T.c.app_id, sa.func.max(_T.c.seq).label("seq")).group_by(_T.c.app_id)
         last = newest.subquery()
-        query = sa.select(t).join(last, (t.c.app_id == last.c.app_id) & (t.c.seq == last.c.seq))
+        query = sa.select(_T).join(last, (_T.c.app_id == last.c.app_id) & (_T.c.seq == last.c.seq))
         found = await self._read(lambda db: all_of(db, query))
         return {deployment.app_id: deployment for deployment in found}
 
     async def open_deployments(
         self, *, held: bool = True, app_id: str | None = None
     ) -> list[Deployment]:
-        t = tables.deployments
-        going = [one for one in State if one not in FINAL and (held or one is not State.HELD)]
-        query = sa.select(t).where(t.c.state.in_(going)).order_by(t.c.seq)
+        going = GOING if held else GOING & (_T.c.state != State.HELD)
+        query = sa.select(_T).where(going).order_by(_T.c.seq)
         if app_id is not None:
-            query = query.where(t.c.app_id == app_id)
+            query = query.where(_T.c.app_id == app_id)
         return await self._read(lambda db: all_of(db, query))
 
     async def watched(
         self, announced: float, unproven: float, kept: float | None
     ) -> list[Deployment]:
-        t = tables.deployments
-        late = (t.c.state == State.UNHEALTHY) & (t.c.finished_at >= announced)
-        those = (t.c.state == State.VERIFYING) | (late & t.c.back_to.is_not(None))
-        done = t.c.state == State.DONE
-        those |= done & (t.c.finished_at >= unproven) & t.c.images.is_(None)
+        late = (_T.c.state == State.UNHEALTHY) & (_T.c.finished_at >= announced)
+        those = (_T.c.state == State.VERIFYING) | (late & _T.c.back_to.is_not(None))
+        done = _T.c.state == State.DONE
+        those |= done & (_T.c.finished_at >= unproven) & _T.c.images.is_(None)
         if kept is not None:
-            those |= done & (t.c.finished_at >= kept)
-        query = sa.select(t).where(those).order_by(t.c.seq)
+            those |= done & (_T.c.finished_at >= kept)
+        query = sa.select(_T).where(those).order_by(_T.c.seq)
         return await self._read(lambda db: all_of(db, query))
 
     async def prove(
@@ -167,6 +179,24 @@ class Deployments(Transactions):
         t = tables.changes
         query = sa.select(t).where(t.c.deployment == id_).order_by(t.c.number).offset(after)
         return [read_change(row) for row in await self._all(query)]
+
+    async def fates(self, deployments: Sequence[Deployment]) -> dict[str, Fate]:
+        return await self._read(lambda db: fates(db, deployments))
+
+    async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:
+        query = sa.select(
+            *(_T.c.id, _T.c.seq, _T.c.app_id, _T.c.app, _T.c.action, *ORIGIN, _T.c.state),
+            *(_T.c.created_at, _T.c.live_at, _T.c.finished_at, _T.c.superseded_by, _T.c.target),
+            _T.c.deployed_commit,
+        ).where(_T.c.finished_at >= since)
+        if app_id is not None:
+            query = query.where(_T.c.app_id == app_id)
+        query = query.order_by(_T.c.finished_at, _T.c.id)  # as in an index
+        return [_read_ended(row) for row in await self._all(query)]
+
+    async def oldest_deployment(self) -> float | None:
+        query = sa.select(_T.c.created_at).order_by(_T.c.seq).limit(1)
+        return await self._read(lambda db: db.scalar(query))
 
     async def earlier(self, ids: Mapping[str, str]) -> dict[str, Earlier]:
         return await self._read(lambda db: earlier_apps(db, ids))
@@ -229,7 +259,6 @@ class Deployments(Transactions):
         return await self._change(work)
 
     async def say(self, id_: str, note: str, kind: NoteKind | None = None) -> None:
-        """Set a deployment's note, and add it to the history if it is new."""
         at = self._clock()
         await self._change(lambda db: say(db, id_, note, kind, at))
 
@@ -241,8 +270,92 @@ class Deployments(Transactions):
         await self._write(lambda db: change(db, id_, {"cancel": cancel}))
 
     async def pinned(self, app_id: str) -> dict[str, str]:
-        t = tables.deployments
-        pinned = (t.c.app_id == app_id) & t.c.backend_id.is_not(None)
-        query = sa.select(t.c.backend_id, t.c.id).where(pinned).order_by(t.c.seq.desc())
+        pinned = (_T.c.app_id == app_id) & _T.c.backend_id.is_not(None)
+        query = sa.select(_T.c.backend_id, _T.c.id).where(pinned).order_by(_T.c.seq.desc())
         rows = await self._all(query.limit(MOST_PINNED))
         return {row["backend_id"]: row["id"] for row in rows}
+
+
+def _read_ended(row: dict[str, Any]) -> EndedDeployment:
+    facts, origin = split_origin(row)
+    known = {"action": Action(row["action"]), "state": State(row["state"])}
+    return EndedDeployment(**facts | known, pushed=origin.cause is not Cause.ASKED)
+
+
+def fates(db: sa.Connection, deployments: Iterable[Deployment]) -> dict[str, Fate]:
+    """Return what has become of the versions of those that went live, by id."""
+    lived = [one for one in deployments if one.state in LIVE]
+    serving = served(db, sorted({one.app_id for one in lived}))
+    courses = _courses(db, [one for one in lived if not _is_newest(one, serving)])
+    named = {id_ for one in courses.values() for id_ in (one.last, one.after, one.back) if id_}
+    known = read_all(db, named)
+    given_up = _given_up(db, [one.id for one in lived if one.state is State.UNHEALTHY])
+    found: dict[str, Fate] = {}
+    for one in lived:
+        fate = fate_of(one, serving.get(one.app_id), courses.get(one.id), known)
+        if fate is not None:
+            found[one.id] = replace(fate, given_up=given_up.get(one.id))
+    return found
+
+
+def _is_newest(one: Deployment, serving: Mapping[str, Serving]) -> bool:
+    newest = serving[one.app_id].newest if one.app_id in serving else None
+    return newest is not None and newest.id == one.id
+
+
+def _courses(db: sa.Connection, past: Sequence[Deployment]) -> dict[str, Course]:
+    """Return what has come after each of them; of an app, all that it has served since is read."""
+    since: dict[str, tuple[float, str]] = {}
+    for one in past:
+        began = (one.live_at or 0.0, one.id)
+        since[one.app_id] = min(began, since.get(one.app_id, began))
+    steps = {app_id: _steps(db, app_id, begins) for app_id, begins in since.items()}
+    return {one.id: course_of(one.id, steps[one.app_id]) for one in past}
+
+
+def _steps(db: sa.Connection, app_id: str, since: tuple[float, str]) -> list[Step]:
+    later = sa.tuple_(_T.c.live_at, _T.c.id) >= sa.tuple_(*map(sa.literal, since))
+    facts = (
+        _T.c.id,
+        _T.c.action,
+        _T.c.state,
+        _T.c.target,
+        _T.c.deployed_commit,
+        _T.c.image,
+        _T.c.images,
+    )
+    query = sa.select(*facts).where((_T.c.app_id == app_id) & later)
+    rows = db.execute(query.order_by(_T.c.live_at, _T.c.id))
+    return [Step(*row[:-1], images=tuple(json.loads(row.images or "[]"))) for row in rows]
+
+
+def _given_up(db: sa.Connection, ids: Sequence[str]) -> dict[str, Deployment]:
+    """Return the rollbacks that were to go back from deployments and ended without that."""
+    found: dict[str, Deployment] = {}
+    for some in batched(ids):
+        ended = _T.c.state.in_([*(FINAL - set(LIVE))]) & _T.c.back_from.in_(some)
+        apps = _T.c.app_id.in_(sorted({id_.partition(".")[2] for id_ in some}))
+        those = all_of(db, sa.select(_T).where(apps & ended).order_by(_T.c.seq))
+        found |= {one.back_from: one for one in those if one.back_from is not None}
+    return found
+
+
+def instead_of(db: sa.Connection, deployments: Iterable[Deployment]) -> dict[str, Deployment]:
+    """Return what has brought the commits of superseded deployments in the end, by their ids."""
+    old = {one.id: one for one in deployments if one.superseded_by}
+    last = {id_: one.superseded_by or "" for id_, one in old.items()}
+    known: dict[str, Deployment] = {}
+    while missing := set(last.values()) - known.keys():
+        new = read_all(db, missing)
+        if not new:
+            break  # it has been deleted
+        known |= new
+        last = {id_: _end(known, by) for id_, by in last.items()}
+    found = {id_: known[by] for id_, by in last.items() if by in known}
+    return {id_: new for id_, new in found.items() if carries(new, old[id_])}
+
+
+def _end(known: Mapping[str, Deployment], id_: str) -> str:
+    while (one := known.get(id_)) is not None and one.superseded_by is not None:
+        id_ = one.superseded_by
+    return id_

@@ -17,16 +17,22 @@ from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.ci import keep_due
 from bridge.storage.journal.deployment_rows import (
+    IF_HELD,
+    IF_IN_LINE,
+    IF_UNASKED,
     change,
+    holds_text,
+    judging,
     last_served,
+    lifts_text,
     locked,
+    mark_due,
+    mark_followers_due,
     one_of,
     read,
 )
-from bridge.storage.journal.due import judging, mark_due, mark_followers_due
-from bridge.storage.journal.gates import facts_of, holds_text, lifts_text
+from bridge.storage.journal.gates import facts_of
 from bridge.storage.journal.serving import served
-from bridge.storage.journal.statements import IF_HELD, IF_IN_LINE, IF_UNASKED
 from bridge.storage.journal.transitions import (
     NO_HOLDS,
     add_line,
@@ -56,11 +62,7 @@ OPEN = "nothing holds it any more; waits for its turn"
 def intend(
     db: sa.Connection, id_: str, facts: dict[str, Any], by: Judging, at: float
 ) -> Deployment | None:
-    """Record that the backend is about to be called, unless that is not necessary or not allowed.
-
-    A cancelled or superseded deployment ends here, and one that a gate holds is held. Return None
-    if it does not wait.
-    """
+    """See `Deployments.intend`."""
     judged = judge(db, id_, by, at, only=IF_IN_LINE)
     if judged is None or judged.state is not State.WAITING:
         return None
@@ -93,7 +95,7 @@ def judge(
     only: sa.Select[Any] = IF_UNASKED,
     seen: float | None = None,
 ) -> Deployment | None:
-    """Hold a deployment or let it pass, as the gates say now; see `Holding.judge`."""
+    """See `Gates.judge`."""
     judging(db)
     found = locked(db, id_, only)
     if found is None:
@@ -209,7 +211,7 @@ def _headlines(holds: Sequence[Hold]) -> list[tuple[str, str]]:
 
 
 def earlier_apps(db: sa.Connection, ids: Mapping[str, str]) -> dict[str, Earlier]:
-    """Return what of earlier apps matters, by their labels; see `Holding.earlier`."""
+    """See `Gates.earlier`."""
     there = {label: app_id for label, app_id in ids.items() if app_id}
     serving = served(db, list(there.values()))
     return {
@@ -232,7 +234,7 @@ def _newest(db: sa.Connection, app_id: str) -> Deployment | None:
 
 
 def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None:
-    """Let a held deployment pass some holds, once it is judged again."""
+    """See `Gates.lift`."""
     held = locked(db, id_, IF_HELD)
     if held is None:
         return None

@@ -1,25 +1,24 @@
-"""The journal's expiry, leases, notes, refused webhooks and figures."""
+"""The journal's expiry and figures."""
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import FINAL, State
 from bridge.core.previews.preview import OVER, PreviewState
-from bridge.core.refused import RefusedWebhooks
 from bridge.ports.figures import Ended, JournalFigures
-from bridge.ports.outcomes import about_change, about_delivery, about_deployment
+from bridge.ports.outcomes import about_delivery, about_deployment
 from bridge.storage import tables
-from bridge.storage.engines import now
-from bridge.storage.journal.due import held_by
-from bridge.storage.journal.rows import add_new, batched, insert_into, write_note
-from bridge.storage.journal.statements import PLACES, served_places
+from bridge.storage.journal.deployment_rows import GOING, PLACES, served_places
+from bridge.storage.journal.outbox import forget_feedback
+from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.migrations import refuse_newer
+
+_C, _D, _T = tables.changes, tables.decisions, tables.deployments
 
 AT_ONCE = 20
 """Deliveries per transaction: each may have been decided for hundreds of apps."""
@@ -34,43 +33,18 @@ class Forgetting(Transactions):
             await self._write(partial(_forget, seqs=seqs[start : start + AT_ONCE]))
         return len(seqs)
 
-    async def forget_audit(self, before: float, limit: int) -> int:
-        return await self._write(lambda db: _forget_audit(db, before, limit))
-
-    async def forget_drafts(self, before: float, limit: int) -> int:
-        return await self._write(lambda db: _forget_drafts(db, before, limit))
-
 
 def _forget(db: sa.Connection, seqs: Sequence[int]) -> None:
     """Delete the outcomes of deliveries."""
-    t, c = tables.deployments, tables.changes
     ids: list[str] = []
     for some in batched(seqs):
-        ids += db.scalars(sa.select(t.c.id).where(t.c.seq.in_(some)))
+        ids += db.scalars(sa.select(_T.c.id).where(_T.c.seq.in_(some)))
     for deployments in batched(ids):  # a push may have deployed hundreds of apps
-        db.execute(sa.delete(c).where(c.c.deployment.in_(deployments)))
+        db.execute(sa.delete(_C).where(_C.c.deployment.in_(deployments)))
     for some in batched(seqs):
-        for table in (tables.deployments, tables.decisions, tables.pushes):
+        for table in (_T, _D, tables.pushes):
             db.execute(sa.delete(table).where(table.c.seq.in_(some)))
     forget_feedback(db, [*map(about_deployment, ids), *map(about_delivery, seqs)])
-
-
-def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
-    """Delete the oldest audit entries; return how many."""
-    t = tables.audit
-    numbers = sa.select(t.c.number).where(t.c.at < before).order_by(t.c.number).limit(limit)
-    old = list(db.scalars(numbers))
-    db.execute(sa.delete(t).where(t.c.number.in_(old)))
-    forget_feedback(db, [about_change(number) for number in old])
-    return len(old)
-
-
-def _forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
-    """Delete the oldest drafts, which contain secrets; return how many."""
-    t = tables.drafts
-    old = list(db.scalars(sa.select(t.c.id).where(t.c.at < before).order_by(t.c.at).limit(limit)))
-    db.execute(sa.delete(t).where(t.c.id.in_(old)))
-    return len(old)
 
 
 def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
@@ -94,7 +68,6 @@ def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
     return found
 
 
-_D = tables.decisions
 _NEXT = (
     sa.select(_D.c.seq, _D.c.at).where(_D.c.seq > sa.bindparam("after")).order_by(_D.c.seq).limit(1)
 )
@@ -102,139 +75,26 @@ _NEXT = (
 
 def _kept(db: sa.Connection) -> set[int]:
     """Return the deliveries that led to an open deployment, an app's newest, or what it serves."""
-    t = tables.deployments
-    newest = sa.select(sa.func.max(t.c.seq)).group_by(t.c.app_id)
-    going = sa.select(t.c.seq).where(t.c.state.in_([s for s in State if s not in FINAL]))
-    looked = sa.select(t.c.seq).where(t.c.id.in_(sa.select(tables.looks.c.deployment)))
+    newest = sa.select(sa.func.max(_T.c.seq)).group_by(_T.c.app_id)
+    going = sa.select(_T.c.seq).where(GOING)
+    looked = sa.select(_T.c.seq).where(_T.c.id.in_(sa.select(tables.looks.c.deployment)))
     kept = {*db.scalars(newest), *db.scalars(going), *db.scalars(looked)}
     for apps in batched(list(db.scalars(sa.select(tables.apps.c.id)))):
         served = (row[one] for row in db.execute(served_places(apps)).mappings() for one in PLACES)
         for some in batched([id_ for id_ in served if id_ is not None]):
-            kept |= {*db.scalars(sa.select(t.c.seq).where(t.c.id.in_(some)))}
+            kept |= {*db.scalars(sa.select(_T.c.seq).where(_T.c.id.in_(some)))}
     return kept
-
-
-def forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
-    """Remove subscriptions to expired deliveries only; one that follows a newer one stays."""
-    t, f = tables.feedback, tables.follows
-    concerned: set[str] = set()
-    for some in batched(keys):
-        concerned |= set(db.scalars(sa.select(f.c.target).where(f.c.key.in_(some))))
-        db.execute(sa.delete(f).where(f.c.key.in_(some)))
-    for targets in batched(sorted(concerned)):
-        still = sa.select(f.c.target).where(f.c.target.in_(targets))
-        db.execute(sa.delete(t).where(t.c.id.in_(targets), t.c.id.not_in(still)))
-
-
-class Leases(Transactions):
-    """Leases: who holds what, and until when."""
-
-    async def hold(self, name: str, owner: str, seconds: float) -> bool:
-        clock = self._clock()
-        return await self._write(lambda db: _hold(db, name, owner, clock, seconds))
-
-    async def release(self, name: str, owner: str) -> None:
-        await self._write(lambda db: _release(db, name, owner))
-
-    async def leave(self, owner: str) -> None:
-        t = tables.leases
-        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.owner == owner)))
-
-
-def _hold(db: sa.Connection, name: str, owner: str, clock: float, seconds: float) -> bool:
-    """Take a lease that has expired, or renew one's own."""
-    t = tables.leases
-    at = now(db, clock)
-    mine_or_over = (t.c.name == name) & ((t.c.owner == owner) | (t.c.until < at))
-    taken = db.execute(sa.update(t).where(mine_or_over).values(owner=owner, until=at + seconds))
-    if taken.rowcount:
-        return True
-    return bool(add_new(db, t, [{"name": name, "owner": owner, "until": at + seconds}]))
-
-
-def _release(db: sa.Connection, name: str, owner: str) -> None:
-    """Give a lease back."""
-    t = tables.leases
-    db.execute(sa.delete(t).where((t.c.name == name) & (t.c.owner == owner)))
-
-
-def held(db: sa.Connection, name: str, owner: str) -> bool:
-    """Return whether a lease is still held, without a lock: a silent holder must not keep it."""
-    t = tables.leases
-    mine = sa.select(t.c.name).where((t.c.name == name) & (t.c.owner == owner))
-    return db.scalar(mine) is not None
-
-
-class Notes(Transactions):
-    """Notes: small facts by key; one of them is the name of this journal."""
-
-    async def note(self, key: str, value: str) -> None:
-        await self._write(lambda db: write_note(db, key, value))
-
-    async def recall(self, key: str) -> str | None:
-        t = tables.meta
-        found = await self._all(sa.select(t.c.value).where(t.c.key == key))
-        return str(found[0]["value"]) if found else None
-
-    async def instance(self) -> str:
-        return await self._write(lambda db: _generated(db, "instance", 8))
-
-    async def secret(self, purpose: str) -> str:
-        return await self._write(lambda db: _generated(db, f"secret {purpose}", 32))
-
-
-def _generated(db: sa.Connection, key: str, count: int) -> str:
-    """Return a random note of so many bytes; generate it at the first call."""
-    t = tables.meta
-    add_new(db, t, [{"key": key, "value": secrets.token_hex(count)}])
-    return str(db.scalar(sa.select(t.c.value).where(t.c.key == key)))
-
-
-MOST = 20_000
-"""Counts to keep, some megabytes: the last ten hours of a steady flood."""
-
-DAYS = 30.0
-"""Seconds for which counts are kept."""
-
-
-class Refusals(Transactions):
-    """Counts of refused webhooks."""
-
-    async def keep_refused(self, those: Sequence[RefusedWebhooks]) -> None:
-        if those:
-            now = self._clock()
-            await self._write(lambda db: _keep(db, those, now))
-
-    async def refused(self, *, limit: int, since: float | None = None) -> list[RefusedWebhooks]:
-        t = tables.refused
-        query = sa.select(t).order_by(t.c.last.desc()).limit(limit)
-        if since is not None:
-            query = query.where(t.c.last >= since)
-        return [RefusedWebhooks(**row) for row in await self._all(query)]
-
-
-def _keep(db: sa.Connection, those: Sequence[RefusedWebhooks], now: float) -> None:
-    """Add counts to the stored ones, and delete those that are too old or too many."""
-    t = tables.refused
-    insert = insert_into(db, t)
-    newest = insert.excluded
-    added = {"count": t.c.count + newest.count, "last": newest.last, "why": newest.why}
-    query = insert.on_conflict_do_update(index_elements=list(t.primary_key.columns), set_=added)
-    db.execute(query, [asdict(one) for one in those])
-    db.execute(sa.delete(t).where(t.c.last < now - DAYS * 86_400))
-    too_old = sa.select(t.c.last).order_by(t.c.last.desc()).offset(MOST).limit(1)
-    db.execute(sa.delete(t).where(t.c.last <= too_old.scalar_subquery()))
 
 
 class Figures(Transactions):
     """Figures: open work, ended deployments, and whether the database answers."""
 
     async def figures(self) -> JournalFigures:
-        """Return how much work is open now."""
         return await self._read(_figures)
 
     async def newest_change(self) -> int:
-        return await self._read(_newest_change)
+        newest = sa.select(sa.func.max(_C.c.number))
+        return await self._read(lambda db: db.scalar(newest) or 0)
 
     async def ended(self, after: int) -> list[Ended]:
         return [_read_ended(row) for row in await self._all(_ended(after))]
@@ -251,22 +111,26 @@ class Figures(Transactions):
 
 def _figures(db: sa.Connection) -> JournalFigures:
     """Return how much work is open now; those of deployments and feedback are in an index."""
-    d, f, p = tables.deployments, tables.feedback, tables.previews
+    f, p = tables.feedback, tables.previews
     count = sa.func.count()
-    going = [state for state in State if state not in FINAL]
-    by_state = sa.select(d.c.state, count).where(d.c.state.in_(going)).group_by(d.c.state)
+    by_state = sa.select(_T.c.state, count).where(GOING).group_by(_T.c.state)
     waiting = sa.select(count, sa.func.min(f.c.due_at)).where(f.c.due_at.is_not(None))
     pending, overdue = db.execute(waiting).one()
     parked = db.scalar(sa.select(count).where(f.c.parked))
     counted = {State(state): number for state, number in db.execute(by_state)}
     there = sa.select(p.c.state, count).where(p.c.state.not_in(OVER)).group_by(p.c.state)
     previews = {PreviewState(state): number for state, number in db.execute(there)}
-    return JournalFigures(counted, pending, parked or 0, overdue, held_by(db), previews)
+    return JournalFigures(counted, pending, parked or 0, overdue, _held_by_gate(db), previews)
 
 
-def _newest_change(db: sa.Connection) -> int:
-    """Return the number of the newest change; 0 if there is none."""
-    return db.scalar(sa.select(sa.func.max(tables.changes.c.number))) or 0
+def _held_by_gate(db: sa.Connection) -> dict[Gate, int]:
+    """Return how many deployments each gate holds; the others hold none."""
+    names = {gate: f'"gate": "{gate}"' for gate in Gate}
+    sums = [
+        sa.func.sum(sa.case((_T.c.holds.contains(name), 1), else_=0)) for name in names.values()
+    ]
+    found = db.execute(sa.select(*sums).where(_T.c.state == State.HELD)).one()
+    return {gate: count for gate, count in zip(names, found, strict=True) if count}
 
 
 def _ended(after: int) -> sa.Select[Any]:
@@ -274,19 +138,18 @@ def _ended(after: int) -> sa.Select[Any]:
 
     What was done and has broken since counts again, as unhealthy, and without a duration.
     """
-    c, d = tables.changes, tables.deployments
-    earlier = tables.changes.alias()
-    before = (earlier.c.deployment == c.c.deployment) & (earlier.c.number < c.c.number)
-    again = sa.exists().where(before & (earlier.c.state == c.c.state))
+    earlier = _C.alias()
+    before = (earlier.c.deployment == _C.c.deployment) & (earlier.c.number < _C.c.number)
+    again = sa.exists().where(before & (earlier.c.state == _C.c.state))
     late = sa.exists().where(before & earlier.c.state.in_(FINAL))
     return (
         sa.select(
-            *(c.c.number, c.c.at, d.c.app, c.c.state, d.c.started_at, d.c.finished_at),
+            *(_C.c.number, _C.c.at, _T.c.app, _C.c.state, _T.c.started_at, _T.c.finished_at),
             late.label("late"),
         )
-        .join(d, d.c.id == c.c.deployment)
-        .where(c.c.number > after, c.c.state.in_(FINAL), ~again)
-        .order_by(c.c.number)
+        .join(_T, _T.c.id == _C.c.deployment)
+        .where(_C.c.number > after, _C.c.state.in_(FINAL), ~again)
+        .order_by(_C.c.number)
     )
 
 

@@ -18,16 +18,14 @@ from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal import outbox, rows, transitions
 from bridge.storage.journal.audit import add_audit
-from bridge.storage.journal.pushes import Pushes, Row
+from bridge.storage.journal.pushes import Pushes, Row, key_of, repository_names
 from bridge.storage.journal.rows import add_new, batched
-from bridge.storage.journal.subjects import key_of
 from bridge.storage.journal.transactions import Transactions
 
 # Built once: every batch runs them.
-_D, _T, _R = tables.decisions, tables.deployments, tables.repositories
+_D, _T = tables.decisions, tables.deployments
 _SEQS = sa.bindparam("seqs", type_=sa.BigInteger, expanding=True)
 _DECIDED = sa.select(_D.c.seq).where(_D.c.seq.in_(_SEQS)).distinct()
-_NAMES = sa.select(_R.c.key, _R.c.name).where(_R.c.key.in_(sa.bindparam("keys", expanding=True)))
 _WAITING = (
     sa.select(_T.c.seq, _T.c.id)
     .where(_T.c.seq.in_(_SEQS) & (_T.c.state == State.WAITING))
@@ -54,9 +52,7 @@ def name_repositories(db: sa.Connection, pushes: Iterable[PushSeen]) -> None:
     """Store new or changed names of repositories."""
     t = tables.repositories
     said = {key_of(one.ref_key): one.repository for one in pushes if one.repository}
-    known: dict[str, str] = {}
-    for some in batched(sorted(said)):
-        known |= dict(db.execute(_NAMES, {"keys": some}).all())
+    known = repository_names(db, said)
     add_new(db, t, [{"key": key, "name": said[key]} for key in sorted(said.keys() - known.keys())])
     for key in sorted(said.keys() & known.keys()):
         if said[key] != known[key]:

@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.core.events import Repository
+from bridge.core.previews.native import NativePreview, NativeState
 from bridge.core.previews.preview import OVER, Preview, PreviewState, preview_id, pull_id
 from bridge.core.pulls import PullRequest
 from bridge.ports.outcomes import Audits, about_pull
@@ -16,10 +17,10 @@ from bridge.ports.previews import Lane, Previewed, Reported
 from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.audit import audited
-from bridge.storage.journal.maintenance import forget_feedback
+from bridge.storage.journal.outbox import forget_feedback
 from bridge.storage.journal.transactions import Transactions
 
-_T = tables.previews
+_T, _N = tables.previews, tables.native_previews
 
 _NOT_ENDED = _T.c.state != PreviewState.ENDED
 
@@ -124,6 +125,22 @@ class Previews(Transactions):
             return len(ids)
 
         return await self._write(forget)
+
+    async def save_native_previews(self, app_id: str, found: Sequence[NativePreview]) -> None:
+        rows = [_native_row(one) for one in found]
+
+        def save(db: sa.Connection) -> None:
+            db.execute(sa.delete(_N).where(_N.c.app_id == app_id))
+            if rows:
+                db.execute(sa.insert(_N), rows)
+
+        await self._write(save)
+
+    async def native_previews(self, app_id: str | None = None) -> list[NativePreview]:
+        query = sa.select(_N).order_by(_N.c.active_at.desc(), _N.c.id)
+        if app_id is not None:
+            query = query.where(_N.c.app_id == app_id)
+        return [_read_native(row) for row in await self._all(query)]
 
     async def _changed(
         self, id_: str, facts: Mapping[str, Any], audit: Audits[Preview | None] | None = None
@@ -274,14 +291,8 @@ def repository_text(repository: Repository) -> str:
 
 def read_repository(text: str) -> Repository:
     """Return a repository from the text of a column."""
-    said = _known(Repository, json.loads(text))
+    said = rows.known(Repository, json.loads(text))
     return Repository(**said | {"urls": frozenset(said.get("urls", ()))})
-
-
-def _known(record: type[Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what this release knows of what a newer one may have written."""
-    names = {one.name for one in fields(record)}
-    return {name: value for name, value in said.items() if name in names}
 
 
 def pull_text(pull: PullRequest) -> str:
@@ -291,7 +302,7 @@ def pull_text(pull: PullRequest) -> str:
 
 def read_pull(text: str) -> PullRequest:
     """Return a pull request from the text of a column."""
-    said = _known(PullRequest, json.loads(text))
+    said = rows.known(PullRequest, json.loads(text))
     return PullRequest(**said | {"labels": frozenset(said.get("labels", ()))})
 
 
@@ -302,3 +313,13 @@ def read_preview(row: Mapping[str, Any]) -> Preview:
     repository = read_repository(found.pop("described"))
     pull, state = read_pull(found.pop("pull")), PreviewState(found.pop("state"))
     return Preview(repository=repository, pull=pull, state=state, **found)
+
+
+def _native_row(one: NativePreview) -> dict[str, Any]:
+    data = json.dumps(asdict(one))
+    return {"id": one.id, "app_id": one.app_id, "active_at": one.active_at, "data": data}
+
+
+def _read_native(row: Mapping[str, Any]) -> NativePreview:
+    said = rows.known(NativePreview, json.loads(row["data"]))
+    return NativePreview(**said | {"state": NativeState(said["state"])})

@@ -27,7 +27,7 @@ LATE = 86_400.0
 
 Row = dict[str, Any]
 
-_P = tables.pushes
+_P, _R = tables.pushes, tables.repositories
 _LEADS = _P.c.repeats.is_(None)
 """The condition for a push that only repeats another one, from a second webhook."""
 
@@ -44,6 +44,9 @@ _AT_ONCE = _LEADING_TO.where(
 )
 _SAME = _LEADING_TO.where(_P.c.before.in_([sa.bindparam("before"), ANYWHERE]))
 _SAME_NEWEST = _SAME.order_by(_P.c.seq.desc()).limit(1)
+
+
+_NAMES = sa.select(_R.c.key, _R.c.name).where(_R.c.key.in_(sa.bindparam("keys", expanding=True)))
 
 
 def _newest_of(there: sa.ColumnElement[bool], *kind: sa.ColumnElement[Any]) -> sa.Select[Any]:
@@ -201,6 +204,19 @@ class Pushes:
             rows = self._db.execute(_LATEST, {"ref": ref}).mappings()
             self._windows[ref] = [dict(row) for row in rows if row["at"] >= self._since]
         return self._windows[ref]
+
+
+def key_of(ref_key: str) -> str:
+    """Return the first part of a `ref_key`: the host and its id of the repository."""
+    return ref_key.rpartition(" ")[0]
+
+
+def repository_names(db: sa.Connection, keys: Iterable[str]) -> dict[str, str]:
+    """Return the last names of repositories, by their keys."""
+    names: dict[str, str] = {}
+    for some in batched(sorted(set(keys))):
+        names |= dict(db.execute(_NAMES, {"keys": some}).all())
+    return names
 
 
 def standing(db: sa.Connection, ref: str) -> Move | None:

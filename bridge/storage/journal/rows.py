@@ -42,7 +42,7 @@ def read_app(row: Mapping[str, Any]) -> App:
 
     Fields that only a newer release writes are ignored: both work on one journal during an upgrade.
     """
-    data = _known(App, json.loads(row["data"]))
+    data = known(App, json.loads(row["data"]))
     source = data.pop("source")
     paths = data.pop("watch_paths")
     return App(
@@ -58,10 +58,11 @@ def read_app(row: Mapping[str, Any]) -> App:
 
 
 def _source(said: dict[str, Any]) -> Source:
-    return Source(**_known(Source, said) | {"type": SourceType(said["type"])})
+    return Source(**known(Source, said) | {"type": SourceType(said["type"])})
 
 
-def _known(record: type[App | Source | Rules], said: Mapping[str, Any]) -> dict[str, Any]:
+def known(record: type[Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what this release knows of what a newer one may have written of a record."""
     names = {one.name for one in fields(record)}
     return {name: value for name, value in said.items() if name in names}
 
@@ -78,7 +79,7 @@ def rules_text(rules: Rules) -> str:
 
 def read_rules(text: str | None) -> Rules:
     """Return rules from a column of `rules`; none if there is no row."""
-    said = _known(Rules, json.loads(text)) if text else {}
+    said = known(Rules, json.loads(text)) if text else {}
     if "trigger" in said:
         said["trigger"] = Trigger(said["trigger"])
     if "prereleases" in said:

@@ -1,4 +1,4 @@
-"""What apps serve, how far that is behind their branches, and what has ended since a time."""
+"""What apps serve, and how far that is behind their branches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,20 +9,25 @@ from bridge.core.absence import AWAY, Absence, read_absence
 from bridge.core.apps import App, Trigger
 from bridge.core.changes import Live, Move, Pushes, begins_of, brought, newest_move
 from bridge.core.decision import Reason
-from bridge.core.events import Action
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
-from bridge.core.lifecycle import FINAL, Evidence, State
-from bridge.core.origin import Cause
+from bridge.core.lifecycle import Evidence, State
 from bridge.core.pins import is_one, tracked
-from bridge.core.report import EndedDeployment
 from bridge.storage import tables
-from bridge.storage.journal.deployment_rows import ORIGIN, read_all, split_origin
-from bridge.storage.journal.due import changing, mark_apps_due, mark_followers_due
-from bridge.storage.journal.pushes import newest_moves
+from bridge.storage.journal.deployment_rows import (
+    GOING,
+    PLACES,
+    changing,
+    mark_apps_due,
+    mark_followers_due,
+    read_all,
+    served_places,
+)
+from bridge.storage.journal.pushes import key_of, newest_moves, repository_names
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.shown import mark_last
-from bridge.storage.journal.statements import PLACES, served_places
 from bridge.storage.journal.transactions import Transactions
+
+_A, _T = tables.apps, tables.deployments
 
 NEWEST = 2**63 - 1
 """A position after all others."""
@@ -32,7 +37,7 @@ FAR_BEHIND = 50
 
 
 class Serves(Transactions):
-    """What apps serve, and what has ended."""
+    """What apps serve."""
 
     async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
         return await self._read(lambda db: _serving(db, apps))
@@ -56,14 +61,6 @@ class Serves(Transactions):
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         return await self._read(lambda db: _live(db, app_ids))
-
-    async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:
-        return [_read_ended(row) for row in await self._all(_ended_since(since, app_id))]
-
-    async def oldest_deployment(self) -> float | None:
-        t = tables.deployments
-        found = await self._all(sa.select(t.c.created_at).order_by(t.c.seq).limit(1))
-        return float(found[0]["created_at"]) if found else None
 
 
 def _serving(db: sa.Connection, apps: Sequence[App]) -> dict[str, Serving]:
@@ -175,7 +172,6 @@ def _shown(one: Serving | None) -> tuple[str | None, ...] | None:
 
 
 def _live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
-    """Return what apps run: see `Journal.live`."""
     found = served(db, app_ids)
     going, failed = _going(db, list(found)), _failed_since(db, found)
     return {
@@ -198,14 +194,13 @@ def _live_commit(one: Serving) -> str | None:
 
 def _failed_since(db: sa.Connection, served: Mapping[str, Serving]) -> dict[str, int]:
     """Return the oldest failed delivery of each app whose newest outcome is a failure."""
-    t = tables.deployments
     found: dict[str, int] = {}
     for app_id, newest in _failed(db, list(served)).items():
         since = _since(served[app_id])
         if newest >= since:  # few apps are failing
-            after = sa.tuple_(t.c.finished_at, t.c.seq) >= sa.tuple_(*map(sa.literal, since))
-            failures = (t.c.app_id == app_id) & (t.c.state == State.FAILED) & after
-            found[app_id] = db.scalar(sa.select(sa.func.min(t.c.seq)).where(failures)) or 0
+            after = sa.tuple_(_T.c.finished_at, _T.c.seq) >= sa.tuple_(*map(sa.literal, since))
+            failures = (_T.c.app_id == app_id) & (_T.c.state == State.FAILED) & after
+            found[app_id] = db.scalar(sa.select(sa.func.min(_T.c.seq)).where(failures)) or 0
     return found
 
 
@@ -218,11 +213,10 @@ def _since(one: Serving) -> tuple[float, int]:
 
 def _going(db: sa.Connection, app_ids: Sequence[str]) -> set[str]:
     """Return the apps of which a deployment is open; also one that is only being verified."""
-    t = tables.deployments
     found: set[str] = set()
     for some in batched(app_ids):
-        going = t.c.app_id.in_(some) & t.c.state.in_([one for one in State if one not in FINAL])
-        found |= set(db.scalars(sa.select(t.c.app_id).where(going).distinct()))
+        going = sa.select(_T.c.app_id).where(_T.c.app_id.in_(some) & GOING)
+        found |= set(db.scalars(going.distinct()))
     return found
 
 
@@ -240,13 +234,12 @@ def newest_failed(app_ids: Sequence[str]) -> sa.Select[Any]:
 
     It costs a few index searches per app, however long its history is.
     """
-    a, t = tables.apps, tables.deployments
-    newest = _newest_in(State.FAILED, a.c.id).scalar_subquery()
-    begins = sa.select(newest.label("id")).where(a.c.id.in_(app_ids)).cte("newest")
+    newest = _newest_in(State.FAILED, _A.c.id).scalar_subquery()
+    begins = sa.select(newest.label("id")).where(_A.c.id.in_(app_ids)).cte("newest")
     # Else Postgres would search anew wherever the result is used, and rather read all.
     begins = begins.prefix_with("MATERIALIZED", dialect="postgresql")
-    of_each = sa.join(begins, t, t.c.id == begins.c.id)
-    return sa.select(t.c.app_id, t.c.seq, t.c.finished_at).select_from(of_each)
+    of_each = sa.join(begins, _T, _T.c.id == begins.c.id)
+    return sa.select(_T.c.app_id, _T.c.seq, _T.c.finished_at).select_from(of_each)
 
 
 def _newest_in(state: State, app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
@@ -256,10 +249,10 @@ def _newest_in(state: State, app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
     Expressions keep planners from starting with an index on these columns. SQLite did so or not
     depending on the order of the indexes' creation, and then searched once per deployment.
     """
-    found = tables.deployments.alias(f"newest_{state}")
+    found = _T.alias(f"newest_{state}")
     of_app, in_state = (sa.func.coalesce(one, "") for one in (found.c.app_id, found.c.state))
     return sa.select(found.c.id).where(
-        (found.c.id == _last_place(state, app_id).correlate(tables.apps).scalar_subquery())
+        (found.c.id == _last_place(state, app_id).correlate(_A).scalar_subquery())
         & (of_app == app_id)
         & (in_state == state)
     )
@@ -271,7 +264,7 @@ def _last_place(state: State, app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
     The query orders instead of comparing for equality: with equality, Postgres reads deployments
     from the newest on until one is the app's; for an app without any, that means all of them.
     """
-    o = tables.deployments.alias("of_app")
+    o = _T.alias("of_app")
     place = sa.tuple_(o.c.app_id, o.c.state, o.c.seq)
     last = sa.tuple_(app_id, sa.literal(state.value), sa.literal(NEWEST, sa.BigInteger))
     return (
@@ -292,10 +285,7 @@ def _refs(db: sa.Connection, apps: Sequence[App]) -> dict[str, str]:
     not known yet.
     """
     keys = _repositories(db, [app.id for app in apps])
-    r = tables.repositories
-    names: dict[str, str] = {}
-    for some in batched(sorted(set(keys.values()))):
-        names |= dict(db.execute(sa.select(r.c.key, r.c.name).where(r.c.key.in_(some))).all())
+    names = repository_names(db, keys.values())
     return {
         app.id: f"{key} refs/heads/{tracked(app)}"
         for app in apps
@@ -315,19 +305,19 @@ def _is_of(app: App, key: str, name: str | None) -> bool:
 
 def _repositories(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, str]:
     """Return the repository of the newest push that was decided for each app."""
-    a, d, p = tables.apps, tables.decisions, tables.pushes
+    d, p = tables.decisions, tables.pushes
     newest = (
         sa.select(p.c.ref_key)
         .join(d, d.c.seq == p.c.seq)
-        .where(d.c.app_id == a.c.id)
+        .where(d.c.app_id == _A.c.id)
         .order_by(d.c.seq.desc())
         .limit(1)
         .scalar_subquery()
     )
     found: dict[str, str] = {}
     for some in batched(app_ids):
-        rows = db.execute(sa.select(a.c.id, newest.label("ref_key")).where(a.c.id.in_(some)))
-        found |= {row.id: row.ref_key.rpartition(" ")[0] for row in rows if row.ref_key}
+        rows = db.execute(sa.select(_A.c.id, newest.label("ref_key")).where(_A.c.id.in_(some)))
+        found |= {row.id: key_of(row.ref_key) for row in rows if row.ref_key}
     return found
 
 
@@ -342,24 +332,3 @@ def _told(db: sa.Connection, moves: dict[str, list[Move]]) -> dict[str, dict[int
             if row.app_id in moves:
                 found.setdefault(row.app_id, {})[row.seq] = Reason(row.reason)
     return found
-
-
-# ── what has ended ────────────────────────────────────────────────────────────────────────────────
-
-
-def _ended_since(since: float, app_id: str | None) -> sa.Select[Any]:
-    """Return the query for what has ended since; it reads only that, from an index."""
-    t = tables.deployments
-    query = sa.select(
-        *(t.c.id, t.c.seq, t.c.app_id, t.c.app, t.c.action, *ORIGIN, t.c.state, t.c.created_at),
-        *(t.c.live_at, t.c.finished_at, t.c.superseded_by, t.c.target, t.c.deployed_commit),
-    ).where(t.c.finished_at >= since)
-    if app_id is not None:
-        query = query.where(t.c.app_id == app_id)
-    return query.order_by(t.c.finished_at, t.c.id)
-
-
-def _read_ended(row: dict[str, Any]) -> EndedDeployment:
-    facts, origin = split_origin(row)
-    known = {"action": Action(row["action"]), "state": State(row["state"])}
-    return EndedDeployment(**facts | known, pushed=origin.cause is not Cause.ASKED)

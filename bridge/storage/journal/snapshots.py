@@ -17,15 +17,17 @@ from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_de
 from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
-from bridge.storage.journal.decisions import explained_of, newest_of_apps
+from bridge.storage.journal.decisions import deployments_of, explained_of
 from bridge.storage.journal.deployment_rows import all_of, last_served, one_of, read_change
-from bridge.storage.journal.fates import fates, instead_of
-from bridge.storage.journal.locks import locks_where
+from bridge.storage.journal.deployments import fates, instead_of
+from bridge.storage.journal.gates import locks_where
 from bridge.storage.journal.previews import of_pull
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.serving import served
 from bridge.storage.journal.shown import last_asked
 from bridge.storage.journal.transactions import Transactions
+
+_F, _T = tables.follows, tables.feedback
 
 FAR_BACK = 20
 """How many of an app's versions are searched for the one to go back to."""
@@ -41,7 +43,7 @@ def snapshot(db: sa.Connection, subscription: Subscription, at: float) -> Snapsh
     """
     ids = named(subscription.follows, "deployment")
     seqs = sorted(int(seq) for seq in named(subscription.follows, "delivery"))[-MOST_DELIVERIES:]
-    deployments = _deployments(db, ids, seqs)
+    deployments = tuple(all_of(db, deployments_of(ids, seqs)))
     query = explained_of(seqs)
     explained = tuple(rows.read_explained(dict(row)) for row in db.execute(query).mappings())
     changed_apps = _audited([int(n) for n in named(subscription.follows, "change")], seqs)
@@ -73,13 +75,6 @@ def snapshot(db: sa.Connection, subscription: Subscription, at: float) -> Snapsh
     )
 
 
-def _deployments(
-    db: sa.Connection, ids: Sequence[str], seqs: Sequence[int]
-) -> tuple[Deployment, ...]:
-    query = newest_of_apps(tables.deployments, ids, seqs)
-    return tuple(all_of(db, query))
-
-
 def _apps(db: sa.Connection, ids: Sequence[str]) -> dict[str, App]:
     found: dict[str, App] = {}
     for some in batched(ids):
@@ -96,20 +91,20 @@ def _history(db: sa.Connection, id_: str) -> tuple[Change, ...]:
 
 
 def _beside(db: sa.Connection, subscription_id: str, ids: Sequence[str]) -> dict[str, Cursor]:
-    t, f = tables.feedback, tables.follows
     found: dict[str, Cursor] = {}
     for some in batched([about_deployment(id_) for id_ in ids]):
-        others = sa.select(f.c.target).where(f.c.key.in_(some) & (f.c.target != subscription_id))
-        query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(others))
+        others = sa.select(_F.c.target).where(_F.c.key.in_(some) & (_F.c.target != subscription_id))
+        query = sa.select(_T.c.id, _T.c.memory).where(_T.c.id.in_(others))
         found |= {id_: rows.read_place(cursor) for id_, cursor in db.execute(query)}
     return found
 
 
 def _comments(db: sa.Connection, seqs: Sequence[int]) -> dict[str, Cursor]:
     """Return the cursors of the comments about deliveries."""
-    t, f = tables.feedback, tables.follows
-    followers = sa.select(f.c.target).where(f.c.key.in_([about_delivery(seq) for seq in seqs]))
-    query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(followers) & t.c.kind.like("%.comment"))
+    followers = sa.select(_F.c.target).where(_F.c.key.in_([about_delivery(seq) for seq in seqs]))
+    query = sa.select(_T.c.id, _T.c.memory).where(
+        _T.c.id.in_(followers) & _T.c.kind.like("%.comment")
+    )
     return {id_: rows.read_place(cursor) for id_, cursor in db.execute(query)} if seqs else {}
 
 
@@ -174,7 +169,13 @@ class Subscriptions(Transactions):
     """The outbox of feedback: subscriptions, and how far each is published."""
 
     async def unsubscribe(self, subscription_id: str, cursor: Cursor) -> None:
-        await self._write(lambda db: outbox.unsubscribe(db, subscription_id, cursor))
+        same = (_T.c.id == subscription_id) & (_T.c.memory == rows.place_text(cursor))
+
+        def remove(db: sa.Connection) -> None:
+            if db.execute(sa.delete(_T).where(same)).rowcount:
+                db.execute(sa.delete(_F).where(_F.c.target == subscription_id))
+
+        await self._write(remove)
 
     async def subscribe(
         self, subscriptions: Sequence[Subscription], cursor: Cursor | None = None
@@ -209,27 +210,48 @@ class Subscriptions(Transactions):
         )
 
     async def mark_published(self, subscription_id: str, wanted: int) -> None:
-        at = self._clock()
-        await self._write(lambda db: outbox.mark_published(db, subscription_id, wanted, at))
+        values = {
+            "shown": wanted,
+            "due_at": sa.case((_T.c.wanted > wanted, self._clock()), else_=sa.null()),
+            "attempts": 0,
+            "failing_since": None,
+            "error": None,
+            "parked": False,
+        }
+        await self._set(_T.c.id == subscription_id, values)
 
     async def mark_failed(
         self, subscription_id: str, wanted: int, error: str, *, due_at: float | None
     ) -> None:
         at = self._clock()
-        failed = (subscription_id, wanted)
-        await self._write(lambda db: outbox.mark_failed(db, failed, error, at, due_at))
+        parks = _T.c.wanted <= wanted if due_at is None else sa.false()
+        values = {
+            "attempts": _T.c.attempts + 1,
+            "failing_since": sa.func.coalesce(_T.c.failing_since, at),
+            "error": error,
+            "due_at": sa.case((parks, sa.null()), else_=at if due_at is None else due_at),
+            "parked": parks,
+        }
+        await self._set(_T.c.id == subscription_id, values)
 
     async def postpone(self, subscription_id: str, due_at: float) -> None:
-        await self._write(lambda db: outbox.postpone(db, subscription_id, due_at))
+        await self._set(_T.c.id == subscription_id, {"due_at": due_at})
 
     async def retry_feedback(self, subscription_id: str | None = None) -> int:
-        at = self._clock()
-        return await self._change(lambda db: outbox.retry_feedback(db, subscription_id, at))
+        one = sa.true() if subscription_id is None else _T.c.id == subscription_id
+        which = _T.c.error.is_not(None) & one
+        values = {"due_at": self._clock(), "attempts": 0, "failing_since": None, "parked": False}
+        number = await self._set(which, values)
+        self.woken()
+        return number
 
     async def feedback(self, *, limit: int, failing: bool = False) -> list[Pending]:
-        t = tables.feedback
-        query = sa.select(t).order_by(t.c.at.desc(), t.c.id).limit(limit)
-        return await self._pending(query.where(t.c.error.is_not(None)) if failing else query)
+        query = sa.select(_T).order_by(_T.c.at.desc(), _T.c.id).limit(limit)
+        return await self._pending(query.where(_T.c.error.is_not(None)) if failing else query)
+
+    async def _set(self, which: sa.ColumnElement[bool], values: Mapping[str, Any]) -> int:
+        query = sa.update(_T).where(which).values(**values)
+        return await self._write(lambda db: db.execute(query).rowcount)
 
     async def _pending(self, query: sa.Select[Any]) -> list[Pending]:
         return await self._read(lambda db: outbox.read(db, db.execute(query).mappings()))

@@ -31,19 +31,6 @@ from bridge.core.lifecycle import (
 from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.storage import tables
 from bridge.storage.journal.deployment_rows import (
-    all_of,
-    change,
-    ids_text,
-    locked,
-    origin_row,
-    read,
-)
-from bridge.storage.journal.due import mark_apps_due, mark_followers_due
-from bridge.storage.journal.gates import holds_text, lifts_text
-from bridge.storage.journal.outbox import changed, hurry
-from bridge.storage.journal.pushes import pushed_after
-from bridge.storage.journal.shown import also_shown
-from bridge.storage.journal.statements import (
     CANCELLED_LATER,
     IF_HELD,
     IF_LOSABLE,
@@ -54,7 +41,22 @@ from bridge.storage.journal.statements import (
     UNASKED_OTHERS,
     WANTED,
     WANTED_LATER,
+    all_of,
+    change,
+    holds_text,
+    ids_text,
+    lifts_text,
+    locked,
+    mark_apps_due,
+    mark_followers_due,
+    origin_row,
+    read,
 )
+from bridge.storage.journal.outbox import changed, hurry
+from bridge.storage.journal.pushes import pushed_after
+from bridge.storage.journal.shown import also_shown
+
+_T = tables.deployments
 
 NEVER_ASKED = "cancelled before the backend was asked"
 NOT_ASKED_AGAIN = "cancelled before the backend was asked again"
@@ -84,7 +86,7 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
         new = replace(new, state=State.CANCELLED, finished_at=now, note=NEVER_ASKED)
     elif (facts := _newer(db, new) or _pushed_later(db, new, older)) is not None:
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
-    db.execute(sa.insert(tables.deployments), [deployment_row(new)])
+    db.execute(sa.insert(_T), [deployment_row(new)])
     add_line(db, new, now)
     if new.superseded_by not in {one.id for one in older}:
         _replace(db, new, older, now)
@@ -176,14 +178,14 @@ def newer_than(db: sa.Connection, old: Deployment) -> list[Any]:
     people have pushed or asked for since. Newer than a person's rollback is also what had come
     before it, and was asked for and served while that was held.
     """
-    t, newer, query = tables.deployments, LATER, WANTED_LATER
+    newer, query = LATER, WANTED_LATER
     if old.action is Action.ROLLBACK and old.back_from is None and old.held_at is not None:
-        newer = newer | (t.c.intent_at > old.held_at) & t.c.state.in_(SERVED)
+        newer = newer | (_T.c.intent_at > old.held_at) & _T.c.state.in_(SERVED)
         query = WANTED.where(newer)
     if (left := _left(db, old)) is not None:
-        served_since = sa.func.coalesce(t.c.live_at, t.c.finished_at) > (left.live_at or 0.0)
-        since = sa.case((t.c.state.in_(BROUGHT_UP), served_since), else_=t.c.seq > left.seq)
-        query = WANTED.where(newer | t.c.back_from.is_(None) & since)
+        served_since = sa.func.coalesce(_T.c.live_at, _T.c.finished_at) > (left.live_at or 0.0)
+        since = sa.case((_T.c.state.in_(BROUGHT_UP), served_since), else_=_T.c.seq > left.seq)
+        query = WANTED.where(newer | _T.c.back_from.is_(None) & since)
     its = {"its_app": old.app_id, "its_id": old.id, "its_seq": old.seq}
     return list(db.execute(query, its))
 
@@ -285,10 +287,9 @@ def _in_order(db: sa.Connection, app_id: str, facts: Mapping[str, Any]) -> dict[
 
     What an app serves is ordered by these times.
     """
-    t = tables.deployments
-    of_app = t.c.app_id == app_id
-    served = sa.select(sa.func.max(t.c.live_at)).where(of_app & (t.c.live_at > 0))
-    doubt = sa.select(sa.func.max(t.c.finished_at)).where(of_app & (t.c.state == State.UNKNOWN))
+    of_app = _T.c.app_id == app_id
+    served = sa.select(sa.func.max(_T.c.live_at)).where(of_app & (_T.c.live_at > 0))
+    doubt = sa.select(sa.func.max(_T.c.finished_at)).where(of_app & (_T.c.state == State.UNKNOWN))
     after = math.nextafter(max(db.scalar(served) or 0.0, db.scalar(doubt) or 0.0), math.inf)
     times = {name: facts.get(name) for name in ("live_at", "finished_at")}
     return {name: max(at, after) for name, at in times.items() if at is not None}
@@ -296,9 +297,8 @@ def _in_order(db: sa.Connection, app_id: str, facts: Mapping[str, Any]) -> dict[
 
 def _end_watch(db: sa.Connection, newer: sa.RowMapping, at: float) -> None:
     """End the verification of what an app served before: it is not served any more."""
-    t = tables.deployments
-    looked_at = (t.c.app_id == newer["app_id"]) & (t.c.state == State.VERIFYING)
-    for one in all_of(db, sa.select(t).where(looked_at).order_by(t.c.id)):
+    looked_at = (_T.c.app_id == newer["app_id"]) & (_T.c.state == State.VERIFYING)
+    for one in all_of(db, sa.select(_T).where(looked_at).order_by(_T.c.id)):
         # What a backend restores has no record there, so its word is missing.
         to = State.UNKNOWN if one.way == Rung.KEPT else State.DONE
         why = f"{one.note}; not verified: deployment #{newer['seq']} is served now"
@@ -308,7 +308,7 @@ def _end_watch(db: sa.Connection, newer: sa.RowMapping, at: float) -> None:
 def withdraw(
     db: sa.Connection, id_: str, at: float, *, maybe_asked: bool, more: str = ""
 ) -> Deployment | None:
-    """Withdraw an intent, and end the deployment if it is no longer needed; say `more` of it."""
+    """See `Deployments.withdraw`; `more`: what else to say of it."""
     facts = {"intent_at": None} | ({"maybe_asked": True} if maybe_asked else {})
     if locked(db, id_, IF_WAITING) is None or (waiting := change(db, id_, facts)) is None:
         return None
@@ -329,10 +329,7 @@ def cancelled_here(waiting: Deployment) -> str:
 def take_back(
     db: sa.Connection, id_: str, token: str, why: str, at: float, *, interrupted: bool = False
 ) -> Deployment | None:
-    """Return a deployment that the backend has lost to waiting, or end it if not needed.
-
-    Return it as it is now, or None if the backend can't have lost it.
-    """
+    """See `Deployments.take_back`."""
     lost = locked(db, id_, IF_LOSABLE)
     if lost is None:
         return None
@@ -378,11 +375,7 @@ def needless(
 
 
 def say(db: sa.Connection, id_: str, note: str, kind: NoteKind | None, at: float) -> None:
-    """Set the note of a deployment, and add it to the history if it is new.
-
-    A backend that fails in alternating ways would write a line at every attempt, so a note among
-    the last few lines is not repeated.
-    """
+    """See `Deployments.say`."""
     one = locked(db, id_, LOCKED)
     if one is None or one.note == note or one.final:
         return  # a final deployment keeps its last note
@@ -404,19 +397,14 @@ def _last_lines(db: sa.Connection, id_: str) -> set[tuple[str, str]]:
 def cancel(
     db: sa.Connection, app_id: str, seq: int, at: float, only: str | None = None
 ) -> list[Deployment]:
-    """Cancel an app's waiting deployments from before `seq`, or only `only`.
-
-    Mark deployments that the backend may have, so they are never requested again; what is live and
-    only verified is left alone. Return the cancelled ones.
-    """
-    t = tables.deployments
-    meant = (t.c.app_id == app_id) & (t.c.seq < seq) & t.c.state.not_in({*FINAL, *SERVED})
+    """See `Deployments.cancel`; what is live and only verified is left alone."""
+    meant = (_T.c.app_id == app_id) & (_T.c.seq < seq) & _T.c.state.not_in({*FINAL, *SERVED})
     if only is not None:
-        meant &= t.c.id == only
-    query = sa.select(t).where(meant & UNASKED).order_by(t.c.id).with_for_update()
+        meant &= _T.c.id == only
+    query = sa.select(_T).where(meant & UNASKED).order_by(_T.c.id).with_for_update()
     waiting = all_of(db, query)
     moved = [move(db, one.id, State.CANCELLED, cancelled_here(one), {}, at) for one in waiting]
-    mark = sa.update(t).where(meant & t.c.cancel.is_(None)).values(cancel=Cancel.REQUESTED)
+    mark = sa.update(_T).where(meant & _T.c.cancel.is_(None)).values(cancel=Cancel.REQUESTED)
     db.execute(mark)
     return [deployment for deployment in moved if deployment is not None]
 

@@ -12,7 +12,7 @@ from bridge.core.health.serving import Look
 from bridge.core.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, Judging
-from bridge.storage.journal.gates import holds_text, read_holds
+from bridge.storage.journal.deployment_rows import holds_text, read_holds
 from tests.fakes.journey import HEAD, NO_GATES, ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
 

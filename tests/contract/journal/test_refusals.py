@@ -9,7 +9,7 @@ import pytest
 from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.outcomes import About, PushSeen, Sought
-from bridge.storage.journal import maintenance
+from bridge.storage.journal import decisions
 from tests.fakes.journey import ManualClock, deployment
 from tests.worlds.journal import A, B, outcome, record
 
@@ -46,7 +46,7 @@ async def test_they_come_newest_first_and_only_from_then_on(journal: Any) -> Non
 async def test_what_is_old_or_too_much_is_forgotten(
     journal: Any, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "MOST", 5)
+    monkeypatch.setattr(decisions, "MOST_REFUSED", 5)
     await journal.keep_refused([ONE])
     clock.now += 31 * 86_400
     many = [replace(ONE, minute=float(60 * number), last=clock.now + number) for number in range(8)]
