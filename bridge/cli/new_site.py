@@ -75,7 +75,7 @@ def _check_watch(patterns: tuple[str, ...], semantics: "Semantics") -> None:
 
 
 def _check_publish(folder: str) -> None:
-    from bridge.embedded.paths import never_published
+    from bridge.embedded.storage.paths import never_published
 
     parts = posixpath.normpath(folder.strip().lstrip("/") or ".").split("/")
     if parts[0] == "..":
@@ -137,7 +137,7 @@ def _is_repository(folder: Path) -> bool:
 
 def _checked_address(repo: str) -> str:
     from bridge.embedded.building.sources import check_url
-    from bridge.embedded.paths import BuildFailed
+    from bridge.embedded.storage.paths import BuildFailed
 
     try:
         return check_url(repo)
@@ -304,7 +304,7 @@ def _said(
     from bridge.embedded.building.checkout import git_environment
     from bridge.embedded.building.process import inherited
     from bridge.embedded.building.sources import Clone
-    from bridge.embedded.paths import BuildFailed
+    from bridge.embedded.storage.paths import BuildFailed
 
     source = Clone(urls, "", "/", submodules=False, shown="", **how)
     with tempfile.TemporaryDirectory() as home:

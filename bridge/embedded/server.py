@@ -19,16 +19,16 @@ from bridge.core.errors import Rejected
 from bridge.embedded.building.logs import Growth
 from bridge.embedded.building.pipeline import Pipeline
 from bridge.embedded.building.process import Limits
+from bridge.embedded.building.queue import Engine
+from bridge.embedded.building.sites import Sites
 from bridge.embedded.building.sources import Hosts
-from bridge.embedded.history import History
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import BODY_LIMIT, Api, Streaming, checks_key
 from bridge.embedded.http.procedure import Parts
-from bridge.embedded.paths import Clock, Places, remove
-from bridge.embedded.queue import Engine
-from bridge.embedded.records import Catalog, Database, Domains, new_id
-from bridge.embedded.releases import Releases, kept
-from bridge.embedded.sites import Sites
+from bridge.embedded.storage.history import History
+from bridge.embedded.storage.paths import Clock, Places, remove
+from bridge.embedded.storage.records import Catalog, Database, Domains, new_id
+from bridge.embedded.storage.releases import Releases, kept
 from bridge.listening.listener import Listener, share_of_files
 
 

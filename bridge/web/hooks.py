@@ -1,8 +1,8 @@
 """`POST /hooks/<host>`: accept webhooks, from the fast path and from aiohttp.
 
 Everything that can be rejected without the body is rejected before it is read: by its headers, then
-by its size. The hot path has no middleware and parses no JSON. Plain requests come through `fast`,
-all others through aiohttp; both use this module.
+by its size. The hot path has no middleware and parses no JSON. Plain requests take the fast path,
+all others come through aiohttp; both use this module.
 """
 
 import asyncio

@@ -33,8 +33,8 @@ from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import CROWDED, Insiders, answer, refusal, status_of
-from bridge.web.fast.connections import QuickDoor
-from bridge.web.fast.webhooks import WebhookConnection
+from bridge.web.fast_connections import QuickDoor
+from bridge.web.fast_webhooks import WebhookConnection
 from bridge.web.hooks import (
     BodyLimits,
     Handler,

@@ -12,7 +12,7 @@ from bridge.connecting.git import git_settings
 from bridge.embedded.building.large_files import configured, fetch_large_files
 from bridge.embedded.building.process import Command, Runner
 from bridge.embedded.building.sources import TRANSPORTS, Clone, check_url
-from bridge.embedded.paths import BuildFailed, Places, remove, undivided
+from bridge.embedded.storage.paths import BuildFailed, Places, remove, undivided
 
 _WANTED = "refs/bridge/wanted"
 _MOST_SUBMODULES = 200

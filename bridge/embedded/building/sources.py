@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from bridge.core.variables import statements, written_value
-from bridge.embedded.paths import BuildFailed
-from bridge.embedded.records import Record
+from bridge.embedded.storage.paths import BuildFailed
+from bridge.embedded.storage.records import Record
 
 TRANSPORTS = ("https", "http", "ssh", "git", "file")
 """The transports that Git may use; plain http is for servers in private networks."""

@@ -6,9 +6,9 @@ Each read shows only some fields of a record; the tables here list them.
 from collections.abc import Container, Iterable, Mapping
 from urllib.parse import urlsplit
 
-from bridge.embedded.history import Deployment, Job
-from bridge.embedded.paths import words
-from bridge.embedded.records import Record, moment
+from bridge.embedded.storage.history import Deployment, Job
+from bridge.embedded.storage.paths import words
+from bridge.embedded.storage.records import Record, moment
 
 ORGANIZATION = "embedded"
 """The embedded backend has one organisation and one user, the owner."""

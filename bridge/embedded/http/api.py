@@ -32,8 +32,8 @@ from bridge.embedded.http.procedure import (
     query,
     zod_error,
 )
-from bridge.embedded.paths import put_away
-from bridge.embedded.records import Record
+from bridge.embedded.storage.paths import put_away
+from bridge.embedded.storage.records import Record
 from bridge.listening.arriving import Crowded, body_of
 
 VERSION = "v0.30.2"

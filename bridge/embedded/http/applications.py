@@ -9,10 +9,8 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge.embedded import releases
 from bridge.embedded.building.containers import remove_containers
 from bridge.embedded.building.logs import tail
-from bridge.embedded.history import Deployment, JobKind
 from bridge.embedded.http import answers, inputs
 from bridge.embedded.http.procedure import (
     EMPTY,
@@ -25,8 +23,10 @@ from bridge.embedded.http.procedure import (
     not_found,
     page,
 )
-from bridge.embedded.paths import ToolSilent, remove
-from bridge.embedded.records import Record, moment, new_app_name
+from bridge.embedded.storage import releases
+from bridge.embedded.storage.history import Deployment, JobKind
+from bridge.embedded.storage.paths import ToolSilent, remove
+from bridge.embedded.storage.records import Record, moment, new_app_name
 
 _NONE_OF_THESE = {
     "giteaId": "Gitea Provider",

@@ -12,8 +12,8 @@ from bridge.embedded.http.procedure import (
     not_found,
     page,
 )
-from bridge.embedded.paths import words
-from bridge.embedded.records import Record, moment
+from bridge.embedded.storage.paths import words
+from bridge.embedded.storage.records import Record, moment
 
 _DEFAULT_NAME = "production"
 

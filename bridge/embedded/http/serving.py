@@ -16,6 +16,7 @@ from bridge.embedded.building.containers import (
     named_containers,
     output_of,
 )
+from bridge.embedded.building.sites import HOST_SUFFIX
 from bridge.embedded.http import answers
 from bridge.embedded.http.applications import known
 from bridge.embedded.http.inputs import (
@@ -36,10 +37,9 @@ from bridge.embedded.http.procedure import (
     existing,
     not_found,
 )
-from bridge.embedded.paths import BuildFailed, NotKept, ToolSilent
-from bridge.embedded.records import Record, moment
-from bridge.embedded.releases import Releases
-from bridge.embedded.sites import HOST_SUFFIX
+from bridge.embedded.storage.paths import BuildFailed, NotKept, ToolSilent
+from bridge.embedded.storage.records import Record, moment
+from bridge.embedded.storage.releases import Releases
 
 Container = Annotated[str, Field(min_length=1, pattern=CONTAINER_PATTERN), STORABLE]
 

@@ -12,7 +12,7 @@ from bridge.embedded.building.sources import (
     split_credentials,
 )
 from bridge.embedded.http.answers import new_application
-from bridge.embedded.paths import BuildFailed
+from bridge.embedded.storage.paths import BuildFailed
 from tests.worlds.rows import each_row
 
 

@@ -13,7 +13,7 @@ from bridge.pipeline.deciding.ingest import ManySecrets, Receipt, receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import Kept
 from bridge.web.answers import CROWDED, RETRY_AFTER_SECONDS, error_body
-from bridge.web.fast.connections import (
+from bridge.web.fast_connections import (
     MOST_HEAD,
     Connection,
     Head,

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bridge.embedded.history import Deployment
-from bridge.embedded.paths import Places
+from bridge.embedded.storage.history import Deployment
+from bridge.embedded.storage.paths import Places
 
 KEPT = 6
 """Releases to keep for each application: the served one, and those served last before it.

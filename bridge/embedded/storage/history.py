@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bridge.embedded.records import Database, patch_application
+from bridge.embedded.storage.records import Database, patch_application
 
 JobKind = Literal["deploy", "redeploy"]
 Status = Literal["running", "done", "error", "cancelled"]

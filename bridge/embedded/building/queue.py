@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bridge.embedded.building.pipeline import Pipeline
-from bridge.embedded.history import Deployment, Ending, History, Job, JobKind
-from bridge.embedded.paths import Clock, Places
-from bridge.embedded.records import Record, moment
-from bridge.embedded.releases import Releases
+from bridge.embedded.storage.history import Deployment, Ending, History, Job, JobKind
+from bridge.embedded.storage.paths import Clock, Places
+from bridge.embedded.storage.records import Record, moment
+from bridge.embedded.storage.releases import Releases
 
 log = logging.getLogger(__name__)
 
