@@ -7,9 +7,9 @@ from dataclasses import replace
 from aiohttp import web
 
 from bridge.app.commands import commands_of, ways_of
-from bridge.app.doctor.names import Unmatched
 from bridge.app.keyrings import adopter_of
 from bridge.app.providers import pages_of, titles_of
+from bridge.app.unmatched import Unmatched
 from bridge.app.wiring import Parts
 from bridge.chats.facts.links import Links
 from bridge.console.live import Live

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from bridge.app.chats import ChatPublishers, open_chats
 from bridge.app.data_folder import database_url, new_owner, only_one
 from bridge.app.deploying import PullReports, flows_that_deploy, gates_of, keep_previews
-from bridge.app.doctor.names import Unmatched
-from bridge.app.doctor.settings import note_settings
 from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
 from bridge.app.providers import (
     backends_of,
@@ -24,7 +22,8 @@ from bridge.app.providers import (
     ways_to_sign_in,
 )
 from bridge.app.storage import Stores, must_keep_sessions, open_stores, sizes_of
-from bridge.app.stored_settings import watch
+from bridge.app.stored_settings import note_settings, watch
+from bridge.app.unmatched import Unmatched
 from bridge.app.wiring import (
     NO_PUBLISHERS,
     PLAIN_START,
@@ -208,15 +207,14 @@ async def run_bridge(
 def _pages(
     parts: Parts, role: Role, beginning: Beginning, streams: AsyncExitStack
 ) -> "list[RouteDef]":
-    """Return the routes for people: the console, and set-up where it can start the bridge anew."""
+    """Return the routes for people: the console, and setup."""
     if not role.hears:
         return []
     from bridge.app.console import console_routes
-    from bridge.app.setup.door import setup_routes
 
     ways = ways_to_sign_in(parts.settings)
     pages = console_routes(parts, ways, streams) if parts.settings.console.enabled else []
-    return pages + (setup_routes(parts, beginning) if beginning.anew is not stay_as_it_is else [])
+    return pages + beginning.setup(parts, beginning)
 
 
 def _may_play(settings: Settings, role: Role) -> None:

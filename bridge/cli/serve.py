@@ -263,9 +263,10 @@ async def _serve(
     from bridge.app.data_folder import whereabouts
     from bridge.app.providers import addresses_of
     from bridge.app.run import run_bridge
+    from bridge.app.setup.door import setup_routes
 
     stop = _told_to_stop()
-    beginning = replace(beginning, anew=partial(_tell, stop, AGAIN))
+    beginning = replace(beginning, anew=partial(_tell, stop, AGAIN), setup=setup_routes)
     async with run_bridge(settings, role=role, beginning=beginning) as bridge:
         made = [one.host for one in await bridge.stores.journal.made_hooks()]
         hosts = list(dict.fromkeys([*hosts_of(settings), *made]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.doctor.names import Unmatched
+from bridge.app.unmatched import Unmatched
 from bridge.backends import EMBEDDED
 from bridge.console.pages import PAGES
 from bridge.console.pages.request import Asked
@@ -89,7 +89,7 @@ async def test_a_running_bridge_logs_a_misspelt_rule_once_and_a_rename_that_make
     def told() -> list[str]:
         return [str(vars(one)["why"]).partition(";")[0] for one in caplog.records]
 
-    with caplog.at_level(logging.WARNING, "bridge.app.doctor.names"):
+    with caplog.at_level(logging.WARNING, "bridge.app.unmatched"):
         await catalog.refresh()
         await running.look()
         await running.look()

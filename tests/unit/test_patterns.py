@@ -6,7 +6,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from bridge.app.doctor.names import unmatched
+from bridge.app.unmatched import unmatched
 from bridge.core.apps import App, Source, SourceType
 from bridge.ports.checks import Level
 from bridge.ports.settings import Names

@@ -25,14 +25,6 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 
-def repositories_of(settings: "Settings", apps: Sequence["App"]) -> Mapping[str, list[str]]:
-    """Return the repositories that apps deploy from, by the Git host's server."""
-    found: dict[str, list[str]] = {}
-    for host, name in sorted(wanted_of(apps, homes_of(settings.host_servers().values()))):
-        found.setdefault(host, []).append(name)
-    return found
-
-
 def of_apps(
     settings: "Settings",
     apps: Sequence["App"],
