@@ -15,9 +15,8 @@ from bridge.chats.facts.links import Links
 from bridge.console.live import Live
 from bridge.console.pages.door import Console
 from bridge.console.records import Records
-from bridge.console.sign_in import SignIn
-from bridge.console.slow_results import Workshop
-from bridge.console.visitors import with_owner
+from bridge.console.sharing import Workshop
+from bridge.console.visitors import SignIn, with_owner
 from bridge.core.events import CONSOLE_HOST
 from bridge.githosts.large_bodies import Apart
 from bridge.pipeline.deploying.replay import Replays

@@ -27,7 +27,7 @@ from bridge.ports.clock import Sleep
 from bridge.ports.journal import Apps
 from bridge.ports.settings import Names
 from bridge.settings import Settings
-from bridge.settings.contents import Pattern, patterns_in
+from bridge.settings.reading import Pattern, patterns_in
 
 log = logging.getLogger(__name__)
 

@@ -16,15 +16,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.context import run
-from bridge.cli.demo_services import (
+from bridge.cli.demo_world import (
+    BAD,
+    BRANCH,
     CHANNEL,
+    GOOD,
+    QUIET,
     TOKEN,
     Services,
+    Shop,
+    Stage,
     card_lines,
     comment_lines,
+    farewell,
     running_services,
+    signed,
 )
-from bridge.cli.demo_world import BAD, BRANCH, GOOD, QUIET, Shop, Stage, farewell, signed
 from bridge.cli.forms import decision_line
 from bridge.cli.show import called_as
 from bridge.core.errors import BridgeError

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.console.records import GONE, HERE, Records
+from bridge.console.records import GONE, HERE, Records, is_number
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
@@ -172,8 +172,7 @@ async def replay_as_it_was(records: Records, visitor: Visitor, parts: Parts, for
 
 async def _replayable(records: Records, visitor: Visitor, seq: str) -> int:
     """Return the position of a webhook that somebody may replay."""
-    known = seq.isascii() and seq.isdecimal() and len(seq) < 19
-    found = await records.inbox.get(int(seq)) if known else None
+    found = await records.inbox.get(int(seq)) if is_number(seq) else None
     if found is None or not records.sees_all(visitor):
         raise NotFound(f"There is no delivery {seq!r}: {GONE}.")
     if found.host in ASKING_HOSTS or found.host not in records.hosts:

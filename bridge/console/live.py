@@ -15,8 +15,7 @@ from aiohttp import web
 
 from bridge.console.records import Records
 from bridge.console.render import guard
-from bridge.console.shared_parts import SharedParts
-from bridge.console.shared_polling import Looks
+from bridge.console.sharing import Looks, SharedParts
 from bridge.console.visitors import COOKIE, Visitor, visitor_with
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Unreachable

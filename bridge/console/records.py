@@ -1,15 +1,16 @@
-"""The sources and commands behind the console, and each visitor's share of them."""
+"""The sources and commands behind the console, each visitor's share of them, and its requests."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from bridge.chats.facts.links import Links
-from bridge.console.slow_results import Workshop
+from bridge.console.sharing import Workshop
 from bridge.console.visitors import Visitor
 from bridge.core.access import Access, Grant, Right
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import CONSOLE_HOST
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.preview import as_preview, model_id
@@ -151,3 +152,48 @@ class Records:
 
 EVERY_APP = "\N{REPLACEMENT CHARACTER}"
 """A label that no app has, so that only a grant for every app covers it."""
+
+
+# ── The request for a page ────────────────────────────────────────────────────────────────────────
+
+LONGEST = 200
+"""Characters of a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for a page: the named parts of its path, and the fields of its query."""
+
+    parts: Mapping[str, str]
+    query: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        """Return a field of the query, without surrounding spaces; "" if it is not given."""
+        return self.query.get(name, "").strip()[:LONGEST]
+
+    def number(self, name: str, default: int) -> int:
+        """Return a numeric field of the query; raise Rejected for anything else."""
+        given = self.text(name)
+        if not given:
+            return default
+        if not is_number(given):
+            raise Rejected(f"{name!r} must be a number, not {given!r}.")
+        return int(given)
+
+    @property
+    def seq(self) -> int:
+        """The number of the delivery in the path; raise NotFound if there can't be one."""
+        given = self.parts["seq"]
+        if not is_number(given):
+            raise NotFound("There is no delivery with that number.")
+        return int(given)
+
+    def again(self, **changed: object) -> str:
+        """Return the query with some fields changed; those that are empty are left out."""
+        fields = {k: v for k, v in self.query.items() if k != "said"} | changed
+        return urlencode({k: str(v) for k, v in fields.items() if v not in ("", None)})
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number that a database can hold."""
+    return text.isascii() and text.isdecimal() and len(text) < 19

@@ -9,7 +9,7 @@ import pytest
 from bridge.app.unmatched import Unmatched
 from bridge.backends import EMBEDDED
 from bridge.console.pages import PAGES
-from bridge.console.pages.request import Asked
+from bridge.console.records import Asked
 from bridge.console.render import draw
 from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right

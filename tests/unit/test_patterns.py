@@ -11,7 +11,7 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.ports.checks import Level
 from bridge.ports.settings import Names
 from bridge.settings import Settings, read_settings
-from bridge.settings.contents import MARKED
+from bridge.settings.reading import MARKED
 from tests.worlds.rows import each_row
 
 # ── no kind of pattern is forgotten ──────────────────────────────────────────────────────────────

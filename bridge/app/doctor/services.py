@@ -266,7 +266,7 @@ def of_backend(tried: Tried, apps: Sequence[App]) -> Iterator[Finding]:
 
 async def of_sign_in(key: str, way: "SignsIn", public_url: str | None) -> AsyncIterator[Finding]:
     """Yield whether people can sign in with a service."""
-    from bridge.console.sign_in import back_to
+    from bridge.console.visitors import back_to
 
     about = f"console {key}"
     try:

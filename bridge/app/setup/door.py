@@ -10,9 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from bridge.app.setup import entry
-from bridge.app.setup.apps import BY, AppsSetup, Checkup, Done
 from bridge.app.setup.page import Facts, is_public, policy, render, style
-from bridge.app.setup.services import Service, prove, services, tried
+from bridge.app.setup.services import BY, AppsSetup, Checkup, Done, Service, prove, services, tried
 from bridge.app.stored_settings import SettingUp
 from bridge.app.wiring import Beginning, Parts
 from bridge.core.errors import BridgeError, NotFound, Rejected

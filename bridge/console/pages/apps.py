@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.console.pages.dry_run import findings_of, tried
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.apps import App, of_people

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from bridge.chats.facts.proposal import proposal_of, proposed_of
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right

@@ -18,12 +18,10 @@ from bridge.console.actions import ACTIONS, Action, Done, audited_as
 from bridge.console.live import Live
 from bridge.console.operations import operate
 from bridge.console.pages import PAGES, View
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page, draw, guard
-from bridge.console.shared_parts import Part
-from bridge.console.sign_in import BEGUN, SignIn
-from bridge.console.visitors import PATH, Visitor
+from bridge.console.sharing import Part
+from bridge.console.visitors import BEGUN, PATH, SignIn, Visitor
 from bridge.core.chat.replies import NotAllowed
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
 from bridge.listening.log import RateLimitedLog

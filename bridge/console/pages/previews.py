@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.lifecycle import Brief
