@@ -26,7 +26,7 @@ from bridge.embedded.http import docs
 from bridge.embedded.http.api import BODY_LIMIT, Api, Streaming, checks_key
 from bridge.embedded.http.procedure import Parts
 from bridge.embedded.storage.history import History
-from bridge.embedded.storage.paths import Clock, Places, remove
+from bridge.embedded.storage.paths import Clock, Places, remove, write_private
 from bridge.embedded.storage.records import Catalog, Database, Domains, new_id
 from bridge.embedded.storage.releases import Releases, kept
 from bridge.listening.listener import Listener, share_of_files
@@ -315,11 +315,5 @@ def _kept_key(file: Path) -> str:
         if kept := file.read_text().strip():  # an empty key would let everybody in
             return kept
     key = secrets.token_urlsafe(32)
-    # Renamed once it is complete, so half a key is never read.
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(key + "\n")
-    fresh.replace(file)
+    write_private(file, key + "\n")
     return key

@@ -14,7 +14,7 @@ from typing import Protocol
 from bridge.embedded.building.containers import label_of
 from bridge.embedded.building.process import Command, Runner
 from bridge.embedded.building.sources import as_env_file
-from bridge.embedded.storage.paths import BuildFailed, Remover, inside, words
+from bridge.embedded.storage.paths import BuildFailed, Remover, inside, words, write_private
 from bridge.embedded.storage.records import Record
 from bridge.embedded.storage.releases import Facts, Releases
 
@@ -67,7 +67,7 @@ class Builder(Protocol):
 async def write_env_file(work: Work) -> None:
     """Write `.env` beside the code if the application wants it."""
     if work.application["createEnvFile"] and work.env:
-        await asyncio.to_thread(_write_private, work.folder / ".env", as_env_file(work.env))
+        await asyncio.to_thread(write_private, work.folder / ".env", as_env_file(work.env))
         await work.runner.log.say(f"Wrote .env with {len(work.env)} variables")
 
 
@@ -75,7 +75,7 @@ async def write_secrets(work: Work) -> dict[str, Path]:
     """Write each build secret to a private file that is removed after the build."""
     files = {name: work.scratch / f"secret-{name}" for name in work.build_secrets}
     for name, path in files.items():
-        await asyncio.to_thread(_write_private, path, work.build_secrets[name])
+        await asyncio.to_thread(write_private, path, work.build_secrets[name])
     return files
 
 
@@ -84,14 +84,6 @@ async def refuse_links_outside(work: Work) -> None:
     link = await asyncio.to_thread(_link_outside, work.checkout)
     if link is not None:
         raise BuildFailed(f"symbolic link {link!r} leads outside the repository")
-
-
-def _write_private(path: Path, text: str) -> None:
-    # The repository may hold a link of this name; it must not be followed.
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def _link_outside(root: Path) -> str | None:
@@ -222,7 +214,7 @@ async def start_container(work: Work, image: str) -> None:
     old = (await run(listed)).split()
     env_file = work.scratch / "container.env"
     lines = [f"{key}={value}\n" for key, value in work.env.items() if "\n" not in value]
-    await asyncio.to_thread(_write_private, env_file, "".join(lines))
+    await asyncio.to_thread(write_private, env_file, "".join(lines))
     argv = ["docker", "run", "--detach", "--restart", "unless-stopped"]
     # As Swarm names them: clients compare the part before the first dot with the application's.
     argv += ["--name", f"{work.name}.1.{secrets.token_hex(8)}"]
@@ -270,7 +262,7 @@ async def _login(work: Work) -> dict[str, str]:
     login = base64.b64encode(f"{app['username']}:{app['password']}".encode()).decode()
     own = (app["registryUrl"] or "").removeprefix("https://").rstrip("/")
     config = {"auths": {own or _HUB: {"auth": login}}}
-    await asyncio.to_thread(_write_private, work.scratch / "config.json", json.dumps(config))
+    await asyncio.to_thread(write_private, work.scratch / "config.json", json.dumps(config))
     return {"DOCKER_CONFIG": str(work.scratch)}
 
 

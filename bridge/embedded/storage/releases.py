@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bridge.embedded.storage.history import Deployment
-from bridge.embedded.storage.paths import Places
+from bridge.embedded.storage.paths import Places, write_private
 
 KEPT = 6
 """Releases to keep for each application: the served one, and those served last before it.
@@ -69,8 +69,8 @@ class Releases:
     def complete(self, id_: str, facts: Facts, variables: Mapping[str, str] | None = None) -> None:
         """Write how a release is served, which completes it."""
         if variables:
-            _write(self.variables_root / id_ / _VARIABLES, dict(variables))
-        _write(self.folder(id_) / _FACTS, asdict(facts))
+            write_private(self.variables_root / id_ / _VARIABLES, json.dumps(dict(variables)))
+        write_private(self.folder(id_) / _FACTS, json.dumps(asdict(facts)))
 
     def facts(self, id_: str) -> Facts | None:
         """Return how a release is served; None if it is not kept, or not complete."""
@@ -145,14 +145,3 @@ def kept(places: Places, deployments: Iterable[Deployment]) -> frozenset[str]:
         for one in deployments
         if one.status == "done" and Releases.of(places, one.application_id).facts(one.id)
     )
-
-
-def _write(file: Path, content: object) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        json.dump(content, out)
-    fresh.replace(file)
