@@ -83,6 +83,9 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
     async def say_goodbye(_app: web.Application) -> None:
         await streaming.close()
 
+    def as_the_api(status: int, words: str) -> web.Response:
+        return web.json_response({"message": words, "code": HTTPStatus(status).name}, status=status)
+
     async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
         # There is no dashboard for clients to link to.
         response.headers["X-Dashboard"] = "none"
@@ -92,7 +95,7 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
     app.on_shutdown.append(say_goodbye)
     app.on_response_prepare.append(add_headers)
     most = share_of_files(_API_PART, _MOST_OF_API)
-    return Listener(app, host, port, name="embedded_api", most=most, say=_as_the_api)
+    return Listener(app, host, port, name="embedded_api", most=most, say=as_the_api)
 
 
 def sites_listener(parts: Parts, host: str, port: int) -> Listener:
@@ -101,20 +104,14 @@ def sites_listener(parts: Parts, host: str, port: int) -> Listener:
     app = web.Application(middlewares=[sites.by_host])
     app.add_routes(sites.routes())
     most = share_of_files(_SITES_PART, _MOST_OF_SITES)
+
+    def as_a_page(status: int, words: str) -> web.Response:
+        return web.Response(status=status, text=words + "\n")
+
     # A page is closed together with its connection.
     return Listener(
-        app, host, port, name="sites", most=most, say=_as_a_page, handler_cancellation=True
+        app, host, port, name="sites", most=most, say=as_a_page, handler_cancellation=True
     )
-
-
-def _as_the_api(status: int, words: str) -> web.Response:
-    """Return a refusal in the form of Dokploy's errors."""
-    return web.json_response({"message": words, "code": HTTPStatus(status).name}, status=status)
-
-
-def _as_a_page(status: int, words: str) -> web.Response:
-    """Return a refusal as plain text, like that of a missing page."""
-    return web.Response(status=status, text=words + "\n")
 
 
 # ── The server ──────────────────────────────────────────────────────────────────────────────────

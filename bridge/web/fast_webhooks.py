@@ -12,7 +12,7 @@ from bridge.listening.listener import FAILED_INSIDE
 from bridge.pipeline.deciding.ingest import ManySecrets, Receipt, receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import Kept
-from bridge.web.answers import CROWDED, RETRY_AFTER_SECONDS, error_body
+from bridge.web.answers import CROWDED, RETRY_AFTER_SECONDS, Refusal, error_body
 from bridge.web.fast_connections import (
     MOST_HEAD,
     Connection,
@@ -21,7 +21,7 @@ from bridge.web.fast_connections import (
     begins_plainly,
     read_head,
 )
-from bridge.web.hooks import SMALL, Refusal
+from bridge.web.hooks import SMALL
 
 if TYPE_CHECKING:
     from bridge.listening.arriving import Arrival

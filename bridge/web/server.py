@@ -12,13 +12,12 @@ from http import HTTPStatus
 from socket import socket
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.challenge import IS_CHALLENGE, proof_of
 from bridge.core.challenge import PATH as CHALLENGES
-from bridge.core.errors import BridgeError, Rejected
+from bridge.core.errors import Rejected
 from bridge.core.refused import Senders, means_a_webhook, path_of
-from bridge.listening.arriving import Crowded, body_of
+from bridge.listening.arriving import body_of
 from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
     FEWEST_CONNECTIONS,
@@ -32,7 +31,15 @@ from bridge.listening.listener import (
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.chats import ChatDoor
-from bridge.web.answers import CROWDED, Insiders, answer, refusal, status_of
+from bridge.web.answers import (
+    WRONG,
+    Insiders,
+    Refusal,
+    answer,
+    length_of,
+    refusal,
+    status_and_why,
+)
 from bridge.web.fast_connections import QuickDoor
 from bridge.web.fast_webhooks import WebhookConnection
 from bridge.web.hooks import (
@@ -161,39 +168,21 @@ def chat_route(name: str, door: ChatDoor) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return await _receive(name, door, request)
-        except BridgeError as error:
-            return _refused(name, status_of(error), str(error))
-        except Crowded:
-            return _refused(name, HTTPStatus.SERVICE_UNAVAILABLE, CROWDED)
-        except TimeoutError:
-            return _refused(name, HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
-        except (ConnectionError, HttpProcessingError, web.HTTPException) as error:
-            why = f"the body could not be read ({type(error).__name__})"
-            return _refused(name, HTTPStatus.BAD_REQUEST, why)
+            if request.method != "POST":
+                raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "it is sent with POST")
+            opened = door.open(request.headers)
+            length = length_of(request.content_length, MAX_BODY)
+            body = await body_of(request, BODY_TIMEOUT, length)
+            said = await door.take(opened, request.headers, bytes(body))
+        except WRONG as error:
+            status, why = status_and_why(error, "the body did not arrive in time")
+            _sparing.info("request refused", chat=name, status=int(status), why=why)
+            return refusal(status, why)
+        return web.Response(
+            status=said.status, text=said.body, content_type=said.content_type, charset="utf-8"
+        )
 
     return handle
-
-
-async def _receive(name: str, door: ChatDoor, request: web.Request) -> web.StreamResponse:
-    if request.method != "POST":
-        return _refused(name, HTTPStatus.METHOD_NOT_ALLOWED, "it is sent with POST")
-    opened = door.open(request.headers)
-    if (length := request.content_length) is None:
-        return _refused(name, HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
-    if length > MAX_BODY:
-        why = f"the body has {length} bytes; at most {MAX_BODY} are taken"
-        return _refused(name, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
-    body = await body_of(request, BODY_TIMEOUT, length)
-    answer = await door.take(opened, request.headers, bytes(body))
-    return web.Response(
-        status=answer.status, text=answer.body, content_type=answer.content_type, charset="utf-8"
-    )
-
-
-def _refused(name: str, status: int, why: str) -> web.Response:
-    _sparing.info("request refused", chat=name, status=int(status), why=why)
-    return refusal(status, why)
 
 
 def challenge_route(key: str) -> Handler:

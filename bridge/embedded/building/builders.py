@@ -81,19 +81,17 @@ async def write_secrets(work: Work) -> dict[str, Path]:
 
 async def refuse_links_outside(work: Work) -> None:
     """Raise BuildFailed if a symbolic link leads out of the repository: some builders follow it."""
-    link = await asyncio.to_thread(_link_outside, work.checkout)
-    if link is not None:
-        raise BuildFailed(f"symbolic link {link!r} leads outside the repository")
+    await asyncio.to_thread(_refuse_links_outside, work.checkout)
 
 
-def _link_outside(root: Path) -> str | None:
+def _refuse_links_outside(root: Path) -> None:
     real_root = root.resolve()
     for folder, folders, files in os.walk(real_root):
         for name in (*folders, *files):
             path = Path(folder, name)
             if path.is_symlink() and not path.resolve().is_relative_to(real_root):
-                return str(path.relative_to(real_root))
-    return None
+                link = str(path.relative_to(real_root))
+                raise BuildFailed(f"symbolic link {link!r} leads outside the repository")
 
 
 _RESERVED = frozenset(words("PATH HOME SHELL TMPDIR IFS ENV BASH_ENV SSH_AUTH_SOCK"))
@@ -138,11 +136,6 @@ async def by_name(
 _TAG = "v-"
 """The beginning of the tags of kept images; the deployment's id follows."""
 
-_IMAGE = re.compile(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?", re.IGNORECASE)
-_STAGE = re.compile(r"[A-Za-z0-9][\w.-]*")
-_NANO = 1_000_000_000
-_HUB = "https://index.docker.io/v1/"
-
 
 class Dockerfile:
     """Build with `docker build`."""
@@ -157,7 +150,7 @@ class Dockerfile:
         context = await asyncio.to_thread(inside, work.folder, context_path, what="context path")
         argv = ["docker", "build", "--file", str(file), "--tag", f"{work.name}:latest"]
         if stage := app["dockerBuildStage"]:
-            if not _STAGE.fullmatch(stage):
+            if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", stage):
                 raise BuildFailed(f"build stage {stage!r} is not the name of a stage")
             argv += ["--target", stage]
         if app["cleanCache"]:
@@ -181,7 +174,7 @@ class Image:
         image = work.application["dockerImage"]
         if not image:
             raise BuildFailed("no Docker image is configured: save a Docker provider first")
-        if not _IMAGE.fullmatch(image):
+        if not re.fullmatch(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?", image, re.IGNORECASE):
             raise BuildFailed(f"{image[:200]!r} is not the name of an image")
         await work.runner.require("docker")
         await work.runner.log.say(f"Pulling {image}")
@@ -261,7 +254,7 @@ async def _login(work: Work) -> dict[str, str]:
         return {}
     login = base64.b64encode(f"{app['username']}:{app['password']}".encode()).decode()
     own = (app["registryUrl"] or "").removeprefix("https://").rstrip("/")
-    config = {"auths": {own or _HUB: {"auth": login}}}
+    config = {"auths": {own or "https://index.docker.io/v1/": {"auth": login}}}
     await asyncio.to_thread(write_private, work.scratch / "config.json", json.dumps(config))
     return {"DOCKER_CONFIG": str(work.scratch)}
 
@@ -272,7 +265,7 @@ def _resources(work: Work) -> list[str]:
     if (memory := work.application["memoryLimit"]) and memory.isdigit():
         argv += ["--memory", memory]
     if (cpus := work.application["cpuLimit"]) and cpus.isdigit():
-        argv += ["--cpus", f"{int(cpus) / _NANO:g}"]
+        argv += ["--cpus", f"{int(cpus) / 1e9:g}"]
     return argv
 
 
