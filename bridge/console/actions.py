@@ -213,14 +213,14 @@ ACTIONS: Mapping[str, Action] = {
 }
 """Each action by its path."""
 
-_AUDITED: Mapping[Action, str] = {
-    approve_preview: "preview approve",
-    extend_preview: "preview extend",
-    stop_preview: "preview stop",
-    replay_as_it_was: "replay",
+_AUDITED: Mapping[str, str] = {
+    "/console/previews/approve": "preview approve",
+    "/console/previews/extend": "preview extend",
+    "/console/previews/stop": "preview stop",
+    "/console/deliveries/{seq}/again": "replay",
 }
 
 
-def audited_as(action: Action) -> str:
-    """Return what the audit log calls an action."""
-    return _AUDITED.get(action, action.__name__)
+def audited_as(path: str) -> str:
+    """Return what the audit log calls the action at a path."""
+    return _AUDITED.get(path, path.rpartition("/")[2])

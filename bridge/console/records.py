@@ -12,7 +12,7 @@ from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import CONSOLE_HOST
-from bridge.core.lifecycle import Deployment
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import as_preview, model_id
 from bridge.operations.commands import ChatCommands
 from bridge.pipeline.audit import named
@@ -127,8 +127,10 @@ class Records:
         found = await self.journal.deployment(id_)
         app = await self._app(found.app_id) if found else None
         label = found.app if found else ""
-        may_see = self.may_see(visitor, label) if app is None else self._may_see(visitor, app)
-        if found is None or not may_see:
+        seen = (
+            self.may_see(visitor, label) if app is None else Right.VIEW in self.rights(visitor, app)
+        )
+        if found is None or not seen:
             raise NotFound(f"There is no deployment {id_!r}: {GONE}.")
         return found, app
 
@@ -141,9 +143,6 @@ class Records:
         if found is None or not found.marker:
             return found
         return as_preview(found, apps.get(model_id(found.marker)))
-
-    def _may_see(self, visitor: Visitor, app: App) -> bool:
-        return Right.VIEW in self.rights(visitor, app)
 
     def may_see(self, visitor: Visitor, label: str) -> bool:
         """Return whether somebody may view the app with that label, existing or not."""
@@ -197,3 +196,10 @@ class Asked:
 def is_number(text: str) -> bool:
     """Return whether a text is a number that a database can hold."""
     return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def state_named(given: str, what: str) -> State | None:
+    """Return the state of a deployment that a query names; None for "", Rejected for others."""
+    if given and given not in list(State):
+        raise Rejected(f"{given!r} is not {what}: use one of {', '.join(State)}.")
+    return State(given) if given else None

@@ -95,7 +95,9 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
     app.on_shutdown.append(say_goodbye)
     app.on_response_prepare.append(add_headers)
     most = share_of_files(_API_PART, _MOST_OF_API)
-    return Listener(app, host, port, name="embedded_api", most=most, say=as_the_api)
+    return Listener(
+        app, host, port, name="bridge.listening.embedded_api", most=most, say=as_the_api
+    )
 
 
 def sites_listener(parts: Parts, host: str, port: int) -> Listener:
@@ -110,7 +112,13 @@ def sites_listener(parts: Parts, host: str, port: int) -> Listener:
 
     # A page is closed together with its connection.
     return Listener(
-        app, host, port, name="sites", most=most, say=as_a_page, handler_cancellation=True
+        app,
+        host,
+        port,
+        name="bridge.listening.sites",
+        most=most,
+        say=as_a_page,
+        handler_cancellation=True,
     )
 
 

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import logging
-import os
-import resource
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -20,13 +18,12 @@ from bridge.core.refused import Senders, means_a_webhook, path_of
 from bridge.listening.arriving import body_of
 from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
-    FEWEST_CONNECTIONS,
     KEEPALIVE_SECONDS,
     NOTHING_THERE,
+    STOP_SECONDS,
+    Listener,
     Refusing,
-    close_all,
-    nameless,
-    runner_settings,
+    share_of_files,
 )
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest
@@ -211,12 +208,8 @@ HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
 METRICS = web.AppKey("METRICS", Metrics)
 """Counts connections that are closed to make room."""
 
-MOST_CONNECTIONS = 4096
 OTHER_FILES = 256
 """Open files that are reserved for databases, backends, Git hosts and builds."""
-
-STOP_SECONDS = 5.0
-"""Seconds for running requests when the listener stops."""
 
 BACKLOG = 1024
 """Connections that wait in the kernel, e.g. while the bridge starts anew."""
@@ -269,91 +262,62 @@ def routes(
     app.router.add_get("/readyz", readyz(checks, insiders, beside))
     if metrics is not None:
         app.router.add_get("/metrics", metrics_route(metrics, insiders, beside))
-    app.on_response_prepare.append(nameless)
     unknown = unknown_route(hooks, hears=hears)
     app.router.add_route("*", r"/{path:[\s\S]*}", unknown, expect_handler=expect_later)
     return app
 
 
-class WebServer:
-    """Serves `app` on one address until stopped."""
+class WebServer(Listener):
+    """Serves the public surface: webhooks by the fast path, everything else by aiohttp."""
 
     def __init__(
         self, app: web.Application, host: str, port: int, sockets: Sequence[socket] = ()
     ) -> None:
-        """Take the parts.
-
-        Args:
-            sockets: inherited ones that listen already; without any it binds host and port.
-        """
-        self._app = app
-        self._host = host
-        self._port = port
-        self._inherited = sockets
-        self._runner: web.AppRunner | None = None
+        self._hooks, self._hosts = app[HOOKS]
+        metrics = app.get(METRICS)
+        self._closed = metrics.connection_closed if metrics else none_closed
+        super().__init__(
+            app,
+            host,
+            port,
+            name="bridge.web.http",
+            most=most_connections(),
+            say=refusal,
+            inherited=sockets,
+            backlog=BACKLOG,
+        )
+        self.settings["auto_decompress"] = False  # signatures and limits are of bytes as sent
         self._door: QuickDoor | None = None
-        self._listeners: list[asyncio.Server] = []
 
     async def start(self) -> None:
         """Bind and serve; raise Rejected if the address is not available."""
-        settings = runner_settings("bridge.web.http", KEEPALIVE_SECONDS)
-        settings["auto_decompress"] = False  # signatures are over the bytes as sent, as limits are
-        self._runner = web.AppRunner(
-            self._app, handle_signals=False, shutdown_timeout=STOP_SECONDS, **settings
-        )
-        await self._runner.setup()
-        assert self._runner.server is not None
-        aiohttp = Refusing(self._runner.server, refusal, settings, self._app[HOOKS][0].arrivals)
-        metrics = self._app.get(METRICS)
-        closed = metrics.connection_closed if metrics else none_closed
-        self._door = QuickDoor(
-            *self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections(), closed
-        )
-        protocol = partial(WebhookConnection, self._door)
-        listen = partial(asyncio.get_running_loop().create_server, protocol, backlog=BACKLOG)
         try:
-            self._listeners += [await listen(sock=one) for one in self._inherited]
-            if not self._listeners:
-                self._listeners.append(await listen(self._host, self._port))
+            await super().start()
         except OSError as error:
-            await self.stop()
             raise Rejected(
                 f"can't listen on {self._host}:{self._port} ({error.strerror});"
                 " choose another with --port or PORT"
             ) from error
-        self._port = self._listeners[0].sockets[0].getsockname()[1]
 
-    def sockets(self) -> list[socket]:
-        """Return copies of the listening sockets, which stay open after `stop`."""
-        there = (one for listener in self._listeners for one in listener.sockets)
-        return [socket(fileno=os.dup(one.fileno())) for one in there]  # uvloop's have no `dup`
-
-    @property
-    def url(self) -> str:
-        """Return the address it listens on, with the port that it got."""
-        host = "127.0.0.1" if self._host in ("0.0.0.0", "::", "") else self._host  # noqa: S104 - compared, not bound
-        return f"http://{host}:{self._port}"
+    def protocols(self, server: web.Server) -> Callable[[], asyncio.Protocol]:
+        aiohttp = Refusing(server, refusal, self.settings, self._hooks.arrivals)
+        self._door = QuickDoor(
+            self._hooks, self._hosts, aiohttp, KEEPALIVE_SECONDS, self._most, self._closed
+        )
+        return partial(WebhookConnection, self._door)
 
     async def stop(self) -> None:
-        await asyncio.shield(self._stop())
+        await asyncio.shield(super().stop())
 
-    async def _stop(self) -> None:
-        await close_all(self._listeners)
-        self._listeners.clear()
+    async def end(self) -> None:
         door, self._door = self._door, None
         if door is not None:
             await door.stop(STOP_SECONDS)
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
 
 
 def most_connections() -> int:
     """Return the limit of connections: each is an open file, and other parts need some."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, files - OTHER_FILES))
+    return share_of_files(1, 4096, others=OTHER_FILES)
 
 
 def unknown_route(hooks: Hooks, *, hears: bool) -> Handler:

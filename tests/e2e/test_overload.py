@@ -21,7 +21,6 @@ from bridge.listening.listener import _Handler
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Key, Keyring
 from bridge.ports.githosts import GitHost
-from bridge.web.server import HOOKS
 from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed
 from tests.worlds.embedded import until
 from tests.worlds.quota import Quota
@@ -186,7 +185,7 @@ async def test_whole_small_bodies_that_wait_for_memory_are_bounded(
     opened: Opened, way: dict[str, Any]
 ) -> None:
     door = await opened(max_in_flight=4 * MIB, patience=60)
-    assert door.server._app[HOOKS][0]._small.take(MIB)  # for others, whose disk is slow
+    assert door.server._hooks._small.take(MIB)  # for others, whose disk is slow
     async with most_give_way(door, begun(30_000, **way) + b"x" * 30_000, of=40):
         pass
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from bridge.console.records import GONE, Asked, Records
+from bridge.console.records import GONE, Asked, Records, state_named
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
@@ -50,6 +50,9 @@ class Row:
 async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """List deliveries, newest first, a page at a time."""
     app, wanted = asked.text("app"), {name: asked.text(name) for name in FIELDS}
+    if wanted["commit"] and not re.fullmatch(r"[0-9a-fA-F]{4,64}", wanted["commit"]):
+        raise Rejected(f"{wanted['commit']!r} is no commit: write at least its first four digits.")
+    failed = wanted["outcome"] == FAILED
     before = asked.number("before", sys.maxsize)
     if wanted["until"]:
         before = min(before, await first_after(records.inbox, _day(wanted["until"], 1)))
@@ -58,10 +61,10 @@ async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
         since=_day(wanted["since"]) if wanted["since"] else None,
         repo=wanted["repo"] or None,
         app_id=find_app(records.seen(visitor), app).id if app else None,
-        failed=wanted["outcome"] == FAILED,
-        state=_state(wanted["outcome"]),
+        failed=failed,
+        state=state_named("" if failed else wanted["outcome"], "an outcome"),
         ref=wanted["branch"],
-        commit=_commit(wanted["commit"]),
+        commit=wanted["commit"],
         author=wanted["author"],
         before=before,
     )
@@ -84,23 +87,6 @@ FIELDS = ("repo", "branch", "commit", "author", "outcome", "since", "until")
 
 FAILED = "any failure"
 """The outcome of deliveries that failed, or whose deployments did."""
-
-_HEX = re.compile(r"[0-9a-fA-F]{4,64}").fullmatch
-
-
-def _state(outcome: str) -> State | None:
-    if not outcome or outcome == FAILED:
-        return None
-    try:
-        return State(outcome)
-    except ValueError:
-        raise Rejected(f"{outcome!r} is not an outcome: use one of {', '.join(State)}.") from None
-
-
-def _commit(given: str) -> str:
-    if given and not _HEX(given):
-        raise Rejected(f"{given!r} is no commit: write at least its first four digits.")
-    return given
 
 
 def _day(given: str, later: int = 0) -> float:
@@ -161,6 +147,10 @@ async def a_delivery(records: Records, visitor: Visitor, asked: Asked) -> Page:
     arrived = rows[0].arrived
     verdicts = [await _verdict(records, one, arrived) for one in arrived.decisions]
     everything = records.sees_all(visitor)
+    may_deploy = all(
+        Right.DEPLOY in records.access.rights(visitor.person, one.app, None)
+        for one in arrived.decisions
+    )
     facts: dict[str, Any] = {
         "arrived": arrived,
         "about": arrived.about,
@@ -169,17 +159,9 @@ async def a_delivery(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "is_webhook": found.host not in ASKING_HOSTS and found.host in records.hosts,
         "headers": shown_headers(found.headers),
         "payload": await asyncio.to_thread(shown_payload, found) if everything else None,
-        "may_replay": everything and _may_deploy(records, visitor, arrived),
+        "may_replay": everything and may_deploy,
     }
     return Page("delivery", f"Delivery {found.id}", facts, live=True)
-
-
-def _may_deploy(records: Records, visitor: Visitor, arrived: Arrived) -> bool:
-    """Return whether somebody may deploy every app that a delivery was decided for."""
-    return all(
-        Right.DEPLOY in records.access.rights(visitor.person, one.app, None)
-        for one in arrived.decisions
-    )
 
 
 async def _verdict(records: Records, decision: Decision, arrived: Arrived) -> Verdict:
