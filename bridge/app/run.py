@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from socket import socket
 from typing import TYPE_CHECKING
 
@@ -298,7 +297,12 @@ def _listener(
     from bridge.web.hooks import BodyLimits
     from bridge.web.server import WebServer, routes
 
-    web = parts.settings.web
+    web, journal = parts.settings.web, parts.stores.journal
+
+    async def troubles() -> dict[str, str]:
+        """Return what is in trouble though the bridge is ready, for `/readyz`."""
+        return await troubles_in(journal) | chats.trouble()
+
     app = routes(
         Ingest(parts.hosts, parts.stores.inbox, time.time, secrets),
         senders_of(parts.settings),
@@ -309,16 +313,11 @@ def _listener(
         chats.doors,
         hears=role.hears,
         challenge_key=challenge_key,
-        beside=partial(_troubles, parts.stores.journal, chats),
+        beside=troubles,
         note=refusals.note,
         pages=pages,
     )
     return WebServer(app, parts.settings.host, parts.settings.port, sockets)
-
-
-async def _troubles(journal: SqlJournal, chats: ChatPublishers) -> dict[str, str]:
-    """Return what is in trouble though the bridge is ready, for `/readyz`."""
-    return await troubles_in(journal) | chats.trouble()
 
 
 # ── deciding, deploying and publishing ──────────────────────────────────────────────────────────
@@ -366,7 +365,10 @@ async def work(
             stores.journal,
             shown.publishers,
             parts.clock,
-            _publish_timing(settings),
+            PublishTiming(
+                **settings.feedback.model_dump(exclude={"enabled", "retry", "retry_at_most"}),
+                retry=Backoff(settings.feedback.retry, settings.feedback.retry_at_most),
+            ),
             rate_limiter=rate_limiter,
             owner=parts.owner,
         )
@@ -406,9 +408,3 @@ async def _timers(
             public_url=settings.public_url,
         )
         await in_background(stack, "catchup", behind.run())
-
-
-def _publish_timing(settings: Settings) -> PublishTiming:
-    given = settings.feedback.model_dump(exclude={"enabled", "retry", "retry_at_most"})
-    retry = Backoff(settings.feedback.retry, settings.feedback.retry_at_most)
-    return PublishTiming(**given, retry=retry)

@@ -27,15 +27,12 @@ from bridge.ports.clock import Sleep
 from bridge.ports.journal import Apps
 from bridge.ports.settings import Names
 from bridge.settings import Settings
-from bridge.settings.reading import Pattern, patterns_in
+from bridge.settings.reading import patterns_in
 
 log = logging.getLogger(__name__)
 
 EVERY = 60.0
 """Seconds between two looks of a running bridge."""
-
-_GLOB = frozenset("*?[{")
-_LIKE = 0.75
 
 
 def unmatched(
@@ -59,7 +56,10 @@ def unmatched(
     for one in patterns_in(settings):
         setting = settings.places.named(one.path)
         if one.names is Names.REPOSITORY:
-            names = _repositories_at(settings, one, repositories)
+            servers = settings.host_servers().values()
+            at = ".".join(one.path)
+            host = next((it.name for it in servers if at.startswith(f"{it.section}.")), "")
+            names = repositories.get(host, ())
             if not any(scope_named(one.text).covers(Repository("", "", name)) for name in names):
                 yield _finding(setting, one.text, "no app deploys from", names)
             continue
@@ -67,16 +67,6 @@ def unmatched(
             if text != "*" and not any(label_matches(text, label) for label in labels):
                 verb = "matches" if _is_glob(text) else "is called"
                 yield _finding(setting, text, f"no app {verb}", offered)
-
-
-def _repositories_at(
-    settings: Settings, pattern: Pattern, repositories: Mapping[str, Sequence[str]]
-) -> Sequence[str]:
-    """Return the repositories that apps deploy from at the server whose setting it is."""
-    servers = settings.host_servers().values()
-    setting = ".".join(pattern.path)
-    there = (server.name for server in servers if setting.startswith(f"{server.section}."))
-    return repositories.get(next(there, ""), ())
 
 
 def _with_each_alternative(pattern: str) -> Iterator[str]:
@@ -106,13 +96,17 @@ def _alternatives(pattern: str) -> Iterator[tuple[int, int, list[str]]]:
 
 
 def _is_glob(text: str) -> bool:
-    return not _GLOB.isdisjoint(text)
+    return not frozenset("*?[{").isdisjoint(text)
 
 
 def _finding(setting: str, text: str, says: str, there: Collection[str]) -> Finding:
     """Return the finding; a glob may be meant for apps to come, unless its folder is misspelt."""
     level, remedy = Level.ERROR, "correct it, or take it out; a glob may also mean apps to come"
-    if _is_glob(text) and not _is_misspelt(_folder(text), set(map(_folder, there))):
+    # A misspelt folder is like one that is there, and neither begins like the other.
+    folder, folders = _folder(text), set(map(_folder, there))
+    near = difflib.get_close_matches(folder, folders, n=1, cutoff=0.75)
+    misspelt = any(not folder.startswith(one) and not one.startswith(folder) for one in near)
+    if _is_glob(text) and not misspelt:
         level, remedy = Level.WARNING, "correct it, unless it is meant for apps to come"
     said = f"{setting}: {says} {shortened(text)}{_nearest(text, there)}"
     return Finding(level, "settings.unmatched", "the settings", said, remedy)
@@ -125,12 +119,6 @@ def _nearest(text: str, there: Iterable[str]) -> str:
     by_word = {name.lower(): name for name in sorted(names)}
     near = difflib.get_close_matches(text.lower(), by_word, n=1, cutoff=0.5)
     return f"; did you mean {by_word[near[0]]}?" if near else ""
-
-
-def _is_misspelt(folder: str, there: Collection[str]) -> bool:
-    """Return whether a folder is like one that is there, and neither begins like the other."""
-    near = difflib.get_close_matches(folder, there, n=1, cutoff=_LIKE)
-    return any(not folder.startswith(one) and not one.startswith(folder) for one in near)
 
 
 def _folder(name: str) -> str:
@@ -185,13 +173,9 @@ class Unmatched:
     async def found(self) -> Sequence[Finding]:
         """Return the names and patterns that match nothing now; cheap while no app changes."""
         if self._of is not (snapshot := self._catalog.snapshot):
-            self._found = await asyncio.to_thread(
-                self._compare, await self._journal.removed_lately()
-            )
+            lately, all_of_at = await self._journal.removed_lately(), self._catalog.reader.all_of_at
+            read = [name for name in self._catalog.backends if all_of_at(name) > -math.inf]
+            compared = unmatched(self._settings, self._catalog.all(), lately, read)
+            self._found = await asyncio.to_thread(list, compared)
             self._of = snapshot
         return self._found
-
-    def _compare(self, lately: Sequence[App]) -> list[Finding]:
-        all_of_at = self._catalog.reader.all_of_at
-        read = [name for name in self._catalog.backends if all_of_at(name) > -math.inf]
-        return list(unmatched(self._settings, self._catalog.all(), lately, read))

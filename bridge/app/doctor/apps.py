@@ -51,8 +51,12 @@ def of_apps(
                 remedy = f"switch it off: `dokploy-bridge adopt {shlex.quote(app.label)}`"
                 yield Finding(Level.WARNING, "app.auto_deploy", app.label, says, remedy)
         elif app.pushed:
-            where = next(iter(wanted_of([app], homes_of(servers.values()))), None)
-            yield _unserved(app, servers.get(where[0]) if where else None)
+            where = next(iter(wanted_of([app], homes_of(servers.values()))), ("", ""))
+            server, source = servers.get(where[0]), app.source
+            name = source and (source.repository or source.url or source.type.value)
+            says = f"no push of {name} can deploy it: its Git host is not served"
+            remedy = f"{_secrets([server])}, and add a webhook there" if server else UNKNOWN_HOST
+            yield Finding(Level.WARNING, "app.source", app.label, says, remedy)
 
 
 def of_pins(
@@ -105,14 +109,6 @@ UNKNOWN_HOST = (
 )
 
 
-def _unserved(app: "App", server: "HostServer | None") -> Finding:
-    assert app.source is not None
-    source = app.source.repository or app.source.url or app.source.type.value
-    says = f"no push of {source} can deploy it: its Git host is not served"
-    remedy = f"{_secrets([server])}, and add a webhook there" if server else UNKNOWN_HOST
-    return Finding(Level.WARNING, "app.source", app.label, says, remedy)
-
-
 def _secrets(servers: "Iterable[HostServer]") -> str:
     names = [server.setting(server.provider.secrets[0].setting) for server in servers]
     return f"set {' or '.join(names)}"
@@ -129,8 +125,6 @@ def of_verified(settings: "Settings", apps: "Sequence[App]") -> Iterator[Finding
 
 
 # ── Previews ──────────────────────────────────────────────────────────────────────────────────────
-
-CHECK = "app.previews"
 
 NO_CREDENTIAL = (
     "no credential of a Git host is set: which files a pull request changes is unknown, so each"
@@ -175,7 +169,7 @@ def of_previews(settings: "Settings", apps: Iterable["App"]) -> Iterator[Finding
         served = place is not None and place[0] in apis
         finding = _of_app(app, app.rules.previews, makes, pins.missing(app), served=served)
         shares = _with_the_addresses_of(app, wanting) if finding.level is Level.OK else None
-        yield finding if shares is None else shares
+        yield shares or finding
 
 
 def previewed(apps: Iterable["App"]) -> "list[App]":
@@ -226,7 +220,7 @@ def _of_app(
         remedy = "set that, or take `pin` and `ci_secrets_for_forks` out of its rule"
     else:
         level, says = Level.OK, "its pull requests have previews"
-    return Finding(level, CHECK, app.label, says, remedy)
+    return Finding(level, "app.previews", app.label, says, remedy)
 
 
 def _with_the_addresses_of(app: "App", wanting: Iterable["App"]) -> Finding | None:
@@ -240,7 +234,7 @@ def _with_the_addresses_of(app: "App", wanting: Iterable["App"]) -> Finding | No
         " with the same number only one is made"
     )
     remedy = "write {app} and {project} into `host`, or another pattern for each app"
-    return Finding(Level.WARNING, CHECK, app.label, says, remedy)
+    return Finding(Level.WARNING, "app.previews", app.label, says, remedy)
 
 
 def _first_host(app: "App") -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.connecting.clients import troubles
 from bridge.core.apps import App, same_ids
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, Unreachable, WrongServer
-from bridge.ports.backends import Backend, ReadsApps, read_apps
+from bridge.ports.backends import ReadsApps, read_apps
 from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider, Provider
 from bridge.ports.sign_in import ClientRefused
@@ -185,33 +185,24 @@ async def try_backend(
     try:
         async with asyncio.timeout(within):
             version = await backend.version()
-            apps = await _apps_of(backend, sources=sources)
+            if isinstance(backend, ReadsApps):  # names alone are one request
+                apps = [one.app for one in await backend.listing()]
+                apps = await read_apps(backend, apps) if sources else apps
+            else:
+                apps = await backend.apps()
     except TimeoutError:
         why = f"{name} gives no answer within {within:g} s"
         if await backend.healthy():
             why += ", although it is reachable: check that its database is"
         return Tried(name, url, "away", why=why), []
     except BridgeError as error:
-        return Tried(name, url, _state_of(error, server), why=str(error)), []
+        states = {KeyRefused: "key refused", WrongServer: f"not {server.provider.key}"}
+        states[Refused] = "refused"
+        state = next((one for kind, one in states.items() if isinstance(error, kind)), "away")
+        return Tried(name, url, state, why=str(error)), []
     finally:
         await backend.close()
     return Tried(name, url, OK, version), apps
-
-
-async def _apps_of(backend: Backend, *, sources: bool) -> list[App]:
-    """Return the apps, in one request if only their names matter and the backend can."""
-    if not isinstance(backend, ReadsApps):
-        return await backend.apps()
-    listed = [one.app for one in await backend.listing()]
-    return await read_apps(backend, listed) if sources else listed
-
-
-def _state_of(error: BridgeError, server: BackendServer) -> str:
-    if isinstance(error, KeyRefused):
-        return "key refused"
-    if isinstance(error, WrongServer):
-        return f"not {server.provider.key}"
-    return "refused" if isinstance(error, Refused) else "away"
 
 
 def compared(tried: "Sequence[tuple[Tried, list[App]]]") -> list[Tried]:
@@ -219,17 +210,18 @@ def compared(tried: "Sequence[tuple[Tried, list[App]]]") -> list[Tried]:
     labels: Mapping[str, dict[str, str]] = {
         one.backend: {app.id: app.label for app in apps} for one, apps in tried
     }
-    names = list(labels)
-    return [_compared(one, names[:at], labels) for at, (one, _) in enumerate(tried)]
-
-
-def _compared(one: Tried, earlier: Sequence[str], labels: "Mapping[str, dict[str, str]]") -> Tried:
-    for other in earlier:
-        both = labels[one.backend].keys() & labels[other].keys()
-        if one.state == OK and both:
-            why = same_ids(one.backend, other, [labels[other][id_] for id_ in both])
-            return replace(one, state="same ids", why=why)
-    return one
+    found: list[Tried] = []
+    for one, _ in tried:
+        both = {
+            other.backend: labels[one.backend].keys() & labels[other.backend] for other in found
+        }
+        other, ids = next(((name, ids) for name, ids in both.items() if ids), ("", set[str]()))
+        if one.state == OK and ids:
+            why = same_ids(one.backend, other, [labels[other][id_] for id_ in ids])
+            found.append(replace(one, state="same ids", why=why))
+        else:
+            found.append(one)
+    return found
 
 
 CHECKS = {
@@ -252,13 +244,12 @@ def of_backend(tried: Tried, apps: Sequence[App]) -> Iterator[Finding]:
         yield Finding(Level.ERROR, check, about, without_name(about, tried.why), remedy)
         return
     yield Finding(Level.OK, "backend.key", about, f"{tried.url} answers and accepts the key")
-    if apps:
-        count = "one app" if len(apps) == 1 else f"{len(apps)} apps"
-        yield Finding(Level.OK, "backend.apps", about, f"the key sees {count}")
-    else:
-        says = "the key sees no apps, so no push can deploy anything"
+    count = "one app" if len(apps) == 1 else f"{len(apps)} apps"
+    level, says, remedy = Level.OK, f"the key sees {count}", ""
+    if not apps:
+        level, says = Level.WARNING, "the key sees no apps, so no push can deploy anything"
         remedy = "create an app, or give the key's user access to the services that deploy"
-        yield Finding(Level.WARNING, "backend.apps", about, says, remedy)
+    yield Finding(level, "backend.apps", about, says, remedy)
 
 
 # ── Signing in ────────────────────────────────────────────────────────────────────────────────────
@@ -287,5 +278,6 @@ async def of_sign_in(key: str, way: "SignsIn", public_url: str | None) -> AsyncI
         remedy = "set BRIDGE_PUBLIC_URL, and register the callback address that it gives"
         yield Finding(Level.WARNING, "console.callback", about, says, remedy)
         return
-    says = f"{way.title} answers; the callback address to register there is"
-    yield Finding(Level.OK, "console.issuer", about, f"{says} {back_to(public_url, key)}")
+    there = back_to(public_url, key)
+    says = f"{way.title} answers; the callback address to register there is {there}"
+    yield Finding(Level.OK, "console.issuer", about, says)

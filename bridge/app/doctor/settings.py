@@ -1,8 +1,8 @@
 """Check the settings alone."""
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,8 +27,6 @@ from bridge.settings import Settings, access_of
 from bridge.settings.rules import Rule
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic import SecretStr
 
 ABOUT = "the settings"
@@ -86,7 +84,8 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
     yield from _of_secrets(settings)
     yield from _of_hosts(settings)
     yield from _of_rules(settings)
-    yield from _of_previews(settings)
+    for setting, says, remedy in doubts(settings):
+        yield Remark("warning", f"{setting}: {says}", remedy)
     yield from _of_chats(settings)
 
 
@@ -98,26 +97,15 @@ def _data_folder(settings: Settings) -> None:
     there = settings.data
     while not there.exists() and there != there.parent:
         there = there.parent
-    if not there.is_dir():
-        why = f"{there} is a file"
-    elif not _takes_files(there):
+    why = f"{there} is a file"
+    if there.is_dir():
         why = f"{there} can't be written to"
-    else:
-        return
+        # Permissions alone don't show whether files can be created there (in /proc).
+        with suppress(OSError), tempfile.TemporaryDirectory(dir=there, prefix=".bridge-check-"):
+            return
     raise Rejected(
         f"data: {settings.data} can't hold the data: {why}; choose another with BRIDGE_DATA"
     )
-
-
-def _takes_files(folder: "Path") -> bool:
-    """Return whether files can be created there; permissions alone don't show it (in /proc)."""
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return False
-    try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".bridge-check-"):
-            return True
-    except OSError:
-        return False
 
 
 def _ports(settings: Settings) -> None:
@@ -196,11 +184,6 @@ def _of_rules(settings: Settings) -> Iterator[Remark]:
     for place, grant in enumerate(settings.access):
         for pattern in grant.apps:
             yield from _of_name(f"access.{place}.apps", pattern)
-
-
-def _of_previews(settings: Settings) -> Iterator[Remark]:
-    for setting, says, remedy in doubts(settings):
-        yield Remark("warning", f"{setting}: {says}", remedy)
 
 
 def _without_effect(rule: Rule) -> Iterator[str]:
