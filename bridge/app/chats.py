@@ -102,7 +102,6 @@ async def _opened(
 
 
 def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> ChatParts:
-    """Return what a chat is built from."""
     settings, stores = parts.settings, parts.stores
     book, access = channels_of(settings, chat), access_of(settings)
     channels = CHATS[chat].channels(given, book)

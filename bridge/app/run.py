@@ -206,7 +206,6 @@ async def run_bridge(
 def _pages(
     parts: Parts, role: Role, beginning: Beginning, streams: AsyncExitStack
 ) -> "list[RouteDef]":
-    """Return the routes for people: the console, and setup."""
     if not role.hears:
         return []
     from bridge.app.console import console_routes

@@ -199,7 +199,6 @@ def sizes_of(settings: Settings) -> Callable[[], dict[str, int]]:
 
 
 def _sizes_of_files(data: Path) -> dict[str, int]:
-    """Return the bytes, including the files that SQLite keeps beside each."""
     sizes: dict[str, int] = {}
     for store in ("inbox", "journal", "workflows"):
         files = (data / f"{store}.sqlite{end}" for end in ("", "-wal"))

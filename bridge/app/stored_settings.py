@@ -162,7 +162,6 @@ class SettingUp:
     by: Actor
 
     async def stored(self) -> dict[KeyPath, str]:
-        """Return the stored settings, opened."""
         return opened(await self.journal.stored_settings(), self.where)
 
     async def origins(self) -> dict[KeyPath, str]:

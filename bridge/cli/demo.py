@@ -99,7 +99,6 @@ async def _demo(stage: Stage, *, keep: bool) -> None:
 
 
 async def _kept(stage: Stage, page: str) -> None:
-    """Wait until somebody has seen enough."""
     stage.fact("page", f"{page} stays open until you press Ctrl-C", GOOD)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

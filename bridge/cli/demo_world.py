@@ -51,7 +51,6 @@ class Shop:
 
     @property
     def url(self) -> str:
-        """The clone address."""
         return self.bare.as_uri()
 
     async def make(self) -> None:
@@ -68,7 +67,6 @@ class Shop:
         await git(self.clone, "remote", "add", "origin", self.url)
 
     async def push(self, message: str, files: dict[str, str]) -> Push:
-        """Commit files and push them."""
         before = await git(self.bare, "for-each-ref", "--format=%(objectname)", "refs/heads/main")
         for name, text in files.items():
             file = self.clone / name
@@ -173,14 +171,12 @@ class Stage:
         self._acts = 0
 
     def title(self, text: str) -> None:
-        """Print the title."""
         if self._console is None:
             typer.echo(text)
         else:
             self._console.rule(f"{text}", style="cyan", align="left")
 
     def act(self, text: str) -> None:
-        """Start a new part."""
         self._acts += 1
         if self._console is None:
             typer.echo(f"\n{self._acts}. {text}")
@@ -188,7 +184,6 @@ class Stage:
             self._console.print(f"\n{self._acts}. {text}", style="bold cyan")
 
     def fact(self, name: str, value: str, style: str = "") -> None:
-        """Print one fact."""
         if self._console is None:
             typer.echo(f"   {name:<9} {clean(value)}")
             return
@@ -203,7 +198,6 @@ class Stage:
         self._console.print(Padding(line, (0, 0, 0, 3)))
 
     def change(self, change: "Change") -> None:
-        """Print one step of a deployment."""
         if self._console is None:
             typer.echo(f"   {'':<9} {change_line(change)}")
         else:

@@ -196,7 +196,6 @@ STATES: Mapping[str, str] = {
 
 
 def _state(found: Sequence[Finding]) -> dict[str, str]:
-    """Return the state of a place, and what is wrong with it."""
     wrong = [one for one in found if one.level is not Level.OK]
     states = [STATES.get(one.check.rpartition(".")[2], _other(one)) for one in wrong]
     state = next((one for one in states if one != "ok"), "ok")

@@ -129,7 +129,6 @@ def _path_of(address: str) -> Path:
 
 
 def _is_repository(folder: Path) -> bool:
-    """Return whether a folder is a Git repository, with a checkout or bare."""
     return (folder / ".git").exists() or (
         (folder / "HEAD").is_file() and (folder / "objects").is_dir()
     )
@@ -254,7 +253,6 @@ def _folders(tree: dict[str, str], above: str) -> list[str]:
 
 
 def _files(tree: dict[str, str]) -> list[str]:
-    """Return the files in the top folder."""
     return [path for path, mode in tree.items() if "/" not in path and not _is_folder(mode)]
 
 

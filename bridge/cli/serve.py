@@ -301,7 +301,6 @@ async def _serve(
 
 
 async def _setup_link(settings: "Settings", bridge: "Bridge") -> str:
-    """Return a new link to setup."""
     from bridge.app.setup.entry import new_link
 
     return await new_link(bridge.stores.journal, str(settings.public_url or bridge.url))

@@ -193,7 +193,6 @@ class Live:
                 return
 
     async def _still_in(self, request: web.Request) -> bool:
-        """Return whether the session of a stream is still valid."""
         return await visitor_with(self._records.journal, COOKIE.in_(request)) is not None
 
 

@@ -99,7 +99,6 @@ class Records:
         return Right.VIEW in self.access.rights(visitor.person, EVERY_APP, None)
 
     def rights(self, visitor: Visitor, app: App) -> frozenset[Right]:
-        """Return all rights of somebody to an app."""
         return self.access.rights_to(visitor.person, app, None)
 
     async def decisions(self, visitor: Visitor, seqs: Sequence[int]) -> dict[int, list[Decision]]:

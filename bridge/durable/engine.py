@@ -369,7 +369,6 @@ class DurableFlows:
     # ── health and the end ────────────────────────────────────────────────
 
     async def ready(self) -> None:
-        """Raise Unreachable when the database can't be read."""
         with translated():
             await DBOS.list_workflows_async(limit=1, load_input=False, load_output=False)
 

@@ -101,7 +101,6 @@ class Dispatcher:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, engine: DBOS, queue: Queue) -> None:
-        """Start the flows that wait in this queue, from now on."""
         self._bell = Bell(self._seconds)
         self._bell.ring()  # flows may have been waiting since before this process started
         arguments = (self._bell, engine, queue)
@@ -209,7 +208,6 @@ class Bodies:
         self._running: dict[str, asyncio.Task[Any]] = {}
 
     def add(self, flow: str, body: Body) -> None:
-        """Register a flow's body."""
         self._bodies[flow] = body
 
     def flows(self) -> dict[str, Flow]:
@@ -223,7 +221,6 @@ class Bodies:
         return name in self._running
 
     def running(self) -> list[str]:
-        """Return the names of the flows that run here."""
         return list(self._running)
 
     async def cut_off(self, names: Iterable[str] | None = None) -> None:

@@ -220,7 +220,6 @@ class EmbeddedServer:
 
     @property
     def api_key(self) -> str:
-        """The key that clients send as `x-api-key`."""
         if self._key is None:
             raise RuntimeError("the embedded server has not started")
         return self._key

@@ -162,7 +162,6 @@ class Guest(asyncio.Protocol):
         self._protocol.connection_made(transport)
 
     def abort(self) -> None:
-        """Close it at once."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:

@@ -216,7 +216,6 @@ class Refusing:
         server.request_factory = _of_our_versions(server.request_factory)
 
     def __call__(self) -> asyncio.Protocol:
-        """Make the protocol of another connection."""
         return _Handler(self._server, self._say, self._heads, self._unread, **self._settings)
 
     @property

@@ -285,7 +285,6 @@ def origins_of(
 
 
 def _paths(values: Mapping[Any, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
-    """Yield the paths of all sections and values of a file."""
     for name, value in values.items():
         path = (*above, name)
         yield path
@@ -294,7 +293,6 @@ def _paths(values: Mapping[Any, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
 
 
 def _section(values: dict[str, Any], path: KeyPath, said_by: str, places: Places) -> dict[str, Any]:
-    """Return the section that a setting belongs into."""
     inner = values
     for at, name in enumerate(path[:-1]):
         found = inner.setdefault(name, {})

@@ -273,7 +273,6 @@ class Settings(ChatSections):
     _places: Places = PrivateAttr(NOWHERE)
 
     def set_at(self, places: Places) -> Self:
-        """Remember where each setting comes from."""
         self._places = places
         return self
 

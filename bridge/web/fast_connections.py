@@ -128,7 +128,6 @@ class Connection(asyncio.Protocol):
         self.waiting: asyncio.Future[Any] | None = None  # for memory, or for the disk
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept a new connection."""
         self._transport = transport
         self._door.opened(self)
         self._idle_since = self._door.loop.time()
@@ -190,11 +189,9 @@ class Connection(asyncio.Protocol):
 
     @property
     def client(self) -> str:
-        """Return its client: an address."""
         return client_of(self._transport)
 
     def abort(self) -> None:
-        """Close at once."""
         self._transport.abort()
 
     def _look_at_time(self) -> None:

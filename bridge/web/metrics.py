@@ -179,11 +179,9 @@ class Metrics:
         self._counted = {one.number for one in await self._journal.ended(self._after - OVERLAP)}
 
     def webhook(self, host: str, event: str, outcome: str) -> None:
-        """Count an answered webhook."""
         self._webhooks[host, event if event in self._events else "other", outcome] += 1
 
     def connection_closed(self) -> None:
-        """Count a connection that was closed to make room."""
         self._closed += 1
 
     def backend_request(self, backend: str, asked: str, seconds: float) -> None:

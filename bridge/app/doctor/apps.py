@@ -244,6 +244,5 @@ def _first_host(app: "App") -> str | None:
 
 
 def _makes(settings: "Settings") -> dict[str, bool]:
-    """Return whether apps can be made in each backend, by its name."""
     found = {name: one.provider.makes_apps for name, one in settings.backends_set().items()}
     return found or {EMBEDDED: EMBEDDED_SPEAKS.makes_apps}

@@ -125,7 +125,6 @@ class Stored:
 
 
 async def _stored(settings: "Settings") -> Stored:
-    """Return what is stored; raise BridgeError if there is trouble."""
     try:
         must_be_there(settings)
     except NotFound:

@@ -143,7 +143,6 @@ def _secrets_of(server: HostServer) -> "Iterator[tuple[WebhookSecrets, Sequence[
 
 
 def _of_hosts(settings: Settings) -> Iterator[Remark]:
-    """Yield the hosts with API access but without webhooks."""
     try:
         asked = host_apis(settings)
     except Rejected:  # reported above
@@ -211,7 +210,6 @@ def _without_effect(rule: Rule) -> Iterator[str]:
 
 
 def _unpinnable(rule: Rule) -> Iterator[str]:
-    """Yield what a rule that pins apps lacks."""
     if rule.pin and (rule.branch is None or not is_one(rule.branch)):
         names = "names none" if rule.branch is None else f"{shortened(rule.branch)} names several"
         yield f"pin: a pinned app tracks one branch, and `branch` {names}; write e.g. branch: main"
@@ -222,7 +220,6 @@ OF_TAGS = ("tags", "versions", "tag_prefix", "prereleases", "only_newer")
 
 
 def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
-    """Yield the same for a glob over names in that setting."""
     if pattern is None:
         return
     try:

@@ -230,7 +230,6 @@ class SetupDoor:
     async def _told(
         self, request: web.Request, session: str, key: str, done: Done, nothing: str
     ) -> web.StreamResponse:
-        """Show what was done, and what could not be."""
         said = "; ".join(done.says) or ("" if done.failed else nothing)
         refused = (key, "; ".join(done.failed)) if done.failed else ("", "")
         return await self._shown(request, session, done=said, refused=refused)

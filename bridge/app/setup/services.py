@@ -48,7 +48,6 @@ class Service:
 
     @property
     def key(self) -> str:
-        """The name of its section."""
         return self.provider.key
 
     @property
@@ -229,7 +228,6 @@ class AppsSetup:
     wake: Callable[[], None]
 
     async def known(self) -> list[App]:
-        """Return the known apps, by their labels."""
         return sorted(of_people(await self.journal.apps()), key=lambda app: app.label)
 
     async def twice(self) -> list[App]:

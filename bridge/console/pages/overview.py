@@ -87,7 +87,6 @@ async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
 async def _lists(
     records: Records, visitor: Visitor, seen: Mapping[str, App]
 ) -> tuple[list[Deployment], list[Row], list[Arrived]]:
-    """Return the open deployments, the apps that were deployed last, and the newest deliveries."""
     open_ = await records.journal.open_deployments()
     lately = await records.journal.deployed_lately(LATELY_DEPLOYED)
     ids = dict.fromkeys(id_ for id_ in lately if id_ in seen) | dict.fromkeys(seen)  # or others
@@ -154,7 +153,6 @@ async def _of_previews(records: Records, visitor: Visitor) -> list[Need]:
 
 
 def _of_apps(seen: Sequence[App]) -> list[Need]:
-    """Return the apps that their backend deploys as well."""
     twice = [app for app in seen if app.deploys_twice]
     found = [
         Need(

@@ -73,7 +73,6 @@ async def previews(records: Records, visitor: Visitor, asked: Asked) -> Page:
 
 
 def _groups(records: Records, rows: Sequence[Row], native: Sequence[NativePreview]) -> list[Group]:
-    """Return the previews by app."""
     twice = {app.label: app.native_previews for app in records.apps() if app.previews_twice}
     labels = sorted({row.preview.app for row in rows} | {one.app for one in native})
     groups = {label: Group(label, twice.get(label, "")) for label in labels}

@@ -170,7 +170,6 @@ class Image:
     """Run an image of a registry; nothing is built."""
 
     async def build(self, work: Work) -> None:
-        """Pull and start."""
         image = work.application["dockerImage"]
         if not image:
             raise BuildFailed("no Docker image is configured: save a Docker provider first")
@@ -276,7 +275,6 @@ class Nixpacks:
     """Build with `nixpacks build`."""
 
     async def build(self, work: Work) -> None:
-        """Build and start."""
         await _prepare(work, "nixpacks")
         argv = ["nixpacks", "build", str(work.folder), "--name", work.name]
         passed = await by_name(work, "nixpacks", "--env", _variables(work))
@@ -320,7 +318,6 @@ class Buildpacks:
     default_version: str
 
     async def build(self, work: Work) -> None:
-        """Build and start."""
         await _prepare(work, "pack")
         chosen = work.application[self.version_field] if self.version_field else None
         image = f"{self.builder}:{chosen or self.default_version}"

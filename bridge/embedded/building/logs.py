@@ -61,7 +61,6 @@ class Log:
         await asyncio.to_thread(self._path.touch)
 
     def hide(self, mask: Mask) -> None:
-        """Hide these values from now on."""
         self._mask = mask
 
     def leave_out(self, folders: Iterable[Path]) -> None:

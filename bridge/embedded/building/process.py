@@ -221,7 +221,6 @@ async def _start(
 
 
 async def _end(process: Process) -> None:
-    """Kill the program and its children."""
     _signal(process.pid, signal.SIGTERM)
     try:
         if process.returncode is None:

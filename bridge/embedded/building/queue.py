@@ -127,7 +127,6 @@ class Engine:
             self._wake.set()
 
     async def ended(self, application_id: str) -> None:
-        """Wait until no job of an application is running."""
         if (active := self._active.get(application_id)) is not None:
             await active.ended.wait()
 

@@ -191,7 +191,6 @@ def _make(release: Release, work: Work, *, is_spa: bool) -> None:
 
 
 def _serve(release: Release, work: Work) -> list[str]:
-    """Serve a release; return those that are no longer needed."""
     release.check_wanted()
     work.releases.serve(work.deployment_id)
     return work.releases.superfluous()

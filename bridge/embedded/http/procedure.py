@@ -119,7 +119,6 @@ class Failure(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status, e.g. 404."""
         return int(HTTPStatus[self.code])
 
 

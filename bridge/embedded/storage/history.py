@@ -3,10 +3,10 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
-from bridge.embedded.storage.records import Database, patch_application
+from bridge.embedded.storage.records import Database, insert, patch_application
 
 JobKind = Literal["deploy", "redeploy"]
 Status = Literal["running", "done", "error", "cancelled"]
@@ -64,10 +64,7 @@ class Ending:
     description: str | None = None
 
 
-_JOB = "seq, application_id, kind, title, description, asked_at, started_at, deployment_id"
-_DEPLOYMENT = (
-    "id, application_id, title, description, status, log_path, started_at, finished_at, error"
-)
+_JOB, _DEPLOYMENT = (", ".join(one.name for one in fields(kind)) for kind in (Job, Deployment))
 
 
 class History:
@@ -82,35 +79,22 @@ class History:
         """Append a job to the queue; return None if there is no such application."""
 
         def work(db: sqlite3.Connection) -> Job | None:
-            if not db.execute(
-                "SELECT 1 FROM application WHERE id = ?", (application_id,)
-            ).fetchone():
+            there = db.execute("SELECT 1 FROM application WHERE id = ?", (application_id,))
+            if there.fetchone() is None:
                 return None
-            cursor = db.execute(
-                "INSERT INTO job (application_id, kind, title, description, asked_at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (application_id, kind, title, description, now),
-            )
-            return Job(cursor.lastrowid or 0, application_id, kind, title, description, now)
+            job = Job(0, application_id, kind, title, description, now)
+            return replace(job, seq=insert(db, "job", **asdict(job) | {"seq": None}))
 
         return await self._database.run(work)
 
     async def jobs(self) -> list[Job]:
-        """Return all jobs, oldest first."""
         return await self._database.run(
             lambda db: [Job(*row) for row in db.execute(f"SELECT {_JOB} FROM job ORDER BY seq")]
         )
 
     async def drop_waiting(self, application_id: str) -> int:
-        """Delete the waiting jobs of an application; return their number."""
-        return await self._database.run(
-            lambda db: (
-                db.execute(
-                    "DELETE FROM job WHERE application_id = ? AND started_at IS NULL",
-                    (application_id,),
-                ).rowcount
-            )
-        )
+        sql = "DELETE FROM job WHERE application_id = ? AND started_at IS NULL"
+        return await self._database.run(lambda db: db.execute(sql, (application_id,)).rowcount)
 
     async def begin(
         self, job: Job, deployment: Deployment, kept: Sequence[str] = ()
@@ -133,7 +117,7 @@ class History:
             )
             if not started.rowcount:
                 return None
-            _insert(db, deployment)
+            insert(db, "deployment", **asdict(deployment))
             patch_application(db, job.application_id, {"applicationStatus": "running"})
             return _forget_old(db, job.application_id, kept)
 
@@ -198,36 +182,12 @@ class History:
 
     async def newest(self) -> dict[str, float]:
         """Return when the newest deployment of each application began, by its id."""
-        return await self._database.run(
-            lambda db: {
-                row["application_id"]: row["began"]
-                for row in db.execute(
-                    "SELECT application_id, max(started_at) AS began FROM deployment"
-                    " GROUP BY application_id"
-                )
-            }
-        )
+        sql = "SELECT application_id, max(started_at) FROM deployment GROUP BY application_id"
+        return await self._database.run(lambda db: dict(db.execute(sql).fetchall()))
 
     async def remove(self, deployment_id: str) -> None:
-        await self._database.run(
-            lambda db: db.execute("DELETE FROM deployment WHERE id = ?", (deployment_id,))
-        )
-
-
-def _insert(db: sqlite3.Connection, deployment: Deployment) -> None:
-    db.execute(
-        "INSERT INTO deployment (id, application_id, title, description, status, log_path,"
-        " started_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            deployment.id,
-            deployment.application_id,
-            deployment.title,
-            deployment.description,
-            deployment.status,
-            deployment.log_path,
-            deployment.started_at,
-        ),
-    )
+        sql = "DELETE FROM deployment WHERE id = ?"
+        await self._database.run(lambda db: db.execute(sql, (deployment_id,)))
 
 
 def _end(db: sqlite3.Connection, deployment_id: str, ending: Ending, at: float | None) -> None:

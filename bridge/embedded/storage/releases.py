@@ -77,7 +77,6 @@ class Releases:
         return facts_in(self.folder(id_))
 
     def variables(self, id_: str) -> dict[str, str]:
-        """Return the variables of a release's container."""
         try:
             found: dict[str, str] = json.loads((self.variables_root / id_ / _VARIABLES).read_text())
         except FileNotFoundError:
@@ -111,7 +110,6 @@ class Releases:
         return sorted(order, key=order.__getitem__, reverse=True)
 
     def superfluous(self) -> list[str]:
-        """Return the releases that need not be kept any longer."""
         found = self.all()
         lasted = (
             one
