@@ -139,15 +139,11 @@ def only_needed_threads() -> Iterator[None]:
     replaced = [getattr(where, name) for where, name in places]
     try:
         for where, name in places:
-            setattr(where, name, _nothing)
+            setattr(where, name, lambda *_: None)
         yield
     finally:
         for (where, name), thread in zip(places, replaced, strict=True):
             setattr(where, name, thread)
-
-
-def _nothing(*_: object) -> None:
-    """End at once."""
 
 
 def keep_to(loop: asyncio.AbstractEventLoop, dbos: DBOS) -> None:
@@ -216,9 +212,6 @@ class Bodies:
             flow: _workflow(flow, functools.partial(self._run, body))
             for flow, body in self._bodies.items()
         }
-
-    def runs(self, name: str) -> bool:
-        return name in self._running
 
     def running(self) -> list[str]:
         return list(self._running)
