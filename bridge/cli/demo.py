@@ -242,6 +242,7 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
     from bridge.cli.embedded import connected, make_site
     from bridge.cli.new_site import NewSite
     from bridge.connecting.clients import http_client
+    from bridge.settings import Settings
 
     secret, shop = secrets.token_hex(16), Shop(folder)
     stage.act("A Git repository, a deploy backend and the bridge between them")
@@ -249,7 +250,8 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
         with stage.waiting("starting"):
             await shop.make()
             stage.fact("git", f"{shop.name}: a small monorepo with web/ and docs/")
-            backend = await stack.enter_async_context(run_embedded(_backend_settings(folder)))
+            own = Settings.model_validate({"data": folder, "embedded": {"port": 0}})
+            backend = await stack.enter_async_context(run_embedded(own))
             stage.fact("backend", f"{backend.url}/api (embedded, speaks Dokploy's API)")
             stage.fact("sites", f"{backend.sites_url} (a port of their own)")
             api = await stack.enter_async_context(connected(backend.url, backend.api_key, None))
@@ -265,12 +267,6 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
         http = http_client(backend.sites_url, direct=True, follow_redirects=True)
         await stack.enter_async_context(http)
         yield Scene(stage, bridge, shop, http, services, secret, backend.sites_url + path)
-
-
-def _backend_settings(folder: Path) -> "Settings":
-    from bridge.settings import Settings
-
-    return Settings.model_validate({"data": folder, "embedded": {"port": 0}})
 
 
 def demo_settings(folder: Path, secret: str, url: str, key: str, around: str) -> "Settings":

@@ -265,13 +265,16 @@ async def _serve(
     from bridge.app.providers import addresses_of
     from bridge.app.run import run_bridge
     from bridge.app.setup.door import setup_routes
+    from bridge.app.setup.entry import new_link
 
     stop = _told_to_stop()
     beginning = replace(beginning, anew=partial(_tell, stop, AGAIN), setup=setup_routes)
     async with run_bridge(settings, role=role, beginning=beginning) as bridge:
         made = [one.host for one in await bridge.stores.journal.made_hooks()]
         hosts = list(dict.fromkeys([*hosts_of(settings), *made]))
-        link = await _setup_link(settings, bridge) if role.hears and not hosts else None
+        link = None
+        if role.hears and not hosts:
+            link = await new_link(bridge.stores.journal, str(settings.public_url or bridge.url))
         if for_people and role is Role.ALL:
             apps = len(await bridge.stores.journal.apps())
             for line in welcome(settings, bridge, apps, called_as(), made, link):
@@ -298,12 +301,6 @@ async def _serve(
             log.info("stopping")
         _be_gone_within(LEAVE_SECONDS)
     return code
-
-
-async def _setup_link(settings: "Settings", bridge: "Bridge") -> str:
-    from bridge.app.setup.entry import new_link
-
-    return await new_link(bridge.stores.journal, str(settings.public_url or bridge.url))
 
 
 def _start_anew(sockets: "Sequence[socket]") -> None:
@@ -435,10 +432,10 @@ def give_memory_back() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
         library.mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK)
-        threading.Thread(target=_trim, args=[library.malloc_trim], daemon=True).start()
 
+        def trim() -> None:
+            while True:
+                time.sleep(EVERY)
+                library.malloc_trim(0)
 
-def _trim(trim: Any) -> None:
-    while True:
-        time.sleep(EVERY)
-        trim(0)
+        threading.Thread(target=trim, daemon=True).start()

@@ -258,12 +258,13 @@ class Listener:
     ) -> None:
         self._host, self._port = host, port
         self._most = most
+        self._keepalive = KEEPALIVE_SECONDS
         app.on_response_prepare.append(nameless)
         self._say = say
         self.settings: dict[str, Any] = {
             "access_log": None,  # a quarter of the throughput
             "logger": quiet_logger(name),
-            "keepalive_timeout": KEEPALIVE_SECONDS,
+            "keepalive_timeout": self._keepalive,
             "lingering_time": 0,
         }
         self._runner = web.AppRunner(
@@ -299,7 +300,7 @@ class Listener:
         """Return what creates the protocol of each connection."""
         aiohttp = Refusing(server, self._say, self.settings, Arrivals(MOST_UNREAD))
         each = max(1, self._most // 2)
-        limits = ConnectionLimits(self._most, KEEPALIVE_SECONDS, each=each, crowd=self._crowd)
+        limits = ConnectionLimits(self._most, self._keepalive, each=each, crowd=self._crowd)
         return lambda: limits.expect(aiohttp())
 
     def sockets(self) -> list[socket.socket]:

@@ -18,7 +18,6 @@ from bridge.core.refused import Senders, means_a_webhook, path_of
 from bridge.listening.arriving import body_of
 from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
-    KEEPALIVE_SECONDS,
     NOTHING_THERE,
     STOP_SECONDS,
     Listener,
@@ -302,7 +301,7 @@ class WebServer(Listener):
     def protocols(self, server: web.Server) -> Callable[[], asyncio.Protocol]:
         aiohttp = Refusing(server, refusal, self.settings, self._hooks.arrivals)
         self._door = QuickDoor(
-            self._hooks, self._hosts, aiohttp, KEEPALIVE_SECONDS, self._most, self._closed
+            self._hooks, self._hosts, aiohttp, self._keepalive, self._most, self._closed
         )
         return partial(WebhookConnection, self._door)
 

@@ -297,7 +297,7 @@ async def test_who_only_holds_connections_keeps_nobody_from_what_aiohttp_serves(
 async def test_who_asks_on_and_never_reads_the_answers_is_cut_off(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.web.server.KEEPALIVE_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.listening.listener.KEEPALIVE_SECONDS", 0.5)
     door = await opened()
     with socket.create_connection(("127.0.0.1", door.port)) as asks:
         asks.setblocking(False)
@@ -370,7 +370,7 @@ def ahead_of(door: Door) -> int:
 async def test_headers_that_trickle_in_are_cut_off(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, line: bytes
 ) -> None:
-    monkeypatch.setattr("bridge.web.server.KEEPALIVE_SECONDS", 0.3)
+    monkeypatch.setattr("bridge.listening.listener.KEEPALIVE_SECONDS", 0.3)
     door = await opened()
     async with connected(door, line + b"\r\nX-A: b") as ((reader, writer),):
         before = time.monotonic()
