@@ -30,12 +30,7 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The outcome of an action that was carried out, or is on disk.
-
-    Attributes:
-        then: the page to show next.
-        says: what was done, for people.
-    """
+    """The outcome of an action that was carried out, or is on disk: the next page, and words."""
 
     then: str
     says: str

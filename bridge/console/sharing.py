@@ -28,11 +28,7 @@ KEPT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The part of a page that changes, as HTML.
-
-    Attributes:
-        live: whether the page changes by itself.
-    """
+    """The part of a page that changes, as HTML; `live`: the page changes by itself."""
 
     html: str
     live: bool
@@ -64,8 +60,7 @@ class SharedParts:
     async def part(self, key: Hashable, draw: Callable[[], Coroutine[Any, Any, Part]]) -> Part:
         """Return a part; concurrent requests share one drawing, and its error.
 
-        Args:
-            key: what the part depends on, besides the version.
+        The key is what the part depends on, besides the version.
         """
         version, now = self._version(), asyncio.get_running_loop().time()
         if version is None:
@@ -141,9 +136,10 @@ class Looks(Generic[T]):
 
     Any process may cause a change, so there is no event to wait for.
 
-    Attributes:
-        watching: how many watch.
-        pause: seconds until the next look.
+    Args:
+        look: returns the present value, which differs after every change.
+        pauses: seconds until the next look; they grow while each look finds a change.
+        over: returns whether a value is final.
     """
 
     def __init__(
@@ -153,13 +149,6 @@ class Looks(Generic[T]):
         *,
         over: Callable[[T], bool] = lambda _: False,
     ) -> None:
-        """Take the source.
-
-        Args:
-            look: returns the present value, which differs after every change.
-            pauses: seconds until the next look; they grow while each look finds a change.
-            over: returns whether a value is final.
-        """
         self._look = look
         self._pauses = pauses
         self._over = over

@@ -50,11 +50,7 @@ def with_owner(access: Access) -> Access:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody with a session.
-
-    Attributes:
-        how: how they signed in, e.g. "link", "github".
-    """
+    """Somebody with a session, and how they signed in, e.g. "link", "github"."""
 
     person: Person
     how: str
@@ -72,11 +68,7 @@ BY_LINK = Visitor(Person(OWNER, "owner"), "link")
 
 
 async def new_link(sessions: "Sessions", url: str) -> str:
-    """Return a link that lets one browser in as the owner, once, within ten minutes.
-
-    Args:
-        url: where the bridge is reached.
-    """
+    """Return a link that lets one browser in as the owner, once, within ten minutes."""
     link = new_secret()
     await sessions.admit(LINK, hash_of(link), LINK_SECONDS)
     return f"{url.rstrip('/')}{PATH}/sign-in/link?link={link}"

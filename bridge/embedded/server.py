@@ -25,10 +25,9 @@ from bridge.embedded.building.sources import Hosts
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import BODY_LIMIT, Api, Streaming, checks_key
 from bridge.embedded.http.procedure import Parts
-from bridge.embedded.storage.history import History
+from bridge.embedded.storage.history import History, Releases, kept_of
 from bridge.embedded.storage.paths import Clock, Places, remove, write_private
 from bridge.embedded.storage.records import Catalog, Database, Domains, new_id
-from bridge.embedded.storage.releases import Releases, kept
 from bridge.listening.listener import Listener, share_of_files
 
 
@@ -239,7 +238,7 @@ class EmbeddedServer:
             self._key = key
             await self._database.open()
             known = {one["applicationId"] for one in await self.parts.catalog.applications()}
-            built = await asyncio.to_thread(kept, self._places, await self.parts.history.all())
+            built = await asyncio.to_thread(kept_of, self._places, await self.parts.history.all())
             await asyncio.to_thread(sweep, self._places, known, built)
             await self._listen(key)
             await asyncio.to_thread(self._places.url_file.write_text, self.url)

@@ -21,12 +21,7 @@ def count_nothing() -> None:
 
 
 class Crowd:
-    """Logs the first closed connection at once, and then once a minute how many there were.
-
-    Args:
-        logger: of the listener.
-        count: called for each of them.
-    """
+    """Logs the first closed connection at once, and then once a minute how many there were."""
 
     def __init__(self, logger: logging.Logger, count: Callable[[], None] = count_nothing) -> None:
         self._logger = logger
@@ -36,13 +31,7 @@ class Crowd:
         self._timer: asyncio.TimerHandle | None = None
 
     def closed(self, *, limit: int, client: str, connections: int) -> None:
-        """Note that a connection was closed.
-
-        Args:
-            limit: the one that was reached.
-            client: whose connection it was.
-            connections: those that are open.
-        """
+        """Note that a client's connection was closed, by a limit; `connections` are open."""
         self._count()
         self._closed += 1
         self._newest = {"limit": limit, "client": client, "open": connections}

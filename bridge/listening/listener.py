@@ -198,13 +198,7 @@ def _of_our_versions(make: Callable[..., web.BaseRequest]) -> Callable[..., web.
 
 
 class Refusing:
-    """Creates a protocol for each connection.
-
-    Args:
-        server: the server of aiohttp's runner, which closes the connections.
-        settings: the settings of its protocols.
-        unread: what has come and waits, of all connections.
-    """
+    """Creates a protocol for each connection; aiohttp's server closes the connections."""
 
     def __init__(
         self, server: web.Server, say: Say, settings: Mapping[str, Any], unread: Arrivals
@@ -342,11 +336,7 @@ def local_url(host: str, port: int) -> str:
 
 
 def share_of_files(part: int, most: int, *, others: int = 0) -> int:
-    """Return a listener's connection limit: one in `part` of the files that may be open.
-
-    Args:
-        others: files that are reserved for other things.
-    """
+    """Return a listener's connection limit: one in `part` of the files that others leave."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return most

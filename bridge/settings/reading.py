@@ -274,11 +274,7 @@ def read_settings(
 def origins_of(
     file: Path | None, environment: Mapping[str, str], stored: Collection[KeyPath] = ()
 ) -> dict[KeyPath, str]:
-    """Return what each configured setting comes from: a variable, the file, or `BY_SETUP`.
-
-    Args:
-        stored: the paths of the stored settings.
-    """
+    """Return what each configured setting comes from: a variable, the file, or `BY_SETUP`."""
     said_by = dict.fromkeys(stored, BY_SETUP)
     said_by |= dict.fromkeys(_paths(_read_file(file)[0]), str(file or DEFAULT_FILE))
     return said_by | dict(set_there(environment))

@@ -68,11 +68,7 @@ WRONG = (
 
 
 def status_and_why(error: Exception, late: str) -> tuple[int, str]:
-    """Return the status of what is wrong with a request, and the words for its sender.
-
-    Args:
-        late: the words for a body that did not arrive in time.
-    """
+    """Return the status of what is wrong with a request, and why; `late`: why it took too long."""
     if isinstance(error, Crowded):
         error = Unreachable("the bridge", CROWDED)
     if isinstance(error, BridgeError):

@@ -249,8 +249,7 @@ class Head:
 def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
     """Read the head of a plain webhook, with its last line's end; None for others. Pure.
 
-    Args:
-        hosts: by their full request line.
+    `hosts` are by their full request line.
     """
     line, _, rest = raw.partition(b"\r\n")
     host = hosts.get(line)

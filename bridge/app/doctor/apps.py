@@ -34,7 +34,6 @@ def of_apps(
     """Yield the apps that deploy twice, or that no push can deploy.
 
     Args:
-        titles: what people call each backend.
         made: the hosts at which the bridge has made webhooks.
     """
     servers = settings.host_servers()
@@ -62,12 +61,7 @@ def of_apps(
 def of_pins(
     settings: "Settings", apps: Sequence["App"], titles: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Yield pinned apps that are not built from their own branch, or that can't be.
-
-    Args:
-        apps: with our own rules applied.
-        titles: what people call each backend.
-    """
+    """Yield pinned apps, by our own rules, that are not built from their own branch, or never."""
     pinned = [app for app in apps if app.rules.pin or pin_of(app)]
     try:
         apis = host_apis(settings) if pinned else {}
@@ -79,11 +73,7 @@ def of_pins(
 
 
 def _of_pin(app: "App", title: str, missing: str | None) -> Finding:
-    """Return whether a pinned app is built from its own branch.
-
-    Args:
-        missing: why its branch can't be moved.
-    """
+    """Return whether a pinned app is built from its own branch; `missing`: why that can't move."""
     name, level = shlex.quote(app.label), Level.ERROR
     pin, tracks = pin_of(app), tracked(app)
     if missing is not None:
@@ -151,11 +141,7 @@ def doubts(settings: "Settings") -> Iterator[tuple[str, str, str]]:
 
 
 def of_previews(settings: "Settings", apps: Iterable["App"]) -> Iterator[Finding]:
-    """Yield for each app with previews whether they can be made.
-
-    Args:
-        apps: with our own rules applied.
-    """
+    """Yield for each app with previews, by our own rules, whether they can be made."""
     wanting = previewed(apps)
     try:
         apis = host_apis(settings) if wanting else {}

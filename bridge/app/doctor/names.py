@@ -132,11 +132,7 @@ class _Api(ListsChecks, ReadsRefs, Protocol):
 
 
 async def of_named_checks(server: HostServer, apps: Sequence[App]) -> AsyncIterator[Finding]:
-    """Yield the names in `checks` that no check of the branch's head has.
-
-    Args:
-        apps: with our own rules applied.
-    """
+    """Yield the names in `checks`, by our own rules, that no check of the branch's head has."""
     wanted: dict[tuple[str, str], dict[str, Fits]] = {}
     for app in apps:
         source = app.source

@@ -23,11 +23,7 @@ Service = Provider | BackendProvider | ChatProvider
 
 
 async def examine(service: Service, checked: Checked, within: float = 5.0) -> list[Finding]:
-    """Return what is found at one service, also with settings that are not stored.
-
-    Args:
-        within: seconds, after which what has not answered is a finding.
-    """
+    """Return what is found at one service within so many seconds, also with settings to come."""
     one = Stream(kind_of(service), checked.name, findings_of(service, checked, within))
     return [finding async for finding in together([one], within)]
 
@@ -65,12 +61,7 @@ def without_name(about: str, says: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The findings of one service as they come.
-
-    Attributes:
-        kind: how the names of its checks begin.
-        about: the service.
-    """
+    """The findings of one service as they come; the names of its checks begin with its kind."""
 
     kind: str
     about: str

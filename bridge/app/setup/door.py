@@ -44,11 +44,7 @@ def setup_routes(parts: Parts, beginning: Beginning) -> list[web.RouteDef]:
 
 @dataclass(slots=True)
 class SetupDoor:
-    """Serves the page to whoever has a session.
-
-    Attributes:
-        anew: starts the bridge anew, once other settings are stored.
-    """
+    """Serves the page to whoever has a session; starts the bridge anew with other settings."""
 
     settings: Settings
     setting_up: SettingUp

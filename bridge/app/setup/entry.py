@@ -26,11 +26,7 @@ PATH = "/setup"
 
 
 async def new_link(sessions: "Sessions", url: str) -> str:
-    """Return a link that lets one browser in, once, within half an hour.
-
-    Args:
-        url: where the bridge is reached.
-    """
+    """Return a link that lets one browser in, once, within half an hour."""
     link = await _new(sessions, LINK, LINK_SECONDS)
     await sessions.admit(GIVEN, hash_of(GIVEN, link), GIVEN_SECONDS)
     return f"{url.rstrip('/')}{PATH}?link={link}"

@@ -216,11 +216,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class AppsSetup:
-    """Reads the known apps, and sets up what they need.
-
-    Attributes:
-        wake: called after an app was changed.
-    """
+    """Reads the known apps, and sets up what they need."""
 
     settings: Settings
     journal: SqlJournal

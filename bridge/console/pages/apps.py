@@ -27,11 +27,7 @@ DECISIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A deployment as a bar.
-
-    Attributes:
-        height: 1 to 10, the longest of those shown being 10.
-    """
+    """A deployment as a bar; its height is 1 to 10, the longest of those shown being 10."""
 
     deployment: Brief
     height: int

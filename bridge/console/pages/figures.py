@@ -48,12 +48,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """The figures of a period, as of one moment.
-
-    Attributes:
-        apps: of the apps that deployed most.
-        more: how many apps are not among them.
-    """
+    """The figures of a period, as of one moment: in all, and of the apps that deployed most."""
 
     at: float
     all: Figures

@@ -14,9 +14,9 @@ from typing import Protocol
 from bridge.embedded.building.containers import label_of
 from bridge.embedded.building.process import Command, Runner
 from bridge.embedded.building.sources import as_env_file
+from bridge.embedded.storage.history import Facts, Releases
 from bridge.embedded.storage.paths import BuildFailed, Remover, inside, words, write_private
 from bridge.embedded.storage.records import Record
-from bridge.embedded.storage.releases import Facts, Releases
 
 
 @dataclass(frozen=True, slots=True)

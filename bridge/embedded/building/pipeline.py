@@ -27,10 +27,9 @@ from bridge.embedded.building.logs import Growth, Log
 from bridge.embedded.building.process import Limits, Runner, time_limit, within_limits
 from bridge.embedded.building.sites import StaticSite
 from bridge.embedded.building.sources import Clone, Hosts, parse_variables, read_source
-from bridge.embedded.storage.history import Deployment, Ending, Job
+from bridge.embedded.storage.history import Deployment, Ending, Facts, Job, Releases
 from bridge.embedded.storage.paths import BuildFailed, NotKept, Places, Remover, inside
 from bridge.embedded.storage.records import Catalog, Record
-from bridge.embedded.storage.releases import Facts, Releases
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bridge.embedded.building.pipeline import Pipeline
-from bridge.embedded.storage.history import Deployment, Ending, History, Job, JobKind
+from bridge.embedded.storage.history import Deployment, Ending, History, Job, JobKind, Releases
 from bridge.embedded.storage.paths import Clock, Places
 from bridge.embedded.storage.records import Record, moment
-from bridge.embedded.storage.releases import Releases
 
 log = logging.getLogger(__name__)
 

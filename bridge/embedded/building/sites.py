@@ -20,9 +20,9 @@ from aiohttp.typedefs import Handler
 
 from bridge.embedded.building.builders import Work
 from bridge.embedded.building.process import Limits
+from bridge.embedded.storage.history import Facts, facts_in
 from bridge.embedded.storage.paths import BuildFailed, Places, inside, never_published, undivided
 from bridge.embedded.storage.records import Catalog, Domains
-from bridge.embedded.storage.releases import Facts, facts_in
 from bridge.listening.log import RateLimitedLog
 
 _CHUNK = 1024 * 1024

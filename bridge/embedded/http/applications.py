@@ -23,8 +23,7 @@ from bridge.embedded.http.procedure import (
     not_found,
     page,
 )
-from bridge.embedded.storage import releases
-from bridge.embedded.storage.history import Deployment, JobKind
+from bridge.embedded.storage.history import Deployment, JobKind, Releases, kept_of
 from bridge.embedded.storage.paths import ToolSilent, remove
 from bridge.embedded.storage.records import Record, moment, new_app_name
 
@@ -187,7 +186,7 @@ async def _remove_containers(parts: Parts, application: Record) -> None:
     try:
         await remove_containers(id_, application["appName"], parts.search_path)
     except ToolSilent as error:
-        facts = await asyncio.to_thread(releases.Releases.of(parts.places, id_).served_facts)
+        facts = await asyncio.to_thread(Releases.of(parts.places, id_).served_facts)
         if facts is not None and facts.image is not None:
             raise Failure("SERVICE_UNAVAILABLE", str(error)) from error
 
@@ -394,7 +393,7 @@ async def read_logs(parts: Parts, input_: inputs.ReadLogs) -> str:
 
 async def _kept(parts: Parts, deployments: Sequence[Deployment]) -> frozenset[str]:
     """Return which deployments can be served again."""
-    return await asyncio.to_thread(releases.kept, parts.places, deployments)
+    return await asyncio.to_thread(kept_of, parts.places, deployments)
 
 
 async def _deployment(parts: Parts, id_: str) -> Deployment:

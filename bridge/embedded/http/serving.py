@@ -37,9 +37,9 @@ from bridge.embedded.http.procedure import (
     existing,
     not_found,
 )
+from bridge.embedded.storage.history import Releases
 from bridge.embedded.storage.paths import BuildFailed, NotKept, ToolSilent
 from bridge.embedded.storage.records import Record, moment
-from bridge.embedded.storage.releases import Releases
 
 Container = Annotated[str, Field(min_length=1, pattern=CONTAINER_PATTERN), STORABLE]
 

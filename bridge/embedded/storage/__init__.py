@@ -2,6 +2,5 @@
 
 paths     the data folder; work in threads; errors of a build
 records   projects, environments, applications, domains and Git providers
-history   deployments and jobs
-releases  what an application serves, and what it can serve again
+history   deployments, jobs, and the releases that are served or can be served again
 """
