@@ -75,7 +75,11 @@ def demo(
     ] = False,
 ) -> None:
     """Watch a push deploy, for real, on this machine: about ten seconds, nothing to set up."""
-    _hush()
+    import logging
+
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)  # logs would interrupt the demo
+    logging.getLogger("bridge").setLevel(logging.ERROR)
+    os.environ.pop("DATABASE_URL", None)
     stage = Stage()
     stage.title("dokploy-bridge demo: everything real, on this machine, in a temporary folder")
     run(_demo(stage, keep=keep))
@@ -294,12 +298,3 @@ def demo_settings(folder: Path, secret: str, url: str, key: str, around: str) ->
         "journey": {"look": 0.1, "look_at_most": 0.5},
     }
     return Settings.model_validate(values)
-
-
-def _hush() -> None:
-    """Silence logs, which would interrupt the demo, and use its own data."""
-    import logging
-
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-    logging.getLogger("bridge").setLevel(logging.ERROR)
-    os.environ.pop("DATABASE_URL", None)

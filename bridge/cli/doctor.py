@@ -197,10 +197,9 @@ STATES: Mapping[str, str] = {
 
 def _state(found: Sequence[Finding]) -> dict[str, str]:
     wrong = [one for one in found if one.level is not Level.OK]
-    states = [STATES.get(one.check.rpartition(".")[2], _other(one)) for one in wrong]
+    others = {Level.ERROR: "trouble"}
+    states = [
+        STATES.get(one.check.rpartition(".")[2], others.get(one.level, "ok")) for one in wrong
+    ]
     state = next((one for one in states if one != "ok"), "ok")
     return {"state": state, "why": "; ".join(one.words for one in wrong)}
-
-
-def _other(finding: Finding) -> str:
-    return "trouble" if finding.level is Level.ERROR else "ok"

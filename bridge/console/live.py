@@ -93,24 +93,17 @@ class Live:
                 await self._take_turn()
                 await _send(stream, "changed", "", id_=version)
             with contextlib.suppress(*ENDINGS):
-                while await self._is_due(request, version):
-                    version = await self._tell(stream, version)
+                while True:
+                    if await self._changes.after(version, STILL_THERE) != version:
+                        await self._take_turn()
+                    if not await self._still_in(request):
+                        break
+                    if (newest := self._changes.found or version) == version:
+                        await stream.write(b": still there\n\n")
+                    else:
+                        await _send(stream, "changed", "", id_=newest)
+                    version = newest
             return stream
-
-    async def _is_due(self, request: web.Request, version: str) -> bool:
-        """Wait until something is to be told; return whether the session is still valid."""
-        if await self._changes.after(version, STILL_THERE) != version:
-            await self._take_turn()
-        return await self._still_in(request)
-
-    async def _tell(self, stream: web.StreamResponse, version: str) -> str:
-        """Send an event if there is a newer version, else a sign of life; return the version."""
-        newest = self._changes.found or version
-        if newest == version:
-            await stream.write(b": still there\n\n")
-        else:
-            await _send(stream, "changed", "", id_=newest)
-        return newest
 
     async def _take_turn(self) -> None:
         """Wait until it is this browser's turn to be told."""

@@ -7,7 +7,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -38,27 +38,21 @@ def sweep(places: Places, known: Collection[str], built: Collection[str]) -> Non
         known: ids of all applications.
         built: ids of the deployments that can be served again.
     """
-    for left in [*_left(places, known), *_left_releases(places, built)]:
-        if left.is_dir() and not left.is_symlink():
-            remove(left)
-        else:
-            left.unlink(missing_ok=True)
-
-
-def _left(places: Places, known: Collection[str]) -> Iterator[Path]:
-    yield from places.root.glob("applications/*/build-*")
-    yield from places.root.glob("sites/*/current.*")
+    root = places.root
+    left = [*root.glob("applications/*/build-*"), *root.glob("sites/*/current.*")]
     for kind in ("applications", "sites", "logs"):
-        yield from (one for one in places.root.glob(f"{kind}/*") if one.name not in known)
-
-
-def _left_releases(places: Places, built: Collection[str]) -> Iterator[Path]:
-    """Yield releases that are half made, or of forgotten deployments; never the served one."""
-    for site in places.root.glob("sites/*"):
+        left += (one for one in root.glob(f"{kind}/*") if one.name not in known)
+    for site in root.glob("sites/*"):
+        # Releases that are half made, or of forgotten deployments; never the served one.
         releases = Releases.of(places, site.name)
         stay = {*built, releases.served()}
         for folder in (site / "releases", releases.variables_root):
-            yield from (one for one in folder.glob("*") if one.name not in stay)
+            left += (one for one in folder.glob("*") if one.name not in stay)
+    for one in left:
+        if one.is_dir() and not one.is_symlink():
+            remove(one)
+        else:
+            one.unlink(missing_ok=True)
 
 
 # ── The listeners ───────────────────────────────────────────────────────────────────────────────

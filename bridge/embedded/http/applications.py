@@ -174,7 +174,7 @@ async def erase(parts: Parts, application_id: str) -> None:
         await parts.history.drop_waiting(application_id)
         parts.engine.cancel(application_id)
         await parts.engine.ended(application_id)
-        async with parts.engine.serving(application_id):
+        async with parts.engine.pipeline.serving[application_id]:
             await _remove_containers(parts, application)
             await parts.catalog.remove("application", application_id)
             for folder in folders:

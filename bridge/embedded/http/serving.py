@@ -90,7 +90,7 @@ async def roll_back(parts: Parts, input_: RollbackId) -> Empty:
     if application is None:
         raise bad_request(_NOT_ROLLED_BACK)
     try:
-        await parts.engine.restore(application, deployment)
+        await parts.engine.pipeline.restore(application, deployment)
     except NotKept as error:
         raise bad_request(_NOT_ROLLED_BACK) from error
     except BuildFailed as error:
