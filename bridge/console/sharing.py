@@ -156,8 +156,8 @@ class Looks(Generic[T]):
         self._found: T | None = None
         self._error: Exception | None = None
         self._task: asyncio.Task[None] | None = None
-        self.watching = 0
-        self.pause = 0.0
+        self.watching = 0  # how many
+        self.pause = 0.0  # seconds until the next look
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:

@@ -16,14 +16,10 @@ SAID_EVERY = 60.0
 """The shortest time between two log lines of a listener, in seconds."""
 
 
-def count_nothing() -> None:
-    """Count no closed connection."""
-
-
 class Crowd:
     """Logs the first closed connection at once, and then once a minute how many there were."""
 
-    def __init__(self, logger: logging.Logger, count: Callable[[], None] = count_nothing) -> None:
+    def __init__(self, logger: logging.Logger, count: Callable[[], None] = lambda: None) -> None:
         self._logger = logger
         self._count = count
         self._closed = 0

@@ -11,7 +11,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
-from bridge.listening.connections import ConnectionLimits, Crowd, client_of, count_nothing
+from bridge.listening.connections import ConnectionLimits, Crowd, client_of
 from bridge.web.hooks import Hooks
 
 FIRST_SECONDS = 1.0
@@ -38,7 +38,7 @@ class QuickDoor:
         aiohttp: Callable[[], asyncio.Protocol],
         keepalive: float,
         most: int,
-        closed: Callable[[], None] = count_nothing,
+        closed: Callable[[], None],
     ) -> None:
         self.hooks = hooks
         self.hosts = {f"POST /hooks/{host} HTTP/1.1".encode(): host for host in hosts}

@@ -64,14 +64,6 @@ Note = Callable[[str, str, str, Mapping[str, str], str], None]
 """Called for each refused webhook, with outcome, reason, path, headers, and sender's address."""
 
 
-def count_nothing(_host: str, _event: str, _outcome: str) -> None:
-    """Count nothing: a no-op metrics hook."""
-
-
-def note_nothing(_outcome: str, _why: str, _path: str, _headers: object, _peer: str) -> None:
-    """Record no refused webhook."""
-
-
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
     """Bytes and seconds that bodies may take.
@@ -143,8 +135,8 @@ class Hooks:
         ingest: Ingest,
         senders: Senders,
         limits: BodyLimits,
-        count: Count = count_nothing,
-        note: Note = note_nothing,
+        count: Count = lambda *_: None,
+        note: Note = lambda *_: None,
     ) -> None:
         """Take the parts; `senders` are all Git hosts, including those without a secret."""
         self._ingest = ingest

@@ -16,7 +16,6 @@ from bridge.core.challenge import PATH as CHALLENGES
 from bridge.core.errors import Rejected
 from bridge.core.refused import Senders, means_a_webhook, path_of
 from bridge.listening.arriving import body_of
-from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
     NOTHING_THERE,
     STOP_SECONDS,
@@ -43,9 +42,7 @@ from bridge.web.hooks import (
     Handler,
     Hooks,
     Note,
-    count_nothing,
     expect_later,
-    note_nothing,
 )
 from bridge.web.metrics import Metrics, metrics_route
 
@@ -226,7 +223,7 @@ def routes(
     hears: bool = True,
     challenge_key: str = "",
     beside: Beside = nothing_beside,
-    note: Note = note_nothing,
+    note: Note = lambda *_: None,
     pages: Iterable[web.RouteDef] = (),
 ) -> web.Application:
     """Return the public surface; see docs/operating.md.
@@ -241,7 +238,8 @@ def routes(
     """
     app = web.Application(client_max_size=limits.max_body)
     hosts = tuple(senders) if hears else ()
-    hooks = Hooks(ingest, senders, limits, metrics.webhook if metrics else count_nothing, note)
+    count = metrics.webhook if metrics else lambda *_: None
+    hooks = Hooks(ingest, senders, limits, count, note)
     app[HOOKS] = hooks, hosts
     if metrics is not None:
         app[METRICS] = metrics
@@ -274,7 +272,7 @@ class WebServer(Listener):
     ) -> None:
         self._hooks, self._hosts = app[HOOKS]
         metrics = app.get(METRICS)
-        self._closed = metrics.connection_closed if metrics else none_closed
+        self._closed = metrics.connection_closed if metrics else lambda: None
         super().__init__(
             app,
             host,

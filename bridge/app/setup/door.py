@@ -79,19 +79,15 @@ class SetupDoor:
             return await self._admitted(self._page)(request)
         session = await entry.redeem(self.sessions, link)
         if session is None:
-            return await self._not_let_in(request, link)
+            if await entry.is_in(self.sessions, entry.COOKIE.in_(request)):
+                return sent_to("/setup")
+            given = await entry.was_given(self.sessions, link)  # a guess finds nothing here
+            _sparing.info("a setup link was refused: it is used, too old, or none of ours")
+            return refusal(HTTPStatus.NOT_FOUND, OVER if given else NOTHING_THERE)
         response = sent_to("/setup")
         entry.COOKIE.keep(response, request, session)
         log.info("setup was opened with a link")
         return response
-
-    async def _not_let_in(self, request: web.Request, link: str) -> web.StreamResponse:
-        """Answer who comes with a link that lets nobody in; a guess finds nothing here."""
-        if await entry.is_in(self.sessions, entry.COOKIE.in_(request)):
-            return sent_to("/setup")
-        given = await entry.was_given(self.sessions, link)
-        _sparing.info("a setup link was refused: it is used, too old, or none of ours")
-        return refusal(HTTPStatus.NOT_FOUND, OVER if given else NOTHING_THERE)
 
     def _admitted(
         self, action: Callable[[web.Request, str], Awaitable[web.StreamResponse]]
@@ -136,9 +132,8 @@ class SetupDoor:
         return await self._drawn(replace(await self._facts(request, session), **others))
 
     async def _drawn(self, facts: Facts) -> web.StreamResponse:
-        refused = bool(facts.refused[1])
         response = web.Response(
-            status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
+            status=HTTPStatus.UNPROCESSABLE_ENTITY if facts.refused[1] else HTTPStatus.OK,
             text=await asyncio.to_thread(render, facts),
             content_type="text/html",
         )
