@@ -195,10 +195,7 @@ def console_of(settings: Settings) -> ConsolePages:
 
 
 def on_hosts(
-    settings: Settings,
-    apis: Mapping[str, HostApi],
-    rate_limiter: RateLimiter,
-    instance: str,
+    settings: Settings, apis: Mapping[str, HostApi], rate_limiter: RateLimiter, instance: str
 ) -> Publishers:
     """Return the publishers for the Git hosts that have a credential."""
     words = {chat: one.link_word for chat, one in CHATS.items()}

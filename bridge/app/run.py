@@ -377,10 +377,7 @@ async def work(
 
 
 async def _timers(
-    parts: Parts,
-    stack: AsyncExitStack,
-    apis: Mapping[str, HostApi],
-    flows: "DurableFlows",
+    parts: Parts, stack: AsyncExitStack, apis: Mapping[str, HostApi], flows: "DurableFlows"
 ) -> None:
     """Run periodic work; only one of several processes does it."""
     settings, stores, turn = parts.settings, parts.stores, parts.turn

@@ -46,11 +46,7 @@ class Stores:
 
 @asynccontextmanager
 async def open_stores(
-    settings: Settings,
-    owner: str = "command",
-    *,
-    listens: bool = False,
-    clock: Clock = time.time,
+    settings: Settings, owner: str = "command", *, listens: bool = False, clock: Clock = time.time
 ) -> AsyncIterator[Stores]:
     """Open the stores, with or without a running bridge beside.
 

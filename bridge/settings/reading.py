@@ -157,9 +157,7 @@ def is_secret(field: Any) -> bool:
     return "SecretStr" in str(field.annotation)
 
 
-def from_environment(
-    environment: Mapping[str, str],
-) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def from_environment(environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Yield what the environment sets, as (path, value, variable).
 
     Raises:

@@ -121,8 +121,7 @@ class Process(Section):
     )
     data: Path = Field(Path(".bridge"), description="folder of all data")
     database_url: SecretStr | None = Field(
-        None,
-        description="postgres://… keeps all data there instead, for one process or many",
+        None, description="postgres://… keeps all data there instead, for one process or many"
     )
     secret_key: Secrets = Field(
         (),

@@ -261,10 +261,7 @@ class Metrics:
             self._requests,
         )
         yield histogram(
-            "bridge_loop_lag_seconds",
-            "Event loop lag in seconds.",
-            (),
-            {(): self._lag},
+            "bridge_loop_lag_seconds", "Event loop lag in seconds.", (), {(): self._lag}
         )
 
 

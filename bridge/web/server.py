@@ -26,24 +26,10 @@ from bridge.listening.listener import (
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.chats import ChatDoor
-from bridge.web.answers import (
-    WRONG,
-    Insiders,
-    Refusal,
-    answer,
-    length_of,
-    refusal,
-    status_and_why,
-)
+from bridge.web.answers import WRONG, Insiders, Refusal, answer, length_of, refusal, status_and_why
 from bridge.web.fast_connections import QuickDoor
 from bridge.web.fast_webhooks import WebhookConnection
-from bridge.web.hooks import (
-    BodyLimits,
-    Handler,
-    Hooks,
-    Note,
-    expect_later,
-)
+from bridge.web.hooks import BodyLimits, Handler, Hooks, Note, expect_later
 from bridge.web.metrics import Metrics, metrics_route
 
 log = logging.getLogger(__name__)
