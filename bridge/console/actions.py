@@ -25,8 +25,6 @@ from bridge.ports.chats import AnyReply
 from bridge.ports.inbox import NewDelivery
 from bridge.views.view import View, plain
 
-LONGEST_REASON = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Done:
