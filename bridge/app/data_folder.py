@@ -175,14 +175,11 @@ def _must_be_closed(path: Path, about: os.stat_result, mounted_for: int, harm: s
 
 _LOOK_SECONDS = 0.05
 
-SOLO = "solo"
-"""On SQLite only one process works, so it continues its predecessor's work."""
-
 
 def new_owner(settings: "Settings") -> str:
     """Return a name for this process, unique among those that share the stores."""
     if database_url(settings) is None:
-        return SOLO
+        return "solo"  # only one process works, so it continues its predecessor's work
     from bridge.durable.peers import new_executor_id
 
     return new_executor_id()

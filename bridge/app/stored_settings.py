@@ -180,9 +180,14 @@ class SettingUp:
         Raises:
             Rejected: one is no setting, can't be stored, is set elsewhere, or does not fit.
         """
-        _may_be_stored(values)
         origins = await self.origins()
         for path in values:
+            if path[0] in Process.model_fields and path[0] not in STORABLE:
+                variable = next(name for name, its in variables().items() if its[0] == path[0])
+                raise Rejected(
+                    f"{path[0]} can't be stored: it is needed before the data can be read; set"
+                    f" {variable}, or {path[0]} in bridge.yaml"
+                )
             if (origin := origins.get(path, BY_SETUP)) != BY_SETUP:
                 raise Rejected(f"{'.'.join(path)} comes from {origin}, which wins: change it there")
         settings = await self.settings(values)
@@ -223,17 +228,6 @@ class SettingUp:
 def path_of(name: str) -> KeyPath:
     """Return a setting's path, given its dotted name."""
     return tuple(name.split("."))
-
-
-def _may_be_stored(values: Mapping[KeyPath, str]) -> None:
-    """Raise Rejected for a setting that must be known before anything can be read."""
-    for path in values:
-        if path[0] in Process.model_fields and path[0] not in STORABLE:
-            variable = next(name for name, its in variables().items() if its[0] == path[0])
-            raise Rejected(
-                f"{path[0]} can't be stored: it is needed before the data can be read; set"
-                f" {variable}, or {path[0]} in bridge.yaml"
-            )
 
 
 # ── Those in use, by their digests: a command may have been given others ──────────────────────────

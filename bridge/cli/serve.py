@@ -153,9 +153,6 @@ log = logging.getLogger(__name__)
 
 MANY_FILES = 16_384
 
-LEAVE_SECONDS = 9.0
-"""Seconds to stop after SIGTERM; platforms kill after ten."""
-
 SWITCH = 0.001
 """Seconds that a thread may hold the interpreter while others wait. The event loop needs it again
 after every read and write, so with Python's 5 ms, deciding a batch makes senders wait many times as
@@ -299,7 +296,7 @@ async def _serve(
             code = 0
         else:
             log.info("stopping")
-        _be_gone_within(LEAVE_SECONDS)
+        _be_gone_within(9.0)  # platforms kill ten seconds after SIGTERM
     return code
 
 
@@ -406,9 +403,6 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 LARGE_BLOCK = 2**20
 """Bytes; larger than a usual webhook, which is unaffected."""
 
-EVERY = 10.0
-"""Seconds between two times; one takes a millisecond or two."""
-
 
 def give_memory_back() -> None:
     """Give large blocks back as soon as they are free, and small ones a few seconds later.
@@ -423,7 +417,7 @@ def give_memory_back() -> None:
 
         def trim() -> None:
             while True:
-                time.sleep(EVERY)
+                time.sleep(10.0)  # one trim takes a millisecond or two
                 library.malloc_trim(0)
 
         threading.Thread(target=trim, daemon=True).start()

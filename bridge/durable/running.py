@@ -32,8 +32,6 @@ from dbos._sys_db import SystemDatabase
 from bridge.durable.system import NAME, QUEUE, VERSION
 from bridge.ports.flows import Steps
 
-THREAD = "flows-dispatcher"
-
 STOP_SECONDS = 10.0
 """How long a running poll may take before the process ends without it."""
 
@@ -105,7 +103,7 @@ class Dispatcher:
         self._bell.ring()  # flows may have been waiting since before this process started
         arguments = (self._bell, engine, queue)
         self._thread = threading.Thread(
-            target=queue_worker_thread, args=arguments, name=THREAD, daemon=True
+            target=queue_worker_thread, args=arguments, name="flows-dispatcher", daemon=True
         )
         self._thread.start()
 

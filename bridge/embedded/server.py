@@ -57,12 +57,6 @@ def sweep(places: Places, known: Collection[str], built: Collection[str]) -> Non
 
 # ── The listeners ───────────────────────────────────────────────────────────────────────────────
 
-_MOST_OF_API = 128
-_MOST_OF_SITES = 512
-_API_PART = 32
-_SITES_PART = 16
-"""Each listener may use this fraction of our open files; a site's connection also opens a page."""
-
 
 def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
     """Return the listener of the API, its documentation and the logs that clients follow."""
@@ -87,7 +81,7 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
 
     app.on_shutdown.append(say_goodbye)
     app.on_response_prepare.append(add_headers)
-    most = share_of_files(_API_PART, _MOST_OF_API)
+    most = share_of_files(32, 128)
     return Listener(
         app, host, port, name="bridge.listening.embedded_api", most=most, say=as_the_api
     )
@@ -98,7 +92,7 @@ def sites_listener(parts: Parts, host: str, port: int) -> Listener:
     sites = Sites(parts.catalog, parts.domains, parts.places)
     app = web.Application(middlewares=[sites.by_host])
     app.add_routes(sites.routes())
-    most = share_of_files(_SITES_PART, _MOST_OF_SITES)
+    most = share_of_files(16, 512)  # a connection also opens a page
 
     def as_a_page(status: int, words: str) -> web.Response:
         return web.Response(status=status, text=words + "\n")

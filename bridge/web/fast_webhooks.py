@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INTERNAL = HTTPStatus.INTERNAL_SERVER_ERROR.value
-
 MOST_AHEAD = 64 * 1024
 """Bytes to read ahead of a response; then the sender has to wait."""
 
@@ -269,7 +267,7 @@ class WebhookConnection(Connection):
                 return
             # A bug; without a response the sender would wait for its time-out.
             log.error("a webhook could not be kept", exc_info=error)
-            self._answer(INTERNAL, error_body(FAILED_INSIDE), closes=True)
+            self._answer(500, error_body(FAILED_INSIDE), closes=True)
 
     def _is_kept(self, receipt: Receipt) -> None:
         assert self._head is not None

@@ -224,14 +224,13 @@ CHECKS = {
 }
 """The name of the check, and the remedy, by the state of a backend."""
 
-WRONG_SERVER = ("backend.server", "set the address at which people open it")
-
 
 def of_backend(tried: Tried, apps: Sequence[App]) -> Iterator[Finding]:
     """Yield what two queries to a backend have shown."""
     about = tried.backend
     if tried.state != OK:
-        check, remedy = CHECKS.get(tried.state, WRONG_SERVER)
+        wrong_server = ("backend.server", "set the address at which people open it")
+        check, remedy = CHECKS.get(tried.state, wrong_server)
         yield Finding(Level.ERROR, check, about, without_name(about, tried.why), remedy)
         return
     yield Finding(Level.OK, "backend.key", about, f"{tried.url} answers and accepts the key")

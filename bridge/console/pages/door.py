@@ -37,8 +37,6 @@ PART = "Bridge-Part"
 ONCE = secrets.token_urlsafe(12)
 """The placeholder in a shared part for the number of a form; each browser gets its own."""
 
-FOREVER = "public, max-age=31536000, immutable"
-
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HandleVisitor = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
 
@@ -111,7 +109,8 @@ class Console:
             return web.Response(status=HTTPStatus.UNAUTHORIZED, text="sign in at /console\n")
         if request.method in READS:
             return sent_to(f"{PATH}/sign-in?then={quote(request.path_qs, safe='')}")
-        page = Page("refused", "Not done", {"why": SESSION_OVER})
+        why = "Your session is over, so nothing was done: sign in, then do it again."
+        page = Page("refused", "Not done", {"why": why})
         return await self._page(request, None, page, HTTPStatus.UNAUTHORIZED)
 
     async def _refused(self, request: web.Request, error: BridgeError) -> web.StreamResponse:
@@ -253,8 +252,6 @@ async def _drawn(page: Page, frame: Mapping[str, Any]) -> str:
     return await asyncio.to_thread(draw, page, frame, time.time())
 
 
-SESSION_OVER = "Your session is over, so nothing was done: sign in, then do it again."
-
 NO_GRANT = (
     "You are {} ({}), and no grant in `access` names you, so there is nothing for you to see."
     " Whoever runs the bridge can add one."
@@ -288,7 +285,7 @@ async def _static(request: web.Request) -> web.StreamResponse:
         return web.Response(status=HTTPStatus.NOT_FOUND, text="there is no such file\n")
     body = render.static_file(name)
     response = web.Response(body=body, content_type=kind, charset="utf-8")
-    response.headers["Cache-Control"] = FOREVER
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
 
 

@@ -29,10 +29,6 @@ _OF_GITLAB = words(
     "gitlabId gitlabUrl gitlabInternalUrl applicationId redirectUri groupName expiresAt"
     " gitProviderId"
 )
-_OF_ROLLBACK = words("rollbackId deploymentId createdAt")
-_NO_RELATIONS: Record = dict.fromkeys(
-    ("bitbucket", "gitea", "server", "registry", "buildRegistry", "rollbackRegistry")
-)
 
 
 def project_listed(project: Record) -> Record:
@@ -128,7 +124,7 @@ def application_one(
         | empty
         | {"gitlab": gitlab and only(_OF_GITLAB, gitlab)}
         | {"github": github and only(_OF_GITHUB, github)}
-        | _NO_RELATIONS
+        | _nulls("bitbucket gitea server registry buildRegistry rollbackRegistry")
         | {"previewDeployments": [], "hasGitProviderAccess": True, "unauthorizedProvider": None}
     )
 
@@ -178,7 +174,8 @@ def deployment_one(deployment: Deployment, kept: Container[str] = ()) -> Record:
 def deployment_by_type(deployment: Deployment, kept: Container[str]) -> Record:
     """Return an entry of `deployment.allByType`; unlike Dokploy's it tells no variables."""
     shape = deployment_one(deployment, kept)
-    return shape | {"rollback": shape["rollbackId"] and only(_OF_ROLLBACK, shape)}
+    rollback = only(("rollbackId", "deploymentId", "createdAt"), shape)
+    return shape | {"rollback": shape["rollbackId"] and rollback}
 
 
 def deployment_with_application(
