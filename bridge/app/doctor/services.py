@@ -187,8 +187,11 @@ async def try_backend(
             why += ", although it is reachable: check that its database is"
         return Tried(name, url, "away", why=why), []
     except BridgeError as error:
-        states = {KeyRefused: "key refused", WrongServer: f"not {server.provider.key}"}
-        states[Refused] = "refused"
+        states: Mapping[type[BridgeError], str] = {
+            KeyRefused: "key refused",
+            WrongServer: f"not {server.provider.key}",
+            Refused: "refused",
+        }
         state = next((one for kind, one in states.items() if isinstance(error, kind)), "away")
         return Tried(name, url, state, why=str(error)), []
     finally:
@@ -201,18 +204,17 @@ def compared(tried: "Sequence[tuple[Tried, list[App]]]") -> list[Tried]:
     labels: Mapping[str, dict[str, str]] = {
         one.backend: {app.id: app.label for app in apps} for one, apps in tried
     }
-    found: list[Tried] = []
-    for one, _ in tried:
-        both = {
-            other.backend: labels[one.backend].keys() & labels[other.backend] for other in found
-        }
-        other, ids = next(((name, ids) for name, ids in both.items() if ids), ("", set[str]()))
-        if one.state == OK and ids:
-            why = same_ids(one.backend, other, [labels[other][id_] for id_ in ids])
-            found.append(replace(one, state="same ids", why=why))
-        else:
-            found.append(one)
-    return found
+    names = list(labels)
+    return [_compared(one, names[:at], labels) for at, (one, _) in enumerate(tried)]
+
+
+def _compared(one: Tried, earlier: Sequence[str], labels: "Mapping[str, dict[str, str]]") -> Tried:
+    for other in earlier:
+        both = labels[one.backend].keys() & labels[other].keys()
+        if one.state == OK and both:
+            why = same_ids(one.backend, other, [labels[other][id_] for id_ in both])
+            return replace(one, state="same ids", why=why)
+    return one
 
 
 CHECKS = {
