@@ -60,6 +60,13 @@ async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPub
         chat: await _opened(parts, stack, role, chat, given, pulls)
         for chat, given in parts.settings.chats_set().items()
     }
+
+    def tell(news: LockNews) -> Sequence[Subscription]:
+        """Tell of a lock once: in its owner's chat, else in the first that can."""
+        own = news.lock.owner.partition(":")[0]
+        in_order = sorted(opened, key=lambda chat: chat != own)
+        return next((those for chat in in_order if (those := opened[chat].of_lock(news))), ())
+
     return ChatPublishers(
         tuple(planner for one in opened.values() for planner in one.planners),
         previews=tuple(one.of_preview for one in opened.values()),
@@ -69,19 +76,8 @@ async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPub
         doors={chat: one.door for chat, one in opened.items() if one.door is not None},
         permits={chat: one.permits for chat, one in opened.items()},
         opened=tuple(opened.values()),
-        tells_of_locks=_tells_of_locks(opened),
+        tells_of_locks=tell,
     )
-
-
-def _tells_of_locks(opened: Mapping[str, Chat]) -> TellsOfLocks:
-    """Return what tells of a lock once: in its owner's chat, else in the first that can."""
-
-    def tell(news: LockNews) -> Sequence[Subscription]:
-        own = news.lock.owner.partition(":")[0]
-        in_order = sorted(opened, key=lambda chat: chat != own)
-        return next((those for chat in in_order if (those := opened[chat].of_lock(news))), ())
-
-    return tell
 
 
 async def _opened(
@@ -106,7 +102,6 @@ async def _opened(
 
 
 def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> ChatParts:
-    """Return what a chat is built from."""
     settings, stores = parts.settings, parts.stores
     book, access = channels_of(settings, chat), access_of(settings)
     channels = CHATS[chat].channels(given, book)

@@ -27,12 +27,7 @@ def commands_of(
     channels: Callable[[App, str], Sequence[str]] = lambda _app, _here: (),
     pulls: Pulls = NO_PULLS,
 ) -> ChatCommands:
-    """Return what people can do there.
-
-    Args:
-        host: the name that marks what is asked there, e.g. "slack".
-        channels: see `Known`.
-    """
+    """Return what people can do at a door, whose name marks what is asked there, e.g. "slack"."""
     stores, catalog = parts.stores, parts.catalog
     return ChatCommands(
         host,

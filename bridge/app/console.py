@@ -7,17 +7,16 @@ from dataclasses import replace
 from aiohttp import web
 
 from bridge.app.commands import commands_of, ways_of
-from bridge.app.doctor.names import Unmatched
 from bridge.app.keyrings import adopter_of
 from bridge.app.providers import pages_of, titles_of
+from bridge.app.unmatched import Unmatched
 from bridge.app.wiring import Parts
 from bridge.chats.facts.links import Links
 from bridge.console.live import Live
 from bridge.console.pages.door import Console
 from bridge.console.records import Records
-from bridge.console.sign_in import SignIn
-from bridge.console.slow_results import Workshop
-from bridge.console.visitors import with_owner
+from bridge.console.sharing import Workshop
+from bridge.console.visitors import SignIn, with_owner
 from bridge.core.events import CONSOLE_HOST
 from bridge.githosts.large_bodies import Apart
 from bridge.pipeline.deploying.replay import Replays

@@ -51,7 +51,6 @@ OWN_FOLDERS = ("embedded",)
 """Folders in it that are checked the same way."""
 
 _HARM = "who could have the bridge read or overwrite other files"
-_CHANGED = "who could change what the bridge keeps"
 _ELSEWHERE = "choose another folder with BRIDGE_DATA"
 
 
@@ -64,8 +63,8 @@ def must_be_ours(data: Path) -> None:
     """
     mounted_for = _mounted_for(data)
     try:
-        for parent in _above(data):
-            _check_parent(parent)
+        for parent in dict.fromkeys([*data.absolute().parents, *data.resolve().parents]):
+            _check_parent(parent)  # also above the targets of links
         for folder in (data, *(data / name for name in OWN_FOLDERS)):
             _check(folder, mounted_for)
     except (OSError, RuntimeError) as error:  # before Python 3.13, the latter for links in a circle
@@ -112,11 +111,6 @@ def _mounted_for(data: Path) -> int:
         return 0  # the checks that follow report it
 
 
-def _above(data: Path) -> Iterator[Path]:
-    """Yield each folder above it, and above the targets of links."""
-    yield from dict.fromkeys([*data.absolute().parents, *data.resolve().parents])
-
-
 def _check_parent(folder: Path) -> None:
     """Raise Rejected if anybody may rename a folder's files because it has no sticky bit."""
     try:
@@ -154,13 +148,18 @@ def _check_entry(entry: "os.DirEntry[str]", mounted_for: int) -> None:
         about = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return  # a running bridge makes and removes files all the time
-    _must_be_closed(Path(entry.path), about, mounted_for, _CHANGED)
+    changed = "who could change what the bridge keeps"
+    _must_be_closed(Path(entry.path), about, mounted_for, changed)
 
 
 def _must_be_closed(path: Path, about: os.stat_result, mounted_for: int, harm: str) -> None:
     """Raise Rejected if others may write to a file or folder, or may grant themselves the right."""
-    if why := _open_to(about):
-        mode = stat.S_IMODE(about.st_mode)
+    mode, why = stat.S_IMODE(about.st_mode), ""
+    if mode & stat.S_IWOTH:
+        why = "everybody"
+    elif mode & stat.S_IWGRP and about.st_gid not in {os.getegid(), *os.getgroups()}:
+        why = "a group that the bridge is not in"  # our own may, as on shared volumes
+    if why:
         raise Rejected(
             f"{path} can be written to by {why} (its mode is {mode:04o}), {harm}:"
             f" `chmod go-w {path}`, or {_ELSEWHERE}"
@@ -172,27 +171,15 @@ def _must_be_closed(path: Path, about: os.stat_result, mounted_for: int, harm: s
         )
 
 
-def _open_to(about: os.stat_result) -> str:
-    """Return who else may write there, or ""; our own groups may, as on shared volumes."""
-    if about.st_mode & stat.S_IWOTH:
-        return "everybody"
-    if about.st_mode & stat.S_IWGRP and about.st_gid not in {os.getegid(), *os.getgroups()}:
-        return "a group that the bridge is not in"
-    return ""
-
-
 # ── The processes on it: on SQLite one at a time, on Postgres any number ──────────────────────────
 
 _LOOK_SECONDS = 0.05
-
-SOLO = "solo"
-"""On SQLite only one process works, so it continues its predecessor's work."""
 
 
 def new_owner(settings: "Settings") -> str:
     """Return a name for this process, unique among those that share the stores."""
     if database_url(settings) is None:
-        return SOLO
+        return "solo"  # only one process works, so it continues its predecessor's work
     from bridge.durable.peers import new_executor_id
 
     return new_executor_id()

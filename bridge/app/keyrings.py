@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -127,16 +127,15 @@ def hooks_of(
         able = api if isinstance(api, ManagesHooks) else None
         url = f"{base}/hooks/{name}" if base else None
         servers[name] = HookServer(name, able, url, one.provider.new_secret)
-    own = partial(_deploys_itself, settings)
-    return Hooks(servers, journal, seal_of(settings), time.time, by, own)
 
+    def deploys_itself(url: str) -> bool:
+        """Return whether a URL is of a configured backend's own webhook."""
+        return any(
+            is_ours(url, str(one.address)) and one.provider.own_webhook(urlsplit(url).path)
+            for one in settings.backends_set().values()
+        )
 
-def _deploys_itself(settings: Settings, url: str) -> bool:
-    """Return whether a URL is of a configured backend's own webhook."""
-    return any(
-        is_ours(url, str(one.address)) and one.provider.own_webhook(urlsplit(url).path)
-        for one in settings.backends_set().values()
-    )
+    return Hooks(servers, journal, seal_of(settings), time.time, by, deploys_itself)
 
 
 def heard_of(settings: Settings, made: Collection[str] = ()) -> Callable[[App], bool]:

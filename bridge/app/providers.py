@@ -195,10 +195,7 @@ def console_of(settings: Settings) -> ConsolePages:
 
 
 def on_hosts(
-    settings: Settings,
-    apis: Mapping[str, HostApi],
-    rate_limiter: RateLimiter,
-    instance: str,
+    settings: Settings, apis: Mapping[str, HostApi], rate_limiter: RateLimiter, instance: str
 ) -> Publishers:
     """Return the publishers for the Git hosts that have a credential."""
     words = {chat: one.link_word for chat, one in CHATS.items()}
@@ -239,9 +236,6 @@ def pulls_at(settings: Settings, apis: Mapping[str, HostApi]) -> Pulls:
 
 # ── people who sign in ───────────────────────────────────────────────────────────────────────────
 
-OIDC_WAY = "oidc"
-"""The way to sign in that `console.oidc` sets up."""
-
 
 def ways_to_sign_in(settings: Settings) -> "dict[str, SignsIn]":
     """Return them by their keys; nothing is sent yet."""
@@ -249,7 +243,7 @@ def ways_to_sign_in(settings: Settings) -> "dict[str, SignsIn]":
     those = [
         *((key, one.sign_in, getattr(settings, key)) for key, one in HOSTS.items()),
         *((key, one.sign_in, getattr(settings, key)) for key, one in CHATS.items()),
-        (OIDC_WAY, OIDC, settings.console.oidc),
+        ("oidc", OIDC, settings.console.oidc),
     ]
     opened = {key: one.open(given, access) for key, one, given in those if one is not None}
     return {key: way for key, way in opened.items() if way is not None}

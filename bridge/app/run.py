@@ -5,15 +5,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from socket import socket
 from typing import TYPE_CHECKING
 
 from bridge.app.chats import ChatPublishers, open_chats
 from bridge.app.data_folder import database_url, new_owner, only_one
 from bridge.app.deploying import PullReports, flows_that_deploy, gates_of, keep_previews
-from bridge.app.doctor.names import Unmatched
-from bridge.app.doctor.settings import note_settings
 from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
 from bridge.app.providers import (
     backends_of,
@@ -24,7 +21,8 @@ from bridge.app.providers import (
     ways_to_sign_in,
 )
 from bridge.app.storage import Stores, must_keep_sessions, open_stores, sizes_of
-from bridge.app.stored_settings import watch
+from bridge.app.stored_settings import note_settings, watch
+from bridge.app.unmatched import Unmatched
 from bridge.app.wiring import (
     NO_PUBLISHERS,
     PLAIN_START,
@@ -208,15 +206,13 @@ async def run_bridge(
 def _pages(
     parts: Parts, role: Role, beginning: Beginning, streams: AsyncExitStack
 ) -> "list[RouteDef]":
-    """Return the routes for people: the console, and set-up where it can start the bridge anew."""
     if not role.hears:
         return []
     from bridge.app.console import console_routes
-    from bridge.app.setup.door import setup_routes
 
     ways = ways_to_sign_in(parts.settings)
     pages = console_routes(parts, ways, streams) if parts.settings.console.enabled else []
-    return pages + (setup_routes(parts, beginning) if beginning.anew is not stay_as_it_is else [])
+    return pages + beginning.setup(parts, beginning)
 
 
 def _may_play(settings: Settings, role: Role) -> None:
@@ -300,7 +296,12 @@ def _listener(
     from bridge.web.hooks import BodyLimits
     from bridge.web.server import WebServer, routes
 
-    web = parts.settings.web
+    web, journal = parts.settings.web, parts.stores.journal
+
+    async def troubles() -> dict[str, str]:
+        """Return what is in trouble though the bridge is ready, for `/readyz`."""
+        return await troubles_in(journal) | chats.trouble()
+
     app = routes(
         Ingest(parts.hosts, parts.stores.inbox, time.time, secrets),
         senders_of(parts.settings),
@@ -311,16 +312,11 @@ def _listener(
         chats.doors,
         hears=role.hears,
         challenge_key=challenge_key,
-        beside=partial(_troubles, parts.stores.journal, chats),
+        beside=troubles,
         note=refusals.note,
         pages=pages,
     )
     return WebServer(app, parts.settings.host, parts.settings.port, sockets)
-
-
-async def _troubles(journal: SqlJournal, chats: ChatPublishers) -> dict[str, str]:
-    """Return what is in trouble though the bridge is ready, for `/readyz`."""
-    return await troubles_in(journal) | chats.trouble()
 
 
 # ── deciding, deploying and publishing ──────────────────────────────────────────────────────────
@@ -368,7 +364,10 @@ async def work(
             stores.journal,
             shown.publishers,
             parts.clock,
-            _publish_timing(settings),
+            PublishTiming(
+                **settings.feedback.model_dump(exclude={"enabled", "retry", "retry_at_most"}),
+                retry=Backoff(settings.feedback.retry, settings.feedback.retry_at_most),
+            ),
             rate_limiter=rate_limiter,
             owner=parts.owner,
         )
@@ -378,10 +377,7 @@ async def work(
 
 
 async def _timers(
-    parts: Parts,
-    stack: AsyncExitStack,
-    apis: Mapping[str, HostApi],
-    flows: "DurableFlows",
+    parts: Parts, stack: AsyncExitStack, apis: Mapping[str, HostApi], flows: "DurableFlows"
 ) -> None:
     """Run periodic work; only one of several processes does it."""
     settings, stores, turn = parts.settings, parts.stores, parts.turn
@@ -408,9 +404,3 @@ async def _timers(
             public_url=settings.public_url,
         )
         await in_background(stack, "catchup", behind.run())
-
-
-def _publish_timing(settings: Settings) -> PublishTiming:
-    given = settings.feedback.model_dump(exclude={"enabled", "retry", "retry_at_most"})
-    retry = Backoff(settings.feedback.retry, settings.feedback.retry_at_most)
-    return PublishTiming(**given, retry=retry)

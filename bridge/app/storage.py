@@ -46,11 +46,7 @@ class Stores:
 
 @asynccontextmanager
 async def open_stores(
-    settings: Settings,
-    owner: str = "command",
-    *,
-    listens: bool = False,
-    clock: Clock = time.time,
+    settings: Settings, owner: str = "command", *, listens: bool = False, clock: Clock = time.time
 ) -> AsyncIterator[Stores]:
     """Open the stores, with or without a running bridge beside.
 
@@ -199,7 +195,6 @@ def sizes_of(settings: Settings) -> Callable[[], dict[str, int]]:
 
 
 def _sizes_of_files(data: Path) -> dict[str, int]:
-    """Return the bytes, including the files that SQLite keeps beside each."""
     sizes: dict[str, int] = {}
     for store in ("inbox", "journal", "workflows"):
         files = (data / f"{store}.sqlite{end}" for end in ("", "-wal"))

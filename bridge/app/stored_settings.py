@@ -1,7 +1,8 @@
-"""The settings that setup has stored: read before anything is open, watched, changed."""
+"""The settings that setup has stored: read, watched, changed; and the digests of those in use."""
 
 import asyncio
 import hashlib
+import hmac
 import json
 import logging
 import sqlite3
@@ -9,7 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, SecretStr
 
 from bridge.app.data_folder import (
     database_away,
@@ -23,18 +26,20 @@ from bridge.core.database import connect_arguments
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.origin import Actor
 from bridge.pipeline.audit import done
+from bridge.ports.checks import Finding, Level
 from bridge.settings import (
     BY_SETUP,
     KeyPath,
     Process,
     Settings,
+    fields,
     origins_of,
     read_settings,
     variables,
 )
 
 if TYPE_CHECKING:
-    from bridge.ports.journal import Audit
+    from bridge.ports.journal import Audit, Notes
     from bridge.ports.outcomes import Audited
 
 log = logging.getLogger(__name__)
@@ -157,7 +162,6 @@ class SettingUp:
     by: Actor
 
     async def stored(self) -> dict[KeyPath, str]:
-        """Return the stored settings, opened."""
         return opened(await self.journal.stored_settings(), self.where)
 
     async def origins(self) -> dict[KeyPath, str]:
@@ -176,9 +180,14 @@ class SettingUp:
         Raises:
             Rejected: one is no setting, can't be stored, is set elsewhere, or does not fit.
         """
-        _may_be_stored(values)
         origins = await self.origins()
         for path in values:
+            if path[0] in Process.model_fields and path[0] not in STORABLE:
+                variable = next(name for name, its in variables().items() if its[0] == path[0])
+                raise Rejected(
+                    f"{path[0]} can't be stored: it is needed before the data can be read; set"
+                    f" {variable}, or {path[0]} in bridge.yaml"
+                )
             if (origin := origins.get(path, BY_SETUP)) != BY_SETUP:
                 raise Rejected(f"{'.'.join(path)} comes from {origin}, which wins: change it there")
         settings = await self.settings(values)
@@ -221,12 +230,99 @@ def path_of(name: str) -> KeyPath:
     return tuple(name.split("."))
 
 
-def _may_be_stored(values: Mapping[KeyPath, str]) -> None:
-    """Raise Rejected for a setting that must be known before anything can be read."""
-    for path in values:
-        if path[0] in Process.model_fields and path[0] not in STORABLE:
-            variable = next(name for name, its in variables().items() if its[0] == path[0])
-            raise Rejected(
-                f"{path[0]} can't be stored: it is needed before the data can be read; set"
-                f" {variable}, or {path[0]} in bridge.yaml"
-            )
+# ── Those in use, by their digests: a command may have been given others ──────────────────────────
+
+NOTED = "settings in use"
+"""The journal's key for the digests."""
+
+PURPOSE = "settings"
+"""The name of the journal's secret for them."""
+
+DIGITS = 4
+"""Hexadecimal digits of a digest."""
+
+OF_A_PROCESS = frozenset({"host", "port", "data", "database_url", "log_format", "log_level"})
+"""Settings that may differ from process to process, or that lead to the data."""
+
+NOT_CHECKED = frozenset({"retention", "journey", "feedback", "catchup", "web"})
+"""Sections that no check depends on."""
+
+Digests = Mapping[str, str]
+"""The digest of each setting that differs from its default, by its name."""
+
+
+async def note_settings(settings: Settings, journal: "Notes") -> None:
+    """Note the settings of this process."""
+    digests = _digests(settings, await journal.secret(PURPOSE))
+    await journal.note(NOTED, json.dumps(digests))
+
+
+async def compare(settings: Settings, journal: "Notes") -> "Difference | None":
+    """Compare settings with those noted last; None if none were, by an older release."""
+    if (noted := await journal.recall(NOTED)) is None:
+        return None
+    return Difference(json.loads(noted), _digests(settings, await journal.secret(PURPOSE)))
+
+
+def _digests(settings: Settings, key: str) -> Digests:
+    default = Settings()
+    found: dict[str, str] = {}
+    for path, _ in fields(Settings):
+        given, usual = _value(settings, path), _value(default, path)
+        if path[0] not in OF_A_PROCESS and given != usual:
+            name = ".".join(path)
+            text = f"{name}\0{json.dumps(given, default=_plain, sort_keys=True)}"
+            found[name] = hmac.new(key.encode(), text.encode(), "sha256").hexdigest()[:DIGITS]
+    return found
+
+
+def _value(settings: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        settings = getattr(settings, name)
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The settings of a running bridge, and those of a command."""
+
+    there: Digests
+    here: Digests
+
+    @property
+    def missing(self) -> list[str]:
+        """The settings that are set only there."""
+        return sorted(self.there.keys() - self.here.keys())
+
+    @property
+    def incomplete(self) -> bool:
+        """True if settings that checks depend on are missing here."""
+        return any(name.partition(".")[0] not in NOT_CHECKED for name in self.missing)
+
+    def finding(self) -> Finding:
+        """Return whether they are the same."""
+        others = sorted(self.here.keys() - self.there.keys())
+        both = self.there.keys() & self.here.keys()
+        changed = sorted(name for name in both if self.there[name] != self.here[name])
+        parts = (
+            (self.missing, "not set here"),
+            (others, "set only here"),
+            (changed, "set to other values"),
+        )
+        found = [f"{', '.join(names)} ({how})" for names, how in parts if names]
+        if not found:
+            says = "it runs with the settings of this command"
+            return Finding(Level.OK, "bridge.settings", "the bridge", says)
+        says = f"it runs with other settings than this command: {'; '.join(found)}"
+        remedy = (
+            "set the same variables and --config here, or restart the bridge if these are newer"
+        )
+        if self.incomplete:
+            says += ", so nothing else was checked"
+        return Finding(Level.WARNING, "bridge.settings", "the bridge", says, remedy)

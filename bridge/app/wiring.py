@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from socket import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge.app.storage import Stores
 from bridge.core.errors import BridgeError
@@ -27,6 +27,9 @@ from bridge.ports.clock import Clock, SteadyClock, Wake
 from bridge.ports.feedback import LatePlanner, Planner, Publisher, ShowsPreviews
 from bridge.ports.githosts import GitHost, HostApi
 from bridge.settings import Settings
+
+if TYPE_CHECKING:
+    from aiohttp.web import RouteDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Beginning:
         stored: the version of the stored settings that are part of the settings.
         file, environment: the other sources of settings.
         anew: called once others have been stored; it starts the bridge anew.
+        setup: returns the routes of the page that stores them.
     """
 
     sockets: Sequence[socket] = ()
@@ -119,6 +123,7 @@ class Beginning:
     file: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     anew: Callable[[], None] = stay_as_it_is
+    setup: "Callable[[Parts, Beginning], list[RouteDef]]" = lambda _parts, _beginning: []
 
 
 PLAIN_START = Beginning()

@@ -52,15 +52,15 @@ def check(
     Exits with 2 if the settings are wrong, with 1 if only a backend, a Git host or a chat has a
     problem.
     """
-    from bridge.cli import config_check
+    from bridge.cli import doctor
 
     read = partial(_settings, config)
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below are shorter
-    form = config_check.checked(read)
+    form = doctor.checked(read)
     settings_fit = form["ok"]
     if online and settings_fit:
-        form |= config_check.online(read())
+        form |= doctor.online(read())
         form["ok"] = all(one["level"] != "error" for one in form["findings"])
     if json:
         say_json(form)

@@ -16,15 +16,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.context import run
-from bridge.cli.demo_services import (
+from bridge.cli.demo_world import (
+    BAD,
+    BRANCH,
     CHANNEL,
+    GOOD,
+    QUIET,
     TOKEN,
     Services,
+    Shop,
+    Stage,
     card_lines,
     comment_lines,
+    farewell,
     running_services,
+    signed,
 )
-from bridge.cli.demo_world import BAD, BRANCH, GOOD, QUIET, Shop, Stage, farewell, signed
 from bridge.cli.forms import decision_line
 from bridge.cli.show import called_as
 from bridge.core.errors import BridgeError
@@ -68,7 +75,11 @@ def demo(
     ] = False,
 ) -> None:
     """Watch a push deploy, for real, on this machine: about ten seconds, nothing to set up."""
-    _hush()
+    import logging
+
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)  # logs would interrupt the demo
+    logging.getLogger("bridge").setLevel(logging.ERROR)
+    os.environ.pop("DATABASE_URL", None)
     stage = Stage()
     stage.title("dokploy-bridge demo: everything real, on this machine, in a temporary folder")
     run(_demo(stage, keep=keep))
@@ -92,7 +103,6 @@ async def _demo(stage: Stage, *, keep: bool) -> None:
 
 
 async def _kept(stage: Stage, page: str) -> None:
-    """Wait until somebody has seen enough."""
     stage.fact("page", f"{page} stays open until you press Ctrl-C", GOOD)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -236,6 +246,7 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
     from bridge.cli.embedded import connected, make_site
     from bridge.cli.new_site import NewSite
     from bridge.connecting.clients import http_client
+    from bridge.settings import Settings
 
     secret, shop = secrets.token_hex(16), Shop(folder)
     stage.act("A Git repository, a deploy backend and the bridge between them")
@@ -243,7 +254,8 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
         with stage.waiting("starting"):
             await shop.make()
             stage.fact("git", f"{shop.name}: a small monorepo with web/ and docs/")
-            backend = await stack.enter_async_context(run_embedded(_backend_settings(folder)))
+            own = Settings.model_validate({"data": folder, "embedded": {"port": 0}})
+            backend = await stack.enter_async_context(run_embedded(own))
             stage.fact("backend", f"{backend.url}/api (embedded, speaks Dokploy's API)")
             stage.fact("sites", f"{backend.sites_url} (a port of their own)")
             api = await stack.enter_async_context(connected(backend.url, backend.api_key, None))
@@ -259,12 +271,6 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
         http = http_client(backend.sites_url, direct=True, follow_redirects=True)
         await stack.enter_async_context(http)
         yield Scene(stage, bridge, shop, http, services, secret, backend.sites_url + path)
-
-
-def _backend_settings(folder: Path) -> "Settings":
-    from bridge.settings import Settings
-
-    return Settings.model_validate({"data": folder, "embedded": {"port": 0}})
 
 
 def demo_settings(folder: Path, secret: str, url: str, key: str, around: str) -> "Settings":
@@ -292,12 +298,3 @@ def demo_settings(folder: Path, secret: str, url: str, key: str, around: str) ->
         "journey": {"look": 0.1, "look_at_most": 0.5},
     }
     return Settings.model_validate(values)
-
-
-def _hush() -> None:
-    """Silence logs, which would interrupt the demo, and use its own data."""
-    import logging
-
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-    logging.getLogger("bridge").setLevel(logging.ERROR)
-    os.environ.pop("DATABASE_URL", None)

@@ -123,7 +123,11 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
             f"there is an app {label} already; choose another name, or delete it with"
             f" `dokploy-bridge app delete {label}`"
         )
-    source = _source(site)  # before anything is created
+    try:  # before anything is created
+        source = GitSource(url=site.repo, branch=site.branch, watch_paths=site.watch or None)
+    except ValueError:
+        shown = repr(site.branch) if site.branch else "empty"
+        raise Rejected(f"--branch can't be {shown}: a branch has {BRANCH_SIGNS}") from None
     environment = await _environment(api, site.project)
     record = await api.ask("POST", "application.create", name=site.name, environmentId=environment)
     app = App(record["applicationId"], site.name, site.project, backend=EMBEDDED)
@@ -134,47 +138,26 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
     return made, f"/apps/{record['appName']}/"
 
 
-def _source(site: NewSite) -> GitSource:
-    """Return its source; raise Rejected if the branch's name is invalid."""
-    try:
-        return GitSource(url=site.repo, branch=site.branch, watch_paths=site.watch or None)
-    except ValueError:
-        shown = repr(site.branch) if site.branch else "empty"
-        raise Rejected(f"--branch can't be {shown}: a branch has {BRANCH_SIGNS}") from None
-
-
 @asynccontextmanager
 async def api_of(settings: "Settings") -> AsyncIterator[Api]:
     """Reach the embedded backend of a data folder; start it on a free port if it is down."""
     from bridge.app.data_folder import in_turn, is_held
+    from bridge.app.providers import run_embedded
 
     data = settings.data / EMBEDDED
     async with AsyncExitStack() as stack:
         # Lock before looking, so another command's server is not taken for a permanent one.
-        alone = await stack.enter_async_context(_held(in_turn(data / "alone.lock")))
+        alone = await stack.enter_async_context(AsyncExitStack())
+        await alone.enter_async_context(in_turn(data / "alone.lock"))
         if is_held(data):
             await alone.aclose()
             url, key, sites = [await _told(data / name) for name in ("url", "api-key", "sites-url")]
         else:
-            server = await stack.enter_async_context(_alone(settings))
+            free = settings.embedded.model_copy(update={"port": 0, "sites_port": 0})
+            here = settings.model_copy(update={"embedded": free})
+            server = await stack.enter_async_context(run_embedded(here))
             url, key, sites = server.url, server.api_key, None
         yield await stack.enter_async_context(connected(url, key, sites))
-
-
-@asynccontextmanager
-async def _held(lock: AbstractAsyncContextManager[None]) -> AsyncIterator[AsyncExitStack]:
-    """Hold a lock that can be released before the end."""
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(lock)
-        yield stack
-
-
-def _alone(settings: "Settings") -> AbstractAsyncContextManager[Any]:
-    """Return the embedded backend for one command, on free ports."""
-    from bridge.app.providers import run_embedded
-
-    free = settings.embedded.model_copy(update={"port": 0, "sites_port": 0})
-    return run_embedded(settings.model_copy(update={"embedded": free}))
 
 
 @asynccontextmanager

@@ -12,7 +12,6 @@ from bridge.cli.show import hint
 
 if TYPE_CHECKING:
     from bridge.ports.journal import Sessions
-    from bridge.settings import Settings
 
 Url = Annotated[
     str | None,
@@ -30,27 +29,21 @@ NewLink = Callable[["Sessions", str], Awaitable[str]]
 
 def _print_link(config: Config, url: str | None, new_link: NewLink, to: str, minutes: int) -> None:
     """Print a link to a page, and how long it lets somebody in."""
+    from bridge.app.storage import open_stores
+    from bridge.listening.listener import local_url
+
     settings = settings_of(config)
-    link = run(_link(settings, url or _address_of(settings), new_link, to))
-    typer.echo(link)  # not wrapped: a broken link can't be opened
+    here = url or settings.public_url or local_url(settings.host, settings.port)
+
+    async def link() -> str:
+        async with open_stores(settings) as stores:
+            await record(stores.journal, "link", to)
+            return await new_link(stores.journal, here)
+
+    typer.echo(run(link()))  # not wrapped: a broken link can't be opened
     hint(f"valid once, within {minutes} minutes, while `dokploy-bridge serve` runs")
     if url is None and settings.public_url is None:
         hint("from another machine: --url https://… with the address that leads to the bridge")
-
-
-def _address_of(settings: "Settings") -> str:
-    """Return the bridge's address: its public one, or the one on this machine."""
-    from bridge.listening.listener import local_url
-
-    return settings.public_url or local_url(settings.host, settings.port)
-
-
-async def _link(settings: "Settings", url: str, new_link: NewLink, to: str) -> str:
-    from bridge.app.storage import open_stores
-
-    async with open_stores(settings) as stores:
-        await record(stores.journal, "link", to)
-        return await new_link(stores.journal, url)
 
 
 def console(config: Config = None, url: Url = None) -> None:

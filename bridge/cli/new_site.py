@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -53,7 +53,10 @@ def checked(site: NewSite, semantics: "Semantics" = "exclude") -> NewSite:
     _check_name("the name", site.name)
     _check_name("--project", site.project)
     check_branch_name(site.branch)
-    _check_watch(site.watch, semantics)
+    wrong = [one for one in lint(site.watch, semantics) if one.level == "error"]
+    if wrong:
+        told = "; ".join(f"--watch {one.pattern!r}: {one.sentence} {one.remedy}" for one in wrong)
+        raise Rejected(told)
     _check_publish(site.publish)
     return replace(site, repo=_address(site.repo))
 
@@ -67,15 +70,8 @@ def _check_name(what: str, name: str) -> None:
         )
 
 
-def _check_watch(patterns: tuple[str, ...], semantics: "Semantics") -> None:
-    wrong = [one for one in lint(patterns, semantics) if one.level == "error"]
-    if wrong:
-        told = "; ".join(f"--watch {one.pattern!r}: {one.sentence} {one.remedy}" for one in wrong)
-        raise Rejected(told)
-
-
 def _check_publish(folder: str) -> None:
-    from bridge.embedded.paths import never_published
+    from bridge.embedded.storage.paths import never_published
 
     parts = posixpath.normpath(folder.strip().lstrip("/") or ".").split("/")
     if parts[0] == "..":
@@ -91,7 +87,13 @@ def _address(repo: str) -> str:
     """Return a clone address; turn a local folder into one."""
     folder = _folder(repo)
     if folder is None:
-        return _checked_address(repo)
+        from bridge.embedded.building.sources import check_url
+        from bridge.embedded.storage.paths import BuildFailed
+
+        try:
+            return check_url(repo)
+        except BuildFailed as error:
+            raise Rejected(f"--repo: {error}; or name a folder that exists") from None
     if not found(folder.is_dir):
         raise Rejected(
             f"--repo {shortened(repo)}: there is no folder {shortened(str(folder))}; name one, or"
@@ -108,7 +110,12 @@ def _address(repo: str) -> str:
 def _folder(repo: str) -> Path | None:
     """Return the local folder; None if it is an address."""
     if repo.lower().startswith("file:"):
-        return _path_of(repo)
+        try:
+            return Path(unquote(urlsplit(repo).path))
+        except ValueError:  # brackets that hold no IPv6 address
+            raise Rejected(
+                f"--repo {shortened(repo)} is no address; write file:///path/to/repository"
+            ) from None
     try:
         path = Path(repo).expanduser()
         if repo.startswith(("/", ".", "~")) or found(path.is_dir):
@@ -118,31 +125,10 @@ def _folder(repo: str) -> Path | None:
     return None
 
 
-def _path_of(address: str) -> Path:
-    """Return the path of an address by `file:`; raise Rejected if it has none."""
-    try:
-        return Path(unquote(urlsplit(address).path))
-    except ValueError:  # brackets that hold no IPv6 address
-        raise Rejected(
-            f"--repo {shortened(address)} is no address; write file:///path/to/repository"
-        ) from None
-
-
 def _is_repository(folder: Path) -> bool:
-    """Return whether a folder is a Git repository, with a checkout or bare."""
     return (folder / ".git").exists() or (
         (folder / "HEAD").is_file() and (folder / "objects").is_dir()
     )
-
-
-def _checked_address(repo: str) -> str:
-    from bridge.embedded.building.sources import check_url
-    from bridge.embedded.paths import BuildFailed
-
-    try:
-        return check_url(repo)
-    except BuildFailed as error:
-        raise Rejected(f"--repo: {error}; or name a folder that exists") from None
 
 
 # ── The content of a new app's repository: branches, folders, files ───────────────────────────────
@@ -176,11 +162,16 @@ def must_fit(
     if site.repo.lower().startswith("file:"):
         _must_fit_locally(site, Path(unquote(urlsplit(site.repo).path)), semantics)
         return None
+    from bridge.embedded.building.sources import split_credentials
+
+    url, authorization = split_credentials(site.repo)  # read the way the backend clones it
+    how = {"authorization": authorization, "authorities": authorities}
     try:
-        branches = _branches_at(site.repo, authorities)
+        listed = _said(["git", "ls-remote", "--heads", "--", url], PATIENCE, urls=(url,), **how)
     except _NoAnswer as error:
         return f"--branch {site.branch} was not checked: {error}"
-    _must_have_branch(site.branch, branches)
+    refs = (line.partition("\t")[2] for line in listed.splitlines())
+    _must_have_branch(site.branch, [ref.removeprefix(_HEADS) for ref in refs])
     return None
 
 
@@ -188,11 +179,12 @@ def _must_fit_locally(site: "NewSite", folder: Path, semantics: "Semantics") -> 
     ask = ["git", "-C", str(folder)]
     try:
         listed = _said([*ask, "for-each-ref", "--format=%(refname)", _HEADS])
-        _must_have_branch(site.branch, _named(listed.splitlines()))
+        _must_have_branch(site.branch, [ref.removeprefix(_HEADS) for ref in listed.splitlines()])
         whole = _said([*ask, "ls-tree", "-r", "-t", "-z", f"{_HEADS}{site.branch}"])
     except _NoAnswer as error:
         raise Rejected(f"--repo: git can't read {folder}: {error}") from None
-    tree = dict(_entries(whole))
+    rows = (line.partition("\t") for line in whole.split("\0") if line)
+    tree = {path: about.split(" ", 1)[0] for about, _, path in rows}  # the mode of each path
     _must_have_folder(site.publish, tree)
     _must_match_something(site, semantics, tree)
 
@@ -238,8 +230,8 @@ def _must_match_something(site: "NewSite", semantics: "Semantics", tree: dict[st
                 continue
         except GlobError:
             continue  # a match can't be determined
-        folders = _folders(tree, "")
-        there = f"; in the repository there are {_few([*folders, *_files(tree)])}"
+        top = [path for path in files if "/" not in path]
+        there = f"; in the repository there are {_few([*_folders(tree, ''), *top])}"
         if _is_folder(tree.get(pattern, "")):
             there = f"; for the folder write `{pattern}/**`"
         raise Rejected(f"--watch {pattern!r} matches no file of branch {site.branch}{there}")
@@ -253,40 +245,14 @@ def _folders(tree: dict[str, str], above: str) -> list[str]:
     ]
 
 
-def _files(tree: dict[str, str]) -> list[str]:
-    """Return the files in the top folder."""
-    return [path for path, mode in tree.items() if "/" not in path and not _is_folder(mode)]
-
-
 def _is_folder(mode: str) -> bool:
     return mode == "040000"
-
-
-def _entries(listed: str) -> Iterable[tuple[str, str]]:
-    """Yield each path in the output of `ls-tree -z`, with its mode."""
-    for line in filter(None, listed.split("\0")):
-        about, _, path = line.partition("\t")
-        yield path, about.split(" ", 1)[0]
 
 
 def _few(names: Sequence[str]) -> str:
     shown = ", ".join(sorted(names)[:_MOST_NAMED])
     more = len(names) - _MOST_NAMED
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _named(refs: Iterable[str]) -> list[str]:
-    return [ref.removeprefix(_HEADS) for ref in refs]
-
-
-def _branches_at(address: str, authorities: Mapping[str, str]) -> list[str]:
-    """Return the branches of a remote repository, read the way the backend clones it."""
-    from bridge.embedded.building.sources import split_credentials
-
-    url, authorization = split_credentials(address)
-    how = {"authorization": authorization, "authorities": authorities}
-    listed = _said(["git", "ls-remote", "--heads", "--", url], PATIENCE, urls=(url,), **how)
-    return _named(line.partition("\t")[2] for line in listed.splitlines())
 
 
 def _said(
@@ -304,7 +270,7 @@ def _said(
     from bridge.embedded.building.checkout import git_environment
     from bridge.embedded.building.process import inherited
     from bridge.embedded.building.sources import Clone
-    from bridge.embedded.paths import BuildFailed
+    from bridge.embedded.storage.paths import BuildFailed
 
     source = Clone(urls, "", "/", submodules=False, shown="", **how)
     with tempfile.TemporaryDirectory() as home:
@@ -325,15 +291,10 @@ def _said(
         except subprocess.TimeoutExpired:
             raise _NoAnswer(f"it did not answer within {patience:.0f} s") from None
         finally:
-            _end(asked)
+            if asked.poll() is None:  # end it and everything it started
+                os.killpg(asked.pid, signal.SIGKILL)
+                asked.communicate()
     if asked.returncode:
         words = errors.decode(errors="replace").strip().splitlines() or ["git failed"]
         raise _NoAnswer(words[0][:200])
     return output.decode(errors="surrogateescape")
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End it and everything it started, if it has not ended."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -9,6 +10,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,7 +22,6 @@ from bridge.backends import BACKENDS, titles
 from bridge.chats import CHATS
 from bridge.cli.context import Config, settings_of
 from bridge.cli.logs import set_up_logs
-from bridge.cli.memory import give_memory_back
 from bridge.cli.show import called_as, console, on_terminal, say
 from bridge.core.errors import Rejected
 from bridge.core.roles import Role
@@ -152,9 +153,6 @@ log = logging.getLogger(__name__)
 
 MANY_FILES = 16_384
 
-LEAVE_SECONDS = 9.0
-"""Seconds to stop after SIGTERM; platforms kill after ten."""
-
 SWITCH = 0.001
 """Seconds that a thread may hold the interpreter while others wait. The event loop needs it again
 after every read and write, so with Python's 5 ms, deciding a batch makes senders wait many times as
@@ -263,13 +261,17 @@ async def _serve(
     from bridge.app.data_folder import whereabouts
     from bridge.app.providers import addresses_of
     from bridge.app.run import run_bridge
+    from bridge.app.setup.door import setup_routes
+    from bridge.app.setup.entry import new_link
 
     stop = _told_to_stop()
-    beginning = replace(beginning, anew=partial(_tell, stop, AGAIN))
+    beginning = replace(beginning, anew=partial(_tell, stop, AGAIN), setup=setup_routes)
     async with run_bridge(settings, role=role, beginning=beginning) as bridge:
         made = [one.host for one in await bridge.stores.journal.made_hooks()]
         hosts = list(dict.fromkeys([*hosts_of(settings), *made]))
-        link = await _setup_link(settings, bridge) if role.hears and not hosts else None
+        link = None
+        if role.hears and not hosts:
+            link = await new_link(bridge.stores.journal, str(settings.public_url or bridge.url))
         if for_people and role is Role.ALL:
             apps = len(await bridge.stores.journal.apps())
             for line in welcome(settings, bridge, apps, called_as(), made, link):
@@ -294,15 +296,8 @@ async def _serve(
             code = 0
         else:
             log.info("stopping")
-        _be_gone_within(LEAVE_SECONDS)
+        _be_gone_within(9.0)  # platforms kill ten seconds after SIGTERM
     return code
-
-
-async def _setup_link(settings: "Settings", bridge: "Bridge") -> str:
-    """Return a new link to setup."""
-    from bridge.app.setup.entry import new_link
-
-    return await new_link(bridge.stores.journal, str(settings.public_url or bridge.url))
 
 
 def _start_anew(sockets: "Sequence[socket]") -> None:
@@ -382,33 +377,47 @@ def _tell(stop: "asyncio.Future[int]", code: int) -> None:
         stop.set_result(code)
 
 
-def _allow_many_files() -> None:
-    """Raise the limit of open files as far as allowed: every connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _leave_out_httpx_command() -> None:
-    """Keep `import httpx` from importing its own command line, with Pygments and Rich: 3.5 MiB.
-
-    Without it httpx works alike; only `python -m httpx` would ask to install it.
-    """
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # as Python documents it
-
-
 def _run(work: Coroutine[Any, Any, int]) -> None:
     """Run on uvloop if it is installed (extra `fast`)."""
     make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         from uvloop import new_event_loop as make_loop
-    _allow_many_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # every connection is an open file
+    wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     sys.setswitchinterval(SWITCH)
     give_memory_back()
-    _leave_out_httpx_command()
+    # Without its own command line, with Pygments and Rich, httpx takes 3.5 MiB less.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # as Python documents it
     with asyncio.Runner(loop_factory=make_loop) as runner:
         code = runner.run(work)
     sys.stdout.flush()
     if code:
         raise typer.Exit(code)
+
+
+# ── Memory: glibc would keep that of a crowd for ever ─────────────────────────────────────────────
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
+LARGE_BLOCK = 2**20
+"""Bytes; larger than a usual webhook, which is unaffected."""
+
+
+def give_memory_back() -> None:
+    """Give large blocks back as soon as they are free, and small ones a few seconds later.
+
+    By default glibc keeps the memory of a 22 MB body, and copies such a body as it grows. It keeps
+    that of thousands of connections, too.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # musl and macOS have no `mallopt`
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+        library.mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK)
+
+        def trim() -> None:
+            while True:
+                time.sleep(10.0)  # one trim takes a millisecond or two
+                library.malloc_trim(0)
+
+        threading.Thread(target=trim, daemon=True).start()

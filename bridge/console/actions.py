@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.console.records import GONE, HERE, Records
+from bridge.console.records import GONE, HERE, Records, is_number
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
@@ -25,17 +25,10 @@ from bridge.ports.chats import AnyReply
 from bridge.ports.inbox import NewDelivery
 from bridge.views.view import View, plain
 
-LONGEST_REASON = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The outcome of an action that was carried out, or is on disk.
-
-    Attributes:
-        then: the page to show next.
-        says: what was done, for people.
-    """
+    """The outcome of an action that was carried out, or is on disk: the next page, and words."""
 
     then: str
     says: str
@@ -172,8 +165,7 @@ async def replay_as_it_was(records: Records, visitor: Visitor, parts: Parts, for
 
 async def _replayable(records: Records, visitor: Visitor, seq: str) -> int:
     """Return the position of a webhook that somebody may replay."""
-    known = seq.isascii() and seq.isdecimal() and len(seq) < 19
-    found = await records.inbox.get(int(seq)) if known else None
+    found = await records.inbox.get(int(seq)) if is_number(seq) else None
     if found is None or not records.sees_all(visitor):
         raise NotFound(f"There is no delivery {seq!r}: {GONE}.")
     if found.host in ASKING_HOSTS or found.host not in records.hosts:
@@ -214,14 +206,14 @@ ACTIONS: Mapping[str, Action] = {
 }
 """Each action by its path."""
 
-_AUDITED: Mapping[Action, str] = {
-    approve_preview: "preview approve",
-    extend_preview: "preview extend",
-    stop_preview: "preview stop",
-    replay_as_it_was: "replay",
+_AUDITED: Mapping[str, str] = {
+    "/console/previews/approve": "preview approve",
+    "/console/previews/extend": "preview extend",
+    "/console/previews/stop": "preview stop",
+    "/console/deliveries/{seq}/again": "replay",
 }
 
 
-def audited_as(action: Action) -> str:
-    """Return what the audit log calls an action."""
-    return _AUDITED.get(action, action.__name__)
+def audited_as(path: str) -> str:
+    """Return what the audit log calls the action at a path."""
+    return _AUDITED.get(path, path.rpartition("/")[2])

@@ -15,8 +15,7 @@ from aiohttp import web
 
 from bridge.console.records import Records
 from bridge.console.render import guard
-from bridge.console.shared_parts import SharedParts
-from bridge.console.shared_polling import Looks
+from bridge.console.sharing import Looks, SharedParts
 from bridge.console.visitors import COOKIE, Visitor, visitor_with
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Unreachable
@@ -94,24 +93,17 @@ class Live:
                 await self._take_turn()
                 await _send(stream, "changed", "", id_=version)
             with contextlib.suppress(*ENDINGS):
-                while await self._is_due(request, version):
-                    version = await self._tell(stream, version)
+                while True:
+                    if await self._changes.after(version, STILL_THERE) != version:
+                        await self._take_turn()
+                    if not await self._still_in(request):
+                        break
+                    if (newest := self._changes.found or version) == version:
+                        await stream.write(b": still there\n\n")
+                    else:
+                        await _send(stream, "changed", "", id_=newest)
+                    version = newest
             return stream
-
-    async def _is_due(self, request: web.Request, version: str) -> bool:
-        """Wait until something is to be told; return whether the session is still valid."""
-        if await self._changes.after(version, STILL_THERE) != version:
-            await self._take_turn()
-        return await self._still_in(request)
-
-    async def _tell(self, stream: web.StreamResponse, version: str) -> str:
-        """Send an event if there is a newer version, else a sign of life; return the version."""
-        newest = self._changes.found or version
-        if newest == version:
-            await stream.write(b": still there\n\n")
-        else:
-            await _send(stream, "changed", "", id_=newest)
-        return newest
 
     async def _take_turn(self) -> None:
         """Wait until it is this browser's turn to be told."""
@@ -194,7 +186,6 @@ class Live:
                 return
 
     async def _still_in(self, request: web.Request) -> bool:
-        """Return whether the session of a stream is still valid."""
         return await visitor_with(self._records.journal, COOKIE.in_(request)) is not None
 
 

@@ -1,17 +1,18 @@
-"""The sources and commands behind the console, and each visitor's share of them."""
+"""The sources and commands behind the console, each visitor's share of them, and its requests."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from bridge.chats.facts.links import Links
-from bridge.console.slow_results import Workshop
+from bridge.console.sharing import Workshop
 from bridge.console.visitors import Visitor
 from bridge.core.access import Access, Grant, Right
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import CONSOLE_HOST
-from bridge.core.lifecycle import Deployment
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import as_preview, model_id
 from bridge.operations.commands import ChatCommands
 from bridge.pipeline.audit import named
@@ -98,7 +99,6 @@ class Records:
         return Right.VIEW in self.access.rights(visitor.person, EVERY_APP, None)
 
     def rights(self, visitor: Visitor, app: App) -> frozenset[Right]:
-        """Return all rights of somebody to an app."""
         return self.access.rights_to(visitor.person, app, None)
 
     async def decisions(self, visitor: Visitor, seqs: Sequence[int]) -> dict[int, list[Decision]]:
@@ -126,8 +126,10 @@ class Records:
         found = await self.journal.deployment(id_)
         app = await self._app(found.app_id) if found else None
         label = found.app if found else ""
-        may_see = self.may_see(visitor, label) if app is None else self._may_see(visitor, app)
-        if found is None or not may_see:
+        seen = (
+            self.may_see(visitor, label) if app is None else Right.VIEW in self.rights(visitor, app)
+        )
+        if found is None or not seen:
             raise NotFound(f"There is no deployment {id_!r}: {GONE}.")
         return found, app
 
@@ -141,9 +143,6 @@ class Records:
             return found
         return as_preview(found, apps.get(model_id(found.marker)))
 
-    def _may_see(self, visitor: Visitor, app: App) -> bool:
-        return Right.VIEW in self.rights(visitor, app)
-
     def may_see(self, visitor: Visitor, label: str) -> bool:
         """Return whether somebody may view the app with that label, existing or not."""
         return Right.VIEW in self.access.rights(visitor.person, label, None)
@@ -151,3 +150,55 @@ class Records:
 
 EVERY_APP = "\N{REPLACEMENT CHARACTER}"
 """A label that no app has, so that only a grant for every app covers it."""
+
+
+# ── The request for a page ────────────────────────────────────────────────────────────────────────
+
+LONGEST = 200
+"""Characters of a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for a page: the named parts of its path, and the fields of its query."""
+
+    parts: Mapping[str, str]
+    query: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        """Return a field of the query, without surrounding spaces; "" if it is not given."""
+        return self.query.get(name, "").strip()[:LONGEST]
+
+    def number(self, name: str, default: int) -> int:
+        """Return a numeric field of the query; raise Rejected for anything else."""
+        given = self.text(name)
+        if not given:
+            return default
+        if not is_number(given):
+            raise Rejected(f"{name!r} must be a number, not {given!r}.")
+        return int(given)
+
+    @property
+    def seq(self) -> int:
+        """The number of the delivery in the path; raise NotFound if there can't be one."""
+        given = self.parts["seq"]
+        if not is_number(given):
+            raise NotFound("There is no delivery with that number.")
+        return int(given)
+
+    def again(self, **changed: object) -> str:
+        """Return the query with some fields changed; those that are empty are left out."""
+        fields = {k: v for k, v in self.query.items() if k != "said"} | changed
+        return urlencode({k: str(v) for k, v in fields.items() if v not in ("", None)})
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number that a database can hold."""
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def state_named(given: str, what: str) -> State | None:
+    """Return the state of a deployment that a query names; None for "", Rejected for others."""
+    if given and given not in list(State):
+        raise Rejected(f"{given!r} is not {what}: use one of {', '.join(State)}.")
+    return State(given) if given else None

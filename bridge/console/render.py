@@ -5,13 +5,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bridge.core.health.fate import Fate, note_now
-from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.health.fate import note_now
+from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless
 from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
@@ -109,10 +109,10 @@ def _environment() -> "Environment":
         "iso": iso,
         "lasted": lasted,
         "linked": linked,
-        "note": note,
-        "part": part,
+        "note": lambda said, fate=None: note_now(said, fate).removeprefix(f"{said.state}: "),
+        "part": partial(quote, safe=""),
         "ref": ref,
-        "short": short,
+        "short": lambda commit: (commit or "")[:7],
         "tone": lambda state: TONES.get(str(state), "off"),
         "word": lambda state: WORDS.get(str(state), str(state)),
     }
@@ -169,28 +169,9 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
-def short(commit: str | None) -> str:
-    """Return a commit's first seven characters."""
-    return (commit or "")[:7]
-
-
 def ref(name: str | None) -> str:
     """Return a ref without its prefix, e.g. "main", "v1.2.0"."""
-    text = name or ""
-    for prefix in ("refs/heads/", "refs/tags/", "refs/"):
-        if text.startswith(prefix):
-            return text.removeprefix(prefix)
-    return text
-
-
-def note(said: Deployment | Change, fate: Fate | None = None) -> str:
-    """Return the note of a deployment or change as it is true now, without its state."""
-    return note_now(said, fate).removeprefix(f"{said.state}: ")
-
-
-def part(value: str) -> str:
-    """Return a value as one part of a path."""
-    return quote(value, safe="")
+    return re.sub("^refs/(heads/|tags/)?", "", name or "")
 
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"']{1,2000}").fullmatch

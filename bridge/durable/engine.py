@@ -13,7 +13,6 @@ import threading
 from collections.abc import Collection, Container, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -62,43 +61,17 @@ MOST_SUCCESSORS = 3
 """How often another flow resumes the work of one that ended too early."""
 
 
-class Need(Enum):
-    """What a flow needs to become active."""
-
-    NOTHING = "nothing"
-    START = "start"
-    ANOTHER = "another"  # it ended too early, so another one has to finish its work
-
-
-def need_of(status: str | None) -> Need:
-    """Return what a flow in this state needs; None means an unknown flow."""
-    if status is None:
-        return Need.START
-    return Need.ANOTHER if status in ENDED else Need.NOTHING
-
-
-def newest(name: str, statuses: Container[str]) -> str:
-    """Return the name of the last flow that has worked on this, the first or a successor."""
-    number = 0
-    while successor(name, number + 1) in statuses:
-        number += 1
-    return successor(name, number)
-
-
 def successor(name: str, number: int) -> str:
     """Return the name of a flow's successor by number; number 0 is the flow itself."""
     return f"{name}~{number}" if number else name
 
 
-def after(name: str, newest_name: str) -> str:
-    """Return the name of the successor that follows the newest one."""
-    number = int(newest_name.removeprefix(name).removeprefix("~") or 0)
-    return successor(name, number + 1)
-
-
-def names_to_ask(names: Mapping[str, str], most: int) -> list[str]:
-    """Return the names of these flows and of all their possible successors."""
-    return [successor(name, number) for name in names for number in range(most + 1)]
+def newest(name: str, statuses: Container[str]) -> int:
+    """Return the number of the last flow that has worked on this."""
+    number = 0
+    while successor(name, number + 1) in statuses:
+        number += 1
+    return number
 
 
 class SeenTwice:
@@ -234,18 +207,19 @@ class DurableFlows:
         """
         names = {f"{flow}.{id_}": id_ for id_ in wanted}
         with translated():
-            known = await self._known(names_to_ask(names, MOST_SUCCESSORS))
+            numbers = range(MOST_SUCCESSORS + 1)
+            known = await self._known([successor(one, n) for one in names for n in numbers])
             given_up: list[str] = []
             for first, id_ in names.items():
-                name = newest(first, known)
-                need = need_of(known.get(name))
-                if need is Need.START:
+                number = newest(first, known)
+                name = successor(first, number)
+                if name not in known:
                     await self._enqueue(flow, id_, wanted[id_], name)
-                elif need is Need.ANOTHER and name == successor(first, MOST_SUCCESSORS):
+                elif known[name] in ENDED and number == MOST_SUCCESSORS:
                     given_up.append(id_)
-                elif need is Need.ANOTHER:
+                elif known[name] in ENDED:
                     log.warning("a flow ended too early", extra={"flow": name, "as": known[name]})
-                    await self._enqueue(flow, id_, wanted[id_], after(first, name))
+                    await self._enqueue(flow, id_, wanted[id_], successor(first, number + 1))
         return given_up
 
     async def _enqueue(self, flow: str, id_: str, key: str, name: str) -> None:
@@ -254,15 +228,11 @@ class DurableFlows:
             await DBOS.enqueue_workflow_async(QUEUE, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
         begun = False
         try:
-            begun = await self._begins_at_once(name, f"{flow}.{key}")
+            if self._claims is not None and self._claims.lone():
+                begun = await asyncio.to_thread(self._claims.begin, name, f"{flow}.{key}")
         finally:  # also if whoever has asked for it does not wait
             if not begun:
                 self._dispatcher.wake()
-
-    async def _begins_at_once(self, name: str, key: str) -> bool:
-        if self._claims is None or not self._claims.lone():
-            return False
-        return await asyncio.to_thread(self._claims.begin, name, key)
 
     # ── orphaned workflows ────────────────────────────────────────────────
 
@@ -369,7 +339,6 @@ class DurableFlows:
     # ── health and the end ────────────────────────────────────────────────
 
     async def ready(self) -> None:
-        """Raise Unreachable when the database can't be read."""
         with translated():
             await DBOS.list_workflows_async(limit=1, load_input=False, load_output=False)
 

@@ -219,18 +219,14 @@ class Peers:
         assert self._db is not None
         found = await (await self._db.execute(_ALIVE, [LOCKS])).fetchall()
         alive = {number for (number,) in found}
-        if not self._may_miss(alive):
-            return
+        is_late = time.monotonic() - self._asked_at >= ASK
+        if alive == self._alive and not self._missing.any and not is_late:
+            return  # to query the active flows costs more than this check
         others = await busy() - {self._executor_id}
         self._alive, self._asked_at = alive, time.monotonic()
         missing = [name for name in others if number_of(name) not in alive]
         for name in self._missing.over(missing, time.monotonic()):
             await self._take_over(name, take_over)
-
-    def _may_miss(self, alive: set[int]) -> bool:
-        """Return whether to query the active flows, which costs more than this check."""
-        is_late = time.monotonic() - self._asked_at >= ASK
-        return alive != self._alive or self._missing.any or is_late
 
     async def _take_over(self, name: str, take_over: TakeOver) -> None:
         """Take over under the process's lock, so only one of us does, and not while it returns."""

@@ -32,8 +32,6 @@ from dbos._sys_db import SystemDatabase
 from bridge.durable.system import NAME, QUEUE, VERSION
 from bridge.ports.flows import Steps
 
-THREAD = "flows-dispatcher"
-
 STOP_SECONDS = 10.0
 """How long a running poll may take before the process ends without it."""
 
@@ -101,12 +99,11 @@ class Dispatcher:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, engine: DBOS, queue: Queue) -> None:
-        """Start the flows that wait in this queue, from now on."""
         self._bell = Bell(self._seconds)
         self._bell.ring()  # flows may have been waiting since before this process started
         arguments = (self._bell, engine, queue)
         self._thread = threading.Thread(
-            target=queue_worker_thread, args=arguments, name=THREAD, daemon=True
+            target=queue_worker_thread, args=arguments, name="flows-dispatcher", daemon=True
         )
         self._thread.start()
 
@@ -140,15 +137,11 @@ def only_needed_threads() -> Iterator[None]:
     replaced = [getattr(where, name) for where, name in places]
     try:
         for where, name in places:
-            setattr(where, name, _nothing)
+            setattr(where, name, lambda *_: None)
         yield
     finally:
         for (where, name), thread in zip(places, replaced, strict=True):
             setattr(where, name, thread)
-
-
-def _nothing(*_: object) -> None:
-    """End at once."""
 
 
 def keep_to(loop: asyncio.AbstractEventLoop, dbos: DBOS) -> None:
@@ -209,7 +202,6 @@ class Bodies:
         self._running: dict[str, asyncio.Task[Any]] = {}
 
     def add(self, flow: str, body: Body) -> None:
-        """Register a flow's body."""
         self._bodies[flow] = body
 
     def flows(self) -> dict[str, Flow]:
@@ -219,11 +211,7 @@ class Bodies:
             for flow, body in self._bodies.items()
         }
 
-    def runs(self, name: str) -> bool:
-        return name in self._running
-
     def running(self) -> list[str]:
-        """Return the names of the flows that run here."""
         return list(self._running)
 
     async def cut_off(self, names: Iterable[str] | None = None) -> None:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -19,16 +19,15 @@ from bridge.core.errors import Rejected
 from bridge.embedded.building.logs import Growth
 from bridge.embedded.building.pipeline import Pipeline
 from bridge.embedded.building.process import Limits
+from bridge.embedded.building.queue import Engine
+from bridge.embedded.building.sites import Sites
 from bridge.embedded.building.sources import Hosts
-from bridge.embedded.history import History
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import BODY_LIMIT, Api, Streaming, checks_key
 from bridge.embedded.http.procedure import Parts
-from bridge.embedded.paths import Clock, Places, remove
-from bridge.embedded.queue import Engine
-from bridge.embedded.records import Catalog, Database, Domains, new_id
-from bridge.embedded.releases import Releases, kept
-from bridge.embedded.sites import Sites
+from bridge.embedded.storage.history import History, Releases, kept_of
+from bridge.embedded.storage.paths import Clock, Places, remove, write_private
+from bridge.embedded.storage.records import Catalog, Database, Domains, new_id
 from bridge.listening.listener import Listener, share_of_files
 
 
@@ -39,36 +38,24 @@ def sweep(places: Places, known: Collection[str], built: Collection[str]) -> Non
         known: ids of all applications.
         built: ids of the deployments that can be served again.
     """
-    for left in [*_left(places, known), *_left_releases(places, built)]:
-        if left.is_dir() and not left.is_symlink():
-            remove(left)
-        else:
-            left.unlink(missing_ok=True)
-
-
-def _left(places: Places, known: Collection[str]) -> Iterator[Path]:
-    yield from places.root.glob("applications/*/build-*")
-    yield from places.root.glob("sites/*/current.*")
+    root = places.root
+    left = [*root.glob("applications/*/build-*"), *root.glob("sites/*/current.*")]
     for kind in ("applications", "sites", "logs"):
-        yield from (one for one in places.root.glob(f"{kind}/*") if one.name not in known)
-
-
-def _left_releases(places: Places, built: Collection[str]) -> Iterator[Path]:
-    """Yield releases that are half made, or of forgotten deployments; never the served one."""
-    for site in places.root.glob("sites/*"):
+        left += (one for one in root.glob(f"{kind}/*") if one.name not in known)
+    for site in root.glob("sites/*"):
+        # Releases that are half made, or of forgotten deployments; never the served one.
         releases = Releases.of(places, site.name)
         stay = {*built, releases.served()}
         for folder in (site / "releases", releases.variables_root):
-            yield from (one for one in folder.glob("*") if one.name not in stay)
+            left += (one for one in folder.glob("*") if one.name not in stay)
+    for one in left:
+        if one.is_dir() and not one.is_symlink():
+            remove(one)
+        else:
+            one.unlink(missing_ok=True)
 
 
 # ── The listeners ───────────────────────────────────────────────────────────────────────────────
-
-_MOST_OF_API = 128
-_MOST_OF_SITES = 512
-_API_PART = 32
-_SITES_PART = 16
-"""Each listener may use this fraction of our open files; a site's connection also opens a page."""
 
 
 def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
@@ -83,6 +70,9 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
     async def say_goodbye(_app: web.Application) -> None:
         await streaming.close()
 
+    def as_the_api(status: int, words: str) -> web.Response:
+        return web.json_response({"message": words, "code": HTTPStatus(status).name}, status=status)
+
     async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
         # There is no dashboard for clients to link to.
         response.headers["X-Dashboard"] = "none"
@@ -91,8 +81,10 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
 
     app.on_shutdown.append(say_goodbye)
     app.on_response_prepare.append(add_headers)
-    most = share_of_files(_API_PART, _MOST_OF_API)
-    return Listener(app, host, port, name="embedded_api", most=most, say=_as_the_api)
+    most = share_of_files(32, 128)
+    return Listener(
+        app, host, port, name="bridge.listening.embedded_api", most=most, say=as_the_api
+    )
 
 
 def sites_listener(parts: Parts, host: str, port: int) -> Listener:
@@ -100,21 +92,21 @@ def sites_listener(parts: Parts, host: str, port: int) -> Listener:
     sites = Sites(parts.catalog, parts.domains, parts.places)
     app = web.Application(middlewares=[sites.by_host])
     app.add_routes(sites.routes())
-    most = share_of_files(_SITES_PART, _MOST_OF_SITES)
+    most = share_of_files(16, 512)  # a connection also opens a page
+
+    def as_a_page(status: int, words: str) -> web.Response:
+        return web.Response(status=status, text=words + "\n")
+
     # A page is closed together with its connection.
     return Listener(
-        app, host, port, name="sites", most=most, say=_as_a_page, handler_cancellation=True
+        app,
+        host,
+        port,
+        name="bridge.listening.sites",
+        most=most,
+        say=as_a_page,
+        handler_cancellation=True,
     )
-
-
-def _as_the_api(status: int, words: str) -> web.Response:
-    """Return a refusal in the form of Dokploy's errors."""
-    return web.json_response({"message": words, "code": HTTPStatus(status).name}, status=status)
-
-
-def _as_a_page(status: int, words: str) -> web.Response:
-    """Return a refusal as plain text, like that of a missing page."""
-    return web.Response(status=status, text=words + "\n")
 
 
 # ── The server ──────────────────────────────────────────────────────────────────────────────────
@@ -215,7 +207,6 @@ class EmbeddedServer:
 
     @property
     def api_key(self) -> str:
-        """The key that clients send as `x-api-key`."""
         if self._key is None:
             raise RuntimeError("the embedded server has not started")
         return self._key
@@ -235,7 +226,7 @@ class EmbeddedServer:
             self._key = key
             await self._database.open()
             known = {one["applicationId"] for one in await self.parts.catalog.applications()}
-            built = await asyncio.to_thread(kept, self._places, await self.parts.history.all())
+            built = await asyncio.to_thread(kept_of, self._places, await self.parts.history.all())
             await asyncio.to_thread(sweep, self._places, known, built)
             await self._listen(key)
             await asyncio.to_thread(self._places.url_file.write_text, self.url)
@@ -315,11 +306,5 @@ def _kept_key(file: Path) -> str:
         if kept := file.read_text().strip():  # an empty key would let everybody in
             return kept
     key = secrets.token_urlsafe(32)
-    # Renamed once it is complete, so half a key is never read.
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(key + "\n")
-    fresh.replace(file)
+    write_private(file, key + "\n")
     return key

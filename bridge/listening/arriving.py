@@ -299,7 +299,6 @@ class HeadLimit:
 
     @property
     def _arrives(self) -> bool:
-        """Return whether a body is arriving."""
         return self._body is not None and not self._body.is_eof()
 
     def _grow(self, part: bytes) -> None:

@@ -16,19 +16,10 @@ SAID_EVERY = 60.0
 """The shortest time between two log lines of a listener, in seconds."""
 
 
-def count_nothing() -> None:
-    """Count no closed connection."""
-
-
 class Crowd:
-    """Logs the first closed connection at once, and then once a minute how many there were.
+    """Logs the first closed connection at once, and then once a minute how many there were."""
 
-    Args:
-        logger: of the listener.
-        count: called for each of them.
-    """
-
-    def __init__(self, logger: logging.Logger, count: Callable[[], None] = count_nothing) -> None:
+    def __init__(self, logger: logging.Logger, count: Callable[[], None] = lambda: None) -> None:
         self._logger = logger
         self._count = count
         self._closed = 0
@@ -36,13 +27,7 @@ class Crowd:
         self._timer: asyncio.TimerHandle | None = None
 
     def closed(self, *, limit: int, client: str, connections: int) -> None:
-        """Note that a connection was closed.
-
-        Args:
-            limit: the one that was reached.
-            client: whose connection it was.
-            connections: those that are open.
-        """
+        """Note that a client's connection was closed, by a limit; `connections` are open."""
         self._count()
         self._closed += 1
         self._newest = {"limit": limit, "client": client, "open": connections}
@@ -162,7 +147,6 @@ class Guest(asyncio.Protocol):
         self._protocol.connection_made(transport)
 
     def abort(self) -> None:
-        """Close it at once."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:

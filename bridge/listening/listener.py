@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -197,13 +198,7 @@ def _of_our_versions(make: Callable[..., web.BaseRequest]) -> Callable[..., web.
 
 
 class Refusing:
-    """Creates a protocol for each connection.
-
-    Args:
-        server: the server of aiohttp's runner, which closes the connections.
-        settings: the settings of its protocols.
-        unread: what has come and waits, of all connections.
-    """
+    """Creates a protocol for each connection; aiohttp's server closes the connections."""
 
     def __init__(
         self, server: web.Server, say: Say, settings: Mapping[str, Any], unread: Arrivals
@@ -215,7 +210,6 @@ class Refusing:
         server.request_factory = _of_our_versions(server.request_factory)
 
     def __call__(self) -> asyncio.Protocol:
-        """Make the protocol of another connection."""
         return _Handler(self._server, self._say, self._heads, self._unread, **self._settings)
 
     @property
@@ -228,29 +222,18 @@ class Refusing:
 KEEPALIVE_SECONDS = 15.0
 """Seconds a connection may idle, take for its headers (aiohttp: an hour), or not read."""
 
-FEWEST_CONNECTIONS = 16
-
-_STOP_SECONDS = 5.0
-_BACKLOG = 128
-
-
-def runner_settings(logger: str, keepalive: float) -> dict[str, Any]:
-    """Return the settings of aiohttp's runner that all listeners have."""
-    return {
-        "access_log": None,  # a quarter of the throughput
-        "logger": quiet_logger(logger),
-        "keepalive_timeout": keepalive,
-        "lingering_time": 0,
-    }
+STOP_SECONDS = 5.0
+"""Seconds for running requests when the listener stops."""
 
 
 class Listener:
     """Serves an application on one address.
 
     Args:
-        name: of the listener in logs, e.g. "sites".
+        name: of the listener's log, e.g. "bridge.listening.sites".
         most: connections at a time; one client gets at most half.
         say: creates error responses in the application's format.
+        inherited: sockets that listen already; without any it binds host and port.
         settings: further settings of `aiohttp.web.AppRunner`.
     """
 
@@ -263,60 +246,72 @@ class Listener:
         name: str,
         most: int,
         say: Say,
+        inherited: Sequence[socket.socket] = (),
+        backlog: int = 128,
         **settings: Any,
     ) -> None:
         self._host, self._port = host, port
-        self._name, self._most = name, most
+        self._most = most
+        self._keepalive = KEEPALIVE_SECONDS
         app.on_response_prepare.append(nameless)
         self._say = say
-        self._settings = runner_settings(f"bridge.listening.{name}", KEEPALIVE_SECONDS)
+        self.settings: dict[str, Any] = {
+            "access_log": None,  # a quarter of the throughput
+            "logger": quiet_logger(name),
+            "keepalive_timeout": self._keepalive,
+            "lingering_time": 0,
+        }
         self._runner = web.AppRunner(
-            app,
-            handle_signals=False,
-            shutdown_timeout=_STOP_SECONDS,
-            **self._settings,
-            **settings,
+            app, handle_signals=False, shutdown_timeout=STOP_SECONDS, **self.settings, **settings
         )
-        self._crowd = Crowd(logging.getLogger(f"bridge.listening.{name}"))
-        self._listener: asyncio.Server | None = None
+        self._crowd = Crowd(logging.getLogger(name))
+        self._inherited = inherited
+        self._backlog = backlog
+        self._listeners: list[asyncio.Server] = []
 
     @property
     def url(self) -> str:
-        """Return its URL on this machine, e.g. "http://127.0.0.1:41807"."""
+        """Return its URL on this machine, e.g. "http://127.0.0.1:41807", with the port it got."""
         return local_url(self._host, self._port)
-
-    @property
-    def port(self) -> int:
-        """Return the port that it got, once it has started."""
-        return self._port
 
     async def start(self) -> None:
         """Bind and serve; raise OSError if the address is not available."""
         await self._runner.setup()
         assert self._runner.server is not None
-        unread = Arrivals(MOST_UNREAD)
-        aiohttp = Refusing(self._runner.server, self._say, self._settings, unread)
-        connection_limits = ConnectionLimits(
-            self._most, KEEPALIVE_SECONDS, each=max(1, self._most // 2), crowd=self._crowd
-        )
+        protocol = self.protocols(self._runner.server)
+        loop = asyncio.get_running_loop()
+        listen = partial(loop.create_server, protocol, backlog=self._backlog)
         try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                lambda: connection_limits.expect(aiohttp()),
-                self._host,
-                self._port,
-                backlog=_BACKLOG,
-            )
+            self._listeners += [await listen(sock=one) for one in self._inherited]
+            if not self._listeners:
+                self._listeners.append(await listen(self._host, self._port))
         except BaseException:
-            await self._runner.cleanup()
+            await self.stop()
             raise
-        self._port = self._listener.sockets[0].getsockname()[1]
+        self._port = self._listeners[0].sockets[0].getsockname()[1]
+
+    def protocols(self, server: web.Server) -> Callable[[], asyncio.Protocol]:
+        """Return what creates the protocol of each connection."""
+        aiohttp = Refusing(server, self._say, self.settings, Arrivals(MOST_UNREAD))
+        each = max(1, self._most // 2)
+        limits = ConnectionLimits(self._most, self._keepalive, each=each, crowd=self._crowd)
+        return lambda: limits.expect(aiohttp())
+
+    def sockets(self) -> list[socket.socket]:
+        """Return copies of the listening sockets, which stay open after `stop`."""
+        there = (one for listener in self._listeners for one in listener.sockets)
+        return [socket.socket(fileno=os.dup(one.fileno())) for one in there]  # uvloop lacks `dup`
 
     async def stop(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            await close_all([listener])
-            self._crowd.end()
-            await self._runner.cleanup()
+        """Answer what has arrived, then close everything."""
+        await close_all(self._listeners)
+        self._listeners.clear()
+        await self.end()
+        await self._runner.cleanup()
+
+    async def end(self) -> None:
+        """End what `protocols` has begun."""
+        self._crowd.end()
 
 
 async def close_all(listeners: Sequence[asyncio.Server]) -> None:
@@ -340,12 +335,12 @@ def local_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def share_of_files(part: int, most: int) -> int:
-    """Return a listener's connection limit: one in `part` of the files that may be open."""
+def share_of_files(part: int, most: int, *, others: int = 0) -> int:
+    """Return a listener's connection limit: one in `part` of the files that others leave."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return most
-    return max(FEWEST_CONNECTIONS, min(most, files // part))
+    return max(16, min(most, (files - others) // part))
 
 
 # ── Sockets that a process inherits: from systemd, or from itself before a restart ────────────────

@@ -28,11 +28,9 @@ class RateLimitedLog:
         self._left_out = 0
 
     def info(self, event: str, **fields: Any) -> None:
-        """Write a line, unless there were too many."""
         self._write(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        """Write a warning, unless there were too many lines."""
         self._write(logging.WARNING, event, fields)
 
     def _write(self, level: int, event: str, fields: dict[str, Any]) -> None:

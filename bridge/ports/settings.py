@@ -45,7 +45,7 @@ class Section(BaseModel):
 
 
 class Names(StrEnum):
-    """What a text of the settings names, which should be there; see `settings.contents`."""
+    """What a text of the settings names, which should be there; see `settings.reading`."""
 
     APP = "app"
     REPOSITORY = "repository"

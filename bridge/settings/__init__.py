@@ -11,7 +11,6 @@ own, and those in `sections`, `rules`, `gates` and `people`.
 """
 
 from bridge.ports.settings import listening_address
-from bridge.settings.contents import secrets_of
 from bridge.settings.people import identities_of
 from bridge.settings.reading import (
     BY_SETUP,
@@ -21,6 +20,7 @@ from bridge.settings.reading import (
     is_secret,
     origins_of,
     read_settings,
+    secrets_of,
     set_there,
     variables,
 )

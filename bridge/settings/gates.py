@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Annotated, ParamSpec, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.core.errors import Rejected
@@ -27,6 +27,16 @@ def as_value_error(check: Callable[P, R]) -> Callable[P, R]:
             raise ValueError(str(error)) from None
 
     return checked
+
+
+def checked(check: Callable[[str], object]) -> AfterValidator:
+    """Return a mark for texts that a check of the core must let pass."""
+
+    def passed(value: str) -> str:
+        as_value_error(check)(value)
+        return value
+
+    return AfterValidator(passed)
 
 
 def as_seconds(value: object) -> object:
@@ -101,9 +111,6 @@ def _as_time(value: object) -> object:
     return f"{value // 60}:{value % 60:02}"
 
 
-_read = as_value_error(read_at)
-
-
 class FreezeRule(Section):
     """Times in which some apps are not deployed."""
 
@@ -111,13 +118,15 @@ class FreezeRule(Section):
         ("*",), description="labels or globs over them; * is every app"
     )
     reason: str = Field(min_length=1, description="why, for people")
-    begins: Annotated[str, BeforeValidator(_as_time)] = Field(
+    begins: Annotated[str, BeforeValidator(_as_time), checked(read_at)] = Field(
         alias="from", description='"16:00", "fri 16:00" or "2026-12-23 18:00"'
     )
-    ends: Annotated[str, BeforeValidator(_as_time)] = Field(
+    ends: Annotated[str, BeforeValidator(_as_time), checked(read_at)] = Field(
         alias="to", description='as `from`; "24:00" ends with the day'
     )
-    tz: str = Field("UTC", description="an IANA time zone, e.g. Europe/Berlin")
+    tz: Annotated[str, checked(read_zone)] = Field(
+        "UTC", description="an IANA time zone, e.g. Europe/Berlin"
+    )
     days: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
         (), description="the days on which a daily freeze begins: mon, tue, …; by default all"
     )
@@ -127,18 +136,6 @@ class FreezeRule(Section):
     allow: Annotated[tuple[Allowed, ...], BeforeValidator(as_list)] = Field(
         (), description="what passes: manual, redeploy, rollback"
     )
-
-    @field_validator("begins", "ends")
-    @classmethod
-    def _is_time(cls, value: str) -> str:
-        _read(value)
-        return value
-
-    @field_validator("tz")
-    @classmethod
-    def _is_zone(cls, value: str) -> str:
-        as_value_error(read_zone)(value)
-        return value
 
     @field_validator("days")
     @classmethod
@@ -158,7 +155,7 @@ class FreezeRule(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        begins, ends = _read(self.begins), _read(self.ends)
+        begins, ends = read_at(self.begins), read_at(self.ends)
         if (begins.day is None, begins.weekday is None) != (ends.day is None, ends.weekday is None):
             raise ValueError(
                 f"from {self.begins!r} and to {self.ends!r} are of different kinds: write both as"
@@ -181,8 +178,8 @@ class FreezeRule(Section):
     def freeze(self, number: int) -> Freeze:
         """Return what it means to the core; `number` is its place in the list."""
         window = Window(
-            _read(self.begins),
-            _read(self.ends),
+            read_at(self.begins),
+            read_at(self.ends),
             read_zone(self.tz),
             tuple(DAYS.index(one) for one in self.days),
             frozenset(self.without),

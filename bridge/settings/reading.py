@@ -1,22 +1,25 @@
-"""The file, overridden by the environment, and what set-up has stored."""
+"""Read the file, overridden by the environment, and what set-up has stored; find names in it."""
 
 import difflib
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from bridge.core.errors import Rejected
+from bridge.core.masking import Mask
 from bridge.core.validation_errors import came, kind_of, rule, shortened
 from bridge.ports.settings import (
     TOKENS,
     GivenTwice,
+    Names,
     line_of,
     read_yaml_with_lines,
     yaml_trouble,
@@ -154,9 +157,7 @@ def is_secret(field: Any) -> bool:
     return "SecretStr" in str(field.annotation)
 
 
-def from_environment(
-    environment: Mapping[str, str],
-) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def from_environment(environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Yield what the environment sets, as (path, value, variable).
 
     Raises:
@@ -271,18 +272,13 @@ def read_settings(
 def origins_of(
     file: Path | None, environment: Mapping[str, str], stored: Collection[KeyPath] = ()
 ) -> dict[KeyPath, str]:
-    """Return what each configured setting comes from: a variable, the file, or `BY_SETUP`.
-
-    Args:
-        stored: the paths of the stored settings.
-    """
+    """Return what each configured setting comes from: a variable, the file, or `BY_SETUP`."""
     said_by = dict.fromkeys(stored, BY_SETUP)
     said_by |= dict.fromkeys(_paths(_read_file(file)[0]), str(file or DEFAULT_FILE))
     return said_by | dict(set_there(environment))
 
 
 def _paths(values: Mapping[Any, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
-    """Yield the paths of all sections and values of a file."""
     for name, value in values.items():
         path = (*above, name)
         yield path
@@ -291,7 +287,6 @@ def _paths(values: Mapping[Any, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
 
 
 def _section(values: dict[str, Any], path: KeyPath, said_by: str, places: Places) -> dict[str, Any]:
-    """Return the section that a setting belongs into."""
     inner = values
     for at, name in enumerate(path[:-1]):
         found = inner.setdefault(name, {})
@@ -333,3 +328,93 @@ def _read_file(file: Path | None) -> tuple[dict[str, Any], Mapping[KeyPath, int]
     if not isinstance(values, dict):
         raise Rejected(f"{path} must hold settings by name, not {kind_of(values)}")
     return values, lines
+
+
+# ── What the settings contain: the names of apps and repositories, and secrets ────────────────────
+
+MARKED: Any = Annotated
+"""Puts a type and its marks together again, which pydantic keeps apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A name or pattern in the settings.
+
+    Attributes:
+        path: e.g. ("rules", "0", "apps") or ("github", "repository_secrets", "my-org/site").
+        names: what it names.
+    """
+
+    path: KeyPath
+    names: Names
+    text: str
+
+
+def patterns_in(settings: Settings) -> Iterator[Pattern]:
+    """Yield every name and pattern, in the order of the settings.
+
+    The types tell them (`ports.settings.Names`), also those of settings to come.
+    """
+    for path, kind, text in _marked(settings, type(settings), ()):
+        yield Pattern(path, kind, text)
+
+
+def _marked(value: Any, annotation: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Names, str]]:
+    """Yield the marked texts in a value, given its type."""
+    if get_origin(annotation) is Annotated:
+        plain, *marks = get_args(annotation)
+        names = [mark for mark in marks if isinstance(mark, Names)]
+        if isinstance(value, str):
+            yield from ((path, one, value) for one in names)
+        yield from _marked(value, plain, path)
+        return
+    for name, part, kind in _parts_of(value, annotation):
+        yield from _marked(part, kind, (*path, *name))
+
+
+def _parts_of(value: Any, annotation: Any) -> Iterator[tuple[KeyPath, Any, Any]]:
+    """Yield the parts of a value as (the rest of the path, part, its type)."""
+    kind, args = get_origin(annotation), get_args(annotation)
+    if kind in (Union, UnionType):
+        yield from (((), value, one) for one in args)
+    elif kind is tuple and isinstance(value, tuple):
+        yield from (((str(at),), one, args[0]) for at, one in enumerate(value))
+    elif kind is dict and isinstance(value, Mapping):
+        for name, one in value.items():
+            yield (name,), name, args[0]
+            yield (name,), one, args[1]
+    elif isinstance(value, BaseModel) and isinstance(annotation, type):
+        for name, field in type(value).model_fields.items():
+            marked = MARKED[(field.annotation, None, *field.metadata)]
+            yield (field.alias or name,), getattr(value, name), marked
+
+
+_OF_VARIABLES = ("environment", "build_args")
+"""Fields with variables of apps, of which only some are secret."""
+
+
+def secrets_of(settings: Settings) -> Mask:
+    """Return what hides all secrets in the settings."""
+    found = list(_secrets_in("", settings))
+    return Mask(
+        [(name, value) for name, value in found if name],
+        [value for name, value in found if not name],
+    )
+
+
+def _secrets_in(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield secrets, each with the name of its variable; "" if it is a setting itself."""
+    match value:
+        case SecretStr():
+            yield name, value.get_secret_value()
+        case BaseModel():
+            for field, one in value:
+                named = field in _OF_VARIABLES and isinstance(one, Mapping)
+                for key, inner in one.items() if named else [("", one)]:
+                    yield from _secrets_in(key, inner)
+        case Mapping():
+            for one in value.values():
+                yield from _secrets_in(name, one)
+        case tuple() | list():
+            for one in value:
+                yield from _secrets_in(name, one)

@@ -77,11 +77,11 @@ class Places:
 
     def named(self, path: KeyPath) -> str:
         """Return the name of a setting with where it comes from."""
-        return _with(".".join(path), self._said(path) or self._line(path))
+        return self._name(path, self._said(path) or self._line(path))
 
     def in_file(self, path: KeyPath) -> str:
         """Return the name of a setting with its line, if the file sets it."""
-        return _with(".".join(path), "" if self._said(path) else self._line(path))
+        return self._name(path, "" if self._said(path) else self._line(path))
 
     def told(self, words: str) -> str:
         """Return words that begin with a setting and a colon, with its line; see `in_file`."""
@@ -90,20 +90,17 @@ class Places:
 
     def _said(self, path: KeyPath) -> str:
         """Return the variable, or `BY_SETUP`, that set this or what it is in."""
-        return next((self.said_by[one] for one in _around(path) if one in self.said_by), "")
+        around = (path[:n] for n in range(len(path), 0, -1))
+        return next((self.said_by[one] for one in around if one in self.said_by), "")
 
     def _line(self, path: KeyPath) -> str:
         """Return the line of a setting, or of what it is in."""
-        line = next((self.lines[one] for one in _around(path) if one in self.lines), None)
+        around = (path[:n] for n in range(len(path), 0, -1))
+        line = next((self.lines[one] for one in around if one in self.lines), None)
         return f"{self.file}, line {line}" if line is not None else ""
 
-
-def _around(path: KeyPath) -> list[KeyPath]:
-    return [path[:n] for n in range(len(path), 0, -1)]
-
-
-def _with(name: str, place: str) -> str:
-    return f"{name} ({place})" if place else name
+    def _name(self, path: KeyPath, place: str) -> str:
+        return f"{'.'.join(path)} ({place})" if place else ".".join(path)
 
 
 NOWHERE = Places()
@@ -124,8 +121,7 @@ class Process(Section):
     )
     data: Path = Field(Path(".bridge"), description="folder of all data")
     database_url: SecretStr | None = Field(
-        None,
-        description="postgres://… keeps all data there instead, for one process or many",
+        None, description="postgres://… keeps all data there instead, for one process or many"
     )
     secret_key: Secrets = Field(
         (),
@@ -273,7 +269,6 @@ class Settings(ChatSections):
     _places: Places = PrivateAttr(NOWHERE)
 
     def set_at(self, places: Places) -> Self:
-        """Remember where each setting comes from."""
         self._places = places
         return self
 

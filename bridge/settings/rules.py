@@ -22,7 +22,7 @@ from bridge.core.policies import (
 from bridge.core.rules import Range
 from bridge.core.variables import assignment
 from bridge.ports.settings import AppPattern, Section, as_list
-from bridge.settings.gates import Checks, Seconds, as_checks, as_value_error
+from bridge.settings.gates import Checks, Seconds, as_checks, as_value_error, checked
 
 
 def as_verify(value: object) -> object:
@@ -43,7 +43,7 @@ class Verify(Section):
     """How a deployment is verified once the backend calls it done."""
 
     on: bool = Field(True, description="false overrides an earlier rule")
-    url: str = Field(
+    url: Annotated[str, checked(check_address)] = Field(
         "/", description="what is requested: an address, or a path at the app's own, e.g. /healthz"
     )
     status: Annotated[tuple[str, ...], BeforeValidator(_as_texts)] = Field(
@@ -67,12 +67,6 @@ class Verify(Section):
         le=LONGEST_KEEP,
         description="how long to watch a verified version on, e.g. 30m; 0 for not at all",
     )
-
-    @field_validator("url")
-    @classmethod
-    def _is_address(cls, value: str) -> str:
-        as_value_error(check_address)(value)
-        return value
 
     @field_validator("status")
     @classmethod
@@ -150,7 +144,7 @@ class Previews(Section):
     """An app for each pull request of an app."""
 
     on: bool = Field(True, description="false overrides an earlier rule")
-    host: str | None = Field(
+    host: Annotated[str, checked(check_host)] | None = Field(
         None,
         description="host name of a preview, e.g. pr-{number}-{app}.preview.example.com; without"
         " one the backend suggests it",
@@ -186,7 +180,7 @@ class Previews(Section):
     )
     memory: int = Field(512, ge=6, description="the most memory of one, in MiB")
     cpus: float | None = Field(1.0, gt=0, le=1024, description="the most cores of one")
-    place: str = Field(
+    place: Annotated[str, checked(check_place)] = Field(
         "previews", min_length=1, max_length=100, description="the backend's environment for them"
     )
     pin: bool = Field(
@@ -195,19 +189,6 @@ class Previews(Section):
     channels: tuple[str, ...] | None = Field(
         None, description="the channels that get messages; by default those of the app, [] for none"
     )
-
-    @field_validator("host")
-    @classmethod
-    def _tells_them_apart(cls, value: str | None) -> str | None:
-        if value is not None:
-            as_value_error(check_host)(value)
-        return value
-
-    @field_validator("place")
-    @classmethod
-    def _is_not_production(cls, value: str) -> str:
-        as_value_error(check_place)(value)
-        return value
 
     @field_validator("environment", "build_args")
     @classmethod
@@ -254,7 +235,7 @@ class Rule(Section):
     branch: str | None = Field(None, description="a name or glob, instead of the backend's branch")
     watch_paths: tuple[str, ...] | None = Field(None, description="instead of the backend's")
     tags: str | None = Field(None, description="a glob that tags must match, e.g. v*")
-    versions: str | None = Field(
+    versions: Annotated[str, checked(Range.parse)] | None = Field(
         None, description="a range that must contain the version: >=1.2 <2"
     )
     tag_prefix: str | None = Field(None, description="the text before a version, e.g. api-v")
@@ -308,10 +289,3 @@ class Rule(Section):
         description="the channels of its cards: Slack's ids or #names, or discord:<webhook>;"
         " instead of slack.channel and discord.webhook",
     )
-
-    @field_validator("versions")
-    @classmethod
-    def _readable(cls, value: str | None) -> str | None:
-        if value is not None:
-            as_value_error(Range.parse)(value)
-        return value

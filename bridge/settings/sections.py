@@ -3,13 +3,7 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from bridge.core.addresses import LAST_PORT
 from bridge.core.decision import SKIP_DIRECTIVES
@@ -265,9 +259,7 @@ class Web(Section):
 
     max_body: int = Field(26 * 2**20, ge=1024, description="bytes of a webhook; GitHub sends 25 MB")
     max_in_flight: int = Field(
-        96 * 2**20,
-        ge=2**20,
-        description="bytes of all bodies at a time; more must wait",
+        96 * 2**20, ge=2**20, description="bytes of all bodies at a time; more must wait"
     )
     body_timeout: float = Field(10.0, gt=0, description="seconds for a body to arrive")
     metrics_token: Secret | None = Field(

@@ -7,9 +7,11 @@ from http import HTTPStatus
 from ipaddress import ip_address
 
 from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from bridge.core.errors import BadSignature, BridgeError, NotFound, Rejected, Unreachable
+from bridge.listening.arriving import Crowded
 
 STATUS: dict[type[BridgeError], HTTPStatus] = {
     BadSignature: HTTPStatus.UNAUTHORIZED,
@@ -46,10 +48,46 @@ def refusal(status: int, why: str) -> web.Response:
 
 def status_of(error: BridgeError) -> HTTPStatus:
     """Return the status of an error, by the table."""
-    for kind, status in STATUS.items():
-        if isinstance(error, kind):
-            return status
-    return HTTPStatus.BAD_GATEWAY
+    kinds = (status for kind, status in STATUS.items() if isinstance(error, kind))
+    return next(kinds, HTTPStatus.BAD_GATEWAY)
+
+
+class Refusal(Exception):
+    """A request is rejected for an HTTP reason."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+WRONG = (
+    *(BridgeError, Refusal, TimeoutError, ConnectionError),
+    *(HttpProcessingError, web.HTTPException),
+)
+"""What may be wrong with a request whose body is read."""
+
+
+def status_and_why(error: Exception, late: str) -> tuple[int, str]:
+    """Return the status of what is wrong with a request, and why; `late`: why it took too long."""
+    if isinstance(error, Crowded):
+        error = Unreachable("the bridge", CROWDED)
+    if isinstance(error, BridgeError):
+        return int(status_of(error)), str(error)
+    if isinstance(error, Refusal):
+        return error.status, str(error)
+    if isinstance(error, TimeoutError):
+        return HTTPStatus.REQUEST_TIMEOUT.value, late
+    return 400, f"the body could not be read ({type(error).__name__})"
+
+
+def length_of(headers_length: int | None, most: int, kind: str = "") -> int:
+    """Return the announced length of a body; raise Refusal without any, or beyond the most."""
+    if headers_length is None:
+        raise Refusal(HTTPStatus.LENGTH_REQUIRED, f"Content-Length is missing{kind}")
+    if headers_length > most:
+        why = f"the body has {headers_length} bytes; at most {most} are taken"
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+    return headers_length
 
 
 _FORWARDED = re.compile(
@@ -67,24 +105,15 @@ class Insiders:
         self._token = token.encode(errors="surrogatepass") if token else None
 
     def __call__(self, request: web.Request) -> bool:
-        """Return whether a request may see internals."""
-        return self._has_token(request) or _from_this_machine(request)
-
-    def _has_token(self, request: web.Request) -> bool:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if self._token is None or scheme.lower() != "bearer":
+        if self._token is not None and scheme.lower() == "bearer":
+            token = given.strip().encode(errors="surrogatepass")
+            if hmac.compare_digest(token, self._token):
+                return True
+        # By default nginx adds no header, but speaks HTTP/1.0.
+        if request.version < HttpVersion11 or any(map(_FORWARDED, request.headers)):
             return False
-        return hmac.compare_digest(given.strip().encode(errors="surrogatepass"), self._token)
-
-
-def _from_this_machine(request: web.Request) -> bool:
-    """Return whether a request comes from here directly.
-
-    By default nginx adds no header, but speaks HTTP/1.0.
-    """
-    if request.version < HttpVersion11 or any(map(_FORWARDED, request.headers)):
-        return False
-    return _is_loopback(request.remote or "") and _names_this_machine(request.host)
+        return _is_loopback(request.remote or "") and _names_this_machine(request.host)
 
 
 def _names_this_machine(host: str) -> bool:

@@ -1,8 +1,8 @@
 """`POST /hooks/<host>`: accept webhooks, from the fast path and from aiohttp.
 
 Everything that can be rejected without the body is rejected before it is read: by its headers, then
-by its size. The hot path has no middleware and parses no JSON. Plain requests come through `fast`,
-all others through aiohttp; both use this module.
+by its size. The hot path has no middleware and parses no JSON. Plain requests take the fast path,
+all others come through aiohttp; both use this module.
 """
 
 import asyncio
@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core import trace
-from bridge.core.errors import BadSignature, BridgeError, NotFound, Rejected, Unreachable
+from bridge.core.errors import BadSignature, NotFound, Rejected, Unreachable
 from bridge.core.events import kind_of
 from bridge.core.refused import (
     WRONG_PATH,
@@ -28,12 +27,12 @@ from bridge.core.refused import (
     sender_of,
     shown_path,
 )
-from bridge.listening.arriving import Arrivals, Crowded, body_of, unread_of
+from bridge.listening.arriving import Arrivals, body_of, unread_of
 from bridge.listening.listener import forget_frames
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
-from bridge.web.answers import CROWDED, refusal, status_of
+from bridge.web.answers import WRONG, Refusal, length_of, refusal, status_and_why
 
 log = logging.getLogger(__name__)
 
@@ -65,14 +64,6 @@ Note = Callable[[str, str, str, Mapping[str, str], str], None]
 """Called for each refused webhook, with outcome, reason, path, headers, and sender's address."""
 
 
-def count_nothing(_host: str, _event: str, _outcome: str) -> None:
-    """Count nothing: a no-op metrics hook."""
-
-
-def note_nothing(_outcome: str, _why: str, _path: str, _headers: object, _peer: str) -> None:
-    """Record no refused webhook."""
-
-
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
     """Bytes and seconds that bodies may take.
@@ -88,14 +79,6 @@ class BodyLimits:
     max_in_flight: int = 96 * 2**20
     timeout: float = 10.0
     patience: float = 4.0
-
-
-class Refusal(Exception):
-    """A webhook is rejected for an HTTP reason."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
 
 
 class Room:
@@ -124,16 +107,13 @@ class Room:
             if free.done() and not free.cancelled():
                 self.give(length)  # it was granted at this very moment
             else:
-                self._no_more((length, free))
+                if (length, free) in self._waiting:  # otherwise it was granted at this very moment
+                    self._waiting.remove((length, free))
+                self.give(0)  # the next in line may need less
             if isinstance(error, TimeoutError):
                 why = "too many large webhooks are arriving at once"
                 raise Unreachable("the bridge", why) from None
             raise
-
-    def _no_more(self, one: tuple[int, asyncio.Future[None]]) -> None:
-        if one in self._waiting:  # otherwise it was granted at this very moment
-            self._waiting.remove(one)
-        self.give(0)  # the next in line may need less
 
     def give(self, length: int) -> None:
         self._used -= length
@@ -155,8 +135,8 @@ class Hooks:
         ingest: Ingest,
         senders: Senders,
         limits: BodyLimits,
-        count: Count = count_nothing,
-        note: Note = note_nothing,
+        count: Count = lambda *_: None,
+        note: Note = lambda *_: None,
     ) -> None:
         """Take the parts; `senders` are all Git hosts, including those without a secret."""
         self._ingest = ingest
@@ -182,12 +162,7 @@ class Hooks:
             why = f"{odd} is not a header of {title}'s, whose webhooks alone are taken here"
             raise Rejected(f"{why}; {self._right_path(headers)}")
         envelope = self._ingest.open(host, headers)
-        if length is None:
-            why = "Content-Length is missing; webhooks are sent with it"
-            raise Refusal(HTTPStatus.LENGTH_REQUIRED, why)
-        if length > self.limits.max_body:
-            why = f"the body has {length} bytes; at most {self.limits.max_body} are taken"
-            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+        length_of(length, self.limits.max_body, "; webhooks are sent with it")
         return envelope
 
     def room_for(self, length: int) -> "Room":
@@ -212,12 +187,11 @@ class Hooks:
 
     def answer(self, host: str, event: str, receipt: Receipt) -> tuple[int, bytes]:
         """Count a kept webhook; return the status and the JSON for its sender."""
-        if receipt.duplicate:
-            answer = 200, _receipt(receipt.delivery, "duplicate")
-        else:
-            answer = 202, _receipt(receipt.delivery, "accepted")
-        self._count(host, event, OUTCOMES[answer[0]])
-        return answer
+        status = 200 if receipt.duplicate else 202
+        self._count(host, event, OUTCOMES[status])
+        # Ids are printable ASCII (checked in `open`); only these two would need escaping.
+        id_ = receipt.delivery.replace("\\", "\\\\").replace('"', '\\"')
+        return status, f'{{"delivery": "{id_}", "status": "{OUTCOMES[status]}"}}'.encode()
 
     def refused(
         self, host: str, event: str, error: Exception, headers: Mapping[str, str], peer: str
@@ -227,9 +201,13 @@ class Hooks:
         Log, count and record it, for people who miss the webhook.
         """
         forget_frames(error)
-        status, why = self._why(error)
-        if isinstance(error, BadSignature | NotFound) and self._may_be_elsewhere(host, headers):
-            why += f"; {self._right_path(headers)}"
+        late = f"the body did not arrive within {self.limits.timeout:g} s"
+        status, why = status_and_why(error, late)
+        if isinstance(error, BadSignature | NotFound):
+            sender = sender_of(headers, self.senders)
+            several = sum(kind_of(one) == sender for one in self.senders) > 1
+            if sender is not None and (several or sender != kind_of(host)):
+                why += f"; {self._right_path(headers)}"
         outcome = OUTCOMES.get(status, "failed")
         self._log.info("webhook refused", host=host, status=status, why=why)
         self._count(host, event, outcome)
@@ -244,27 +222,8 @@ class Hooks:
         self._note(WRONG_PATH, why, path, headers, peer)
         return why
 
-    def _may_be_elsewhere(self, host: str, headers: Mapping[str, str]) -> bool:
-        """Return whether a webhook is of another host, or of one that has several servers."""
-        sender = sender_of(headers, self.senders)
-        if sender is None or sender != kind_of(host):
-            return sender is not None
-        return sum(kind_of(one) == sender for one in self.senders) > 1
-
     def _right_path(self, headers: Mapping[str, str]) -> str:
         return right_path(headers, self.senders, self._ingest.served)
-
-    def _why(self, error: Exception) -> tuple[int, str]:
-        if isinstance(error, Crowded):
-            error = Unreachable("the bridge", CROWDED)
-        if isinstance(error, BridgeError):
-            return int(status_of(error)), str(error)
-        if isinstance(error, Refusal):
-            return error.status, str(error)
-        if isinstance(error, TimeoutError):
-            why = f"the body did not arrive within {self.limits.timeout:g} s"
-            return HTTPStatus.REQUEST_TIMEOUT.value, why
-        return 400, f"the body could not be read ({type(error).__name__})"
 
     # ── through aiohttp ───────────────────────────────────────────────────
 
@@ -273,10 +232,7 @@ class Hooks:
             trace.follow(None)  # the connection may have delivered another one before
             try:
                 status, body = await self._receive(host, request)
-            except (
-                *(BridgeError, Refusal, TimeoutError, ConnectionError),
-                *(HttpProcessingError, web.HTTPException),
-            ) as error:
+            except WRONG as error:
                 event = request.headers.get(self.senders[host].event_header, "")
                 peer = request.remote or ""
                 response = refusal(*self.refused(host, event, error, request.headers, peer))
@@ -323,9 +279,3 @@ class Hooks:
 
 async def expect_later(_request: web.Request) -> None:
     """Send nothing yet: `Hooks` sends "100 Continue" once it has checked the headers."""
-
-
-def _receipt(delivery: str, word: str) -> bytes:
-    # Ids are printable ASCII (checked in `open`); only these two would need escaping.
-    id_ = delivery.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{{"delivery": "{id_}", "status": "{word}"}}'.encode()

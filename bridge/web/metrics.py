@@ -179,11 +179,9 @@ class Metrics:
         self._counted = {one.number for one in await self._journal.ended(self._after - OVERLAP)}
 
     def webhook(self, host: str, event: str, outcome: str) -> None:
-        """Count an answered webhook."""
         self._webhooks[host, event if event in self._events else "other", outcome] += 1
 
     def connection_closed(self) -> None:
-        """Count a connection that was closed to make room."""
         self._closed += 1
 
     def backend_request(self, backend: str, asked: str, seconds: float) -> None:
@@ -225,15 +223,13 @@ class Metrics:
                 continue
             self._counted.add(one.number)
             self._after = max(self._after, one.number)
-            self._deploys[self._app(one.app), str(one.result)] += 1
+            known = {name for name, _ in self._deploys}
+            app = one.app if one.app in known or len(known) < MOST_APPS else "other"
+            self._deploys[app, str(one.result)] += 1
             if one.seconds is not None:
                 of = self._durations.setdefault(str(one.result), Timings(DEPLOY_BOUNDS))
                 of.add(one.seconds)
         self._counted = {number for number in self._counted if number > self._after - OVERLAP}
-
-    def _app(self, app: str) -> str:
-        known = {name for name, _ in self._deploys}
-        return app if app in known or len(known) < MOST_APPS else "other"
 
     def _of_process(self) -> "Iterator[Metric]":
         yield gauge("bridge_info", "The running release.", "version", {__version__: 1})
@@ -265,10 +261,7 @@ class Metrics:
             self._requests,
         )
         yield histogram(
-            "bridge_loop_lag_seconds",
-            "Event loop lag in seconds.",
-            (),
-            {(): self._lag},
+            "bridge_loop_lag_seconds", "Event loop lag in seconds.", (), {(): self._lag}
         )
 
 

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import logging
-import os
-import resource
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -12,38 +10,26 @@ from http import HTTPStatus
 from socket import socket
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.challenge import IS_CHALLENGE, proof_of
 from bridge.core.challenge import PATH as CHALLENGES
-from bridge.core.errors import BridgeError, Rejected
+from bridge.core.errors import Rejected
 from bridge.core.refused import Senders, means_a_webhook, path_of
-from bridge.listening.arriving import Crowded, body_of
-from bridge.listening.connections import count_nothing as none_closed
+from bridge.listening.arriving import body_of
 from bridge.listening.listener import (
-    FEWEST_CONNECTIONS,
-    KEEPALIVE_SECONDS,
     NOTHING_THERE,
+    STOP_SECONDS,
+    Listener,
     Refusing,
-    close_all,
-    nameless,
-    runner_settings,
+    share_of_files,
 )
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.chats import ChatDoor
-from bridge.web.answers import CROWDED, Insiders, answer, refusal, status_of
-from bridge.web.fast.connections import QuickDoor
-from bridge.web.fast.webhooks import WebhookConnection
-from bridge.web.hooks import (
-    BodyLimits,
-    Handler,
-    Hooks,
-    Note,
-    count_nothing,
-    expect_later,
-    note_nothing,
-)
+from bridge.web.answers import WRONG, Insiders, Refusal, answer, length_of, refusal, status_and_why
+from bridge.web.fast_connections import QuickDoor
+from bridge.web.fast_webhooks import WebhookConnection
+from bridge.web.hooks import BodyLimits, Handler, Hooks, Note, expect_later
 from bridge.web.metrics import Metrics, metrics_route
 
 log = logging.getLogger(__name__)
@@ -161,39 +147,21 @@ def chat_route(name: str, door: ChatDoor) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return await _receive(name, door, request)
-        except BridgeError as error:
-            return _refused(name, status_of(error), str(error))
-        except Crowded:
-            return _refused(name, HTTPStatus.SERVICE_UNAVAILABLE, CROWDED)
-        except TimeoutError:
-            return _refused(name, HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
-        except (ConnectionError, HttpProcessingError, web.HTTPException) as error:
-            why = f"the body could not be read ({type(error).__name__})"
-            return _refused(name, HTTPStatus.BAD_REQUEST, why)
+            if request.method != "POST":
+                raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "it is sent with POST")
+            opened = door.open(request.headers)
+            length = length_of(request.content_length, MAX_BODY)
+            body = await body_of(request, BODY_TIMEOUT, length)
+            said = await door.take(opened, request.headers, bytes(body))
+        except WRONG as error:
+            status, why = status_and_why(error, "the body did not arrive in time")
+            _sparing.info("request refused", chat=name, status=int(status), why=why)
+            return refusal(status, why)
+        return web.Response(
+            status=said.status, text=said.body, content_type=said.content_type, charset="utf-8"
+        )
 
     return handle
-
-
-async def _receive(name: str, door: ChatDoor, request: web.Request) -> web.StreamResponse:
-    if request.method != "POST":
-        return _refused(name, HTTPStatus.METHOD_NOT_ALLOWED, "it is sent with POST")
-    opened = door.open(request.headers)
-    if (length := request.content_length) is None:
-        return _refused(name, HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
-    if length > MAX_BODY:
-        why = f"the body has {length} bytes; at most {MAX_BODY} are taken"
-        return _refused(name, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
-    body = await body_of(request, BODY_TIMEOUT, length)
-    answer = await door.take(opened, request.headers, bytes(body))
-    return web.Response(
-        status=answer.status, text=answer.body, content_type=answer.content_type, charset="utf-8"
-    )
-
-
-def _refused(name: str, status: int, why: str) -> web.Response:
-    _sparing.info("request refused", chat=name, status=int(status), why=why)
-    return refusal(status, why)
 
 
 def challenge_route(key: str) -> Handler:
@@ -222,12 +190,8 @@ HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
 METRICS = web.AppKey("METRICS", Metrics)
 """Counts connections that are closed to make room."""
 
-MOST_CONNECTIONS = 4096
 OTHER_FILES = 256
 """Open files that are reserved for databases, backends, Git hosts and builds."""
-
-STOP_SECONDS = 5.0
-"""Seconds for running requests when the listener stops."""
 
 BACKLOG = 1024
 """Connections that wait in the kernel, e.g. while the bridge starts anew."""
@@ -245,7 +209,7 @@ def routes(
     hears: bool = True,
     challenge_key: str = "",
     beside: Beside = nothing_beside,
-    note: Note = note_nothing,
+    note: Note = lambda *_: None,
     pages: Iterable[web.RouteDef] = (),
 ) -> web.Application:
     """Return the public surface; see docs/operating.md.
@@ -260,7 +224,8 @@ def routes(
     """
     app = web.Application(client_max_size=limits.max_body)
     hosts = tuple(senders) if hears else ()
-    hooks = Hooks(ingest, senders, limits, metrics.webhook if metrics else count_nothing, note)
+    count = metrics.webhook if metrics else lambda *_: None
+    hooks = Hooks(ingest, senders, limits, count, note)
     app[HOOKS] = hooks, hosts
     if metrics is not None:
         app[METRICS] = metrics
@@ -280,91 +245,62 @@ def routes(
     app.router.add_get("/readyz", readyz(checks, insiders, beside))
     if metrics is not None:
         app.router.add_get("/metrics", metrics_route(metrics, insiders, beside))
-    app.on_response_prepare.append(nameless)
     unknown = unknown_route(hooks, hears=hears)
     app.router.add_route("*", r"/{path:[\s\S]*}", unknown, expect_handler=expect_later)
     return app
 
 
-class WebServer:
-    """Serves `app` on one address until stopped."""
+class WebServer(Listener):
+    """Serves the public surface: webhooks by the fast path, everything else by aiohttp."""
 
     def __init__(
         self, app: web.Application, host: str, port: int, sockets: Sequence[socket] = ()
     ) -> None:
-        """Take the parts.
-
-        Args:
-            sockets: inherited ones that listen already; without any it binds host and port.
-        """
-        self._app = app
-        self._host = host
-        self._port = port
-        self._inherited = sockets
-        self._runner: web.AppRunner | None = None
+        self._hooks, self._hosts = app[HOOKS]
+        metrics = app.get(METRICS)
+        self._closed = metrics.connection_closed if metrics else lambda: None
+        super().__init__(
+            app,
+            host,
+            port,
+            name="bridge.web.http",
+            most=most_connections(),
+            say=refusal,
+            inherited=sockets,
+            backlog=BACKLOG,
+        )
+        self.settings["auto_decompress"] = False  # signatures and limits are of bytes as sent
         self._door: QuickDoor | None = None
-        self._listeners: list[asyncio.Server] = []
 
     async def start(self) -> None:
         """Bind and serve; raise Rejected if the address is not available."""
-        settings = runner_settings("bridge.web.http", KEEPALIVE_SECONDS)
-        settings["auto_decompress"] = False  # signatures are over the bytes as sent, as limits are
-        self._runner = web.AppRunner(
-            self._app, handle_signals=False, shutdown_timeout=STOP_SECONDS, **settings
-        )
-        await self._runner.setup()
-        assert self._runner.server is not None
-        aiohttp = Refusing(self._runner.server, refusal, settings, self._app[HOOKS][0].arrivals)
-        metrics = self._app.get(METRICS)
-        closed = metrics.connection_closed if metrics else none_closed
-        self._door = QuickDoor(
-            *self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections(), closed
-        )
-        protocol = partial(WebhookConnection, self._door)
-        listen = partial(asyncio.get_running_loop().create_server, protocol, backlog=BACKLOG)
         try:
-            self._listeners += [await listen(sock=one) for one in self._inherited]
-            if not self._listeners:
-                self._listeners.append(await listen(self._host, self._port))
+            await super().start()
         except OSError as error:
-            await self.stop()
             raise Rejected(
                 f"can't listen on {self._host}:{self._port} ({error.strerror});"
                 " choose another with --port or PORT"
             ) from error
-        self._port = self._listeners[0].sockets[0].getsockname()[1]
 
-    def sockets(self) -> list[socket]:
-        """Return copies of the listening sockets, which stay open after `stop`."""
-        there = (one for listener in self._listeners for one in listener.sockets)
-        return [socket(fileno=os.dup(one.fileno())) for one in there]  # uvloop's have no `dup`
-
-    @property
-    def url(self) -> str:
-        """Return the address it listens on, with the port that it got."""
-        host = "127.0.0.1" if self._host in ("0.0.0.0", "::", "") else self._host  # noqa: S104 - compared, not bound
-        return f"http://{host}:{self._port}"
+    def protocols(self, server: web.Server) -> Callable[[], asyncio.Protocol]:
+        aiohttp = Refusing(server, refusal, self.settings, self._hooks.arrivals)
+        self._door = QuickDoor(
+            self._hooks, self._hosts, aiohttp, self._keepalive, self._most, self._closed
+        )
+        return partial(WebhookConnection, self._door)
 
     async def stop(self) -> None:
-        await asyncio.shield(self._stop())
+        await asyncio.shield(super().stop())
 
-    async def _stop(self) -> None:
-        await close_all(self._listeners)
-        self._listeners.clear()
+    async def end(self) -> None:
         door, self._door = self._door, None
         if door is not None:
             await door.stop(STOP_SECONDS)
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
 
 
 def most_connections() -> int:
     """Return the limit of connections: each is an open file, and other parts need some."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, files - OTHER_FILES))
+    return share_of_files(1, 4096, others=OTHER_FILES)
 
 
 def unknown_route(hooks: Hooks, *, hears: bool) -> Handler:

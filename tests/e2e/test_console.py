@@ -17,9 +17,9 @@ from bridge.console.actions import ACTIONS
 from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION, inside
 from bridge.core.console import NO_CONSOLE, ConsolePages
+from bridge.listening.listener import STOP_SECONDS
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.web.browsers import hash_of
-from bridge.web.server import STOP_SECONDS
 from tests.fakes.journey import deployment
 from tests.scenes.dokploy import KEY, adoptable
 from tests.worlds.bridge import Origin, settings_for

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
-from bridge.embedded.releases import KEPT
+from bridge.embedded.storage.history import KEPT
 from tests.worlds.bridge import Origin
 from tests.worlds.console import console_world, fields_of, sent
 

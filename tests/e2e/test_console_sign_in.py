@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from playwright.async_api import expect
 
-from bridge.console import sign_in
+from bridge.console import visitors
 from tests.fakes.identity import CLIENT, SECRET, FakeIssuer
 from tests.worlds.bridge import Origin
 from tests.worlds.browser import browsing
@@ -197,7 +197,7 @@ async def test_a_way_back_is_good_for_ten_minutes_whoever_keeps_the_cookie(
     async with console_with(tmp_path, issuer) as console:
         for seconds, status in ((-1.0, 400), (60.0, 303)):
             async with console.browsing("") as web:
-                with patch.object(sign_in, "SIGNING_IN_SECONDS", seconds):
+                with patch.object(visitors, "SIGNING_IN_SECONDS", seconds):
                     begun = await web.get(WAY)
                 cookie = begun.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
                 web.cookies.set("bridge-sign-in", cookie)

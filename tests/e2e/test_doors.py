@@ -283,7 +283,7 @@ async def test_a_body_that_does_not_come_is_408(opened: Opened) -> None:
 async def test_headers_that_do_not_come_end_the_connection(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr("bridge.web.server.KEEPALIVE_SECONDS", 0.1)
+    monkeypatch.setattr("bridge.listening.listener.KEEPALIVE_SECONDS", 0.1)
     door = await opened()
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
     writer.write(begun)

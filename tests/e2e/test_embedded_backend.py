@@ -24,8 +24,8 @@ from bridge.core.configuration.configuration import (
 )
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.embedded.http.api import MOST_IN_A_BATCH, PROCEDURES
-from bridge.embedded.paths import undivided
 from bridge.embedded.server import EmbeddedServer
+from bridge.embedded.storage.paths import undivided
 from bridge.ports.backends import Backend, Configures, Progress
 from tests.worlds.embedded import Maker, Repository, add_github, maker_of, until
 
@@ -96,7 +96,7 @@ async def test_whatever_fails_once_is_tried_again_and_only_a_bug_leaves_its_trac
         monkeypatch.setattr(history, step, working)
         raise error
 
-    monkeypatch.setattr("bridge.embedded.queue._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("bridge.embedded.building.queue._RETRY_SECONDS", 0.01)
     app = await backend.create_app("web", project="shop")
     monkeypatch.setattr(history, step, fails_once)
     await backend.deploy(app, title="t", description="d")
@@ -104,7 +104,7 @@ async def test_whatever_fails_once_is_tried_again_and_only_a_bug_leaves_its_trac
         lambda: backend.deployments(app), lambda all_: all_ and all_[0].status is Progress.ERROR
     )
 
-    (told,) = [one for one in caplog.records if one.name.endswith("embedded.queue")]
+    (told,) = [one for one in caplog.records if one.name.endswith("building.queue")]
     assert str(error) == told.__dict__["why"]
     assert bool(told.exc_info) is traced
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.embedded.building.process import Limits
-from bridge.embedded.sites import Release
+from bridge.embedded.building.sites import Release
 from tests.worlds.bridge import World, running_world
 from tests.worlds.embedded import Client, Repository, running_server, until
 
@@ -107,7 +107,7 @@ async def test_a_cancel_ends_it_at_once_and_the_door_answers(
         limits = Limits()
         repository = Repository.make(tmp_path / "repository", {"d0/large": "\0" * 50_000_000})
         # As slow as a very large one would be.
-        monkeypatch.setattr("bridge.embedded.sites._CHUNK", 64 * 1024)
+        monkeypatch.setattr("bridge.embedded.building.sites._CHUNK", 64 * 1024)
         monkeypatch.setattr(Release, "check_wanted", slowed(Release.check_wanted))
     monkeypatch.setattr("bridge.embedded.building.process.Limits", lambda **_: limits)
     async with running_world(tmp_path / "bridge") as world:

@@ -134,8 +134,8 @@ async def test_a_page_that_nobody_reads_is_closed_with_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("bridge.embedded.sites.READ_SECONDS", 0.3)
-    monkeypatch.setattr("bridge.embedded.sites.SLOWEST", 10**12)
+    monkeypatch.setattr("bridge.embedded.building.sites.READ_SECONDS", 0.3)
+    monkeypatch.setattr("bridge.embedded.building.sites.SLOWEST", 10**12)
     repository = Repository.make(tmp_path / "repository", {"large.txt": "0" * 30_000_000})
     async with running_server(tmp_path / "data") as client:
         app = await client.app("web", repository.url)
@@ -151,7 +151,7 @@ async def test_a_page_that_nobody_reads_is_closed_with_its_file(
             )
             await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 0)
 
-        monkeypatch.setattr("bridge.embedded.sites.READ_SECONDS", 30.0)
+        monkeypatch.setattr("bridge.embedded.building.sites.READ_SECONDS", 30.0)
         assert (await client.page(app, "large.txt")).status_code == 200
     assert not [one for one in caplog.records if one.exc_info]
 

@@ -59,7 +59,7 @@ async def test_a_deploy_whose_old_logs_stay_goes_on_and_the_server_still_stops(
     def refused(paths: list[str]) -> None:
         raise RuntimeError("cannot schedule new futures after shutdown")
 
-    monkeypatch.setattr("bridge.embedded.queue._remove_files", refused)
+    monkeypatch.setattr("bridge.embedded.building.queue._remove_files", refused)
     app = await client.app("web", repository.url, publishDirectory="site")
 
     ended = await client.deployed(app["applicationId"])

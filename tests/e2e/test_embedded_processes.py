@@ -9,7 +9,7 @@ import pytest
 
 from bridge.embedded.building.logs import Growth, Log
 from bridge.embedded.building.process import Command, Limits, Runner
-from bridge.embedded.paths import BuildFailed, put_away
+from bridge.embedded.storage.paths import BuildFailed, put_away
 from tests.worlds.embedded import until
 
 STUBBORN = """

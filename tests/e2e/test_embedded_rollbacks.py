@@ -10,8 +10,7 @@ import pytest
 
 from bridge.backends import embedded_client
 from bridge.core.health.containers import Container
-from bridge.embedded.history import RETENTION
-from bridge.embedded.releases import KEPT, LASTED
+from bridge.embedded.storage.history import KEPT, LASTED, RETENTION
 from tests.worlds.embedded import Client, Repository, path_with, path_without, running_server
 
 ROLLING_BACK = "Error input: Rolling back"

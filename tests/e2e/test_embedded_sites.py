@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bridge.embedded.releases import KEPT
+from bridge.embedded.storage.history import KEPT
 from tests.worlds.embedded import Client, Repository, holding, path_with, running_server
 
 FILES = {

@@ -21,7 +21,6 @@ from bridge.listening.listener import _Handler
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Key, Keyring
 from bridge.ports.githosts import GitHost
-from bridge.web.server import HOOKS
 from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed
 from tests.worlds.embedded import until
 from tests.worlds.quota import Quota
@@ -186,7 +185,7 @@ async def test_whole_small_bodies_that_wait_for_memory_are_bounded(
     opened: Opened, way: dict[str, Any]
 ) -> None:
     door = await opened(max_in_flight=4 * MIB, patience=60)
-    assert door.server._app[HOOKS][0]._small.take(MIB)  # for others, whose disk is slow
+    assert door.server._hooks._small.take(MIB)  # for others, whose disk is slow
     async with most_give_way(door, begun(30_000, **way) + b"x" * 30_000, of=40):
         pass
 
@@ -298,7 +297,7 @@ async def test_who_only_holds_connections_keeps_nobody_from_what_aiohttp_serves(
 async def test_who_asks_on_and_never_reads_the_answers_is_cut_off(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.web.server.KEEPALIVE_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.listening.listener.KEEPALIVE_SECONDS", 0.5)
     door = await opened()
     with socket.create_connection(("127.0.0.1", door.port)) as asks:
         asks.setblocking(False)
@@ -371,7 +370,7 @@ def ahead_of(door: Door) -> int:
 async def test_headers_that_trickle_in_are_cut_off(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, line: bytes
 ) -> None:
-    monkeypatch.setattr("bridge.web.server.KEEPALIVE_SECONDS", 0.3)
+    monkeypatch.setattr("bridge.listening.listener.KEEPALIVE_SECONDS", 0.3)
     door = await opened()
     async with connected(door, line + b"\r\nX-A: b") as ((reader, writer),):
         before = time.monotonic()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.doctor.settings import note_settings
+from bridge.app.stored_settings import note_settings
 from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.events import Action
 from bridge.core.lifecycle import State

@@ -147,7 +147,7 @@ def streams(draw: st.DrawFn) -> list[bytes]:
 def test_the_door_does_what_aiohttp_alone_does(pieces: list[bytes]) -> None:
     async def both() -> tuple[Came, Came]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bridge.web.server.KEEPALIVE_SECONDS", 0.3)
+            patch.setattr("bridge.listening.listener.KEEPALIVE_SECONDS", 0.3)
             at_the_door, alone = await asyncio.gather(
                 came(pieces, quick=True), came(pieces, quick=False)
             )

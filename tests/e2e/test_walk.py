@@ -18,7 +18,7 @@ from tests.worlds.embedded import until
 PACKAGE = Path(bridge.__file__).parent
 PAGE = (PACKAGE.parent / "docs" / "architecture.md").read_text()
 BEFORE, AFTER = "e" * 40, "5c0ffee" * 5 + "5c0ff"
-ARRIVES, ENDS = "web/fast/webhooks.py", "backends/dokploy/client.py"
+ARRIVES, ENDS = "web/fast_webhooks.py", "backends/dokploy/client.py"
 
 MOST = 20
 """Files that somebody has to read who wants to know the whole walk."""

@@ -30,7 +30,7 @@ from bridge.embedded.building.checkout import clone
 from bridge.embedded.building.logs import Growth, Log
 from bridge.embedded.building.process import Limits, Runner
 from bridge.embedded.building.sources import Clone
-from bridge.embedded.paths import BuildFailed
+from bridge.embedded.storage.paths import BuildFailed
 from bridge.githosts.gitea.api import gitea_api
 from bridge.githosts.github.api import github_api
 from bridge.githosts.github.settings import Github as GithubSettings

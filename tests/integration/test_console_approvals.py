@@ -10,8 +10,7 @@ from bridge.chats.facts.links import Links
 from bridge.console.actions import Done
 from bridge.console.operations import operate
 from bridge.console.pages import PAGES
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import draw
 from bridge.console.visitors import BY_LINK
 from bridge.core.apps import Rules

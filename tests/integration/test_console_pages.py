@@ -14,11 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.console.pages import PAGES
-from bridge.console.pages.audit import A_PAGE
+from bridge.console.pages.deliveries import shown_headers, shown_payload
 from bridge.console.pages.deployments import MOST_READ
-from bridge.console.pages.payload import shown_headers, shown_payload
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.pages.figures import A_PAGE
+from bridge.console.records import Asked, Records
 from bridge.console.render import draw
 from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right

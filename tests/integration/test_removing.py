@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.embedded.paths import remove
+from bridge.embedded.storage.paths import remove
 
 
 def deep(folder: Path, levels: int = 1100) -> Path:

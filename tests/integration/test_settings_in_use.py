@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.app.doctor.settings import NOTED, Difference, compare, note_settings
+from bridge.app.stored_settings import NOTED, Difference, compare, note_settings
 from bridge.ports.checks import Level
 from bridge.settings import read_settings
 from bridge.storage.journal import SqlJournal

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.doctor.names import Unmatched
+from bridge.app.unmatched import Unmatched
 from bridge.backends import EMBEDDED
 from bridge.console.pages import PAGES
-from bridge.console.pages.request import Asked
+from bridge.console.records import Asked
 from bridge.console.render import draw
 from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right
@@ -89,7 +89,7 @@ async def test_a_running_bridge_logs_a_misspelt_rule_once_and_a_rename_that_make
     def told() -> list[str]:
         return [str(vars(one)["why"]).partition(";")[0] for one in caplog.records]
 
-    with caplog.at_level(logging.WARNING, "bridge.app.doctor.names"):
+    with caplog.at_level(logging.WARNING, "bridge.app.unmatched"):
         await catalog.refresh()
         await running.look()
         await running.look()

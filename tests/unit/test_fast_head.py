@@ -10,7 +10,7 @@ from aiohttp.http_parser import HttpRequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.web.fast.connections import read_head
+from bridge.web.fast_connections import read_head
 from tests.worlds.rows import each_row
 
 HOSTS = {b"POST /hooks/github HTTP/1.1": "github"}

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from bridge.app.doctor.names import unmatched
+from bridge.app.unmatched import unmatched
 from bridge.core.apps import App, Source, SourceType
 from bridge.ports.checks import Level
 from bridge.ports.settings import Names
 from bridge.settings import Settings, read_settings
-from bridge.settings.contents import MARKED
+from bridge.settings.reading import MARKED
 from tests.worlds.rows import each_row
 
 # ── no kind of pattern is forgotten ──────────────────────────────────────────────────────────────

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from bridge.console import shared_parts
-from bridge.console.shared_parts import Part, SharedParts
-from bridge.console.shared_polling import Looks
+from bridge.console import sharing
+from bridge.console.sharing import Looks, Part, SharedParts
 from bridge.core.backoff import Backoff
 from bridge.core.errors import NotFound
 
@@ -57,7 +56,7 @@ async def test_ages_are_drawn_again_though_nothing_has_changed(
     parts, drawing = SharedParts(lambda: "1"), Drawing()
     await parts.part("now", drawing)
 
-    monkeypatch.setattr(shared_parts, "KEPT", -1.0)
+    monkeypatch.setattr(sharing, "KEPT", -1.0)
 
     assert (await parts.part("now", drawing)).html == "2"
 
@@ -97,7 +96,7 @@ async def test_a_browser_that_leaves_takes_the_drawing_from_nobody() -> None:
 
 
 async def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_parts, "MOST_KEPT", 2)
+    monkeypatch.setattr(sharing, "MOST_KEPT", 2)
     parts, drawing = SharedParts(lambda: "1"), Drawing()
 
     for key in ("a", "b", "c"):

@@ -17,7 +17,7 @@ from bridge.chats.slack import board as slack
 from bridge.chats.slack.cards import Cards
 from bridge.chats.slack.payloads import Answer
 from bridge.console.pages import PAGES
-from bridge.console.pages.request import Asked
+from bridge.console.records import Asked
 from bridge.console.render import draw
 from bridge.console.visitors import BY_LINK
 from bridge.core.apps import App

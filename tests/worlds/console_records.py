@@ -8,7 +8,7 @@ from typing import Any
 
 from bridge.chats.facts.links import Links
 from bridge.console.records import Records
-from bridge.console.slow_results import Workshop
+from bridge.console.sharing import Workshop
 from bridge.console.visitors import BY_LINK, with_owner
 from bridge.core.access import Access, Grant
 from bridge.core.apps import App

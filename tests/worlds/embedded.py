@@ -20,8 +20,8 @@ from bridge.core.configuration.configuration import BuildType, Environment, Prov
 from bridge.core.errors import NotFound
 from bridge.embedded.http.procedure import Parts
 from bridge.embedded.http.projects import new_git_provider
-from bridge.embedded.records import Record
 from bridge.embedded.server import EmbeddedServer
+from bridge.embedded.storage.records import Record
 from tests.fakes.serving import served
 
 T = TypeVar("T")

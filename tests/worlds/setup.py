@@ -15,9 +15,10 @@ from unittest.mock import patch
 from typer.testing import CliRunner
 
 from bridge.app.doctor import collect
-from bridge.app.doctor.settings import note_settings
 from bridge.app.run import Bridge, run_bridge
+from bridge.app.setup.door import setup_routes
 from bridge.app.setup.entry import new_link
+from bridge.app.stored_settings import note_settings
 from bridge.app.wiring import Beginning
 from bridge.cli.root import app
 from bridge.settings import read_settings
@@ -206,7 +207,7 @@ async def with_setup_page(made: SetUp) -> AsyncIterator[tuple[Bridge, dict[str, 
     environment = made.settings()
     only = {k: v for k, v in environment.items() if k.startswith("BRIDGE_DOKPLOY_")}
     await make_stores(made.data)
-    beginning = Beginning(environment=environment, anew=lambda: None)
+    beginning = Beginning(environment=environment, anew=lambda: None, setup=setup_routes)
     given = settings_for(made.data, **only, BRIDGE_PUBLIC_URL=made.front.url)
     with patch.dict(os.environ, SSL_CERT_FILE=str(made.front.authority)):
         async with run_bridge(given, beginning=beginning) as bridge:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from aiohttp import ClientSession, CookieJar
 
 from bridge.app.setup import entry
-from bridge.app.setup.apps import BY, AppsSetup, Checkup
 from bridge.app.setup.door import SetupDoor
+from bridge.app.setup.services import BY, AppsSetup, Checkup
 from bridge.app.stored_settings import SettingUp, Stored
 from bridge.settings import read_settings
 from bridge.storage.journal import SqlJournal

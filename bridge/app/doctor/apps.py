@@ -25,14 +25,6 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 
-def repositories_of(settings: "Settings", apps: Sequence["App"]) -> Mapping[str, list[str]]:
-    """Return the repositories that apps deploy from, by the Git host's server."""
-    found: dict[str, list[str]] = {}
-    for host, name in sorted(wanted_of(apps, homes_of(settings.host_servers().values()))):
-        found.setdefault(host, []).append(name)
-    return found
-
-
 def of_apps(
     settings: "Settings",
     apps: Sequence["App"],
@@ -42,7 +34,6 @@ def of_apps(
     """Yield the apps that deploy twice, or that no push can deploy.
 
     Args:
-        titles: what people call each backend.
         made: the hosts at which the bridge has made webhooks.
     """
     servers = settings.host_servers()
@@ -59,19 +50,18 @@ def of_apps(
                 remedy = f"switch it off: `dokploy-bridge adopt {shlex.quote(app.label)}`"
                 yield Finding(Level.WARNING, "app.auto_deploy", app.label, says, remedy)
         elif app.pushed:
-            where = next(iter(wanted_of([app], homes_of(servers.values()))), None)
-            yield _unserved(app, servers.get(where[0]) if where else None)
+            where = next(iter(wanted_of([app], homes_of(servers.values()))), ("", ""))
+            server, source = servers.get(where[0]), app.source
+            name = source and (source.repository or source.url or source.type.value)
+            says = f"no push of {name} can deploy it: its Git host is not served"
+            remedy = f"{_secrets([server])}, and add a webhook there" if server else UNKNOWN_HOST
+            yield Finding(Level.WARNING, "app.source", app.label, says, remedy)
 
 
 def of_pins(
     settings: "Settings", apps: Sequence["App"], titles: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Yield pinned apps that are not built from their own branch, or that can't be.
-
-    Args:
-        apps: with our own rules applied.
-        titles: what people call each backend.
-    """
+    """Yield pinned apps, by our own rules, that are not built from their own branch, or never."""
     pinned = [app for app in apps if app.rules.pin or pin_of(app)]
     try:
         apis = host_apis(settings) if pinned else {}
@@ -83,11 +73,7 @@ def of_pins(
 
 
 def _of_pin(app: "App", title: str, missing: str | None) -> Finding:
-    """Return whether a pinned app is built from its own branch.
-
-    Args:
-        missing: why its branch can't be moved.
-    """
+    """Return whether a pinned app is built from its own branch; `missing`: why that can't move."""
     name, level = shlex.quote(app.label), Level.ERROR
     pin, tracks = pin_of(app), tracked(app)
     if missing is not None:
@@ -113,14 +99,6 @@ UNKNOWN_HOST = (
 )
 
 
-def _unserved(app: "App", server: "HostServer | None") -> Finding:
-    assert app.source is not None
-    source = app.source.repository or app.source.url or app.source.type.value
-    says = f"no push of {source} can deploy it: its Git host is not served"
-    remedy = f"{_secrets([server])}, and add a webhook there" if server else UNKNOWN_HOST
-    return Finding(Level.WARNING, "app.source", app.label, says, remedy)
-
-
 def _secrets(servers: "Iterable[HostServer]") -> str:
     names = [server.setting(server.provider.secrets[0].setting) for server in servers]
     return f"set {' or '.join(names)}"
@@ -137,8 +115,6 @@ def of_verified(settings: "Settings", apps: "Sequence[App]") -> Iterator[Finding
 
 
 # ── Previews ──────────────────────────────────────────────────────────────────────────────────────
-
-CHECK = "app.previews"
 
 NO_CREDENTIAL = (
     "no credential of a Git host is set: which files a pull request changes is unknown, so each"
@@ -165,11 +141,7 @@ def doubts(settings: "Settings") -> Iterator[tuple[str, str, str]]:
 
 
 def of_previews(settings: "Settings", apps: Iterable["App"]) -> Iterator[Finding]:
-    """Yield for each app with previews whether they can be made.
-
-    Args:
-        apps: with our own rules applied.
-    """
+    """Yield for each app with previews, by our own rules, whether they can be made."""
     wanting = previewed(apps)
     try:
         apis = host_apis(settings) if wanting else {}
@@ -183,7 +155,7 @@ def of_previews(settings: "Settings", apps: Iterable["App"]) -> Iterator[Finding
         served = place is not None and place[0] in apis
         finding = _of_app(app, app.rules.previews, makes, pins.missing(app), served=served)
         shares = _with_the_addresses_of(app, wanting) if finding.level is Level.OK else None
-        yield finding if shares is None else shares
+        yield shares or finding
 
 
 def previewed(apps: Iterable["App"]) -> "list[App]":
@@ -234,7 +206,7 @@ def _of_app(
         remedy = "set that, or take `pin` and `ci_secrets_for_forks` out of its rule"
     else:
         level, says = Level.OK, "its pull requests have previews"
-    return Finding(level, CHECK, app.label, says, remedy)
+    return Finding(level, "app.previews", app.label, says, remedy)
 
 
 def _with_the_addresses_of(app: "App", wanting: Iterable["App"]) -> Finding | None:
@@ -248,7 +220,7 @@ def _with_the_addresses_of(app: "App", wanting: Iterable["App"]) -> Finding | No
         " with the same number only one is made"
     )
     remedy = "write {app} and {project} into `host`, or another pattern for each app"
-    return Finding(Level.WARNING, CHECK, app.label, says, remedy)
+    return Finding(Level.WARNING, "app.previews", app.label, says, remedy)
 
 
 def _first_host(app: "App") -> str | None:
@@ -258,6 +230,5 @@ def _first_host(app: "App") -> str | None:
 
 
 def _makes(settings: "Settings") -> dict[str, bool]:
-    """Return whether apps can be made in each backend, by its name."""
     found = {name: one.provider.makes_apps for name, one in settings.backends_set().items()}
     return found or {EMBEDDED: EMBEDDED_SPEAKS.makes_apps}

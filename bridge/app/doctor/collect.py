@@ -14,10 +14,9 @@ from bridge.app.doctor.apps import (
     of_previews,
     of_verified,
     previewed,
-    repositories_of,
 )
 from bridge.app.doctor.itself import of_data, of_public_url, runs
-from bridge.app.doctor.names import ABOUT, of_identities, of_named_checks, unmatched
+from bridge.app.doctor.names import of_identities, of_named_checks
 from bridge.app.doctor.services import (
     OK,
     Stream,
@@ -29,9 +28,11 @@ from bridge.app.doctor.services import (
     together,
     try_backend,
 )
-from bridge.app.doctor.settings import Difference, compare, of_settings
+from bridge.app.doctor.settings import ABOUT, of_settings
 from bridge.app.providers import titles_of, ways_to_sign_in
 from bridge.app.storage import open_stores
+from bridge.app.stored_settings import Difference, compare
+from bridge.app.unmatched import repositories_of, unmatched
 from bridge.backends import EMBEDDED
 from bridge.chats import CHATS
 from bridge.core.apps import of_people
@@ -124,7 +125,6 @@ class Stored:
 
 
 async def _stored(settings: "Settings") -> Stored:
-    """Return what is stored; raise BridgeError if there is trouble."""
     try:
         must_be_there(settings)
     except NotFound:

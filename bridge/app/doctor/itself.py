@@ -75,22 +75,17 @@ async def of_data(
     if url is None:
         found = await asyncio.to_thread(lambda: list(_of_folder(settings.data)))
     else:
-        found = await _of_database(settings, url)
+        found = await asyncio.to_thread(lambda: list(_of_postgres(url)))
+        if all(one.check != "bridge.postgres" for one in found):
+            found.append(await _sessions(url))
+        if not settings.secret_key:
+            says = "no key seals secrets that are stored, so some features are off"
+            remedy = NoSeal.REMEDY
+            found.append(Finding(Level.WARNING, "bridge.secret_key", "the bridge", says, remedy))
     if trouble is not None and all(one.level is not Level.ERROR for one in found):
         found.append(trouble)
     for finding in found:
         yield finding
-
-
-async def _of_database(settings: "Settings", url: str) -> list[Finding]:
-    found = await asyncio.to_thread(_of_postgres, url)
-    if all(one.check != "bridge.postgres" for one in found):
-        found.append(await _sessions(url))
-    if not settings.secret_key:
-        says = "no key seals secrets that are stored, so some features are off"
-        remedy = NoSeal.REMEDY
-        found.append(Finding(Level.WARNING, "bridge.secret_key", "the bridge", says, remedy))
-    return found
 
 
 # ── SQLite in a folder ──────────────────────────────────────────────────────────────────────────
@@ -99,13 +94,11 @@ async def _of_database(settings: "Settings", url: str) -> list[Finding]:
 def _of_folder(data: Path) -> Iterator[Finding]:
     there = next(one for one in (data, *data.absolute().parents) if one.exists())
     free = shutil.disk_usage(there).free
-    says = f"{free / 2**30:.1f} GB are free"
+    level, says, remedy = Level.OK, f"{free / 2**30:.1f} GB are free", ""
     if free < SHORT:
-        level = Level.ERROR if free < FULL else Level.WARNING
+        level, says = (Level.ERROR if free < FULL else Level.WARNING), f"only {says}"
         remedy = "make room; without it webhooks are answered 503, and Git hosts lose them"
-        yield Finding(level, "bridge.disk", "the data", f"only {says}", remedy)
-    else:
-        yield Finding(Level.OK, "bridge.disk", "the data", says)
+    yield Finding(level, "bridge.disk", "the data", says, remedy)
     if (kind := _file_system(there)) in NETWORKED:
         says = f"{data} is on a network file system ({kind}), where SQLite may lose some"
         remedy = "choose a local disk with BRIDGE_DATA, or a Postgres with DATABASE_URL"
@@ -137,7 +130,7 @@ SELECT current_setting('server_version_num')::int / 10000,
 """
 
 
-def _of_postgres(url: str) -> list[Finding]:
+def _of_postgres(url: str) -> Iterator[Finding]:
     import psycopg
 
     about = "the database"
@@ -147,8 +140,17 @@ def _of_postgres(url: str) -> list[Finding]:
     except psycopg.Error as error:
         remedy = "check DATABASE_URL, and whether the server runs"
         says = database_away(" ".join(str(error).split()))
-        return [Finding(Level.ERROR, "bridge.postgres", about, says, remedy)]
-    return [_version(about, version), _connections(about, left)]
+        yield Finding(Level.ERROR, "bridge.postgres", about, says, remedy)
+        return
+    level, says, remedy = Level.OK, f"it is Postgres {version}", ""
+    if version < OLDEST_POSTGRES:
+        level, remedy = Level.ERROR, f"update it to {OLDEST_POSTGRES} or newer"
+    yield Finding(level, "bridge.postgres.version", about, says, remedy)
+    level, says, remedy = Level.OK, f"{left} connections are left", ""
+    if left < FEWEST_CONNECTIONS:
+        level, says = Level.WARNING, f"only {says}"
+        remedy = "raise max_connections: a worker needs 13, a web process 6"
+    yield Finding(level, "bridge.postgres.connections", about, says, remedy)
 
 
 async def _sessions(url: str) -> Finding:
@@ -165,22 +167,6 @@ async def _sessions(url: str) -> Finding:
     return Finding(Level.OK, "bridge.postgres.sessions", about, "its sessions are not shared")
 
 
-def _version(about: str, version: int) -> Finding:
-    says = f"it is Postgres {version}"
-    if version < OLDEST_POSTGRES:
-        remedy = f"update it to {OLDEST_POSTGRES} or newer"
-        return Finding(Level.ERROR, "bridge.postgres.version", about, says, remedy)
-    return Finding(Level.OK, "bridge.postgres.version", about, says)
-
-
-def _connections(about: str, left: int) -> Finding:
-    says = f"{left} connections are left"
-    if left < FEWEST_CONNECTIONS:
-        remedy = "raise max_connections: a worker needs 13, a web process 6"
-        return Finding(Level.WARNING, "bridge.postgres.connections", about, f"only {says}", remedy)
-    return Finding(Level.OK, "bridge.postgres.connections", about, says)
-
-
 # ── Its address for others ────────────────────────────────────────────────────────────────────────
 
 SECONDS = 4.0
@@ -190,8 +176,6 @@ LARGEST = 25 * 2**20
 """Bytes of the largest webhook that a Git host sends."""
 
 MOST_ANSWER = 64 * 1024
-
-_GATEWAY = (502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +212,8 @@ async def of_public_url(url: str, key: str | None, *, runs: bool) -> AsyncIterat
     parts = urlsplit(url)
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         says = "it is not encrypted: others may read webhooks, and the secrets in some of them"
-        yield Finding(
-            Level.WARNING, "bridge.url.http", url, says, "serve it by https, and set that address"
-        )
+        remedy = "serve it by https, and set that address"
+        yield Finding(Level.WARNING, "bridge.url.http", url, says, remedy)
     challenge = secrets.token_hex(16)
     try:
         heard = await _asked(f"{url.rstrip('/')}{PATH}{challenge}")
@@ -240,10 +223,8 @@ async def of_public_url(url: str, key: str | None, *, runs: bool) -> AsyncIterat
         return
     if heard.certificate is not None:
         remedy = "renew it, and check why that did not happen by itself"
-        certificate, now = heard.certificate, time.time()
-        yield expiry_finding(
-            "bridge.url.certificate", url, "its certificate", certificate, now, remedy
-        )
+        check, what, now = "bridge.url.certificate", "its certificate", time.time()
+        yield expiry_finding(check, url, what, heard.certificate, now, remedy)
     if not runs or key is None:
         return  # another finding says that no bridge runs
     for finding in _of_answer(url, heard, proof_of(key, challenge)):
@@ -265,7 +246,7 @@ def _of_answer(url: str, heard: Heard, proof: str) -> Iterator[Finding]:
         says = f"it redirects to {heard.location}, and Git hosts do not follow redirects"
         remedy = "set public_url, and the address of each webhook, to where it leads"
         yield Finding(Level.ERROR, "bridge.url.redirect", url, says, remedy)
-    elif heard.status in _GATEWAY:
+    elif heard.status in (502, 503, 504):
         says = f"a proxy answers {heard.status}: it does not reach the bridge"
         remedy = "check the proxy's target: the bridge's host and PORT"
         yield Finding(Level.ERROR, "bridge.url.gateway", url, says, remedy)
@@ -301,15 +282,10 @@ async def _asked(address: str) -> Heard:
             if len(body) > MOST_ANSWER:
                 break
         location = response.headers.get("location", "")[:200]
-        return Heard(response.status_code, location, bytes(body), _valid_until(response))
-
-
-def _valid_until(response: httpx.Response) -> float | None:
-    stream: Any = response.extensions.get("network_stream")
-    tls = stream.get_extra_info("ssl_object") if stream is not None else None
-    if tls is None:
-        return None
-    return float(ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]))
+        stream: Any = response.extensions.get("network_stream")
+        tls = stream.get_extra_info("ssl_object") if stream is not None else None
+        until = tls and float(ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]))
+        return Heard(response.status_code, location, bytes(body), until)
 
 
 async def _refuses_large(parts: SplitResult, challenge: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.connecting.clients import troubles
 from bridge.core.apps import App, same_ids
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, Unreachable, WrongServer
-from bridge.ports.backends import Backend, ReadsApps, read_apps
+from bridge.ports.backends import ReadsApps, read_apps
 from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider, Provider
 from bridge.ports.sign_in import ClientRefused
@@ -23,11 +23,7 @@ Service = Provider | BackendProvider | ChatProvider
 
 
 async def examine(service: Service, checked: Checked, within: float = 5.0) -> list[Finding]:
-    """Return what is found at one service, also with settings that are not stored.
-
-    Args:
-        within: seconds, after which what has not answered is a finding.
-    """
+    """Return what is found at one service within so many seconds, also with settings to come."""
     one = Stream(kind_of(service), checked.name, findings_of(service, checked, within))
     return [finding async for finding in together([one], within)]
 
@@ -65,12 +61,7 @@ def without_name(about: str, says: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The findings of one service as they come.
-
-    Attributes:
-        kind: how the names of its checks begin.
-        about: the service.
-    """
+    """The findings of one service as they come; the names of its checks begin with its kind."""
 
     kind: str
     about: str
@@ -185,33 +176,27 @@ async def try_backend(
     try:
         async with asyncio.timeout(within):
             version = await backend.version()
-            apps = await _apps_of(backend, sources=sources)
+            if isinstance(backend, ReadsApps):  # names alone are one request
+                apps = [one.app for one in await backend.listing()]
+                apps = await read_apps(backend, apps) if sources else apps
+            else:
+                apps = await backend.apps()
     except TimeoutError:
         why = f"{name} gives no answer within {within:g} s"
         if await backend.healthy():
             why += ", although it is reachable: check that its database is"
         return Tried(name, url, "away", why=why), []
     except BridgeError as error:
-        return Tried(name, url, _state_of(error, server), why=str(error)), []
+        states: Mapping[type[BridgeError], str] = {
+            KeyRefused: "key refused",
+            WrongServer: f"not {server.provider.key}",
+            Refused: "refused",
+        }
+        state = next((one for kind, one in states.items() if isinstance(error, kind)), "away")
+        return Tried(name, url, state, why=str(error)), []
     finally:
         await backend.close()
     return Tried(name, url, OK, version), apps
-
-
-async def _apps_of(backend: Backend, *, sources: bool) -> list[App]:
-    """Return the apps, in one request if only their names matter and the backend can."""
-    if not isinstance(backend, ReadsApps):
-        return await backend.apps()
-    listed = [one.app for one in await backend.listing()]
-    return await read_apps(backend, listed) if sources else listed
-
-
-def _state_of(error: BridgeError, server: BackendServer) -> str:
-    if isinstance(error, KeyRefused):
-        return "key refused"
-    if isinstance(error, WrongServer):
-        return f"not {server.provider.key}"
-    return "refused" if isinstance(error, Refused) else "away"
 
 
 def compared(tried: "Sequence[tuple[Tried, list[App]]]") -> list[Tried]:
@@ -241,24 +226,22 @@ CHECKS = {
 }
 """The name of the check, and the remedy, by the state of a backend."""
 
-WRONG_SERVER = ("backend.server", "set the address at which people open it")
-
 
 def of_backend(tried: Tried, apps: Sequence[App]) -> Iterator[Finding]:
     """Yield what two queries to a backend have shown."""
     about = tried.backend
     if tried.state != OK:
-        check, remedy = CHECKS.get(tried.state, WRONG_SERVER)
+        wrong_server = ("backend.server", "set the address at which people open it")
+        check, remedy = CHECKS.get(tried.state, wrong_server)
         yield Finding(Level.ERROR, check, about, without_name(about, tried.why), remedy)
         return
     yield Finding(Level.OK, "backend.key", about, f"{tried.url} answers and accepts the key")
-    if apps:
-        count = "one app" if len(apps) == 1 else f"{len(apps)} apps"
-        yield Finding(Level.OK, "backend.apps", about, f"the key sees {count}")
-    else:
-        says = "the key sees no apps, so no push can deploy anything"
+    count = "one app" if len(apps) == 1 else f"{len(apps)} apps"
+    level, says, remedy = Level.OK, f"the key sees {count}", ""
+    if not apps:
+        level, says = Level.WARNING, "the key sees no apps, so no push can deploy anything"
         remedy = "create an app, or give the key's user access to the services that deploy"
-        yield Finding(Level.WARNING, "backend.apps", about, says, remedy)
+    yield Finding(level, "backend.apps", about, says, remedy)
 
 
 # ── Signing in ────────────────────────────────────────────────────────────────────────────────────
@@ -266,7 +249,7 @@ def of_backend(tried: Tried, apps: Sequence[App]) -> Iterator[Finding]:
 
 async def of_sign_in(key: str, way: "SignsIn", public_url: str | None) -> AsyncIterator[Finding]:
     """Yield whether people can sign in with a service."""
-    from bridge.console.sign_in import back_to
+    from bridge.console.visitors import back_to
 
     about = f"console {key}"
     try:
@@ -287,5 +270,6 @@ async def of_sign_in(key: str, way: "SignsIn", public_url: str | None) -> AsyncI
         remedy = "set BRIDGE_PUBLIC_URL, and register the callback address that it gives"
         yield Finding(Level.WARNING, "console.callback", about, says, remedy)
         return
-    says = f"{way.title} answers; the callback address to register there is"
-    yield Finding(Level.OK, "console.issuer", about, f"{says} {back_to(public_url, key)}")
+    there = back_to(public_url, key)
+    says = f"{way.title} answers; the callback address to register there is {there}"
+    yield Finding(Level.OK, "console.issuer", about, says)

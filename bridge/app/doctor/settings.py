@@ -1,14 +1,10 @@
-"""Check the settings alone, and against those that a running bridge was started with."""
+"""Check the settings alone."""
 
-import hmac
-import json
-import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pydantic import BaseModel, SecretStr
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.doctor.apps import doubts
@@ -26,13 +22,12 @@ from bridge.core.rules import Range
 from bridge.core.validation_errors import shortened
 from bridge.outbound import ALLOW, networks_of, never_asked
 from bridge.ports.checks import Finding, Level
-from bridge.ports.journal import Notes
 from bridge.ports.providers import REPOSITORY_SECRETS, HostServer, WebhookSecrets
-from bridge.settings import Settings, access_of, fields
+from bridge.settings import Settings, access_of
 from bridge.settings.rules import Rule
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pydantic import SecretStr
 
 ABOUT = "the settings"
 
@@ -89,7 +84,8 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
     yield from _of_secrets(settings)
     yield from _of_hosts(settings)
     yield from _of_rules(settings)
-    yield from _of_previews(settings)
+    for setting, says, remedy in doubts(settings):
+        yield Remark("warning", f"{setting}: {says}", remedy)
     yield from _of_chats(settings)
 
 
@@ -101,26 +97,15 @@ def _data_folder(settings: Settings) -> None:
     there = settings.data
     while not there.exists() and there != there.parent:
         there = there.parent
-    if not there.is_dir():
-        why = f"{there} is a file"
-    elif not _takes_files(there):
+    why = f"{there} is a file"
+    if there.is_dir():
         why = f"{there} can't be written to"
-    else:
-        return
+        # Permissions alone don't show whether files can be created there (in /proc).
+        with suppress(OSError), tempfile.TemporaryDirectory(dir=there, prefix=".bridge-check-"):
+            return
     raise Rejected(
         f"data: {settings.data} can't hold the data: {why}; choose another with BRIDGE_DATA"
     )
-
-
-def _takes_files(folder: "Path") -> bool:
-    """Return whether files can be created there; permissions alone don't show it (in /proc)."""
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return False
-    try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".bridge-check-"):
-            return True
-    except OSError:
-        return False
 
 
 def _ports(settings: Settings) -> None:
@@ -158,7 +143,6 @@ def _secrets_of(server: HostServer) -> "Iterator[tuple[WebhookSecrets, Sequence[
 
 
 def _of_hosts(settings: Settings) -> Iterator[Remark]:
-    """Yield the hosts with API access but without webhooks."""
     try:
         asked = host_apis(settings)
     except Rejected:  # reported above
@@ -201,11 +185,6 @@ def _of_rules(settings: Settings) -> Iterator[Remark]:
             yield from _of_name(f"access.{place}.apps", pattern)
 
 
-def _of_previews(settings: Settings) -> Iterator[Remark]:
-    for setting, says, remedy in doubts(settings):
-        yield Remark("warning", f"{setting}: {says}", remedy)
-
-
 def _without_effect(rule: Rule) -> Iterator[str]:
     """Yield the parts of a rule that prevent every deployment, or have no effect."""
     if rule.branch is not None and (why := unmatchable(rule.branch, "branch")):
@@ -231,7 +210,6 @@ def _without_effect(rule: Rule) -> Iterator[str]:
 
 
 def _unpinnable(rule: Rule) -> Iterator[str]:
-    """Yield what a rule that pins apps lacks."""
     if rule.pin and (rule.branch is None or not is_one(rule.branch)):
         names = "names none" if rule.branch is None else f"{shortened(rule.branch)} names several"
         yield f"pin: a pinned app tracks one branch, and `branch` {names}; write e.g. branch: main"
@@ -242,7 +220,6 @@ OF_TAGS = ("tags", "versions", "tag_prefix", "prereleases", "only_newer")
 
 
 def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
-    """Yield the same for a glob over names in that setting."""
     if pattern is None:
         return
     try:
@@ -279,101 +256,3 @@ def _of_chats(settings: Settings) -> Iterator[Remark]:
         if not access_of(settings).grants:
             remedy = "say who in `access` of bridge.yaml"
             yield Remark("warning", f"nobody may do anything by {chat}", remedy)
-
-
-# ── Those of a running bridge ─────────────────────────────────────────────────────────────────────
-
-NOTED = "settings in use"
-"""The journal's key for the digests."""
-
-PURPOSE = "settings"
-"""The name of the journal's secret for them."""
-
-DIGITS = 4
-"""Hexadecimal digits of a digest."""
-
-OF_A_PROCESS = frozenset({"host", "port", "data", "database_url", "log_format", "log_level"})
-"""Settings that may differ from process to process, or that lead to the data."""
-
-NOT_CHECKED = frozenset({"retention", "journey", "feedback", "catchup", "web"})
-"""Sections that no check depends on."""
-
-Digests = Mapping[str, str]
-"""The digest of each setting that differs from its default, by its name."""
-
-
-async def note_settings(settings: Settings, journal: Notes) -> None:
-    """Note the settings of this process."""
-    digests = _digests(settings, await journal.secret(PURPOSE))
-    await journal.note(NOTED, json.dumps(digests))
-
-
-async def compare(settings: Settings, journal: Notes) -> "Difference | None":
-    """Compare settings with those noted last; None if none were, by an older release."""
-    if (noted := await journal.recall(NOTED)) is None:
-        return None
-    return Difference(json.loads(noted), _digests(settings, await journal.secret(PURPOSE)))
-
-
-def _digests(settings: Settings, key: str) -> Digests:
-    default = Settings()
-    found: dict[str, str] = {}
-    for path, _ in fields(Settings):
-        given, usual = _value(settings, path), _value(default, path)
-        if path[0] not in OF_A_PROCESS and given != usual:
-            name = ".".join(path)
-            text = f"{name}\0{json.dumps(given, default=_plain, sort_keys=True)}"
-            found[name] = hmac.new(key.encode(), text.encode(), "sha256").hexdigest()[:DIGITS]
-    return found
-
-
-def _value(settings: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        settings = getattr(settings, name)
-    return settings
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The settings of a running bridge, and those of a command."""
-
-    there: Digests
-    here: Digests
-
-    @property
-    def missing(self) -> list[str]:
-        """The settings that are set only there."""
-        return sorted(self.there.keys() - self.here.keys())
-
-    @property
-    def incomplete(self) -> bool:
-        """True if settings that checks depend on are missing here."""
-        return any(name.partition(".")[0] not in NOT_CHECKED for name in self.missing)
-
-    def finding(self) -> Finding:
-        """Return whether they are the same."""
-        others = sorted(self.here.keys() - self.there.keys())
-        both = self.there.keys() & self.here.keys()
-        changed = sorted(name for name in both if self.there[name] != self.here[name])
-        parts = (
-            (self.missing, "not set here"),
-            (others, "set only here"),
-            (changed, "set to other values"),
-        )
-        found = [f"{', '.join(names)} ({how})" for names, how in parts if names]
-        if not found:
-            says = "it runs with the settings of this command"
-            return Finding(Level.OK, "bridge.settings", "the bridge", says)
-        says = f"it runs with other settings than this command: {'; '.join(found)}"
-        remedy = (
-            "set the same variables and --config here, or restart the bridge if these are newer"
-        )
-        if self.incomplete:
-            says += ", so nothing else was checked"
-        return Finding(Level.WARNING, "bridge.settings", "the bridge", says, remedy)

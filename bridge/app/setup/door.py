@@ -10,9 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from bridge.app.setup import entry
-from bridge.app.setup.apps import BY, AppsSetup, Checkup, Done
 from bridge.app.setup.page import Facts, is_public, policy, render, style
-from bridge.app.setup.services import Service, prove, services, tried
+from bridge.app.setup.services import BY, AppsSetup, Checkup, Done, Service, prove, services, tried
 from bridge.app.stored_settings import SettingUp
 from bridge.app.wiring import Beginning, Parts
 from bridge.core.errors import BridgeError, NotFound, Rejected
@@ -45,11 +44,7 @@ def setup_routes(parts: Parts, beginning: Beginning) -> list[web.RouteDef]:
 
 @dataclass(slots=True)
 class SetupDoor:
-    """Serves the page to whoever has a session.
-
-    Attributes:
-        anew: starts the bridge anew, once other settings are stored.
-    """
+    """Serves the page to whoever has a session; starts the bridge anew with other settings."""
 
     settings: Settings
     setting_up: SettingUp
@@ -84,19 +79,15 @@ class SetupDoor:
             return await self._admitted(self._page)(request)
         session = await entry.redeem(self.sessions, link)
         if session is None:
-            return await self._not_let_in(request, link)
+            if await entry.is_in(self.sessions, entry.COOKIE.in_(request)):
+                return sent_to("/setup")
+            given = await entry.was_given(self.sessions, link)  # a guess finds nothing here
+            _sparing.info("a setup link was refused: it is used, too old, or none of ours")
+            return refusal(HTTPStatus.NOT_FOUND, OVER if given else NOTHING_THERE)
         response = sent_to("/setup")
         entry.COOKIE.keep(response, request, session)
         log.info("setup was opened with a link")
         return response
-
-    async def _not_let_in(self, request: web.Request, link: str) -> web.StreamResponse:
-        """Answer who comes with a link that lets nobody in; a guess finds nothing here."""
-        if await entry.is_in(self.sessions, entry.COOKIE.in_(request)):
-            return sent_to("/setup")
-        given = await entry.was_given(self.sessions, link)
-        _sparing.info("a setup link was refused: it is used, too old, or none of ours")
-        return refusal(HTTPStatus.NOT_FOUND, OVER if given else NOTHING_THERE)
 
     def _admitted(
         self, action: Callable[[web.Request, str], Awaitable[web.StreamResponse]]
@@ -141,9 +132,8 @@ class SetupDoor:
         return await self._drawn(replace(await self._facts(request, session), **others))
 
     async def _drawn(self, facts: Facts) -> web.StreamResponse:
-        refused = bool(facts.refused[1])
         response = web.Response(
-            status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
+            status=HTTPStatus.UNPROCESSABLE_ENTITY if facts.refused[1] else HTTPStatus.OK,
             text=await asyncio.to_thread(render, facts),
             content_type="text/html",
         )
@@ -231,7 +221,6 @@ class SetupDoor:
     async def _told(
         self, request: web.Request, session: str, key: str, done: Done, nothing: str
     ) -> web.StreamResponse:
-        """Show what was done, and what could not be."""
         said = "; ".join(done.says) or ("" if done.failed else nothing)
         refused = (key, "; ".join(done.failed)) if done.failed else ("", "")
         return await self._shown(request, session, done=said, refused=refused)

@@ -26,12 +26,9 @@ PATH = "/setup"
 
 
 async def new_link(sessions: "Sessions", url: str) -> str:
-    """Return a link that lets one browser in, once, within half an hour.
-
-    Args:
-        url: where the bridge is reached.
-    """
-    link = await _new(sessions, LINK, LINK_SECONDS)
+    """Return a link that lets one browser in, once, within half an hour."""
+    link = new_secret()
+    await sessions.admit(LINK, hash_of(link), LINK_SECONDS)
     await sessions.admit(GIVEN, hash_of(GIVEN, link), GIVEN_SECONDS)
     return f"{url.rstrip('/')}{PATH}?link={link}"
 
@@ -40,7 +37,9 @@ async def redeem(sessions: "Sessions", link: str) -> str | None:
     """Return the secret of a new session; None if the link is used, too old, or none of ours."""
     if await sessions.redeem(LINK, hash_of(link)) is None:
         return None
-    return await _new(sessions, SESSION, SESSION_SECONDS)
+    session = new_secret()
+    await sessions.admit(SESSION, hash_of(session), SESSION_SECONDS)
+    return session
 
 
 async def was_given(sessions: "Sessions", link: str) -> bool:
@@ -68,9 +67,3 @@ async def new_state(sessions: "Sessions", session: str) -> str:
 async def is_state(sessions: "Sessions", state: str, session: str) -> bool:
     """Return whether a state was given to this session and has not come back yet."""
     return await sessions.redeem(STATE, hash_of(state, session)) is not None
-
-
-async def _new(sessions: "Sessions", kind: str, seconds: float) -> str:
-    secret = new_secret()
-    await sessions.admit(kind, hash_of(secret), seconds)
-    return secret

@@ -103,14 +103,9 @@ def render(facts: Facts) -> str:
 def policy(facts: Facts) -> str:
     """Return the Content-Security-Policy: no script, and forms go to us and to registrations."""
     views = (_registration(facts, one, one.setup.register) for one in facts.services.values())
-    places = sorted({_server(view["action"]) for view in views if view})
+    places = sorted({"://".join(urlsplit(view["action"])[:2]) for view in views if view})
     rules = ("default-src 'none'", "style-src 'self'", "base-uri 'none'", "frame-ancestors 'none'")
     return "; ".join((*rules, " ".join(("form-action 'self'", *places))))
-
-
-def _server(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def style() -> str:

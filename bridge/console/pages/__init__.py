@@ -3,17 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from bridge.console.pages.apps import an_app, apps
-from bridge.console.pages.audit import audit
 from bridge.console.pages.commands import command, commands
 from bridge.console.pages.deliveries import a_delivery, deliveries, refused
 from bridge.console.pages.deployments import a_deployment, deployments
 from bridge.console.pages.dry_run import dry_run
-from bridge.console.pages.figures import figures
-from bridge.console.pages.overview import now
+from bridge.console.pages.figures import audit, figures
+from bridge.console.pages.overview import now, search
 from bridge.console.pages.previews import previews
-from bridge.console.pages.request import Asked
-from bridge.console.pages.search import search
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.console.pages.dry_run import findings_of, tried
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.apps import App, of_people
@@ -28,11 +27,7 @@ DECISIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A deployment as a bar.
-
-    Attributes:
-        height: 1 to 10, the longest of those shown being 10.
-    """
+    """A deployment as a bar; its height is 1 to 10, the longest of those shown being 10."""
 
     deployment: Brief
     height: int
@@ -110,16 +105,13 @@ async def rows_of(records: Records, those: Sequence[App]) -> list[Row]:
 
 def bars_of(history: Sequence[Brief]) -> list[Bar]:
     """Return deployments as bars, oldest first, by how long each took."""
-    took = [_took(one) for one in history]
+    took = [
+        max(0.0, (one.finished_at or 0.0) - one.started_at) if one.started_at is not None else 0.0
+        for one in history
+    ]
     longest = max(took, default=0.0) or 1.0
     bars = [
         Bar(one, max(1, round(10 * time / longest)))
         for one, time in zip(history, took, strict=True)
     ]
     return bars[::-1]
-
-
-def _took(one: Brief) -> float:
-    if one.started_at is None or one.finished_at is None:
-        return 0.0
-    return max(0.0, one.finished_at - one.started_at)

@@ -3,8 +3,7 @@
 from typing import Any
 
 from bridge.console.operations import operation_of
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor, inside
 from bridge.core.access import Right

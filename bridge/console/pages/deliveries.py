@@ -1,16 +1,15 @@
-"""Deliveries: the list with their outcomes, one delivery, and refused webhooks."""
+"""Deliveries: the list with their outcomes, one with its payload, and refused webhooks."""
 
 import asyncio
+import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from bridge.console.pages.payload import shown_headers, shown_payload
-from bridge.console.pages.request import Asked
-from bridge.console.records import GONE, Records
+from bridge.console.records import GONE, Asked, Records, state_named
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
@@ -19,6 +18,7 @@ from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS
 from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.masking import redact
 from bridge.pipeline.deciding.arrivals import Arrived, Wanted, collected, first_after, look_up
 from bridge.ports.inbox import Delivery
 from bridge.ports.outcomes import About
@@ -50,6 +50,9 @@ class Row:
 async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """List deliveries, newest first, a page at a time."""
     app, wanted = asked.text("app"), {name: asked.text(name) for name in FIELDS}
+    if wanted["commit"] and not re.fullmatch(r"[0-9a-fA-F]{4,64}", wanted["commit"]):
+        raise Rejected(f"{wanted['commit']!r} is no commit: write at least its first four digits.")
+    failed = wanted["outcome"] == FAILED
     before = asked.number("before", sys.maxsize)
     if wanted["until"]:
         before = min(before, await first_after(records.inbox, _day(wanted["until"], 1)))
@@ -58,10 +61,10 @@ async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
         since=_day(wanted["since"]) if wanted["since"] else None,
         repo=wanted["repo"] or None,
         app_id=find_app(records.seen(visitor), app).id if app else None,
-        failed=wanted["outcome"] == FAILED,
-        state=_state(wanted["outcome"]),
+        failed=failed,
+        state=state_named("" if failed else wanted["outcome"], "an outcome"),
         ref=wanted["branch"],
-        commit=_commit(wanted["commit"]),
+        commit=wanted["commit"],
         author=wanted["author"],
         before=before,
     )
@@ -84,23 +87,6 @@ FIELDS = ("repo", "branch", "commit", "author", "outcome", "since", "until")
 
 FAILED = "any failure"
 """The outcome of deliveries that failed, or whose deployments did."""
-
-_HEX = re.compile(r"[0-9a-fA-F]{4,64}").fullmatch
-
-
-def _state(outcome: str) -> State | None:
-    if not outcome or outcome == FAILED:
-        return None
-    try:
-        return State(outcome)
-    except ValueError:
-        raise Rejected(f"{outcome!r} is not an outcome: use one of {', '.join(State)}.") from None
-
-
-def _commit(given: str) -> str:
-    if given and not _HEX(given):
-        raise Rejected(f"{given!r} is no commit: write at least its first four digits.")
-    return given
 
 
 def _day(given: str, later: int = 0) -> float:
@@ -161,6 +147,10 @@ async def a_delivery(records: Records, visitor: Visitor, asked: Asked) -> Page:
     arrived = rows[0].arrived
     verdicts = [await _verdict(records, one, arrived) for one in arrived.decisions]
     everything = records.sees_all(visitor)
+    may_deploy = all(
+        Right.DEPLOY in records.access.rights(visitor.person, one.app, None)
+        for one in arrived.decisions
+    )
     facts: dict[str, Any] = {
         "arrived": arrived,
         "about": arrived.about,
@@ -169,17 +159,9 @@ async def a_delivery(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "is_webhook": found.host not in ASKING_HOSTS and found.host in records.hosts,
         "headers": shown_headers(found.headers),
         "payload": await asyncio.to_thread(shown_payload, found) if everything else None,
-        "may_replay": everything and _may_deploy(records, visitor, arrived),
+        "may_replay": everything and may_deploy,
     }
     return Page("delivery", f"Delivery {found.id}", facts, live=True)
-
-
-def _may_deploy(records: Records, visitor: Visitor, arrived: Arrived) -> bool:
-    """Return whether somebody may deploy every app that a delivery was decided for."""
-    return all(
-        Right.DEPLOY in records.access.rights(visitor.person, one.app, None)
-        for one in arrived.decisions
-    )
 
 
 async def _verdict(records: Records, decision: Decision, arrived: Arrived) -> Verdict:
@@ -199,3 +181,82 @@ async def refused(records: Records, visitor: Visitor, _asked: Asked) -> Page:
     names = await records.journal.repositories()
     facts = {"refused": found, "names": names}
     return Page("refused_webhooks", "Refused webhooks", facts, live=True)
+
+
+# ── Headers and payload for people, without secrets and e-mail addresses ──────────────────────────
+
+HIDDEN = "[hidden]"
+
+MOST_SHOWN = 200_000
+"""Bytes of a payload that are parsed and shown; a larger one is on the command line."""
+
+MOST_CHARACTERS = 60_000
+"""Characters of a payload on a page, which stays below 100 KB."""
+
+_SECRET = re.compile(
+    r"token|secret|signature|password|passwd|api[_-]?key|authorization|cookie|credential|private",
+    re.IGNORECASE,
+).search
+
+_EMAIL = re.compile(r"[\w.+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+
+
+def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the kept headers; those that authenticate are hidden."""
+    return {
+        name: HIDDEN if _SECRET(name) else without_addresses(value)
+        for name, value in headers.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A payload for people.
+
+    Attributes:
+        text: indented JSON; "" if it can't be shown.
+        why_not: why it can't be, or not all of it; "" if all of it is shown.
+    """
+
+    text: str = ""
+    why_not: str = ""
+
+
+def shown_payload(delivery: Delivery) -> Payload:
+    """Return a payload as indented JSON, or why it can't be shown."""
+    if delivery.stored is None:
+        return Payload(why_not="It is not kept any more (see `retention` in the settings).")
+    if delivery.size > MOST_SHOWN:
+        return Payload(why_not=f"It is not shown: it has more than {MOST_SHOWN} bytes.")
+    try:
+        found = _without_secrets(json.loads(delivery.body or b""))
+        text = json.dumps(found, indent=2, ensure_ascii=False)
+    except (ValueError, Rejected):
+        return Payload(why_not="It is not shown: it is not JSON.")
+    except RecursionError:
+        return Payload(why_not="It is not shown: it is nested too deeply.")
+    if len(text) <= MOST_CHARACTERS:
+        return Payload(redact(text))
+    why = f"Its first {MOST_CHARACTERS} characters are shown."
+    return Payload(redact(text[:MOST_CHARACTERS]) + "\n…", why)
+
+
+def without_addresses(text: str) -> str:
+    """Return text with its e-mail addresses hidden."""
+    return _EMAIL.sub(HIDDEN, text)
+
+
+def _without_secrets(value: Any, *, secret: bool = False) -> Any:
+    """Return JSON for people; everything below a secret's name is secret, too."""
+    if isinstance(value, dict):
+        return {
+            without_addresses(name): _without_secrets(one, secret=secret or bool(_SECRET(name)))
+            for name, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_secrets(one, secret=secret) for one in value]
+    if isinstance(value, bool) or not value:
+        return value
+    if secret:
+        return HIDDEN
+    return without_addresses(value) if isinstance(value, str) else value

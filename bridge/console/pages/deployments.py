@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 from bridge.chats.facts.proposal import proposal_of, proposed_of
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records, state_named
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
 from bridge.core.apps import App, find_app
-from bridge.core.errors import Rejected
 from bridge.core.events import Action
 from bridge.core.health.rollback import Version
 from bridge.core.holds import warnings_in
@@ -26,7 +24,7 @@ MOST_READ = 500
 
 async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """List deployments, newest first."""
-    app, state = asked.text("app"), _state(asked.text("state"))
+    app, state = asked.text("app"), state_named(asked.text("state"), "a state")
     app_id = find_app(records.seen(visitor), app).id if app else None
     everything = app_id is not None or records.sees_all(visitor)
     limit = A_PAGE if everything else MOST_READ
@@ -48,15 +46,6 @@ async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "newest": asked.again(after="") if asked.text("after") else None,
     }
     return Page("deployments", "Deployments", facts, live=not asked.text("after"))
-
-
-def _state(given: str) -> State | None:
-    if not given:
-        return None
-    try:
-        return State(given)
-    except ValueError:
-        raise Rejected(f"{given!r} is not a state: use one of {', '.join(State)}.") from None
 
 
 async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page:

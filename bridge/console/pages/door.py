@@ -5,7 +5,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -18,12 +18,10 @@ from bridge.console.actions import ACTIONS, Action, Done, audited_as
 from bridge.console.live import Live
 from bridge.console.operations import operate
 from bridge.console.pages import PAGES, View
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page, draw, guard
-from bridge.console.shared_parts import Part
-from bridge.console.sign_in import BEGUN, SignIn
-from bridge.console.visitors import PATH, Visitor
+from bridge.console.sharing import Part
+from bridge.console.visitors import BEGUN, PATH, SignIn, Visitor, back_to
 from bridge.core.chat.replies import NotAllowed
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
 from bridge.listening.log import RateLimitedLog
@@ -39,9 +37,8 @@ PART = "Bridge-Part"
 ONCE = secrets.token_urlsafe(12)
 """The placeholder in a shared part for the number of a form; each browser gets its own."""
 
-FOREVER = "public, max-age=31536000, immutable"
-
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+HandleVisitor = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
 
 
 class Console:
@@ -54,12 +51,13 @@ class Console:
         self._sessions = records.journal
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
         return [
             web.get(f"{PATH}/static/{{hash}}/{{name}}", self._public(_static), allow_head=False),
             web.get(f"{PATH}/sign-in", self._public(self._asks_to_sign_in), allow_head=False),
             web.get(f"{PATH}/sign-in/link", self._public(self._by_link), allow_head=False),
-            *self._others_sign_in(),
+            # A GET: browsers apply `form-action` also to where a form is redirected.
+            web.get(f"{PATH}/sign-in/{{way}}", self._public(self._goes_away), allow_head=False),
+            web.get(back_to("", "{way}"), self._public(self._comes_back), allow_head=False),
             web.post(f"{PATH}/sign-out", self._admitted(self._leaves)),
             web.get(f"{PATH}/live", self._admitted(self._live.changes), allow_head=False),
             web.get(
@@ -67,7 +65,7 @@ class Console:
             ),
             *(web.get(path, self._admitted(self._drawn(view))) for path, view in PAGES.items()),
             *(
-                web.post(path, self._admitted(self._acts(action, audited_as(action))))
+                web.post(path, self._admitted(self._acts(action, audited_as(path))))
                 for path, action in ACTIONS.items()
             ),
             web.post(f"{PATH}/do/{{name}}", self._admitted(self._acts(operate, ""))),
@@ -77,17 +75,9 @@ class Console:
             ),
         ]
 
-    def _others_sign_in(self) -> Iterable[web.RouteDef]:
-        # A GET: browsers apply `form-action` also to where a form is redirected.
-        yield web.get(f"{PATH}/sign-in/{{way}}", self._public(self._goes_away), allow_head=False)
-        back = f"{PATH}/sign-in/{{way}}/back"
-        yield web.get(back, self._public(self._comes_back), allow_head=False)
-
     # ── who gets in ──────────────────────────────────────────────────────────────────────────────
 
-    def _admitted(
-        self, handle: Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
-    ) -> Handle:
+    def _admitted(self, handle: HandleVisitor) -> Handle:
         """Return a handler for visitors with a session; others are asked to sign in."""
 
         async def admitted(request: web.Request) -> web.StreamResponse:
@@ -119,7 +109,8 @@ class Console:
             return web.Response(status=HTTPStatus.UNAUTHORIZED, text="sign in at /console\n")
         if request.method in READS:
             return sent_to(f"{PATH}/sign-in?then={quote(request.path_qs, safe='')}")
-        page = Page("refused", "Not done", {"why": SESSION_OVER})
+        why = "Your session is over, so nothing was done: sign in, then do it again."
+        page = Page("refused", "Not done", {"why": why})
         return await self._page(request, None, page, HTTPStatus.UNAUTHORIZED)
 
     async def _refused(self, request: web.Request, error: BridgeError) -> web.StreamResponse:
@@ -162,17 +153,13 @@ class Console:
         )
         if self._records.grants_of(visitor):
             response = await self._let_in(request, visitor, then)
-        else:
-            response = await self._without_a_grant(request, visitor)
+        else:  # no session for somebody who may see nothing
+            person = visitor.person
+            _sparing.info("somebody without a grant came to the console", person=person.id)
+            page = Page("refused", "Not let in", {"why": NO_GRANT.format(person.called, person.id)})
+            response = await self._page(request, None, page, HTTPStatus.FORBIDDEN)
         BEGUN.drop(response, request)
         return response
-
-    async def _without_a_grant(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
-        """Begin no session for somebody who may see nothing."""
-        person = visitor.person
-        _sparing.info("somebody without a grant came to the console", person=person.id)
-        page = Page("refused", "Not let in", {"why": NO_GRANT.format(person.called, person.id)})
-        return await self._page(request, None, page, HTTPStatus.FORBIDDEN)
 
     async def _let_in(
         self, request: web.Request, visitor: Visitor, then: str
@@ -197,7 +184,7 @@ class Console:
 
     # ── pages and actions ────────────────────────────────────────────────────────────────────────
 
-    def _drawn(self, view: View) -> Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]:
+    def _drawn(self, view: View) -> HandleVisitor:
         async def handle(request: web.Request, visitor: Visitor) -> web.StreamResponse:
             asked = Asked(dict(request.match_info), dict(request.query))
             collected = partial(view, self._records, visitor, asked)
@@ -219,11 +206,10 @@ class Console:
 
         key = (request.path_qs, self._records.grants_of(visitor))
         part = await self._live.parts.part(key, draw_part)
-        return _html(part.html.replace(ONCE, secrets.token_urlsafe(12)))
+        html = part.html.replace(ONCE, secrets.token_urlsafe(12))
+        return web.Response(text=html, content_type="text/html")
 
-    def _acts(
-        self, action: Action, what: str
-    ) -> Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]:
+    def _acts(self, action: Action, what: str) -> HandleVisitor:
         """Return the handler of a form; `what`: a refusal in the audit log, "" if it has it."""
 
         async def handle(request: web.Request, visitor: Visitor) -> web.StreamResponse:
@@ -248,29 +234,23 @@ class Console:
         page: Page,
         status: HTTPStatus = HTTPStatus.OK,
     ) -> web.StreamResponse:
+        secret = visitors.COOKIE.in_(request) if visitor else None
         frame: dict[str, Any] = {
             "visitor": visitor,
             "path": request.path,
             "query": request.query.get("q", ""),
-            "said": unsealed(
-                request.query.get("said", ""), visitors.COOKIE.in_(request) if visitor else None
-            ),
+            "said": unsealed(request.query.get("said", ""), secret),
             "trouble": self._records.trouble() if visitor else {},
             "once": secrets.token_urlsafe(12),
             "part": False,
         }
-        return _html(await _drawn(page, frame), status)
+        text = await _drawn(page, frame)
+        return web.Response(status=status, text=text, content_type="text/html")
 
 
 async def _drawn(page: Page, frame: Mapping[str, Any]) -> str:
     return await asyncio.to_thread(draw, page, frame, time.time())
 
-
-def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    return web.Response(status=status, text=text, content_type="text/html")
-
-
-SESSION_OVER = "Your session is over, so nothing was done: sign in, then do it again."
 
 NO_GRANT = (
     "You are {} ({}), and no grant in `access` names you, so there is nothing for you to see."
@@ -278,7 +258,6 @@ NO_GRANT = (
 )
 
 FOREIGN = "This was sent by the page of another site, so nothing was done."
-
 
 SEAL = 16
 """Characters of the seal in front of a sealed notice."""
@@ -306,7 +285,7 @@ async def _static(request: web.Request) -> web.StreamResponse:
         return web.Response(status=HTTPStatus.NOT_FOUND, text="there is no such file\n")
     body = render.static_file(name)
     response = web.Response(body=body, content_type=kind, charset="utf-8")
-    response.headers["Cache-Control"] = FOREVER
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
 
 

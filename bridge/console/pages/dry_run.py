@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.console.pages.request import Asked
-from bridge.console.records import GONE, Records
+from bridge.console.records import GONE, Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.apps import App

@@ -1,4 +1,4 @@
-"""Figures: how often, how fast and how well apps are deployed, with a chart of days."""
+"""Looking back: how often, how fast and how well apps are deployed; and who changed what."""
 
 import asyncio
 from collections import Counter
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
+from bridge.core.apps import find_app
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import LIVE, State
 from bridge.core.report import (
@@ -48,12 +48,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """The figures of a period, as of one moment.
-
-    Attributes:
-        apps: of the apps that deployed most.
-        more: how many apps are not among them.
-    """
+    """The figures of a period, as of one moment: in all, and of the apps that deployed most."""
 
     at: float
     all: Figures
@@ -120,3 +115,30 @@ def days_of(ended: Sequence[EndedDeployment], until: float, count: int) -> list[
         )
         for day in dates
     ]
+
+
+# ── Audit: who changed what, when, and how it ended; and what could not be shown ──────────────────
+
+A_PAGE = 200
+"""Entries on a page."""
+
+
+async def audit(records: Records, visitor: Visitor, asked: Asked) -> Page:
+    """List the changes that somebody may see, newest first, a page at a time."""
+    name, before = asked.text("app"), asked.number("before", 0) or None
+    app_id = find_app(records.seen(visitor), name).id if name else None
+    found = await records.journal.audited(limit=A_PAGE, app_id=app_id, before=before)
+    everything = records.sees_all(visitor)
+    entries = [
+        one for one in found if everything or (one.app_id and records.may_see(visitor, one.app))
+    ]
+    tells = everything and before is None
+    failing = await records.journal.feedback(limit=A_PAGE, failing=True) if tells else []
+    facts = {
+        "entries": entries,
+        "app": name,
+        "failing": failing,
+        "older": asked.again(before=found[-1].number) if len(found) == A_PAGE else "",
+        "newest": asked.again(before="") if before else None,
+    }
+    return Page("audit", "Audit", facts, live=before is None)

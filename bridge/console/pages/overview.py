@@ -1,6 +1,7 @@
-"""The first page: running deployments, problems, recent apps and deliveries."""
+"""The first page: running deployments, problems, recent apps and deliveries; and the search."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
@@ -9,8 +10,7 @@ from bridge.console.pages.apps import Row, rows_of
 from bridge.console.pages.deliveries import Row as Arrived
 from bridge.console.pages.deliveries import listed
 from bridge.console.pages.previews import why_of
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.apps import App, of_people
@@ -19,7 +19,7 @@ from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
 from bridge.pipeline.deciding.arrivals import Wanted
-from bridge.pipeline.deciding.hook_troubles import MOST, HookTrouble, hook_troubles
+from bridge.pipeline.deciding.hook_troubles import MOST, hook_troubles
 from bridge.ports.checks import Level
 from bridge.ports.inbox import DeliveryState
 
@@ -87,23 +87,11 @@ async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
 async def _lists(
     records: Records, visitor: Visitor, seen: Mapping[str, App]
 ) -> tuple[list[Deployment], list[Row], list[Arrived]]:
-    """Return the open deployments, the apps that were deployed last, and the newest deliveries."""
-    return (
-        await records.journal.open_deployments(),
-        await _rows(records, seen),
-        await listed(records, visitor, Wanted(MOST_ARRIVED)),
-    )
-
-
-async def _rows(records: Records, seen: Mapping[str, App]) -> list[Row]:
-    return await rows_of(records, await _recent(records, seen))
-
-
-async def _recent(records: Records, seen: Mapping[str, App]) -> list[App]:
-    """Return the apps that were deployed last; if there are few, others as well."""
+    open_ = await records.journal.open_deployments()
     lately = await records.journal.deployed_lately(LATELY_DEPLOYED)
-    ids = dict.fromkeys(id_ for id_ in lately if id_ in seen)
-    return [seen[id_] for id_ in (ids | dict.fromkeys(seen))][:MOST_APPS]
+    ids = dict.fromkeys(id_ for id_ in lately if id_ in seen) | dict.fromkeys(seen)  # or others
+    rows = await rows_of(records, [seen[id_] for id_ in ids][:MOST_APPS])
+    return open_, rows, await listed(records, visitor, Wanted(MOST_ARRIVED))
 
 
 async def _needs(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
@@ -165,7 +153,6 @@ async def _of_previews(records: Records, visitor: Visitor) -> list[Need]:
 
 
 def _of_apps(seen: Sequence[App]) -> list[Need]:
-    """Return the apps that their backend deploys as well."""
     twice = [app for app in seen if app.deploys_twice]
     found = [
         Need(
@@ -228,18 +215,22 @@ async def _of_webhooks(records: Records) -> list[Need]:
 async def _of_hooks(records: Records) -> list[Need]:
     """Return the webhooks that their hosts have disabled, or can't deliver."""
     troubles = await hook_troubles(records.journal, records.clock())
-    found = [_of_hook(one) for one in troubles[:MOST_HOOKS]]
+    found = [
+        Need(
+            "bad",
+            "failing" if one.failed else "disabled",
+            one.says,
+            f"/console/deliveries?{urlencode({'repo': one.repository})}",
+            "Its deliveries",
+            at=one.at,
+        )
+        for one in troubles[:MOST_HOOKS]
+    ]
     if (more := len(troubles) - MOST_HOOKS) > 0:
         many = f"more than {more}" if len(troubles) == MOST else more
         says = f"{many} other webhooks do not arrive: `dokploy-bridge doctor` lists all"
         found.append(Need("bad", "webhook", says, "/console/deliveries", "Deliveries"))
     return found
-
-
-def _of_hook(one: HookTrouble) -> Need:
-    link = f"/console/deliveries?{urlencode({'repo': one.repository})}"
-    word = "failing" if one.failed else "disabled"
-    return Need("bad", word, one.says, link, "Its deliveries", at=one.at)
 
 
 async def _of_feedback(records: Records) -> list[Need]:
@@ -249,3 +240,55 @@ async def _of_feedback(records: Records) -> list[Need]:
         says = f"{one.subscription.kind} can't be updated: {one.error}"
         found.append(Need("held", word, says, "/console/audit"))
     return found
+
+
+# ── Search: by a name, a commit, a branch, a person or a number ───────────────────────────────────
+
+MOST_RESULTS = 20
+"""Results of each kind."""
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}").fullmatch
+_NUMBER = re.compile(r"#?(\d{1,15})").fullmatch
+
+
+async def search(records: Records, visitor: Visitor, asked: Asked) -> Page:
+    """Search for apps, deployments and deliveries that fit a few characters."""
+    wanted = asked.text("q")
+    low = wanted.lower()
+    apps = [one for one in records.seen(visitor) if low in one.label.lower() or wanted == one.id]
+    facts = {
+        "q": wanted,
+        "apps": await rows_of(records, apps[:MOST_RESULTS] if wanted else []),
+        "arrived": await _deliveries(records, visitor, wanted) if wanted else [],
+        "deployments": await _deployments(records, visitor, wanted) if wanted else [],
+    }
+    return Page("search", f"Search: {wanted}" if wanted else "Search", facts)
+
+
+async def _deliveries(records: Records, visitor: Visitor, wanted: str) -> list[Arrived]:
+    meanings = [
+        Wanted(MOST_RESULTS, repo=wanted),
+        Wanted(MOST_RESULTS, ref=wanted),
+        Wanted(MOST_RESULTS, author=wanted),
+    ]
+    if _COMMIT(wanted):
+        meanings.append(Wanted(MOST_RESULTS, commit=wanted))
+    lists = (listed(records, visitor, each) for each in meanings)
+    by_id = (_with_id(records, visitor, host, wanted) for host in records.hosts)
+    those = await asyncio.gather(*lists, *by_id)
+    found = {row.arrived.delivery.seq: row for rows in those for row in rows}
+    return [found[seq] for seq in sorted(found, reverse=True)][:MOST_RESULTS]
+
+
+async def _with_id(records: Records, visitor: Visitor, host: str, id_: str) -> list[Arrived]:
+    one = await records.inbox.find(host, id_)
+    return [] if one is None else await listed(records, visitor, Wanted(1, before=one.seq + 1))
+
+
+async def _deployments(records: Records, visitor: Visitor, wanted: str) -> list[Deployment]:
+    """Return the deployment with that id, or those of that number."""
+    one = await records.journal.deployment(wanted)
+    found = [one] if one else []
+    if number := _NUMBER(wanted):
+        found += await records.journal.deployments(limit=MOST_RESULTS, seq=int(number[1]))
+    return [each for each in found if records.may_see(visitor, each.app)]

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.lifecycle import Brief
@@ -74,7 +73,6 @@ async def previews(records: Records, visitor: Visitor, asked: Asked) -> Page:
 
 
 def _groups(records: Records, rows: Sequence[Row], native: Sequence[NativePreview]) -> list[Group]:
-    """Return the previews by app."""
     twice = {app.label: app.native_previews for app in records.apps() if app.previews_twice}
     labels = sorted({row.preview.app for row in rows} | {one.app for one in native})
     groups = {label: Group(label, twice.get(label, "")) for label in labels}

@@ -14,9 +14,9 @@ from typing import Protocol
 from bridge.embedded.building.containers import label_of
 from bridge.embedded.building.process import Command, Runner
 from bridge.embedded.building.sources import as_env_file
-from bridge.embedded.paths import BuildFailed, Remover, inside, words
-from bridge.embedded.records import Record
-from bridge.embedded.releases import Facts, Releases
+from bridge.embedded.storage.history import Facts, Releases
+from bridge.embedded.storage.paths import BuildFailed, Remover, inside, words, write_private
+from bridge.embedded.storage.records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Builder(Protocol):
 async def write_env_file(work: Work) -> None:
     """Write `.env` beside the code if the application wants it."""
     if work.application["createEnvFile"] and work.env:
-        await asyncio.to_thread(_write_private, work.folder / ".env", as_env_file(work.env))
+        await asyncio.to_thread(write_private, work.folder / ".env", as_env_file(work.env))
         await work.runner.log.say(f"Wrote .env with {len(work.env)} variables")
 
 
@@ -75,33 +75,23 @@ async def write_secrets(work: Work) -> dict[str, Path]:
     """Write each build secret to a private file that is removed after the build."""
     files = {name: work.scratch / f"secret-{name}" for name in work.build_secrets}
     for name, path in files.items():
-        await asyncio.to_thread(_write_private, path, work.build_secrets[name])
+        await asyncio.to_thread(write_private, path, work.build_secrets[name])
     return files
 
 
 async def refuse_links_outside(work: Work) -> None:
     """Raise BuildFailed if a symbolic link leads out of the repository: some builders follow it."""
-    link = await asyncio.to_thread(_link_outside, work.checkout)
-    if link is not None:
-        raise BuildFailed(f"symbolic link {link!r} leads outside the repository")
+    await asyncio.to_thread(_refuse_links_outside, work.checkout)
 
 
-def _write_private(path: Path, text: str) -> None:
-    # The repository may hold a link of this name; it must not be followed.
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def _link_outside(root: Path) -> str | None:
+def _refuse_links_outside(root: Path) -> None:
     real_root = root.resolve()
     for folder, folders, files in os.walk(real_root):
         for name in (*folders, *files):
             path = Path(folder, name)
             if path.is_symlink() and not path.resolve().is_relative_to(real_root):
-                return str(path.relative_to(real_root))
-    return None
+                link = str(path.relative_to(real_root))
+                raise BuildFailed(f"symbolic link {link!r} leads outside the repository")
 
 
 _RESERVED = frozenset(words("PATH HOME SHELL TMPDIR IFS ENV BASH_ENV SSH_AUTH_SOCK"))
@@ -146,11 +136,6 @@ async def by_name(
 _TAG = "v-"
 """The beginning of the tags of kept images; the deployment's id follows."""
 
-_IMAGE = re.compile(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?", re.IGNORECASE)
-_STAGE = re.compile(r"[A-Za-z0-9][\w.-]*")
-_NANO = 1_000_000_000
-_HUB = "https://index.docker.io/v1/"
-
 
 class Dockerfile:
     """Build with `docker build`."""
@@ -165,7 +150,7 @@ class Dockerfile:
         context = await asyncio.to_thread(inside, work.folder, context_path, what="context path")
         argv = ["docker", "build", "--file", str(file), "--tag", f"{work.name}:latest"]
         if stage := app["dockerBuildStage"]:
-            if not _STAGE.fullmatch(stage):
+            if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", stage):
                 raise BuildFailed(f"build stage {stage!r} is not the name of a stage")
             argv += ["--target", stage]
         if app["cleanCache"]:
@@ -185,11 +170,10 @@ class Image:
     """Run an image of a registry; nothing is built."""
 
     async def build(self, work: Work) -> None:
-        """Pull and start."""
         image = work.application["dockerImage"]
         if not image:
             raise BuildFailed("no Docker image is configured: save a Docker provider first")
-        if not _IMAGE.fullmatch(image):
+        if not re.fullmatch(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?", image, re.IGNORECASE):
             raise BuildFailed(f"{image[:200]!r} is not the name of an image")
         await work.runner.require("docker")
         await work.runner.log.say(f"Pulling {image}")
@@ -222,7 +206,7 @@ async def start_container(work: Work, image: str) -> None:
     old = (await run(listed)).split()
     env_file = work.scratch / "container.env"
     lines = [f"{key}={value}\n" for key, value in work.env.items() if "\n" not in value]
-    await asyncio.to_thread(_write_private, env_file, "".join(lines))
+    await asyncio.to_thread(write_private, env_file, "".join(lines))
     argv = ["docker", "run", "--detach", "--restart", "unless-stopped"]
     # As Swarm names them: clients compare the part before the first dot with the application's.
     argv += ["--name", f"{work.name}.1.{secrets.token_hex(8)}"]
@@ -269,8 +253,8 @@ async def _login(work: Work) -> dict[str, str]:
         return {}
     login = base64.b64encode(f"{app['username']}:{app['password']}".encode()).decode()
     own = (app["registryUrl"] or "").removeprefix("https://").rstrip("/")
-    config = {"auths": {own or _HUB: {"auth": login}}}
-    await asyncio.to_thread(_write_private, work.scratch / "config.json", json.dumps(config))
+    config = {"auths": {own or "https://index.docker.io/v1/": {"auth": login}}}
+    await asyncio.to_thread(write_private, work.scratch / "config.json", json.dumps(config))
     return {"DOCKER_CONFIG": str(work.scratch)}
 
 
@@ -280,7 +264,7 @@ def _resources(work: Work) -> list[str]:
     if (memory := work.application["memoryLimit"]) and memory.isdigit():
         argv += ["--memory", memory]
     if (cpus := work.application["cpuLimit"]) and cpus.isdigit():
-        argv += ["--cpus", f"{int(cpus) / _NANO:g}"]
+        argv += ["--cpus", f"{int(cpus) / 1e9:g}"]
     return argv
 
 
@@ -291,7 +275,6 @@ class Nixpacks:
     """Build with `nixpacks build`."""
 
     async def build(self, work: Work) -> None:
-        """Build and start."""
         await _prepare(work, "nixpacks")
         argv = ["nixpacks", "build", str(work.folder), "--name", work.name]
         passed = await by_name(work, "nixpacks", "--env", _variables(work))
@@ -335,7 +318,6 @@ class Buildpacks:
     default_version: str
 
     async def build(self, work: Work) -> None:
-        """Build and start."""
         await _prepare(work, "pack")
         chosen = work.application[self.version_field] if self.version_field else None
         image = f"{self.builder}:{chosen or self.default_version}"

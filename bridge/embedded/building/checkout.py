@@ -12,7 +12,7 @@ from bridge.connecting.git import git_settings
 from bridge.embedded.building.large_files import configured, fetch_large_files
 from bridge.embedded.building.process import Command, Runner
 from bridge.embedded.building.sources import TRANSPORTS, Clone, check_url
-from bridge.embedded.paths import BuildFailed, Places, remove, undivided
+from bridge.embedded.storage.paths import BuildFailed, remove, undivided
 
 _WANTED = "refs/bridge/wanted"
 _MOST_SUBMODULES = 200
@@ -277,7 +277,12 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
     """
     await runner.require("git")
     env = git_environment(source, scratch)
-    for url in await _candidates(source.urls):
+    urls = source.urls
+    if _is_local(urls[0]) and len(urls) > 1:  # try local ones only if they exist
+        urls = await asyncio.to_thread(
+            lambda: tuple(url for url in source.urls if _path_of(url).exists()) or source.urls
+        )
+    for url in urls:
         what = "commit" if source.is_commit else "branch"
         await runner.log.say(f"Cloning Repo {source.shown} {url}, {what} {source.ref}: ✅")
         if await _cloned(source, url, into, runner, env):
@@ -317,18 +322,15 @@ async def _cloned(
     return True
 
 
-async def swap(fresh: Path, places: Places, application_id: str) -> Path:
-    """Replace the application's code by a fresh checkout; return the folder of the code."""
-    code = places.code(application_id)
-    old = fresh.with_name(fresh.name + ".old")
-    await undivided(lambda: _swap(fresh, code, old))
-    return code
+async def swap(fresh: Path, code: Path) -> None:
+    """Replace a checkout by a fresh one."""
 
+    def replaced() -> None:
+        if code.exists():
+            code.rename(fresh.with_name(fresh.name + ".old"))
+        fresh.rename(code)
 
-def _swap(fresh: Path, code: Path, old: Path) -> None:
-    if code.exists():
-        code.rename(old)
-    fresh.rename(code)
+    await undivided(replaced)
 
 
 def _for_submodules(source: Clone, scratch: Path) -> dict[str, str]:
@@ -372,14 +374,6 @@ def git_environment(
         "GIT_LFS_SKIP_SMUDGE": "1",
     }
     return configured(env, config)
-
-
-async def _candidates(urls: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the addresses to try in turn: local ones only if they exist."""
-    if not _is_local(urls[0]) or len(urls) == 1:
-        return urls
-    found = await asyncio.to_thread(lambda: tuple(url for url in urls if _path_of(url).exists()))
-    return found or urls
 
 
 def _beside(url: str) -> Path | None:

@@ -6,8 +6,8 @@ import logging
 import os
 import shutil
 
-from bridge.embedded.paths import ToolSilent
-from bridge.embedded.records import Record
+from bridge.embedded.storage.paths import ToolSilent
+from bridge.embedded.storage.records import Record
 
 log = logging.getLogger(__name__)
 

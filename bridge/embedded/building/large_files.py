@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.embedded.building.process import Command, Limits, Runner
-from bridge.embedded.paths import BuildFailed, MissingTool, remove, undivided
+from bridge.embedded.storage.paths import BuildFailed, MissingTool, remove, undivided
 
 _BEGINNING = b"version https://git-lfs.github.com/spec/v1"
 _POINTER = re.compile(

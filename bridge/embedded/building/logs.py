@@ -20,7 +20,6 @@ class Growth:
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
     def announce(self, path: str) -> None:
-        """Wake the readers of a log."""
         for event in self._waiting.get(path, ()):
             event.set()
 
@@ -58,10 +57,10 @@ class Log:
         self._open_line = ""
 
     async def open(self) -> None:
-        await asyncio.to_thread(_touch, self._path)
+        await asyncio.to_thread(self._path.parent.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self._path.touch)
 
     def hide(self, mask: Mask) -> None:
-        """Hide these values from now on."""
         self._mask = mask
 
     def leave_out(self, folders: Iterable[Path]) -> None:
@@ -121,11 +120,6 @@ class Log:
 async def tail(path: Path, lines: int) -> str:
     r"""Return the last lines of a log; "\n" if there is no file, as Dokploy answers."""
     return await asyncio.to_thread(_tail, path, lines)
-
-
-def _touch(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
 
 
 def _read_from(path: Path, offset: int) -> tuple[str, int]:

@@ -25,12 +25,11 @@ from bridge.embedded.building.builders import (
 from bridge.embedded.building.checkout import Head, clone, swap
 from bridge.embedded.building.logs import Growth, Log
 from bridge.embedded.building.process import Limits, Runner, time_limit, within_limits
+from bridge.embedded.building.sites import StaticSite
 from bridge.embedded.building.sources import Clone, Hosts, parse_variables, read_source
-from bridge.embedded.history import Deployment, Ending, Job
-from bridge.embedded.paths import BuildFailed, NotKept, Places, Remover, inside
-from bridge.embedded.records import Catalog, Record
-from bridge.embedded.releases import Facts, Releases
-from bridge.embedded.sites import StaticSite
+from bridge.embedded.storage.history import Deployment, Ending, Facts, Job, Releases
+from bridge.embedded.storage.paths import BuildFailed, NotKept, Places, Remover, inside
+from bridge.embedded.storage.records import Catalog, Record
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +47,10 @@ _IMAGE: Builder = Image()  # the source is an image, so nothing is built
 
 _RESTORE_SECONDS = 60.0
 
-# The last line of the log of a failed deployment, in Dokploy's words.
-_CLOSING_WORDS = "Error occurred ❌, check the logs for details."
-
 
 @dataclass(slots=True)
 class _Progress:
-    """The progress of a deployment: its commit, once the code has been cloned."""
-
-    head: Head | None = None
+    head: Head | None = None  # the commit, once the code has been cloned
 
 
 class Pipeline:
@@ -113,7 +107,10 @@ class Pipeline:
             log.exception("build failed unexpectedly", extra={"app": job.application_id})
             words = "An error of the deploy server itself; its own log has the details"
             ending = await _ended(runner.log, Ending("error", words), words)
-        return _told(ending, progress.head)
+        if (head := progress.head) is None:
+            return ending
+        # After a clone the record names the commit, whatever the outcome (docs/dokploy.md).
+        return replace(ending, title=head.message or head.sha, description=f"Commit: {head.sha}")
 
     async def _steps(
         self, job: Job, deployment: Deployment, runner: Runner, progress: _Progress
@@ -218,7 +215,7 @@ class Pipeline:
         async with time_limit("getting the code", self._limits.clone_seconds):
             cloning = clone(source, fresh, runner, home)
             head = await within_limits(cloning, fresh, self._limits)
-        await swap(fresh, self._places, deployment.application_id)
+        await swap(fresh, self._places.code(deployment.application_id))
         await runner.log.say(f"Checked out {head.sha}")
         return head
 
@@ -232,8 +229,9 @@ class Pipeline:
     @asynccontextmanager
     async def _scratch(self, application_id: str, deployment_id: str) -> AsyncIterator[Path]:
         parent = self._places.application(application_id)
+        await asyncio.to_thread(parent.mkdir, parents=True, exist_ok=True)
         prefix = f"build-{deployment_id[:8]}-"
-        path = await asyncio.to_thread(_temporary, parent, prefix)
+        path = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=prefix, dir=parent))
         try:
             yield path
         finally:
@@ -257,17 +255,10 @@ def read_variables(application: Record) -> dict[str, dict[str, str]]:
     return {name: read(column) for name, column in columns.items()}
 
 
-def _told(ending: Ending, head: Head | None) -> Ending:
-    """After a clone the record names the commit, whatever the build's outcome (docs/dokploy.md)."""
-    if head is None:
-        return ending
-    return replace(ending, title=head.message or head.sha, description=f"Commit: {head.sha}")
-
-
 async def _ended(build_log: Log, ending: Ending, words: str) -> Ending:
     try:
         await build_log.say(words)
-        await build_log.say(_CLOSING_WORDS)
+        await build_log.say("Error occurred ❌, check the logs for details.")  # Dokploy's words
     except OSError as error:  # a full disk must not keep the deployment open
         log.warning("build log can't be written", extra={"why": str(error)})
     return ending
@@ -276,8 +267,3 @@ async def _ended(build_log: Log, ending: Ending, words: str) -> Ending:
 def _new_folder(path: Path) -> Path:
     path.mkdir()
     return path
-
-
-def _temporary(parent: Path, prefix: str) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

@@ -15,7 +15,14 @@ from typing import Any, TypeVar
 
 from bridge.connecting.proxies import proxy_variables
 from bridge.embedded.building.logs import Log
-from bridge.embedded.paths import BuildFailed, MissingTool, TimeLimit, put_away, undivided, words
+from bridge.embedded.storage.paths import (
+    BuildFailed,
+    MissingTool,
+    TimeLimit,
+    put_away,
+    undivided,
+    words,
+)
 
 _READ = 64 * 1024
 _GRACE_SECONDS = 3.0
@@ -214,7 +221,6 @@ async def _start(
 
 
 async def _end(process: Process) -> None:
-    """Kill the program and its children."""
     _signal(process.pid, signal.SIGTERM)
     try:
         if process.returncode is None:

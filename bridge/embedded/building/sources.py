@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from bridge.core.variables import statements, written_value
-from bridge.embedded.paths import BuildFailed
-from bridge.embedded.records import Record
+from bridge.embedded.storage.paths import BuildFailed
+from bridge.embedded.storage.records import Record
 
 TRANSPORTS = ("https", "http", "ssh", "git", "file")
 """The transports that Git may use; plain http is for servers in private networks."""
@@ -85,8 +85,11 @@ def _custom(app: Record) -> Clone:
     if not app["customGitUrl"]:
         raise BuildFailed("no Git repository is configured: save a Git provider first")
     url, authorization = split_credentials(check_url(app["customGitUrl"]))
+    plain = url.rstrip("/")
+    # Hosts may redirect between the address with and without `.git`, which a credential forbids.
+    alone = authorization is None or plain.endswith(".git") or "?" in url
     return Clone(
-        urls=(url,) if authorization is None else _with_and_without_git(url),
+        urls=(url,) if alone else (url, f"{plain}.git"),
         ref=check_branch(app["customGitBranch"]),
         build_path=app["customGitBuildPath"] or "/",
         submodules=bool(app["enableSubmodules"]),
@@ -177,12 +180,6 @@ def split_credentials(url: str) -> tuple[str, str | None]:
     return bare, _basic(unquote(user), unquote(password), even_empty=True)
 
 
-def _with_and_without_git(url: str) -> tuple[str, ...]:
-    """Return the address with and without `.git`, between which hosts may redirect."""
-    plain = url.rstrip("/")
-    return (url,) if plain.endswith(".git") or "?" in url else (url, f"{plain}.git")
-
-
 def _basic(user: str, password: str | None, *, even_empty: bool = False) -> str | None:
     if not password and not even_empty:
         return None
@@ -199,8 +196,6 @@ def _repository_urls(base: str, path: str) -> tuple[str, ...]:
 
 
 # ── Environment variables: lines of KEY=VALUE ───────────────────────────────────────────────────
-
-_QUOTES = ("'", '"', "`")
 
 
 def parse_variables(text: str | None) -> dict[str, str]:
@@ -225,12 +220,10 @@ def _quoted(value: str) -> str:
 
 
 def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in ("'", '"', "`"):
         inner = value[1:-1]
-        return _unescaped(inner) if value[0] == '"' else inner
+        if value[0] != '"':
+            return inner
+        known = {"n": "\n", '"': '"', "\\": "\\"}
+        return re.sub(r"\\(.)", lambda match: known.get(match[1], match[0]), inner)
     return value
-
-
-def _unescaped(text: str) -> str:
-    known = {"n": "\n", '"': '"', "\\": "\\"}
-    return re.sub(r"\\(.)", lambda match: known.get(match[1], match[0]), text)

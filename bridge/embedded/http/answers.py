@@ -6,9 +6,9 @@ Each read shows only some fields of a record; the tables here list them.
 from collections.abc import Container, Iterable, Mapping
 from urllib.parse import urlsplit
 
-from bridge.embedded.history import Deployment, Job
-from bridge.embedded.paths import words
-from bridge.embedded.records import Record, moment
+from bridge.embedded.storage.history import Deployment, Job
+from bridge.embedded.storage.paths import words
+from bridge.embedded.storage.records import Record, moment
 
 ORGANIZATION = "embedded"
 """The embedded backend has one organisation and one user, the owner."""
@@ -19,7 +19,7 @@ _IN_PROJECT = words(
     "name description appName createdAt serverId applicationStatus applicationId icon"
 )
 _IN_ENVIRONMENT = words("name applicationId createdAt applicationStatus description serverId icon")
-_FOUND = words(
+FOUND = words(
     "applicationId name appName description environmentId applicationStatus sourceType createdAt"
 )
 _OF_GITHUB = words(
@@ -29,20 +29,15 @@ _OF_GITLAB = words(
     "gitlabId gitlabUrl gitlabInternalUrl applicationId redirectUri groupName expiresAt"
     " gitProviderId"
 )
-_OF_ROLLBACK = words("rollbackId deploymentId createdAt")
-_NO_RELATIONS: Record = dict.fromkeys(
-    ("bitbucket", "gitea", "server", "registry", "buildRegistry", "rollbackRegistry")
-)
-
-
-def new_application(changes: Record) -> Record:
-    """Return an application with Dokploy's defaults, its fields in Dokploy's order."""
-    return _DEFAULTS | changes
 
 
 def project_listed(project: Record) -> Record:
     """Return an entry of `project.all`."""
-    environments = [_environment_listed(one) for one in project["environments"]]
+    environments = [
+        only(("name", "environmentId", "isDefault"), one)
+        | _services([only(_LISTED, application) for application in one["applications"]])
+        for one in project["environments"]
+    ]
     return bare_project(project) | {"environments": environments, "projectTags": []}
 
 
@@ -76,7 +71,7 @@ def service_listed(
 def project_one(project: Record) -> Record:
     """`project.one`."""
     environments = [
-        bare_environment(one) | _services([_only(_IN_PROJECT, app) for app in one["applications"]])
+        bare_environment(one) | _services([only(_IN_PROJECT, app) for app in one["applications"]])
         for one in project["environments"]
     ]
     return bare_project(project) | {"environments": environments, "projectTags": []}
@@ -90,26 +85,19 @@ def environment_one(project: Record, environment: Record) -> Record:
 
 def environment_of_project(project: Record, environment: Record) -> Record:
     """Return an entry of `environment.byProjectId`."""
-    head = _only(("name", "description", "environmentId", "isDefault"), environment)
-    applications = [_only(_IN_ENVIRONMENT, one) for one in environment["applications"]]
+    head = only(("name", "description", "environmentId", "isDefault"), environment)
+    applications = [only(_IN_ENVIRONMENT, one) for one in environment["applications"]]
     return head | _services(applications) | {"project": bare_project(project)}
 
 
 def bare_project(project: Record) -> Record:
     """Return a project without its environments."""
-    return {key: value for key, value in project.items() if key != "environments"}
+    return without(("environments",), project)
 
 
 def bare_environment(environment: Record) -> Record:
     """Return an environment without its applications."""
-    return {
-        key: value for key, value in environment.items() if key not in ("applications", "project")
-    }
-
-
-def application_found(application: Record) -> Record:
-    """Return an entry of `application.search`."""
-    return _only(_FOUND, application)
+    return without(("applications", "project"), environment)
 
 
 def application_one(
@@ -134,9 +122,9 @@ def application_one(
         | {"domains": domains + ([_domain(application, url)] if url else [])}
         | {"deployments": [deployment_one(deployment, kept) for deployment in deployments]}
         | empty
-        | {"gitlab": gitlab and _only(_OF_GITLAB, gitlab)}
-        | {"github": github and _only(_OF_GITHUB, github)}
-        | _NO_RELATIONS
+        | {"gitlab": gitlab and only(_OF_GITLAB, gitlab)}
+        | {"github": github and only(_OF_GITHUB, github)}
+        | _nulls("bitbucket gitea server registry buildRegistry rollbackRegistry")
         | {"previewDeployments": [], "hasGitProviderAccess": True, "unauthorizedProvider": None}
     )
 
@@ -153,12 +141,6 @@ def _domain(application: Record, url: str) -> Record:
         "createdAt": application["createdAt"],
         "applicationId": application["applicationId"],
     }
-
-
-def application_deleted(application: Record) -> Record:
-    """Return the answer of `application.delete`, made from an earlier `application.one`."""
-    ours = ("hasGitProviderAccess", "unauthorizedProvider")
-    return {key: value for key, value in application.items() if key not in ours}
 
 
 def deployment_one(deployment: Deployment, kept: Container[str] = ()) -> Record:
@@ -192,7 +174,8 @@ def deployment_one(deployment: Deployment, kept: Container[str] = ()) -> Record:
 def deployment_by_type(deployment: Deployment, kept: Container[str]) -> Record:
     """Return an entry of `deployment.allByType`; unlike Dokploy's it tells no variables."""
     shape = deployment_one(deployment, kept)
-    return shape | {"rollback": shape["rollbackId"] and _only(_OF_ROLLBACK, shape)}
+    rollback = only(("rollbackId", "deploymentId", "createdAt"), shape)
+    return shape | {"rollback": shape["rollbackId"] and rollback}
 
 
 def deployment_with_application(
@@ -200,9 +183,9 @@ def deployment_with_application(
 ) -> Record:
     """Return an entry of `deployment.allCentralized`."""
     environment = application["environment"]
-    project = _only(("projectId", "name"), environment["project"])
-    where = _only(("environmentId", "name"), environment) | {"project": project}
-    app = _only(("applicationId", "name", "appName", "icon"), application)
+    project = only(("projectId", "name"), environment["project"])
+    where = only(("environmentId", "name"), environment) | {"project": project}
+    app = only(("applicationId", "name", "appName", "icon"), application)
     app |= {"environment": where, "server": None, "buildServer": None}
     rest: Record = {"compose": None, "server": None, "buildServer": None}
     return deployment_one(deployment, kept) | {"application": app} | rest
@@ -234,16 +217,6 @@ def job_listed(job: Job, application: Record) -> Record:
     return shape | {"state": state, "servicePath": {"href": href, "label": "Application"}}
 
 
-def provider_listed(provider: Record, keys: Iterable[str]) -> Record:
-    """Return an entry of `github.githubProviders` or `gitlab.gitlabProviders`, without secrets."""
-    return _only(keys, provider)
-
-
-def _environment_listed(environment: Record) -> Record:
-    head = _only(("name", "environmentId", "isDefault"), environment)
-    return head | _services([_only(_LISTED, one) for one in environment["applications"]])
-
-
 def _services(applications: list[Record]) -> Record:
     for application in applications:
         if "serverId" in application:
@@ -251,15 +224,21 @@ def _services(applications: list[Record]) -> Record:
     return {"applications": applications} | {name: [] for name in _OTHER_SERVICES}
 
 
-def _only(keys: Iterable[str], record: Record) -> Record:
+def only(keys: Iterable[str], record: Record) -> Record:
+    """Return some fields of a record."""
     return {key: record[key] for key in keys}
+
+
+def without(keys: Container[str], record: Record) -> Record:
+    """Return a record without some fields."""
+    return {key: value for key, value in record.items() if key not in keys}
 
 
 def _nulls(names: str) -> Record:
     return dict.fromkeys(words(names))
 
 
-_DEFAULTS: Record = {
+NEW_APPLICATION: Record = {
     **_nulls("applicationId name appName description env previewEnv"),
     **_nulls("watchPaths previewBuildArgs previewBuildSecrets previewLabels"),
     "previewWildcard": None,
@@ -319,6 +298,7 @@ _DEFAULTS: Record = {
     "networkIds": [],
     "detachDokployNetwork": False,
 }
+"""The fields of an application, in Dokploy's order."""
 
 NEW_DOMAIN: Record = {
     "domainId": None,

@@ -32,8 +32,8 @@ from bridge.embedded.http.procedure import (
     query,
     zod_error,
 )
-from bridge.embedded.paths import put_away
-from bridge.embedded.records import Record
+from bridge.embedded.storage.paths import put_away
+from bridge.embedded.storage.records import Record
 from bridge.listening.arriving import Crowded, body_of
 
 VERSION = "v0.30.2"
@@ -137,7 +137,6 @@ BODY_SECONDS = 30.0
 
 _JSON = "application/json"  # of procedures; as in Dokploy, a 401 also names the charset
 _HEALTH = "settings.health"
-_RETRY_AFTER = "1"  # seconds
 
 MOST_IN_A_BATCH = 100
 """The most queries in one request."""
@@ -274,7 +273,7 @@ def failure_response(failure: Failure, path: str | None) -> web.Response:
     answer = _json_answer(_error_body(failure, path, None), failure.status)
     if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
         # Tells clients that nothing was done, so they may retry.
-        answer.headers["Retry-After"] = _RETRY_AFTER
+        answer.headers["Retry-After"] = "1"  # second
     return answer
 
 
@@ -322,7 +321,6 @@ def _no_constant(name: str) -> object:
 # ── Following a log ─────────────────────────────────────────────────────────────────────────────
 
 _NO_PATH = 4000  # Dokploy's code
-_HEARTBEAT_SECONDS = 30.0
 
 
 class Streaming:
@@ -341,7 +339,7 @@ class Streaming:
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"server shutdown")
 
     async def _listen(self, request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS)
+        socket = web.WebSocketResponse(heartbeat=30.0)
         if not socket.can_prepare(request).ok:
             return web.json_response({"message": "WebSocket expected"}, status=426)
         await socket.prepare(request)

@@ -9,10 +9,8 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge.embedded import releases
 from bridge.embedded.building.containers import remove_containers
 from bridge.embedded.building.logs import tail
-from bridge.embedded.history import Deployment, JobKind
 from bridge.embedded.http import answers, inputs
 from bridge.embedded.http.procedure import (
     EMPTY,
@@ -25,8 +23,9 @@ from bridge.embedded.http.procedure import (
     not_found,
     page,
 )
-from bridge.embedded.paths import ToolSilent, remove
-from bridge.embedded.records import Record, moment, new_app_name
+from bridge.embedded.storage.history import Deployment, JobKind, Releases, kept_of
+from bridge.embedded.storage.paths import ToolSilent, remove
+from bridge.embedded.storage.records import Record, moment, new_app_name
 
 _NONE_OF_THESE = {
     "giteaId": "Gitea Provider",
@@ -39,19 +38,17 @@ _NONE_OF_THESE = {
 async def create(parts: Parts, input_: inputs.ApplicationCreate) -> Record:
     """`application.create`."""
     existing("Environment", await parts.catalog.environment(input_.environment_id))
-    application = answers.new_application(
-        {
-            "applicationId": parts.new_id(),
-            "name": input_.name,
-            "appName": new_app_name(input_.app_name or input_.name),
-            "description": input_.description,
-            "sourceType": input_.source_type,
-            "environmentId": input_.environment_id,
-            "serverId": input_.server_id,
-            "createdAt": moment(parts.clock()),
-            "refreshToken": parts.new_id(),
-        }
-    )
+    application = answers.NEW_APPLICATION | {
+        "applicationId": parts.new_id(),
+        "name": input_.name,
+        "appName": new_app_name(input_.app_name or input_.name),
+        "description": input_.description,
+        "sourceType": input_.source_type,
+        "environmentId": input_.environment_id,
+        "serverId": input_.server_id,
+        "createdAt": moment(parts.clock()),
+        "refreshToken": parts.new_id(),
+    }
     await parts.catalog.add_application(application)
     return application
 
@@ -93,15 +90,16 @@ async def move(parts: Parts, input_: inputs.ApplicationMove) -> Record:
     )
     if None in known_ids:
         raise Failure("INTERNAL_SERVER_ERROR", "Failed to move application")
-    changes = {"environmentId": input_.target_environment_id}
-    return await change(parts, input_.application_id, changes)
+    return await change(
+        parts, input_.application_id, {"environmentId": input_.target_environment_id}
+    )
 
 
 async def delete(parts: Parts, input_: inputs.ApplicationId) -> Record:
     """`application.delete`, with its site, checkout, logs and containers."""
     as_it_was = await one(parts, input_)
     await erase(parts, input_.application_id)
-    return answers.application_deleted(as_it_was)
+    return answers.without(("hasGitProviderAccess", "unauthorizedProvider"), as_it_was)
 
 
 async def search(parts: Parts, input_: inputs.ApplicationSearch) -> Record:
@@ -116,7 +114,7 @@ async def search(parts: Parts, input_: inputs.ApplicationSearch) -> Record:
         and input_.project_id in (None, application["environment"]["projectId"])
     ]
     result = page(found(applications, input_.q, wanted), input_.limit, input_.offset)
-    return result | {"items": [answers.application_found(one) for one in result["items"]]}
+    return result | {"items": [answers.only(answers.FOUND, one) for one in result["items"]]}
 
 
 async def refresh_token(parts: Parts, input_: inputs.ApplicationId) -> bool:
@@ -176,7 +174,7 @@ async def erase(parts: Parts, application_id: str) -> None:
         await parts.history.drop_waiting(application_id)
         parts.engine.cancel(application_id)
         await parts.engine.ended(application_id)
-        async with parts.engine.serving(application_id):
+        async with parts.engine.pipeline.serving[application_id]:
             await _remove_containers(parts, application)
             await parts.catalog.remove("application", application_id)
             for folder in folders:
@@ -188,7 +186,7 @@ async def _remove_containers(parts: Parts, application: Record) -> None:
     try:
         await remove_containers(id_, application["appName"], parts.search_path)
     except ToolSilent as error:
-        facts = await asyncio.to_thread(releases.Releases.of(parts.places, id_).served_facts)
+        facts = await asyncio.to_thread(Releases.of(parts.places, id_).served_facts)
         if facts is not None and facts.image is not None:
             raise Failure("SERVICE_UNAVAILABLE", str(error)) from error
 
@@ -215,28 +213,27 @@ _DISCONNECTED: Record = {
 
 async def save_github(parts: Parts, input_: inputs.GithubProvider) -> bool:
     """`application.saveGithubProvider`; the trigger defaults to push."""
-    changes = _sent(input_) | {"triggerType": input_.trigger_type}
-    return await _save_source(parts, input_.application_id, "github", changes)
+    return await _save_source(parts, input_, "github", triggerType=input_.trigger_type)
 
 
 async def save_gitlab(parts: Parts, input_: inputs.GitlabProvider) -> bool:
     """`application.saveGitlabProvider`."""
-    return await _save_source(parts, input_.application_id, "gitlab", _sent(input_))
+    return await _save_source(parts, input_, "gitlab")
 
 
 async def save_gitea(parts: Parts, input_: inputs.GiteaProvider) -> bool:
     """`application.saveGiteaProvider`: this server has no Gitea account, so an id is unknown."""
-    return await _save_source(parts, input_.application_id, "gitea", _sent(input_))
+    return await _save_source(parts, input_, "gitea")
 
 
 async def save_git(parts: Parts, input_: inputs.GitProvider) -> bool:
     """`application.saveGitProvider`; SSH uses the keys of the machine's user."""
-    return await _save_source(parts, input_.application_id, "git", _sent(input_))
+    return await _save_source(parts, input_, "git")
 
 
 async def save_docker(parts: Parts, input_: inputs.DockerProvider) -> bool:
     """`application.saveDockerProvider`."""
-    return await _save_source(parts, input_.application_id, "docker", _sent(input_))
+    return await _save_source(parts, input_, "docker")
 
 
 async def disconnect(parts: Parts, input_: inputs.ApplicationId) -> bool:
@@ -247,33 +244,27 @@ async def disconnect(parts: Parts, input_: inputs.ApplicationId) -> bool:
 
 async def save_build_type(parts: Parts, input_: inputs.BuildTypeInput) -> bool:
     """`application.saveBuildType`."""
-    await change(parts, input_.application_id, _sent(input_))
-    return True
+    return await _save(parts, input_)
 
 
 async def save_environment(parts: Parts, input_: inputs.EnvironmentVariables) -> bool:
     """`application.saveEnvironment`."""
-    await change(parts, input_.application_id, _sent(input_))
-    return True
+    return await _save(parts, input_)
 
 
-async def _save_source(parts: Parts, id_: str, kind: str, changes: Record) -> bool:
+async def _save_source(parts: Parts, input_: inputs.Input, kind: str, **more: str) -> bool:
     # Saving a source resets the status, even in the middle of a build (docs/dokploy.md).
-    await change(parts, id_, changes | {"sourceType": kind, "applicationStatus": "idle"})
+    return await _save(parts, input_, sourceType=kind, applicationStatus="idle", **more)
+
+
+async def _save(parts: Parts, input_: inputs.Input, **more: str) -> bool:
+    """Save the fields of an application that were sent, by Dokploy's names, and more."""
+    changes = input_.model_dump(by_alias=True, exclude_unset=True) | more
+    await change(parts, changes.pop("applicationId"), changes)
     return True
-
-
-def _sent(input_: inputs.Input) -> Record:
-    """Return the fields that were sent, by Dokploy's names."""
-    changes = input_.model_dump(by_alias=True, exclude_unset=True)
-    del changes["applicationId"]
-    return changes
 
 
 # ── Deployments ─────────────────────────────────────────────────────────────────────────────────
-
-CANCEL_REQUESTED = "Deployment cancellation requested"
-_ONLY_CLOUD = "Deployment cancellation only available in cloud version"
 
 
 async def deploy(parts: Parts, input_: inputs.Deploy) -> Empty:
@@ -296,10 +287,10 @@ async def cancel(parts: Parts, input_: inputs.ApplicationId) -> Record:
     """`application.cancelDeployment`, which a self-hosted Dokploy refuses."""
     await known(parts, input_.application_id)
     if parts.self_hosted_cancel:
-        raise bad_request(_ONLY_CLOUD)
+        raise bad_request("Deployment cancellation only available in cloud version")
     if not parts.engine.cancel(input_.application_id):
         raise bad_request("No deployment of this application is running")
-    return {"success": True, "message": CANCEL_REQUESTED}
+    return {"success": True, "message": "Deployment cancellation requested"}
 
 
 async def clean_queues(parts: Parts, input_: inputs.ApplicationId) -> Empty:
@@ -402,7 +393,7 @@ async def read_logs(parts: Parts, input_: inputs.ReadLogs) -> str:
 
 async def _kept(parts: Parts, deployments: Sequence[Deployment]) -> frozenset[str]:
     """Return which deployments can be served again."""
-    return await asyncio.to_thread(releases.kept, parts.places, deployments)
+    return await asyncio.to_thread(kept_of, parts.places, deployments)
 
 
 async def _deployment(parts: Parts, id_: str) -> Deployment:

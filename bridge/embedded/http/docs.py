@@ -1,5 +1,6 @@
 """The API's documentation: OpenAPI 3.1, from the procedures, and a page to try it, `/docs`."""
 
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from aiohttp import web
@@ -7,7 +8,6 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from bridge.embedded.http.api import PROCEDURES, VERSION
-from bridge.embedded.http.inputs import Input
 from bridge.embedded.http.procedure import Empty, Procedure
 
 Schema = dict[str, Any]
@@ -54,6 +54,14 @@ _LIKE_THE_ORIGINAL = {
 }
 """Procedures that refuse with a 500, as in Dokploy (tests/fixtures/dokploy/recorded-2.jsonl)."""
 
+_OK: Schema = {"type": "object", "properties": {"ok": {"const": True}}}
+_HEALTH: Schema = {
+    "operationId": "health",
+    "tags": ["server"],
+    "summary": "Whether the server is there; needs no key.",
+    "security": [],
+    "responses": {"200": {"description": "It is", "content": {_JSON: {"schema": _OK}}}},
+}
 _MUTATION_FAILURES = {"413": "The body is too large", "415": "The body is not sent as JSON"}
 
 
@@ -67,7 +75,7 @@ def describe() -> Schema:
     )
     components = schemas.get("$defs", {}) | {"Failure": _FAILURE, "Unauthorized": _UNAUTHORIZED}
     paths: Schema = {f"/{name}": _path(name, one) for name, one in PROCEDURES.items()}
-    paths["/health"] = {"get": _health()}
+    paths["/health"] = {"get": _HEALTH}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Embedded backend", "version": VERSION.removeprefix("v")},
@@ -92,20 +100,16 @@ def _path(name: str, procedure: Procedure) -> Schema:
         "responses": _responses(name, procedure),
     }
     if procedure.method == "GET":
-        operation["parameters"] = _parameters(procedure.model)
+        schema = procedure.model.model_json_schema(ref_template=_REF)
+        required = schema.get("required", [])
+        operation["parameters"] = [
+            {"name": name, "in": "query", "required": name in required, "schema": _query(one)}
+            for name, one in schema.get("properties", {}).items()
+        ]
         return {"get": operation}
     schema = {"$ref": _REF.format(model=procedure.model.__name__)}
     operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
     return {"post": operation}
-
-
-def _parameters(model: type[Input]) -> list[Schema]:
-    schema = model.model_json_schema(ref_template=_REF)
-    required = schema.get("required", [])
-    return [
-        {"name": name, "in": "query", "required": name in required, "schema": _query(one)}
-        for name, one in schema.get("properties", {}).items()
-    ]
 
 
 def _query(schema: Schema) -> Schema:
@@ -144,86 +148,10 @@ def _answer(procedure: Procedure) -> Schema:
     return {"description": "Done", "content": {_JSON: {"schema": TypeAdapter(kind).json_schema()}}}
 
 
-def _health() -> Schema:
-    answer = {"type": "object", "properties": {"ok": {"const": True}}}
-    return {
-        "operationId": "health",
-        "tags": ["server"],
-        "summary": "Whether the server is there; needs no key.",
-        "security": [],
-        "responses": {"200": {"description": "It is", "content": {_JSON: {"schema": answer}}}},
-    }
-
-
 # ── The page, which loads nothing from elsewhere ─────────────────────────────────────────────────
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Embedded backend: API</title>
-<style>
-  body { font: 16px/1.5 system-ui, sans-serif }
-  body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-  details { border-bottom: 1px solid #8884; padding: .4rem 0 }
-  summary { cursor: pointer } summary code { font-weight: 600 }
-  textarea, input, pre { width: 100%; box-sizing: border-box }
-  textarea, input, pre { font: 14px/1.4 ui-monospace, monospace }
-  pre { background: #8881; padding: .6rem; overflow: auto; max-height: 24rem }
-  @media (prefers-color-scheme: dark) { body { background: #111; color: #ddd } }
-</style>
-<h1>Embedded backend: API</h1>
-<p>It speaks Dokploy's API. The key is in the file <code>api-key</code> of the data directory; this
-page forgets it when it is closed. The description for machines is
-<a href="/api/openapi.json">openapi.json</a>.</p>
-<p><label>API key <input id="key" type="password" autocomplete="off"></label></p>
-<main id="list">Loading …</main>
-<script>
-const list = document.getElementById("list"), key = document.getElementById("key");
-const make = (tag, text = "") => Object.assign(document.createElement(tag), { textContent: text });
-const example = (schema, all) => {
-  if (schema.$ref) schema = all[schema.$ref.split("/").pop()];
-  return Object.fromEntries(Object.entries(schema.properties || {})
-    .filter(([name]) => (schema.required || []).includes(name))
-    .map(([name, one]) => [name, one.enum ? one.enum[0] : one.type === "boolean" ? true
-      : one.anyOf ? null : ""]));
-};
-const send = async (method, path, input, out) => {
-  out.textContent = "…";
-  try {
-    const headers = { "x-api-key": key.value };
-    let url = "/api" + path, body;
-    if (method === "GET") {
-      const query = new URLSearchParams(JSON.parse(input.value || "{}"));
-      if ([...query].length) url += "?" + query;
-    } else { headers["Content-Type"] = "application/json"; body = input.value }
-    const answer = await fetch(url, { method, headers, body });
-    const text = await answer.text();
-    let shown = text;
-    try { shown = JSON.stringify(JSON.parse(text), null, 2) } catch { }
-    out.textContent = answer.status + " " + answer.statusText + "\\n" + shown;
-  } catch (error) { out.textContent = String(error) }
-};
-fetch("/api/openapi.json").then(answer => answer.json()).then(api => {
-  list.textContent = "";
-  for (const [path, methods] of Object.entries(api.paths))
-    for (const [verb, one] of Object.entries(methods)) {
-      const method = verb.toUpperCase(), box = make("details"), head = make("summary");
-      head.append(make("code", method + " " + path), " " + one.summary);
-      const input = make("textarea"), out = make("pre"), button = make("button", "Send");
-      const schema = one.requestBody
-        ? example(one.requestBody.content["application/json"].schema, api.components.schemas)
-        : Object.fromEntries((one.parameters || []).filter(p => p.required).map(p => [p.name, ""]));
-      input.value = JSON.stringify(schema, null, 2);
-      input.rows = Math.min(12, input.value.split("\\n").length);
-      input.setAttribute("aria-label", "Input of " + path);
-      button.onclick = () => send(method, path, input, out);
-      box.append(head, input, button, out);
-      list.append(box);
-    }
-}).catch(error => { list.textContent = String(error) });
-</script>
-"""
+_PAGE = Path(__file__).with_name("docs.html").read_text()
+
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline';"

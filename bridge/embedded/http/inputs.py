@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
-from bridge.embedded.paths import words
+from bridge.embedded.storage.paths import words
 
 APP_NAME_PATTERN = r"^[a-zA-Z0-9._-]+$"
 CONTAINER_PATTERN = r"^[a-zA-Z0-9.\-_]+$"

@@ -25,7 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from bridge.embedded.building.logs import Growth
-from bridge.embedded.history import History
+from bridge.embedded.building.queue import Engine
 from bridge.embedded.http.inputs import (
     APP_NAME_PATTERN,
     BRANCH_PATTERN,
@@ -33,9 +33,9 @@ from bridge.embedded.http.inputs import (
     HALF_A_PAIR,
     Input,
 )
-from bridge.embedded.paths import Clock, Places
-from bridge.embedded.queue import Engine
-from bridge.embedded.records import Catalog, Domains, Record
+from bridge.embedded.storage.history import History
+from bridge.embedded.storage.paths import Clock, Places
+from bridge.embedded.storage.records import Catalog, Domains, Record
 
 T = TypeVar("T", bound=Input)
 
@@ -119,7 +119,6 @@ class Failure(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status, e.g. 404."""
         return int(HTTPStatus[self.code])
 
 

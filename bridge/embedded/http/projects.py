@@ -12,8 +12,8 @@ from bridge.embedded.http.procedure import (
     not_found,
     page,
 )
-from bridge.embedded.paths import words
-from bridge.embedded.records import Record, moment
+from bridge.embedded.storage.paths import words
+from bridge.embedded.storage.records import Record, moment
 
 _DEFAULT_NAME = "production"
 
@@ -168,27 +168,18 @@ _LISTED_GITLAB = words("gitlabId applicationId gitlabUrl isConfigured")
 
 async def get_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`gitProvider.getAll`, without secrets."""
-    github = [
-        provider["gitProvider"]
-        | {"gitlab": None, "bitbucket": None}
-        | {"github": answers.provider_listed(provider | {"isConfigured": True}, _LISTED_GITHUB)}
-        | {"gitea": None, "isOwner": True}
-        for provider in await parts.catalog.providers("github")
+    others: Record = {**dict.fromkeys(("gitlab", "bitbucket", "github", "gitea")), "isOwner": True}
+    return [
+        one["gitProvider"] | others | {kind: answers.only(keys, one | {"isConfigured": True})}
+        for kind, keys in (("github", _LISTED_GITHUB), ("gitlab", _LISTED_GITLAB))
+        for one in await parts.catalog.providers(kind)
     ]
-    gitlab = [
-        one["gitProvider"]
-        | {"gitlab": answers.provider_listed(one | {"isConfigured": True}, _LISTED_GITLAB)}
-        | {"bitbucket": None, "github": None, "gitea": None, "isOwner": True}
-        for one in await parts.catalog.providers("gitlab")
-    ]
-    return github + gitlab
 
 
 async def github_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`github.githubProviders`."""
     keys = ("githubId", "githubUrl", "gitProvider")
-    providers = await parts.catalog.providers("github")
-    return [answers.provider_listed(provider, keys) for provider in providers]
+    return [answers.only(keys, one) for one in await parts.catalog.providers("github")]
 
 
 async def github_one(parts: Parts, input_: inputs.GithubId) -> Record:
@@ -199,8 +190,7 @@ async def github_one(parts: Parts, input_: inputs.GithubId) -> Record:
 async def gitlab_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`gitlab.gitlabProviders`."""
     keys = ("gitlabId", "gitProvider", "gitlabUrl")
-    providers = await parts.catalog.providers("gitlab")
-    return [answers.provider_listed(provider, keys) for provider in providers]
+    return [answers.only(keys, one) for one in await parts.catalog.providers("gitlab")]
 
 
 async def gitea_all(_parts: Parts, _input: inputs.Nothing) -> list[Record]:
@@ -215,27 +205,27 @@ async def gitlab_one(parts: Parts, input_: inputs.GitlabId) -> Record:
 
 async def github_repositories(parts: Parts, input_: inputs.GithubId) -> list[Record]:
     """`github.getGithubRepositories`: none, since this server never asks a Git host."""
-    await github_one(parts, input_)
+    await known_provider(parts, "github", input_.github_id)
     return []
 
 
 async def github_branches(parts: Parts, input_: inputs.GithubRepository) -> list[Record]:
     """`github.getGithubBranches`: none, as above."""
     if input_.github_id:
-        await github_one(parts, inputs.GithubId(githubId=input_.github_id))
+        await known_provider(parts, "github", input_.github_id)
     return []
 
 
 async def gitlab_repositories(parts: Parts, input_: inputs.GitlabId) -> list[Record]:
     """`gitlab.getGitlabRepositories`: none, as above."""
-    await gitlab_one(parts, input_)
+    await known_provider(parts, "gitlab", input_.gitlab_id)
     return []
 
 
 async def gitlab_branches(parts: Parts, input_: inputs.GitlabRepository) -> list[Record]:
     """`gitlab.getGitlabBranches`: none, as above."""
     if input_.gitlab_id:
-        await gitlab_one(parts, inputs.GitlabId(gitlabId=input_.gitlab_id))
+        await known_provider(parts, "gitlab", input_.gitlab_id)
     return []
 
 

@@ -16,6 +16,7 @@ from bridge.embedded.building.containers import (
     named_containers,
     output_of,
 )
+from bridge.embedded.building.sites import HOST_SUFFIX
 from bridge.embedded.http import answers
 from bridge.embedded.http.applications import known
 from bridge.embedded.http.inputs import (
@@ -36,10 +37,9 @@ from bridge.embedded.http.procedure import (
     existing,
     not_found,
 )
-from bridge.embedded.paths import BuildFailed, NotKept, ToolSilent
-from bridge.embedded.records import Record, moment
-from bridge.embedded.releases import Releases
-from bridge.embedded.sites import HOST_SUFFIX
+from bridge.embedded.storage.history import Releases
+from bridge.embedded.storage.paths import BuildFailed, NotKept, ToolSilent
+from bridge.embedded.storage.records import Record, moment
 
 Container = Annotated[str, Field(min_length=1, pattern=CONTAINER_PATTERN), STORABLE]
 
@@ -90,7 +90,7 @@ async def roll_back(parts: Parts, input_: RollbackId) -> Empty:
     if application is None:
         raise bad_request(_NOT_ROLLED_BACK)
     try:
-        await parts.engine.restore(application, deployment)
+        await parts.engine.pipeline.restore(application, deployment)
     except NotKept as error:
         raise bad_request(_NOT_ROLLED_BACK) from error
     except BuildFailed as error:

@@ -14,7 +14,7 @@ import pytest
 from bridge.app.doctor import collect
 from bridge.app.storage import open_stores
 from bridge.backends import BACKENDS, EMBEDDED
-from bridge.cli.config_check import online
+from bridge.cli.doctor import online
 from bridge.core.apps import Source, SourceType
 from bridge.settings import read_settings
 from tests.fakes.gitea import FakeGitea

@@ -17,8 +17,7 @@ from bridge.cli.operations import add_operations
 from bridge.console.actions import Done
 from bridge.console.operations import operate
 from bridge.console.pages.commands import command, commands
-from bridge.console.pages.request import Asked
-from bridge.console.records import Records
+from bridge.console.records import Asked, Records
 from bridge.console.render import draw
 from bridge.console.visitors import Visitor
 from bridge.core.access import Access, Grant, Person, Right

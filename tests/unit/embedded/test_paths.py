@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.embedded.paths import BuildFailed, inside
-from bridge.embedded.records import moment, new_app_name, new_id, seconds
-from bridge.embedded.sites import content_type, find
+from bridge.embedded.building.sites import content_type, find
+from bridge.embedded.storage.paths import BuildFailed, inside
+from bridge.embedded.storage.records import moment, new_app_name, new_id, seconds
 from tests.worlds.rows import each_row
 
 

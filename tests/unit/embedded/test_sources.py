@@ -11,8 +11,8 @@ from bridge.embedded.building.sources import (
     read_source,
     split_credentials,
 )
-from bridge.embedded.http.answers import new_application
-from bridge.embedded.paths import BuildFailed
+from bridge.embedded.http.answers import NEW_APPLICATION
+from bridge.embedded.storage.paths import BuildFailed
 from tests.worlds.rows import each_row
 
 
@@ -82,7 +82,7 @@ def test_credentials_become_a_header(url: str, bare: str, header: str | None) ->
 
 
 def source(hosts: Hosts | None = None, *, gitlab: Any = None, **fields: Any) -> Any:
-    application = new_application(fields)
+    application = NEW_APPLICATION | fields
     return read_source(application, hosts or Hosts(), github=None, gitlab=gitlab)
 
 

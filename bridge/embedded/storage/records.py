@@ -92,7 +92,6 @@ class Database:
         connection.executescript(_SCHEMA)
 
     async def close(self) -> None:
-        """Finish the pending work and close the file."""
         if self._thread is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
             self._thread.shutdown(wait=False)
@@ -142,6 +141,13 @@ def dump(record: Record) -> str:
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
 
+def insert(connection: sqlite3.Connection, table: str, **columns: object) -> int:
+    """Add a row; return its number."""
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
+    return connection.execute(sql, tuple(columns.values())).lastrowid or 0
+
+
 def patch_application(connection: sqlite3.Connection, id_: str, changes: Record) -> Record | None:
     """Change fields of an application's record; return None if there is no such application."""
     row = connection.execute("SELECT doc FROM application WHERE id = ?", (id_,)).fetchone()
@@ -157,13 +163,10 @@ def patch_application(connection: sqlite3.Connection, id_: str, changes: Record)
 
 # ── Ids, names and times in the forms that Dokploy uses ─────────────────────────────────────────
 
-_ALPHABET = string.ascii_letters + string.digits + "_-"
-_SUFFIX = string.ascii_lowercase + string.digits
-
 
 def new_id() -> str:
     """Return 21 random characters, e.g. "ZT6A95NobTiob085n0lpt"."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(21))
+    return secrets.token_urlsafe(16)[:21]
 
 
 def new_app_name(wanted: str) -> str:
@@ -172,7 +175,8 @@ def new_app_name(wanted: str) -> str:
     It is used as a label of a host name, so it has no dots.
     """
     base = re.sub(r"[^a-z0-9]+", "-", wanted.lower()).strip("-")[:50].strip("-") or "app"
-    return f"{base}-{''.join(secrets.choice(_SUFFIX) for _ in range(6))}"
+    suffix = (secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))
+    return f"{base}-{''.join(suffix)}"
 
 
 def moment(seconds: float) -> str:
@@ -196,9 +200,7 @@ class Catalog:
 
     async def add_project(self, project: Record, environment: Record) -> None:
         def work(db: sqlite3.Connection) -> None:
-            db.execute(
-                "INSERT INTO project (id, doc) VALUES (?, ?)", (project["projectId"], dump(project))
-            )
+            insert(db, "project", id=project["projectId"], doc=dump(project))
             _insert_environment(db, environment)
 
         await self._database.run(work)
@@ -210,23 +212,19 @@ class Catalog:
     async def add_application(self, application: Record) -> None:
         """Add an application; raise sqlite3.IntegrityError if its environment does not exist."""
         await self._database.run(
-            lambda db: db.execute(
-                "INSERT INTO application (id, environment_id, app_name, doc) VALUES (?, ?, ?, ?)",
-                (
-                    application["applicationId"],
-                    application["environmentId"],
-                    application["appName"],
-                    dump(application),
-                ),
+            lambda db: insert(
+                db,
+                "application",
+                id=application["applicationId"],
+                environment_id=application["environmentId"],
+                app_name=application["appName"],
+                doc=dump(application),
             )
         )
 
     async def add_provider(self, id_: str, kind: str, record: Record) -> None:
-        """Add a Git provider of kind "github" or "gitlab"."""
         await self._database.run(
-            lambda db: db.execute(
-                "INSERT INTO provider (id, kind, doc) VALUES (?, ?, ?)", (id_, kind, dump(record))
-            )
+            lambda db: insert(db, "provider", id=id_, kind=kind, doc=dump(record))
         )
 
     async def projects(self) -> list[Record]:
@@ -269,15 +267,10 @@ class Catalog:
         )
 
     async def application_named(self, app_name: str) -> str | None:
-        """Return the id of the application with that `appName`."""
 
-        def work(db: sqlite3.Connection) -> str | None:
-            row = db.execute(
-                "SELECT id FROM application WHERE app_name = ?", (app_name,)
-            ).fetchone()
-            return str(row["id"]) if row else None
-
-        return await self._database.run(work)
+        sql = "SELECT id FROM application WHERE app_name = ?"
+        row = await self._database.run(lambda db: db.execute(sql, (app_name,)).fetchone())
+        return str(row["id"]) if row else None
 
     async def update_application(self, id_: str, changes: Record) -> Record | None:
         """Change fields of an application's record; return None if there is no such application.
@@ -288,7 +281,6 @@ class Catalog:
         return await self._database.run(lambda db: patch_application(db, id_, changes))
 
     async def providers(self, kind: str) -> list[Record]:
-        """Return the Git providers of a kind, oldest first."""
         sql = "SELECT doc FROM provider WHERE kind = ? ORDER BY seq"
         return await self._database.records(sql, kind)
 
@@ -305,10 +297,8 @@ class Catalog:
 
 
 def _insert_environment(db: sqlite3.Connection, environment: Record) -> None:
-    db.execute(
-        "INSERT INTO environment (id, project_id, doc) VALUES (?, ?, ?)",
-        (environment["environmentId"], environment["projectId"], dump(environment)),
-    )
+    id_, project_id = environment["environmentId"], environment["projectId"]
+    insert(db, "environment", id=id_, project_id=project_id, doc=dump(environment))
 
 
 def _with_parents(row: sqlite3.Row) -> Record:
@@ -356,18 +346,16 @@ class Domains:
         """
 
         def work(db: sqlite3.Connection) -> Record:
-            where = (domain["domainId"], domain["host"].lower(), domain["applicationId"])
-            cursor = db.execute(
-                "INSERT INTO domain (id, host, application_id, doc) VALUES (?, ?, ?, '')", where
-            )
-            numbered = domain | {"uniqueConfigKey": cursor.lastrowid}
-            db.execute("UPDATE domain SET doc = ? WHERE id = ?", (dump(numbered), where[0]))
+            id_, host = domain["domainId"], domain["host"].lower()
+            app_id = domain["applicationId"]
+            number = insert(db, "domain", id=id_, host=host, application_id=app_id, doc="")
+            numbered = domain | {"uniqueConfigKey": number}
+            db.execute("UPDATE domain SET doc = ? WHERE id = ?", (dump(numbered), id_))
             return numbered
 
         return await self._database.run(work)
 
     async def of(self, application_id: str) -> list[Record]:
-        """Return an application's domains, oldest first."""
         sql = "SELECT doc FROM domain WHERE application_id = ? ORDER BY seq"
         return await self._database.records(sql, application_id)
 

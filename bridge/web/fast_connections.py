@@ -11,7 +11,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
-from bridge.listening.connections import ConnectionLimits, Crowd, client_of, count_nothing
+from bridge.listening.connections import ConnectionLimits, Crowd, client_of
 from bridge.web.hooks import Hooks
 
 FIRST_SECONDS = 1.0
@@ -38,7 +38,7 @@ class QuickDoor:
         aiohttp: Callable[[], asyncio.Protocol],
         keepalive: float,
         most: int,
-        closed: Callable[[], None] = count_nothing,
+        closed: Callable[[], None],
     ) -> None:
         self.hooks = hooks
         self.hosts = {f"POST /hooks/{host} HTTP/1.1".encode(): host for host in hosts}
@@ -128,7 +128,6 @@ class Connection(asyncio.Protocol):
         self.waiting: asyncio.Future[Any] | None = None  # for memory, or for the disk
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept a new connection."""
         self._transport = transport
         self._door.opened(self)
         self._idle_since = self._door.loop.time()
@@ -190,11 +189,9 @@ class Connection(asyncio.Protocol):
 
     @property
     def client(self) -> str:
-        """Return its client: an address."""
         return client_of(self._transport)
 
     def abort(self) -> None:
-        """Close at once."""
         self._transport.abort()
 
     def _look_at_time(self) -> None:
@@ -252,8 +249,7 @@ class Head:
 def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
     """Read the head of a plain webhook, with its last line's end; None for others. Pure.
 
-    Args:
-        hosts: by their full request line.
+    `hosts` are by their full request line.
     """
     line, _, rest = raw.partition(b"\r\n")
     host = hosts.get(line)

@@ -1,12 +1,16 @@
-"""Deployments and the queue of jobs, on disk."""
+"""Deployments, the queue of jobs, and the releases that deployments have made."""
 
+import itertools
 import json
+import os
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Literal
 
-from bridge.embedded.records import Database, patch_application
+from bridge.embedded.storage.paths import Places, write_private
+from bridge.embedded.storage.records import Database, insert, patch_application
 
 JobKind = Literal["deploy", "redeploy"]
 Status = Literal["running", "done", "error", "cancelled"]
@@ -64,10 +68,7 @@ class Ending:
     description: str | None = None
 
 
-_JOB = "seq, application_id, kind, title, description, asked_at, started_at, deployment_id"
-_DEPLOYMENT = (
-    "id, application_id, title, description, status, log_path, started_at, finished_at, error"
-)
+_JOB, _DEPLOYMENT = (", ".join(one.name for one in fields(kind)) for kind in (Job, Deployment))
 
 
 class History:
@@ -82,35 +83,22 @@ class History:
         """Append a job to the queue; return None if there is no such application."""
 
         def work(db: sqlite3.Connection) -> Job | None:
-            if not db.execute(
-                "SELECT 1 FROM application WHERE id = ?", (application_id,)
-            ).fetchone():
+            there = db.execute("SELECT 1 FROM application WHERE id = ?", (application_id,))
+            if there.fetchone() is None:
                 return None
-            cursor = db.execute(
-                "INSERT INTO job (application_id, kind, title, description, asked_at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (application_id, kind, title, description, now),
-            )
-            return Job(cursor.lastrowid or 0, application_id, kind, title, description, now)
+            job = Job(0, application_id, kind, title, description, now)
+            return replace(job, seq=insert(db, "job", **asdict(job) | {"seq": None}))
 
         return await self._database.run(work)
 
     async def jobs(self) -> list[Job]:
-        """Return all jobs, oldest first."""
         return await self._database.run(
             lambda db: [Job(*row) for row in db.execute(f"SELECT {_JOB} FROM job ORDER BY seq")]
         )
 
     async def drop_waiting(self, application_id: str) -> int:
-        """Delete the waiting jobs of an application; return their number."""
-        return await self._database.run(
-            lambda db: (
-                db.execute(
-                    "DELETE FROM job WHERE application_id = ? AND started_at IS NULL",
-                    (application_id,),
-                ).rowcount
-            )
-        )
+        sql = "DELETE FROM job WHERE application_id = ? AND started_at IS NULL"
+        return await self._database.run(lambda db: db.execute(sql, (application_id,)).rowcount)
 
     async def begin(
         self, job: Job, deployment: Deployment, kept: Sequence[str] = ()
@@ -133,7 +121,7 @@ class History:
             )
             if not started.rowcount:
                 return None
-            _insert(db, deployment)
+            insert(db, "deployment", **asdict(deployment))
             patch_application(db, job.application_id, {"applicationStatus": "running"})
             return _forget_old(db, job.application_id, kept)
 
@@ -198,36 +186,12 @@ class History:
 
     async def newest(self) -> dict[str, float]:
         """Return when the newest deployment of each application began, by its id."""
-        return await self._database.run(
-            lambda db: {
-                row["application_id"]: row["began"]
-                for row in db.execute(
-                    "SELECT application_id, max(started_at) AS began FROM deployment"
-                    " GROUP BY application_id"
-                )
-            }
-        )
+        sql = "SELECT application_id, max(started_at) FROM deployment GROUP BY application_id"
+        return await self._database.run(lambda db: dict(db.execute(sql).fetchall()))
 
     async def remove(self, deployment_id: str) -> None:
-        await self._database.run(
-            lambda db: db.execute("DELETE FROM deployment WHERE id = ?", (deployment_id,))
-        )
-
-
-def _insert(db: sqlite3.Connection, deployment: Deployment) -> None:
-    db.execute(
-        "INSERT INTO deployment (id, application_id, title, description, status, log_path,"
-        " started_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            deployment.id,
-            deployment.application_id,
-            deployment.title,
-            deployment.description,
-            deployment.status,
-            deployment.log_path,
-            deployment.started_at,
-        ),
-    )
+        sql = "DELETE FROM deployment WHERE id = ?"
+        await self._database.run(lambda db: db.execute(sql, (deployment_id,)))
 
 
 def _end(db: sqlite3.Connection, deployment_id: str, ending: Ending, at: float | None) -> None:
@@ -246,3 +210,141 @@ def _forget_old(db: sqlite3.Connection, application_id: str, kept: Sequence[str]
         (application_id, application_id, RETENTION, json.dumps(kept)),
     )
     return [row["log_path"] for row in old.fetchall()]
+
+
+# ── Releases: what an application serves, and what it has served and can serve again ──────────────
+
+KEPT = 6
+"""Releases to keep for each application: the served one, and those served last before it.
+
+A request may still be reading the one before.
+"""
+
+LASTED = 600.0
+"""Seconds of service after which a release is kept beyond `KEPT`, however many follow it quickly.
+
+So a burst of broken pushes does not remove the last one that worked.
+"""
+
+_FACTS = "release.json"
+_VARIABLES = "variables.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """How a release is served.
+
+    Attributes:
+        spa: a site answers unknown paths with its first page.
+        image: the image's own tag, e.g. "web-jwkg6q:v-ZT6A95NobTiob085n0lpt"; None for a site.
+        memory, cpus: limits of the container, in bytes and billionths of a CPU.
+    """
+
+    spa: bool = False
+    image: str | None = None
+    memory: str | None = None
+    cpus: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The releases of one application. Everything blocks: call it in a thread.
+
+    A release is named by its deployment. Its folder holds a site's files and, once it is complete,
+    `release.json`, which tells how to serve it. The link `current` names the release that is
+    served; it is replaced in one step. The variables of a container are kept apart, outside the
+    folders of sites.
+    """
+
+    root: Path
+    variables_root: Path
+
+    @classmethod
+    def of(cls, places: Places, application_id: str) -> "Releases":
+        """Return the releases of an application, of which there may be none."""
+        return cls(places.site(application_id), places.variables(application_id))
+
+    def folder(self, id_: str) -> Path:
+        return self.root / "releases" / id_
+
+    def folders(self, id_: str) -> tuple[Path, Path]:
+        """Return all folders of a release, to remove them."""
+        return self.folder(id_), self.variables_root / id_
+
+    def complete(self, id_: str, facts: Facts, variables: Mapping[str, str] | None = None) -> None:
+        """Write how a release is served, which completes it."""
+        if variables:
+            write_private(self.variables_root / id_ / _VARIABLES, json.dumps(dict(variables)))
+        write_private(self.folder(id_) / _FACTS, json.dumps(asdict(facts)))
+
+    def facts(self, id_: str) -> Facts | None:
+        """Return how a release is served; None if it is not kept, or not complete."""
+        return facts_in(self.folder(id_))
+
+    def variables(self, id_: str) -> dict[str, str]:
+        try:
+            found: dict[str, str] = json.loads((self.variables_root / id_ / _VARIABLES).read_text())
+        except FileNotFoundError:
+            return {}
+        return found
+
+    def serve(self, id_: str) -> None:
+        """Switch to a release in one step: a request gets the old one or the new one."""
+        os.utime(self.folder(id_))  # served last, so kept longest
+        link = self.root / f"current.{id_}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("releases", id_))
+        link.replace(self.root / "current")
+
+    def served(self) -> str | None:
+        """Return the release that is served; None if there is none."""
+        try:
+            return (self.root / "current").readlink().name
+        except OSError:
+            return None
+
+    def served_facts(self) -> Facts | None:
+        """Return how the served release is served; None if there is none."""
+        served = self.served()
+        return None if served is None else self.facts(served)
+
+    def all(self) -> list[Path]:
+        """Return the folders of all releases, the one that was served last first."""
+        found, served = (self.root / "releases").glob("*"), self.served()
+        order = {one: (one.name == served, _served_at(one)) for one in found}
+        return sorted(order, key=order.__getitem__, reverse=True)
+
+    def superfluous(self) -> list[str]:
+        found = self.all()
+        lasted = (
+            one
+            for after, one in itertools.pairwise(found)
+            if _served_at(after) - _served_at(one) >= LASTED
+        )
+        kept = {*found[:KEPT], next(lasted, None)}
+        return [one.name for one in found if one not in kept]
+
+
+def _served_at(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:  # it is just being removed
+        return 0.0
+
+
+def facts_in(folder: Path) -> Facts | None:
+    """Return how the release in a folder is served; None if it is not complete."""
+    try:
+        found = json.loads((folder / _FACTS).read_text())
+        return Facts(**{name: found.get(name, value) for name, value in asdict(Facts()).items()})
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def kept_of(places: Places, deployments: Iterable[Deployment]) -> frozenset[str]:
+    """Return which deployments have a release that can be served again. It blocks."""
+    return frozenset(
+        one.id
+        for one in deployments
+        if one.status == "done" and Releases.of(places, one.application_id).facts(one.id)
+    )

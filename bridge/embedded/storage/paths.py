@@ -1,6 +1,8 @@
 """The data folder: its layout, paths that stay inside, removal; threads; errors of a build."""
 
 import asyncio
+import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
@@ -126,6 +128,19 @@ def never_published(parts: Iterable[str]) -> str | None:
         if name in (".git", ".env") or name.startswith(".env."):
             return part
     return None
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all. It blocks.
+
+    A repository may hold a link of this name, which is replaced, not followed.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = file.with_name(f".{secrets.token_hex(8)}.new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        out.write(text)
+    fresh.replace(file)
 
 
 class Remover:

@@ -12,8 +12,8 @@ from bridge.listening.listener import FAILED_INSIDE
 from bridge.pipeline.deciding.ingest import ManySecrets, Receipt, receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import Kept
-from bridge.web.answers import CROWDED, RETRY_AFTER_SECONDS, error_body
-from bridge.web.fast.connections import (
+from bridge.web.answers import CROWDED, RETRY_AFTER_SECONDS, Refusal, error_body
+from bridge.web.fast_connections import (
     MOST_HEAD,
     Connection,
     Head,
@@ -21,14 +21,12 @@ from bridge.web.fast.connections import (
     begins_plainly,
     read_head,
 )
-from bridge.web.hooks import SMALL, Refusal
+from bridge.web.hooks import SMALL
 
 if TYPE_CHECKING:
     from bridge.listening.arriving import Arrival
 
 log = logging.getLogger(__name__)
-
-INTERNAL = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
 MOST_AHEAD = 64 * 1024
 """Bytes to read ahead of a response; then the sender has to wait."""
@@ -269,7 +267,7 @@ class WebhookConnection(Connection):
                 return
             # A bug; without a response the sender would wait for its time-out.
             log.error("a webhook could not be kept", exc_info=error)
-            self._answer(INTERNAL, error_body(FAILED_INSIDE), closes=True)
+            self._answer(500, error_body(FAILED_INSIDE), closes=True)
 
     def _is_kept(self, receipt: Receipt) -> None:
         assert self._head is not None

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bridge.embedded.building.pipeline import Pipeline
-from bridge.embedded.history import Deployment, Ending, History, Job, JobKind
-from bridge.embedded.paths import Clock, Places
-from bridge.embedded.records import Record, moment
-from bridge.embedded.releases import Releases
+from bridge.embedded.storage.history import Deployment, Ending, History, Job, JobKind, Releases
+from bridge.embedded.storage.paths import Clock, Places
+from bridge.embedded.storage.records import moment
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class Engine:
         new_id: Callable[[], str],
     ) -> None:
         self._history = history
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._places = places
         self._concurrency = builds_concurrency
         self._clock = clock
@@ -89,7 +88,7 @@ class Engine:
             _end(active, STOPPED)
         await asyncio.gather(*(active.ended.wait() for active in running))
         await asyncio.gather(*(active.task for active in running if active.task is not None))
-        await self._pipeline.remover.close()
+        await self.pipeline.remover.close()
 
     async def ask(
         self, application_id: str, kind: JobKind, title: str, description: str
@@ -108,14 +107,6 @@ class Engine:
         _end(active, "Cancelled on request")
         return True
 
-    async def restore(self, application: Record, deployment: Deployment) -> None:
-        """Serve what an earlier deployment has built again; see `Pipeline.restore`."""
-        await self._pipeline.restore(application, deployment)
-
-    def serving(self, application_id: str) -> asyncio.Lock:
-        """Return what is held while an application is switched to another release."""
-        return self._pipeline.serving[application_id]
-
     @contextmanager
     def barred(self, application_id: str) -> Iterator[None]:
         """Begin no job of an application meanwhile."""
@@ -127,7 +118,6 @@ class Engine:
             self._wake.set()
 
     async def ended(self, application_id: str) -> None:
-        """Wait until no job of an application is running."""
         if (active := self._active.get(application_id)) is not None:
             await active.ended.wait()
 
@@ -200,7 +190,7 @@ class Engine:
             log.warning("old logs can't be removed", extra={"why": str(error)})
 
     async def _build(self, active: _Active) -> Ending:
-        run = self._pipeline.run(
+        run = self.pipeline.run(
             active.job, active.deployment, lambda: active.stopped_because == STOPPED
         )
         active.build = asyncio.create_task(run)

@@ -11,7 +11,7 @@ import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from urllib.parse import quote
 
 from aiohttp import web
@@ -20,9 +20,9 @@ from aiohttp.typedefs import Handler
 
 from bridge.embedded.building.builders import Work
 from bridge.embedded.building.process import Limits
-from bridge.embedded.paths import BuildFailed, Places, inside, never_published, undivided
-from bridge.embedded.records import Catalog, Domains
-from bridge.embedded.releases import Facts, facts_in
+from bridge.embedded.storage.history import Facts, facts_in
+from bridge.embedded.storage.paths import BuildFailed, Places, inside, never_published, undivided
+from bridge.embedded.storage.records import Catalog, Domains
 from bridge.listening.log import RateLimitedLog
 
 _CHUNK = 1024 * 1024
@@ -85,17 +85,14 @@ class Release:
         for real, own_name, is_folder in self._inside(source):
             self._count()
             if never_published((own_name,)):
-                self._leave_out(name + own_name)
+                if not own_name.endswith(".git"):  # not worth a line
+                    self.left_out.append(name + own_name)
             elif is_folder:
                 self._folders.append(name + own_name)
                 self._plan(real, f"{name}{own_name}/")
             else:
                 self._sources.append((real, name + own_name))
         del self._above[source]
-
-    def _leave_out(self, name: str) -> None:
-        if not name.endswith(".git"):  # not worth a line
-            self.left_out.append(name)
 
     def _count(self) -> None:
         self.check_wanted()
@@ -154,9 +151,6 @@ class Release:
         return str(path.relative_to(self.root))
 
 
-_NAMED = 5
-
-
 class StaticSite:
     """Publish `publishDirectory` of the build path; nothing is run."""
 
@@ -178,18 +172,14 @@ class StaticSite:
         for one in old:
             work.remover.later(*work.releases.folders(one))
         if release.left_out:
-            await log.say(f"Left out: {_some(release.left_out)}; never published")
+            more = f" and {count} more" if (count := len(release.left_out) - 5) > 0 else ""
+            names = ", ".join(sorted(release.left_out)[:5])
+            await log.say(f"Left out: {names}{more}; never published")
         files = "1 file" if release.files == 1 else f"{release.files} files"
         await log.say(f"Published {files}, {release.size} bytes: ✅")
 
 
-def _some(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(sorted(names)[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
 def _make(release: Release, work: Work, *, is_spa: bool) -> None:
-    """Make a release."""
     wanted = work.application["publishDirectory"]
     release.root = work.checkout.resolve()
     source = inside(work.folder, wanted, what="publish directory")
@@ -201,7 +191,6 @@ def _make(release: Release, work: Work, *, is_spa: bool) -> None:
 
 
 def _serve(release: Release, work: Work) -> list[str]:
-    """Serve a release; return those that are no longer needed."""
     release.check_wanted()
     work.releases.serve(work.deployment_id)
     return work.releases.superfluous()
@@ -286,11 +275,13 @@ class Sites:
     async def _at(self, host: str, path: str) -> str | None:
         """Return the application with that address: of its domains, the one that says most."""
         found = await self._domains.at(host) if host.isprintable() else []
-        fits = [one for one in found if _is_below(path, one["path"])]
-        if not fits:
-            return None
-        best: str | None = max(fits, key=lambda one: len(one["path"]))["applicationId"]
-        return best
+        fits = [
+            one
+            for one in found
+            if path == one["path"] or path.startswith(one["path"].rstrip("/") + "/")
+        ]
+        best = max(fits, key=lambda one: len(one["path"]), default={"applicationId": None})
+        return cast("str | None", best["applicationId"])
 
     async def _named(self, app_name: str) -> str | None:
         # A name with unprintable characters can't be looked up.
@@ -316,10 +307,6 @@ class Sites:
         headers = _HEADERS | {"Content-Type": content_type(found.file)}
         size = await asyncio.to_thread(lambda file: file.stat().st_size, found.file)
         return _Page(found.file, READ_SECONDS + size / SLOWEST, found.status, headers)
-
-
-def _is_below(path: str, wanted: str) -> bool:
-    return path == wanted or path.startswith(wanted.rstrip("/") + "/")
 
 
 class _Page(web.FileResponse):
