@@ -200,17 +200,21 @@ PATIENCE = "requests wait meanwhile, and nothing is lost"
 
 async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
     """Report on stderr which backends refuse the key or are away, and since when."""
+    for words in (await troubles_of(settings, stores)).values():
+        hint(clean(words))
+
+
+async def troubles_of(settings: "Settings", stores: "Stores") -> dict[str, str]:
+    """Return, by backend, that it refuses the key or is away, or clashes with another."""
     from bridge.app.data_folder import is_running
     from bridge.pipeline.deciding.app_reading import NOTED, clashes_in, read_troubles
 
-    for words in (await clashes_in(stores.journal)).values():
-        hint(clean(f"warning: {words}"))
-    troubles = read_troubles(await stores.journal.recall(NOTED))
-    if not troubles:
-        return
-    running = await asyncio.to_thread(is_running, settings)
-    for trouble in troubles.values():
-        hint(clean(trouble_line(trouble, time.time(), running=running)))
+    clashes = await clashes_in(stores.journal)
+    found = {f"{name} clashes": f"warning: {words}" for name, words in clashes.items()}
+    if not (troubles := read_troubles(await stores.journal.recall(NOTED))):
+        return found
+    running, now = await asyncio.to_thread(is_running, settings), time.time()
+    return found | {name: trouble_line(one, now, running=running) for name, one in troubles.items()}
 
 
 async def warn_of_owed(stores: "Stores") -> None:

@@ -10,7 +10,7 @@ import typer
 from bridge.cli.backend import Gone, Reach, person, reached
 from bridge.cli.configure import How, Yes, agree
 from bridge.cli.context import ENDED_BADLY, Config, Json, kept_in, run, settings_of
-from bridge.cli.deployments import LONGEST_NUMBER, AppName
+from bridge.cli.deployments import AppName
 from bridge.cli.show import clean_line, first, hint, iso, say, say_json
 from bridge.core.errors import NotFound
 from bridge.core.lifecycle import deployment_id
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from bridge.core.lifecycle import Deployment
     from bridge.ports.backends import Backend, BackendDeployment
     from bridge.settings import Settings
+
+LONGEST_NUMBER = 16
+"""Digits of a deployment's number."""
 
 LOOK = 0.5
 """Seconds between polls of a growing log."""

@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -148,27 +146,3 @@ Since = Annotated[
         help="Only since then: 30m, 2h, 3d, 1w, or 2026-01-31, or 2026-01-31T12:00.",
     ),
 ]
-
-_AGE = re.compile(r"([0-9]{1,6}) ?(s|m|min|h|d|w)").fullmatch
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-def moment_of(text: str | None, now: float) -> float | None:
-    """Parse a person's time to seconds since 1970; None if none is given.
-
-    A time without a zone is in this machine's.
-
-    Raises:
-        Rejected: it is neither an age nor a time.
-    """
-    if text is None:
-        return None
-    if age := _AGE(text.strip()):
-        return now - int(age[1]) * _SECONDS[age[2]]
-    try:
-        return datetime.fromisoformat(text.strip()).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise Rejected(
-            f"--since {text!r} is no time: write an age (30m, 2h, 3d, 1w), a date (2026-01-31),"
-            " or a time (2026-01-31T12:00, with Z for UTC)"
-        ) from None

@@ -10,15 +10,13 @@ import typer
 
 from bridge.chats import asking_hosts
 from bridge.cli.backend import known_app, warn_of_troubles
-from bridge.cli.context import Config, Json, Limit, Since, kept_in, moment_of, run, settings_of
+from bridge.cli.context import Config, Json, Limit, Since, kept_in, run, settings_of
 from bridge.cli.deployments import AppOption
 from bridge.cli.forms import (
     about_words,
     arrived_form,
-    became,
     decision_form,
     decision_line,
-    deployment_form,
     outcomes_of,
     owed_words,
     say_decisions,
@@ -40,6 +38,8 @@ from bridge.cli.show import (
 from bridge.cli.why import list_refused, suspects
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.githosts import HOSTS
+from bridge.operations.arguments import moment_of
+from bridge.views.deployments import became, deployment_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +143,7 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
     from bridge.pipeline.deciding.arrivals import Wanted, look_up
 
     why_none, found, refused = NONE_YET, [], None
-    since = moment_of(given.since, time.time())
+    since = None if given.since is None else moment_of(given.since, time.time())
     try:
         async with kept_in(settings) as stores:
             await warn_of_troubles(settings, stores)

@@ -5,18 +5,21 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import backends_of, person, person_key, warn_of_troubles
+from bridge.cli.backend import backends_of, person, person_key, troubles_of, warn_of_troubles
 from bridge.cli.completion import complete_app
 from bridge.cli.configure import How, Yes, agree
-from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of
+from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of, while_it_runs
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
-from bridge.core.errors import Rejected
-from bridge.operations.base import Argument, Context, Desk, Kind, Operation, carry_out
+from bridge.core.errors import NotFound, Rejected
+from bridge.operations.base import Argument, Context, Desk, Operation, carry_out
 from bridge.operations.every import OPERATIONS
 from bridge.operations.typed import usage
 
@@ -34,10 +37,34 @@ PlanOnly = Annotated[
 COMPLETES = {"app": complete_app}
 
 
-def add_operations(app: typer.Typer) -> None:
-    """Add a command for each operation."""
-    for one in OPERATIONS.values():
-        app.command(one.name, rich_help_panel=one.family)(_command(one))
+def add_operations(app: typer.Typer, family: str = "") -> None:
+    """Add a command for each operation, or for those of a family; of two words, below a group."""
+    groups = {name.partition(" ")[0]: typer.Typer() for name in OPERATIONS if " " in name}
+    for one in (one for one in OPERATIONS.values() if family in ("", one.family)):
+        first, _, second = one.name.partition(" ")
+        if (group := groups.get(first)) is None:
+            app.command(one.name, rich_help_panel=one.family)(_command(one))
+        elif second:
+            group.command(second)(_command(one))
+        else:
+            group.callback(invoke_without_command=True, help=one.help)(_alone(_command(one)))
+            app.add_typer(group, name=first, rich_help_panel=one.family)
+
+
+def _alone(command: Any) -> Any:
+    """Return the command of a group, which does nothing before one of those below it."""
+
+    def of_group(ctx: typer.Context, **given: Any) -> None:
+        if ctx.invoked_subcommand is None:
+            command(**given)
+
+    context = inspect.Parameter(
+        "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    parameters = inspect.signature(command).parameters.values()
+    of_group.__dict__["__signature__"] = inspect.Signature([context, *parameters])
+    of_group.__doc__ = command.__doc__
+    return of_group
 
 
 def examples_of_operations() -> Mapping[str, tuple[str, ...]]:
@@ -71,7 +98,7 @@ def _command(asked: Operation) -> Any:
 
 def _texts(asked: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was given; a name that follows a word is given with it, e.g. "from APP"."""
-    found = {name: value for name, value in given.items() if value}
+    found = {name: value for name, value in given.items() if value not in (None, False, [])}
     for one in filter(_follows_a_word, asked.arguments):
         words = found.get(one.name) or []
         took = one.kind.takes(words) if one.kind.takes is not None else None
@@ -95,12 +122,12 @@ def _parameters(asked: Operation) -> Iterator[inspect.Parameter]:
 def _default(one: Argument) -> Any:
     if one.required:
         return inspect.Parameter.empty
-    return False if one.kind.flag else None
+    return None if one.kind.many else one.default
 
 
 def _annotation(one: Argument) -> Any:
     kind = one.kind
-    return Annotated[_type(one), _option(kind) if kind.option else _argument(kind)]
+    return Annotated[_type(one), _option(one) if kind.option else _argument(one)]
 
 
 def _type(one: Argument) -> Any:
@@ -108,23 +135,35 @@ def _type(one: Argument) -> Any:
         return bool
     if _follows_a_word(one):
         return list[str]
+    if one.kind.number:
+        return int
     read: Any = list[str] if one.kind.many else str
     return read if one.required else read | None
 
 
-def _argument(kind: Kind) -> Any:
+def _argument(one: Argument) -> Any:
+    kind = one.kind
     return typer.Argument(
-        metavar=kind.metavar,
+        metavar=f"[{kind.metavar}]…" if kind.many else kind.metavar,
         help=kind.help,
         show_default=False,
         autocompletion=COMPLETES.get(kind.completes),
     )
 
 
-def _option(kind: Kind) -> Any:
+def _option(one: Argument) -> Any:
+    kind = one.kind
     names = [f"--{kind.option}", *([f"-{kind.short}"] if kind.short else [])]
-    metavar = None if kind.flag or kind.rest else kind.metavar
-    return typer.Option(*names, metavar=metavar, help=kind.help, show_default=False)
+    if kind.number:
+        least, most = kind.number
+        return typer.Option(*names, min=least, max=most, help=kind.help)
+    return typer.Option(
+        *names,
+        metavar=None if kind.flag or kind.rest else kind.metavar,
+        help=kind.help,
+        show_default=one.default or False,
+        autocompletion=COMPLETES.get(kind.completes),
+    )
 
 
 def _common(asked: Operation) -> Iterator[inspect.Parameter]:
@@ -158,9 +197,12 @@ async def _carry_out(
     call, once = Call(asked.name, given), f"{CLI}-{secrets.token_hex(8)}"
     settings = settings_of(how.config)
     links = Links(settings)
+    settings, none = await _with_data(settings, asked, given)
     async with _opened(settings, asked, given, asking) as (desk, stores):
         while True:
             view = await carry_out(Context(desk, call, asking, Place(), actor, once))
+            if none and view.empty:
+                view = replace(view, head=(none,))
             if view.asks is None and asked.kept and not view.refused:
                 from bridge.cli.deploy import kept
 
@@ -171,6 +213,29 @@ async def _carry_out(
                 return 1 if view.refused else 0
             agree(view.asks.question, how)
             call = view.asks.call
+
+
+async def _with_data(
+    settings: "Settings", asked: Operation, given: Mapping[str, Any]
+) -> "tuple[Settings, str]":
+    """Return settings that lead to data: an empty store if there is none, and why.
+
+    Raises:
+        NotFound: there is none, and the operation needs some.
+    """
+    from bridge.app.data_folder import must_be_there
+    from bridge.app.storage import open_stores
+
+    try:
+        must_be_there(settings)
+    except NotFound as error:
+        if not asked.lists or "app" in given:
+            raise
+        nothing = Path(while_it_runs.enter_context(TemporaryDirectory()))
+        settings = settings.model_copy(update={"data": nothing})
+        async with open_stores(settings):
+            return settings, str(error)
+    return settings, ""
 
 
 @asynccontextmanager
@@ -217,8 +282,26 @@ async def _opened(
             ways=Ways(backends, looks, locks=locks, freezes=freezes),
             compare=Links(pages_of(settings)).compare,
             gone=await journal.gone_apps(),
+            no_apps=_none_yet(settings),
+            troubles=lambda: troubles_of(settings, stores),
         )
         yield desk, stores
+
+
+def _none_yet(settings: "Settings") -> str:
+    """Return why no app is known, and what to do."""
+    from bridge.backends import BACKENDS
+
+    if settings.backends_set():
+        return "no app is known yet; a bridge that runs reads them (`dokploy-bridge serve`)"
+    return (
+        "no app is known yet; `dokploy-bridge app create` makes one of the embedded backend, "
+        + ", ".join(
+            f"{one.variable(one.address)} and {one.variable(one.credential)} lead to those of your"
+            f" {one.title}"
+            for one in BACKENDS.values()
+        )
+    )
 
 
 async def _hosts(settings: "Settings", stack: AsyncExitStack) -> dict[str, Any]:

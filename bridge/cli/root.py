@@ -10,14 +10,12 @@ from bridge import __version__
 from bridge.cli import (
     adopt,
     apps,
-    audit,
     build,
     build_logs,
     config,
     deliveries,
     demo,
     deploy,
-    deployments,
     doctor,
     env,
     explain,
@@ -28,7 +26,6 @@ from bridge.cli import (
     pin,
     previews,
     provider,
-    report,
     serve,
     why,
 )
@@ -55,12 +52,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "migrate": ("dokploy-bridge migrate",),
     "demo": ("dokploy-bridge demo",),
     "backend": ("dokploy-bridge backend --host 127.0.0.1 --port 8090",),
-    "apps": (
-        "dokploy-bridge apps",
-        "dokploy-bridge apps shop web",
-        "dokploy-bridge apps my-org/mono --json",
-        "dokploy-bridge apps --all",
-    ),
     "adopt": (
         "dokploy-bridge adopt --all",
         "dokploy-bridge adopt shop/web shop/api --yes",
@@ -89,14 +80,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge deliveries show 72d3162e",
         "dokploy-bridge deliveries show 72d3162e --body > push.json",
     ),
-    "deployments": (
-        "dokploy-bridge deployments",
-        "dokploy-bridge deployments --app shop/web --limit 5",
-    ),
-    "deployments show": (
-        "dokploy-bridge deployments show 4711",
-        "dokploy-bridge deployments show 4711 --app shop/web",
-    ),
     "feedback": ("dokploy-bridge feedback --failing",),
     "feedback retry": (
         "dokploy-bridge feedback retry 'github.comment 4711 12'",
@@ -109,11 +92,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "previews stop": ("dokploy-bridge previews stop shop/web#12",),
     "previews extend": ("dokploy-bridge previews extend shop/web#12",),
     "previews approve": ("dokploy-bridge previews approve shop/web#12 --commit 18f234f",),
-    "report": (
-        "dokploy-bridge report",
-        "dokploy-bridge report --since 12w --app shop/web --json",
-    ),
-    "audit": ("dokploy-bridge audit --app shop/web",),
     "why": (
         "dokploy-bridge why shop/web",
         "dokploy-bridge why shop/web 18f234f",
@@ -285,19 +263,17 @@ app.command(rich_help_panel=START)(serve.serve)
 app.command(rich_help_panel=START)(serve.migrate)
 app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(serve.backend)
-app.command("apps", rich_help_panel=LOOK)(apps.apps)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
-app.add_typer(deployments.group, name="deployments", rich_help_panel=LOOK)
 app.add_typer(previews.group, name="previews", rich_help_panel=LOOK)
 app.add_typer(feedback.group, name="feedback", rich_help_panel=LOOK)
-app.command(rich_help_panel=LOOK, help=report.HELP)(report.report)
-app.command(rich_help_panel=LOOK)(audit.audit)
 app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
 app.command(rich_help_panel=LOOK)(build_logs.logs)
-add_operations(app)
+add_operations(app, LOOK)
+add_operations(app, ACT)
 app.command(rich_help_panel=ACT)(deploy.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
+add_operations(app, GATES)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)
 app.command(rich_help_panel=SET_UP)(links.setup)
 app.command(rich_help_panel=SET_UP)(links.console)

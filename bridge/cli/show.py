@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 
-from bridge.core.log_text import STEERING, cut, edge, harmless
+from bridge.core.log_text import STEERING, cut, harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,23 +37,6 @@ def shrunk(id_: str) -> str:
     """Return an id for people: without leading zeros, commits in seven characters."""
     text = _SHA.sub(r"\1", _ZEROS.sub("", clean(id_)))
     return cut(text, LONGEST_ID)
-
-
-LONGEST_BRANCH = 48
-
-
-def short_branch(name: str) -> str:
-    """Return a branch's name for a list on a terminal, a long one shortened in the middle.
-
-    A team's names often start alike and differ at the end.
-    """
-    text = clean(name)
-    if len(text) <= LONGEST_BRANCH:
-        return text
-    end = LONGEST_BRANCH * 2 // 5
-    return (
-        f"{text[: edge(text, LONGEST_BRANCH - end - 1)]}…{text[edge(text, -end, onwards=True) :]}"
-    )
 
 
 def clean_lines(text: str) -> str:

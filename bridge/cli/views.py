@@ -6,10 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from bridge.cli.deployments import change_line, change_text, titled
 from bridge.cli.show import (
+    MARKS,
     NARROW,
+    STYLES,
     ago,
     clean,
+    clean_line,
     console,
     hint,
     iso,
@@ -29,23 +35,34 @@ from bridge.views.view import (
     Code,
     Commit,
     Compared,
+    Facts,
     Lines,
+    Log,
     Moment,
     Part,
     Phrase,
+    Ref,
+    Row,
     Sentence,
+    Steps,
     Strong,
     Table,
     Text,
     Typed,
     Value,
     View,
+    long_lines,
 )
 
 if TYPE_CHECKING:
+    from rich.text import Text as Styled
+
     from bridge.settings import Settings
 
 PROGRAM = "dokploy-bridge"
+
+NARROWEST = 10
+"""Columns of the names of facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +82,7 @@ class Links:
 
 def show(view: View, links: Links, *, json: bool) -> None:
     """Show an answer; a refusal, and that there is nothing to list, go to standard error."""
-    if view.empty:
-        hint(line(view.head))
+    _show_beside(view, json)
     if json:
         say_json(data_of(view.data))
     elif view.refused:
@@ -80,6 +96,19 @@ def show(view: View, links: Links, *, json: bool) -> None:
             hint(page, whole=True)
         for one in view.warns:
             hint(f"warning: {line(one)}", "yellow")
+    if view.empty or not json:
+        for words in view.hints:
+            hint(line(words))
+
+
+def _show_beside(view: View, json: bool) -> None:
+    """Show on standard error what is to be known of the answer, or that it is empty."""
+    for remark in view.remarks:
+        hint(line(remark), "yellow")
+    for note in () if json or (view.headed and not view.empty) else view.notes:
+        hint(line(note))
+    if view.empty:
+        hint(line(view.head))
 
 
 def _pages(view: View, links: Links) -> Iterator[str]:
@@ -100,9 +129,8 @@ def data_of(value: Any) -> Any:
 
 
 def _sentences(view: View) -> Iterator[str]:
-    if not any(isinstance(one, Table) for one in view.parts):  # a table speaks for itself
-        yield line(view.head)
-    yield from map(line, (*view.says, *view.notes))
+    if view.headed:
+        yield from map(line, (view.head, *view.says, *view.notes))
     for one in view.offers:
         yield f"`{typed(one)}`"
 
@@ -114,35 +142,105 @@ def _refusal(view: View) -> Iterator[str]:
 
 
 def _show_part(part: Part) -> None:
-    if isinstance(part, Table):
-        _show_table(part)
-    else:
-        _show_lines(part)
+    match part:
+        case Table():
+            _show_table(part)
+        case Facts():
+            _show_facts(part)
+        case Lines():
+            _show_lines(part)
+        case Steps():
+            _show_steps(part)
+        case Log():
+            _show_log(part)
+
+
+def _show_steps(shown: Steps) -> None:
+    if not on_terminal():
+        for change in shown.changes:
+            typer.echo(change_line(change))
+        return
+    console().print()
+    for change in shown.changes:
+        console().print(change_text(change))
+
+
+def _show_log(shown: Log) -> None:
+    if shown.title and on_terminal():
+        console().print()
+        for line in titled(shown):
+            console().print(line, style="dim")
+        return
+    for line in titled(shown) if shown.title else map(clean_line, shown.lines):
+        typer.echo(line)
+
+
+def _show_facts(shown: Facts) -> None:
+    if not on_terminal():
+        for name, value in shown.facts:
+            say(f"{name}: {line(value)}")
+        return
+    from rich.text import Text as Styled
+
+    wide = max(NARROWEST, *(len(name) + 1 for name, _ in shown.facts))
+    for name, value in shown.facts:
+        text = line(value)
+        fact = Styled.assemble((f"{name:<{wide}}", "bold"), (text, STYLES.get(text, "")))
+        console().print(fact)
 
 
 def _show_lines(shown: Lines) -> None:
-    say(shown.title)
+    if shown.title:
+        say(shown.title)
     for item in shown.items:
-        say(f"  {line(item.says)}" + (f": {item.sign}" if isinstance(item.sign, State) else ""))
+        state = f": {item.sign}" if isinstance(item.sign, State) else ""
+        say(f"  {line(item.says)}{state}")
     if shown.more:
         say(f"  and {shown.more} more")
 
 
 def _show_table(shown: Table) -> None:
     columns = [f"{'*' * one.long}{one.title}" for one in shown.columns]
-    rows = [[line(cell) for cell in row.cells] for row in shown.rows]
-    if on_terminal() and console().width < NARROW:
-        below = [place for place, one in enumerate(shown.columns) if one.long]
-        side = [place for place in range(len(columns)) if place not in below]
-        heads, notes = ([[row[place] for place in some] for row in rows] for some in (side, below))
-        console().print(stacked(heads, notes, titles=[columns[place] for place in side]))
-        return
-    say_table(columns, rows, (" ".join(filter(None, row)) for row in rows))
+    rows = [list(map(_cell, row.cells)) for row in shown.rows]
+    whole = console().width >= NARROW or not any(one.long for one in shown.columns)
+    if whole or not on_terminal():
+        say_table(columns, rows, map(_row_line, shown.rows))
+    else:
+        _show_stacked(shown, columns, rows)
+    for words in shown.legend if on_terminal() else ():
+        console().print(line(words), style="dim")
+
+
+def _show_stacked(
+    shown: Table, columns: Sequence[str], rows: "Sequence[Sequence[str | Styled]]"
+) -> None:
+    """Show long cells on lines of their own, below those of their row."""
+    side = [place for place, one in enumerate(shown.columns) if not one.long]
+    heads = [[row[place] for place in side] for row in rows]
+    below = [
+        long_lines(zip(shown.columns, map(line, row.cells), strict=True)) for row in shown.rows
+    ]
+    console().print(stacked(heads, below, titles=[columns[place] for place in side]))
+
+
+def _row_line(row: Row) -> str:
+    return line(row.line) or " ".join(filter(None, map(line, row.cells)))
+
+
+def _cell(phrase: Phrase) -> "str | Styled":
+    """Return a cell of a terminal; a state has its mark and its colour."""
+    match phrase:
+        case (State() as state,):
+            from rich.text import Text as Styled
+
+            return Styled(f"{MARKS[state]} {state}", STYLES[state])
+        case _:
+            return line(phrase)
 
 
 def line(phrase: Phrase) -> str:
     """Return a phrase as text without control characters."""
-    return clean("".join(one if isinstance(one, str) else _value(one) for one in phrase))
+    return clean("".join(str(one) if isinstance(one, str) else _value(one) for one in phrase))
 
 
 def _value(one: Value) -> str:
@@ -155,6 +253,8 @@ def _value(one: Value) -> str:
             return f"`{typed(call)}`"
         case Commit(sha=sha):
             return sha[:SHORT_COMMIT]
+        case Ref():
+            return one.short
         case Compared(words=words):
             return words
         case Moment(at=at, since=True):
@@ -162,6 +262,7 @@ def _value(one: Value) -> str:
         case Moment():
             utc = read_zone("UTC")
             return in_zones(one.at, read_zone(one.zone)) if one.zone else in_words(one.at, utc)
+    return str(one)
 
 
 def typed(call: Call) -> str:

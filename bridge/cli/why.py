@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.apps import waits_in_words
 from bridge.cli.backend import known_app, warn_of_owed
 from bridge.cli.context import Config, Json, Limit, kept_in, run, settings_of
-from bridge.cli.deployments import AppName, source_of, tail_lines, whole_log
-from bridge.cli.forms import (
-    became,
-    decision_form,
-    decision_line,
-    ended_form,
-    say_decisions,
-    times,
-    waits_form,
-)
+from bridge.cli.deployments import AppName, tail_lines, whole_log
+from bridge.cli.forms import decision_form, decision_line, say_decisions, times
 from bridge.cli.show import (
     STYLES,
     Listing,
@@ -33,12 +24,13 @@ from bridge.cli.show import (
     iso,
     on_terminal,
     say_json,
-    short_branch,
 )
 from bridge.cli.why_preview import names_preview, why_preview
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.log_text import shorten
+from bridge.core.log_text import short_branch, shorten
 from bridge.githosts import HOSTS
+from bridge.views.apps import source_of, waits_form, waits_in_words
+from bridge.views.deployments import became, ended_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

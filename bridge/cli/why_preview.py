@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bridge.cli.forms import became, ended_form
 from bridge.cli.previews import Desk, desk
 from bridge.cli.show import ago, clean, console, hint, indented, iso, on_terminal, say_json
+from bridge.views.deployments import became, ended_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -38,7 +38,7 @@ async def operate(records: Records, visitor: Visitor, parts: Parts, form: Form) 
     asked = operation_of(parts["name"])
     flags = {one.name for one in asked.arguments if one.kind.flag}
     typed = {key: text.strip()[:LONGEST] for key, text in form.items() if key not in OURS}
-    given = {key: bool(text) if key in flags else text for key, text in typed.items()}
+    given = {key: bool(text) if key in flags else text for key, text in typed.items() if text}
     call = Call(asked.name, _asked(form) | given)
     once = _once(visitor, call, form)
     reply = await records.commands.answer(visitor.person, HERE, call, once)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from bridge.chats.facts.links import Links
 from bridge.console.sharing import Workshop
 from bridge.console.visitors import Visitor
-from bridge.core.access import Access, Grant, Right
+from bridge.core.access import EVERY_APP, Access, Grant, Right
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy
 from bridge.core.errors import NotFound, Rejected
@@ -146,10 +146,6 @@ class Records:
     def may_see(self, visitor: Visitor, label: str) -> bool:
         """Return whether somebody may view the app with that label, existing or not."""
         return Right.VIEW in self.access.rights(visitor.person, label, None)
-
-
-EVERY_APP = "\N{REPLACEMENT CHARACTER}"
-"""A label that no app has, so that only a grant for every app covers it."""
 
 
 # ── The request for a page ────────────────────────────────────────────────────────────────────────

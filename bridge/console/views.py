@@ -7,6 +7,7 @@ from markupsafe import Markup, escape
 
 from bridge.chats.facts.links import Links
 from bridge.core.chat.grammar import capital
+from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless, shorten
 from bridge.views.view import (
     SHORT_COMMIT,
@@ -15,6 +16,7 @@ from bridge.views.view import (
     Compared,
     Moment,
     Phrase,
+    Ref,
     Sentence,
     Strong,
     Text,
@@ -49,6 +51,10 @@ def _value(one: Value, links: Links) -> Markup:
             return _linked(shown, links.commit(app, sha))
         case Compared(app=app, old=old, new=new, words=words):
             return _linked(escape(words), links.compare(app, old, new))
+        case Ref():
+            return _text(one.short, 100)
+        case State():
+            return escape(str(one))
         case Typed(call=call):
             return Markup("<code>{}</code>").format(_text(call.typed, 200))
         case Moment(at=at):

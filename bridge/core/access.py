@@ -30,6 +30,10 @@ class Right(StrEnum):
     OVERRIDE = "override"  # deploy although a gate holds
 
 
+EVERY_APP = "\N{REPLACEMENT CHARACTER}"
+"""A label that no app has, so that only a grant for every app covers it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A person, as the chat knows them, or the service that they signed in with.

@@ -171,3 +171,20 @@ def one_line(text: str) -> str:
     """Return an untrusted text as a short line without control or formatting characters."""
     text = marked(text)
     return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 1]}…"
+
+
+LONGEST_BRANCH = 48
+
+
+def short_branch(name: str) -> str:
+    """Return a branch's name for a list, a long one shortened in the middle.
+
+    A team's names often start alike and differ at the end.
+    """
+    text = harmless(name).strip()
+    if len(text) <= LONGEST_BRANCH:
+        return text
+    end = LONGEST_BRANCH * 2 // 5
+    return (
+        f"{text[: edge(text, LONGEST_BRANCH - end - 1)]}…{text[edge(text, -end, onwards=True) :]}"
+    )

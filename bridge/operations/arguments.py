@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Annotated, Any
 
 from bridge.core import apps
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.core.gates import locks
 from bridge.core.gates.exceptions import EXCEPTIONS, Allowed
-from bridge.operations.base import Context, Kind, Took, Unfound
+from bridge.operations.base import Context, Kind, Several, Took, Unfound
 
 # ── what it is about ──────────────────────────────────────────────────────────────────────────────
 
@@ -21,12 +22,17 @@ def app_named(text: str, ctx: Context) -> apps.App:
         NotAllowed: they may view none.
         Unfound: none or several fit.
     """
-    finding, seen = ctx.desk.finding, ctx.seen()
-    finding.must_see_some(ctx.person, seen, ctx.right, text)
+    return _found(text, ctx)
+
+
+def _found(text: str, ctx: Context, gone: Sequence[apps.App] = ()) -> apps.App:
+    seen = ctx.seen()
+    if not ctx.sees():
+        ctx.desk.finding.must_see_some(ctx.person, [*seen, *gone], ctx.right, text)
     try:
-        return apps.find_app(seen, text)
+        return apps.find_app(seen, text, gone)
     except NotFound as error:
-        finding.refresh()  # it may have been created just now: the next attempt finds it
+        ctx.desk.finding.refresh()  # it may have been created just now: the next attempt finds it
         if len(gone := apps.named(ctx.desk.gone, text)) == 1:
             raise NotFound(
                 f"{gone[0].label} is gone from the backends; `dokploy-bridge deployments --app"
@@ -35,7 +41,36 @@ def app_named(text: str, ctx: Context) -> apps.App:
         several = isinstance(error, Ambiguous)
         why = f"{text!r} fits several apps" if several else f"there is no app {text!r}"
         like = [one.label for one in apps.apps_like(ctx.seen(ctx.right), text)]
-        raise Unfound(str(error), why, like) from None
+        raise (Several if several else Unfound)(str(error), why, like) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An app with a history.
+
+    Attributes:
+        gone: it was deleted at its backend, or the backend was removed.
+        remark: what to know of its name: that it is gone, or that an earlier app had the same.
+    """
+
+    app: apps.App
+    gone: bool = False
+    remark: str = ""
+
+
+async def known_named(text: str, ctx: Context) -> Known:
+    """Return the app that somebody means, live or gone, for its history; raise as `app_named`."""
+    gone = await ctx.seen_gone()
+    app = _found(text, ctx, gone)
+    if app in gone:
+        remark = f"{app.label} ({app.id}) is gone from the backends; this is its history"
+        return Known(app, True, remark)
+    same = [one.id for one in gone if one.label == app.label]
+    if not same:
+        return Known(app)
+    return Known(
+        app, remark=f"an earlier {app.label} is gone; its history is under its id, {same[-1]}"
+    )
 
 
 def scope_named(text: str, ctx: Context) -> locks.Scope:
@@ -54,6 +89,38 @@ APP_HELP = "Its label (project/app), name, or id."
 SCOPES = "An app, a project, PROJECT/ENVIRONMENT, or all."
 
 App = Annotated[apps.App, Kind("APP", app_named, APP_HELP, checked=True, completes="app")]
+MaybeApp = Annotated[apps.App | None, Kind("APP", app_named, APP_HELP, completes="app")]
+KnownApp = Annotated[
+    Known,
+    Kind("APP", known_named, APP_HELP, completes="app"),
+]
+SEARCHED = 10_000
+"""The number of newest changes to search for a deleted app."""
+
+
+async def _audited_named(text: str, ctx: Context) -> str:
+    """Return the id of an app, also of one of which nothing but its changes are known."""
+    try:
+        return (await known_named(text, ctx)).app.id
+    except NotFound:
+        for one in await ctx.desk.journal.audited(limit=SEARCHED):
+            if text in (one.app, one.app_id) and ctx.sees(one.app):
+                return one.app_id
+        raise
+
+
+OF_APP = Kind(
+    *("APP", known_named, "Only of this app, even a deleted one."),
+    option="app",
+    short="a",
+    completes="app",
+)
+OfApp = Annotated[Known | None, OF_APP]
+AuditedApp = Annotated[str | None, replace(OF_APP, read=_audited_named)]
+ItsApp = Annotated[
+    Known | None,
+    replace(OF_APP, help="Its app, if several have a deployment with that number."),
+]
 Scope = Annotated[locks.Scope, Kind("SCOPE", scope_named, SCOPES, checked=True)]
 
 
@@ -63,6 +130,67 @@ Scope = Annotated[locks.Scope, Kind("SCOPE", scope_named, SCOPES, checked=True)]
 def _words(text: str, _: Context) -> str:
     return text
 
+
+DeploymentName = Annotated[str, Kind("ID", _words, "Its id, the start of it, or its number.")]
+
+
+def _after(keyword: str) -> Any:
+    """Return how one word is found after a keyword, e.g. "limit 5"."""
+
+    def takes(words: Sequence[str]) -> Took | None:
+        return (words[1], 2) if len(words) > 1 and words[0].lower() == keyword else None
+
+    return takes
+
+
+_AGE = re.compile(r"([0-9]{1,6}) ?(s|m|min|h|d|w)").fullmatch
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def moment_of(text: str, now: float) -> float:
+    """Return the time that somebody means, in seconds since 1970; without a zone, this machine's.
+
+    Raises:
+        Rejected: it is neither an age nor a time.
+    """
+    if age := _AGE(text.strip()):
+        return now - int(age[1]) * _SECONDS[age[2]]
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise Rejected(
+            f"--since {text!r} is no time: write an age (30m, 2h, 3d, 1w), a date (2026-01-31),"
+            " or a time (2026-01-31T12:00, with Z for UTC)"
+        ) from None
+
+
+Period = Annotated[
+    str,
+    Kind(
+        *("TIME", _words, "Since when: an age such as 30d or 12w, or a date."),
+        *("since 12w", "since"),
+        takes=_after("since"),
+    ),
+]
+
+MOST = 10_000
+"""The most that can be listed."""
+
+
+def _limit(text: str, _: Context) -> int:
+    if not text.isdecimal() or not 0 < int(text[:9]) <= MOST:
+        raise Rejected(f"{text!r} is no number from 1 to {MOST}")
+    return int(text)
+
+
+Limit = Annotated[
+    int,
+    Kind(
+        *("NUMBER", _limit, "At most this many.", "limit 5", "limit", "n"),
+        takes=_after("limit"),
+        number=(1, MOST),
+    ),
+]
 
 FOR, UNTIL, MERGE = "for", "until", "merge"
 
@@ -142,6 +270,24 @@ def _takes_allowed(words: Sequence[str]) -> Took | None:
     return (said[1], 2) if fits else None
 
 
+Filter = Annotated[
+    tuple[str, ...],
+    Kind(
+        *("WORD", _words, "Only apps whose name or source contains all of these words.", "FILTER"),
+        rest=True,
+        many=True,
+    ),
+]
+Gone = Annotated[
+    bool,
+    Kind(
+        "", _words, "Apps that were deleted, or whose backend was removed.", "", "gone", flag=True
+    ),
+]
+EveryApp = Annotated[
+    bool,
+    Kind("", _words, "Also the apps of previews, which `previews` lists.", "", "all", flag=True),
+]
 Reason = Annotated[
     str,
     Kind("REASON", _words, "Why; others will read it.", option="reason", short="m", rest=True),

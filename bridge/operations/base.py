@@ -8,11 +8,11 @@ name. Rights are checked here, and refusals are recorded, whatever door a call c
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from bridge.core.access import Right
+from bridge.core.access import EVERY_APP, Right
 from bridge.core.chat.calls import Call, Given
-from bridge.core.errors import NotFound, Rejected
+from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.core.gates.locks import Scope
 from bridge.views.view import Field, View
 
@@ -32,6 +32,11 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
 # ── who asks, and what for ────────────────────────────────────────────────────────────────────────
 
 
+async def untroubled() -> Mapping[str, str]:
+    """Return that all backends can be read."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The parts of the bridge that operations use.
@@ -45,6 +50,10 @@ class Desk:
         ways: finds the ways to earlier versions; None if no backend can be asked.
         compare: returns the page that compares two commits of an app, if it is known.
         gone: apps that were deleted at their backend.
+        program: how calls begin at this door, e.g. "/dokploy".
+        help: how help about a call is asked for there.
+        no_apps: why no app is known.
+        troubles: returns, by backend, that it can't be read, and since when.
     """
 
     door: str
@@ -61,6 +70,20 @@ class Desk:
     ways: "Ways | None" = None
     compare: "Callable[[App, str | None, str | None], str | None]" = lambda *_: None
     gone: "Sequence[App]" = ()
+    program: str = "dokploy-bridge"
+    help: str = "{} --help"
+    no_apps: str = "There are no apps yet"
+    troubles: "Callable[[], Awaitable[Mapping[str, str]]]" = untroubled
+
+
+class OfApp(Protocol):
+    """What is about an app, given by its id and its label."""
+
+    @property
+    def app_id(self) -> str: ...
+
+    @property
+    def app(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +124,28 @@ class Context:
         """Return the apps to which they have a right, by label."""
         return self.desk.finding.apps(self.person, self.place, right)
 
+    async def seen_gone(self) -> "list[App]":
+        """Return the apps that were deleted, or whose backend was removed, and that they viewed."""
+        return await self.desk.finding.gone_apps(self.person, self.place)
+
+    def sees(self, label: str = EVERY_APP) -> bool:
+        """Return whether they may view the app with a label, existing or not; or every app."""
+        return self.desk.finding.may_view(self.person, self.place, label)
+
+    async def viewable(self) -> "Callable[[OfApp], bool]":
+        """Return what tells whether they may view the app of something, live or gone."""
+        ids = {app.id for app in [*self.seen(), *await self.seen_gone()]}
+        return lambda one: one.app_id in ids or self.sees(one.app)
+
+    def typed(self, words: str) -> str:
+        """Return a call as it is typed at this door."""
+        return f"`{self.desk.program} {words}`"
+
+    @property
+    def help(self) -> str:
+        """Return how help about this call is asked for at this door."""
+        return f"`{self.desk.help.format(self.call.name)}`"
+
     def check(self, right: Right, about: "App | Scope") -> None:
         """Raise NotAllowed if they lack a right to an app, or to any app of a scope."""
         from bridge.core.chat.replies import NotAllowed
@@ -130,6 +175,10 @@ class Unfound(NotFound):
         self.argument = ""
 
 
+class Several(Unfound, Ambiguous):
+    """Several things have that name."""
+
+
 # ── arguments ─────────────────────────────────────────────────────────────────────────────────────
 
 Took = tuple[str, int]
@@ -153,6 +202,7 @@ class Kind:
         checked: the operation's right must cover it.
         flag: it is given or not, and has no text.
         many: it may be given several times; the value is a tuple.
+        number: the least and the most, if it is a whole number.
         hidden: a door gives it along with what was shown; nobody types it.
         completes: what the command line completes it with, e.g. "app".
     """
@@ -169,28 +219,36 @@ class Kind:
     checked: bool = False
     flag: bool = False
     many: bool = False
+    number: tuple[int, int] | None = None
     hidden: bool = False
     completes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of one operation."""
+    """An argument of one operation.
+
+    Attributes:
+        default: its value if nothing is given.
+    """
 
     name: str
     kind: Kind
     required: bool
+    default: Any = None
 
-    def read(self, given: Given, ctx: Context) -> Any:
+    async def read(self, given: Given, ctx: Context) -> Any:
         """Return the value of what was given, None for nothing; raise Rejected if it can't be."""
-        text = given.get(self.name)
+        text = given.get(self.name, self.default)
         if self.kind.flag:
             return text is True
         if self.kind.many:
             texts = text if isinstance(text, list | tuple) else [text] if text else []
             return tuple(self.kind.read(one, ctx) for one in texts)
         try:
-            return self.kind.read(text, ctx) if text else None
+            is_given = text is not None and not (text == "" and self.required)
+            value = self.kind.read(str(text), ctx) if is_given else None
+            return await value if inspect.isawaitable(value) else value
         except Unfound as error:
             error.argument = self.name
             raise
@@ -216,6 +274,7 @@ class Operation:
         asks_hosts: the arguments with which Git hosts are asked.
         asks_backends: backends are asked.
         kept: it is kept as a delivery, whose end can be waited for; the data is `Kept`.
+        lists: it lists what there is, which may be nothing, even if there is no data yet.
     """
 
     name: str
@@ -234,6 +293,7 @@ class Operation:
     asks_hosts: frozenset[str] = frozenset()
     asks_backends: bool = False
     kept: bool = False
+    lists: bool = False
 
     @property
     def help(self) -> str:
@@ -262,21 +322,23 @@ def operation(
     asks_hosts: Sequence[str] = (),
     asks_backends: bool = False,
     kept: bool = False,
+    lists: bool = False,
+    more: str = "",
 ) -> Callable[[Run], Run]:
     """Declare the function below as an operation; see `Operation`.
 
     Its docstring is the help: the first line is what it does. Its parameters after the context are
-    annotated with the types of `arguments.py`.
+    annotated with the types of `arguments.py`. Instead of its further lines, `more` is help, too.
     """
 
     def declare(run: Run) -> Run:
-        does, _, more = (inspect.getdoc(run) or "").partition("\n\n")
+        does, _, said = (inspect.getdoc(run) or "").partition("\n\n")
         OPERATIONS[name] = Operation(
             name,
             run,
             tuple(_arguments(run, plan)),
             does,
-            " ".join(more.split()),
+            " ".join(said.split()) or more,
             needs,
             right_varies,
             acts,
@@ -288,6 +350,7 @@ def operation(
             frozenset(asks_hosts),
             asks_backends,
             kept,
+            lists,
         )
         return run
 
@@ -299,7 +362,8 @@ def _arguments(run: Run, plan: Plan | None) -> Iterator[Argument]:
     taken = dict(inspect.signature(plan).parameters) if plan is not None else {}
     for name, one in list((taken | dict(inspect.signature(run).parameters)).items())[1:]:
         kind = next(mark for mark in one.annotation.__metadata__ if isinstance(mark, Kind))
-        yield Argument(name, kind, one.default is inspect.Parameter.empty)
+        required = one.default is inspect.Parameter.empty
+        yield Argument(name, kind, required, None if required else one.default)
 
 
 def _taken(run: Run | Plan, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,7 +389,7 @@ async def carry_out(ctx: Context) -> View:
 
     asked = OPERATIONS[ctx.call.name]
     try:
-        values = {one.name: one.read(ctx.call.given, ctx) for one in asked.arguments}
+        values = {one.name: await one.read(ctx.call.given, ctx) for one in asked.arguments}
         for one in asked.arguments:
             about = values[one.name]
             if one.kind.checked and about is not None and asked.needs and not asked.right_varies:
@@ -342,7 +406,7 @@ async def carry_out(ctx: Context) -> View:
         raise
     if asked.acts and not (asked.recorded or asked.kept or done.refused):
         await _record(ctx, asked, values)
-    return done
+    return replace(done, call=ctx.call)
 
 
 async def _record(ctx: Context, asked: Operation, values: Mapping[str, Any]) -> None:

@@ -7,21 +7,17 @@ those that only read use the journal. Rights are checked each time (`lookup`).
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bridge.core.access import Access, Person, Right
-from bridge.core.apps import App, of_people
+from bridge.core.apps import App
 from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, Read, Unclear, Verb, capital
 from bridge.core.chat.replies import (
-    AppList,
     Configure,
     Help,
-    Identity,
     NotAllowed,
-    Past,
     Pick,
     Reasons,
     Reply,
     Sorry,
-    Standing,
 )
 from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import Freeze
@@ -32,7 +28,7 @@ from bridge.operations.chat_previews import ChatPreviews
 from bridge.operations.every import OPERATIONS
 from bridge.operations.reminders import Reminders
 from bridge.operations.typed import can_be_picked, written
-from bridge.operations.words import parse, usages
+from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.feedback.lookup import (
@@ -58,7 +54,7 @@ Answers = Callable[[Person, Place, Command], Awaitable[Reply]]
 
 CONFIGURES = "Where its code comes from, what makes it deploy, and how it is built."
 
-OF_THE_PAST = frozenset({Verb.HISTORY, Verb.WHY})
+OF_THE_PAST = frozenset({Verb.WHY})
 """Commands that also work for an app that was deleted at its backend."""
 
 
@@ -125,6 +121,9 @@ class ChatCommands:
             known.channels,
             freezes,
             ways,
+            program="/dokploy",
+            help="/dokploy help {}",
+            troubles=self._troubles,
         )
         self.previews = ChatPreviews(chat, journal, known.apps, access, clock)
         self._elsewhere: Mapping[Verb, Answers] = {
@@ -145,18 +144,14 @@ class ChatCommands:
 
     async def _answer(self, person: Person, place: Place, typed: Command) -> Reply:
         if typed.verb is Verb.HELP:
-            return Help(typed.rest, usages())
-        if typed.verb is Verb.WHOAMI:
-            return self._identity(person, place)
-        if typed.verb is Verb.APPS:
-            return await self._list(person, place, typed.rest or "")
+            return Help(topic(typed.rest), usages())
         if (answers := self._elsewhere.get(typed.verb)) is not None:
             return await answers(person, place, typed)
         if typed.app is None and typed.verb is Verb.PROVIDER:
             pick = Pick(Call(Verb.PROVIDER, {}), Right.CONFIGURE, CONFIGURES)
             return self._finding.picked(person, place, pick)
         if typed.app is None:
-            return await self._standing(person, place)
+            raise AssertionError(typed.verb)
         if typed.verb in OF_THE_PAST and (
             gone := await self._finding.deleted(person, place, typed)
         ):
@@ -166,7 +161,11 @@ class ChatCommands:
             return app
         if denied := self._finding.denied(person, place, NEEDS.get(typed.verb, Right.VIEW), app):
             return denied
-        return await self._about(person, place, typed, app)
+        return Configure(app) if typed.verb is Verb.PROVIDER else await self._past(typed, app)
+
+    async def _troubles(self) -> Mapping[str, str]:
+        trouble = self._known.trouble()
+        return {name: f"{name} can't be read: {why}" for name, why in trouble.items()}
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """Return the apps to which somebody has a right, by label."""
@@ -218,55 +217,13 @@ class ChatCommands:
 
     # ── actions and answers ───────────────────────────────────────────────
 
-    async def _about(self, person: Person, place: Place, typed: Command, app: App) -> Reply:
-        if typed.verb is Verb.PROVIDER:
-            return Configure(app)
-        if typed.verb in OF_THE_PAST:
-            return await self._past(typed, app)
-        return await self._standing(person, place, app)
-
-    async def _past(self, typed: Command, app: App, *, gone: bool = False) -> Past | Reasons:
-        """Return what was deployed, or why."""
-        if typed.verb is Verb.WHY:
-            found = await self._journal.explained(app.id, commit=typed.rest, limit=LISTED)
-            return Reasons(app, typed.rest, tuple(found), gone, await self._held(app, gone))
-        deployments = await self._journal.deployments(limit=LISTED, app_id=app.id)
-        return Past(app, tuple(deployments), gone)
+    async def _past(self, typed: Command, app: App, *, gone: bool = False) -> Reasons:
+        """Return why it was or was not deployed."""
+        found = await self._journal.explained(app.id, commit=typed.rest, limit=LISTED)
+        return Reasons(app, typed.rest, tuple(found), gone, await self._held(app, gone))
 
     async def _held(self, app: App, gone: bool) -> Deployment | None:
         """Return the deployment of an app that gates hold."""
         open_ = [] if gone else await self._journal.open_deployments()
         held = [one for one in open_ if one.app_id == app.id and one.state is State.HELD]
         return held[-1] if held else None
-
-    def _identity(self, person: Person, place: Place) -> Identity:
-        rights = {
-            right: tuple(app.label for app in of_people(self.apps(person, place, right)))
-            for right in Right
-        }
-        return Identity(person, rights, len(rights[Right.VIEW]))
-
-    async def _list(self, person: Person, place: Place, wanted: str) -> AppList:
-        words = wanted.lower().split()
-        found = [
-            app
-            for app in of_people(self.apps(person, place, Right.VIEW))
-            if all(word in app.label.lower() for word in words)
-        ]
-        live = await self._journal.serving(found)
-        return AppList(tuple(found), await self._last(found), wanted, live=live)
-
-    async def _standing(self, person: Person, place: Place, app: App | None = None) -> Standing:
-        every = self.apps(person, place, Right.VIEW) if app is None else [app]
-        ids = {one.id for one in every}
-        going = [one for one in await self._journal.open_deployments() if one.app_id in ids]
-        seen = of_people(every) if app is None else every
-        backends = {one.backend for one in seen}
-        trouble = {k: v for k, v in self._known.trouble().items() if k in backends}
-        live = None if app is None else await self._journal.serving_of(app)
-        return Standing(app, tuple(seen), tuple(going), await self._last(seen), trouble, live)
-
-    async def _last(self, apps: Sequence[App]) -> dict[str, Deployment]:
-        ids = {app.id for app in apps}
-        last = await self._journal.last_deployments()
-        return {app_id: one for app_id, one in last.items() if app_id in ids}

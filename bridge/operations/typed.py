@@ -1,10 +1,10 @@
 """Write an operation and its arguments as they are typed in a chat; `words.py` reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bridge.core.chat.calls import Call
-from bridge.operations.base import OPERATIONS, Argument, Operation
+from bridge.operations.base import OPERATIONS, Argument, Operation, Took
 
 
 def usage(asked: Operation, name: str = "") -> str:
@@ -18,14 +18,19 @@ def usage(asked: Operation, name: str = "") -> str:
         if kind.behind:
             words[-1] += f"[{kind.behind}{kind.metavar}]"
         else:
-            words.append(kind.metavar if one.required else f"[{kind.example or kind.metavar}]")
+            words.append(kind.metavar if one.required else f"[{_example(one)}]")
     return " ".join(words)
+
+
+def _example(one: Argument) -> str:
+    kind = one.kind
+    return f"--{kind.option}" if kind.flag else kind.example or kind.metavar
 
 
 def _typed(asked: Operation) -> list[Argument]:
     """Return the arguments that can be typed, in the order in which they are."""
     first = [one for one in asked.arguments if is_name(one) or one.kind.behind]
-    keyed = [one for one in asked.arguments if one.kind.takes is not None]
+    keyed = [one for one in asked.arguments if takes_of(asked, one) is not None]
     rest = [one for one in asked.arguments if one.kind.rest]
     return [*first, *keyed, *rest]
 
@@ -39,6 +44,16 @@ def is_name(one: Argument) -> bool:
 def can_be_picked(asked: Operation) -> bool:
     """Return whether an app is all that it requires, so that a list to pick from can be shown."""
     return [one.kind.completes for one in asked.arguments if one.required] == ["app"]
+
+
+Takes = Callable[[Sequence[str]], Took | None]
+
+
+def takes_of(asked: Operation, one: Argument) -> Takes | None:
+    """Return what finds an argument among words; a flag that no other word implies is typed."""
+    if one.kind.flag and not any(one.name in implied for implied in asked.aliases.values()):
+        return lambda words: ("", 1) if words[0] == f"--{one.kind.option}" else None
+    return one.kind.takes
 
 
 def named(name: str) -> tuple[Operation, Mapping[str, Any]]:
@@ -66,16 +81,19 @@ def written(name: str, given: Mapping[str, Any]) -> str:
     words = [called if flags else name]
     for one in _typed(asked):
         text = given.get(one.name)
-        if text and one.kind.behind:
+        if text is True:
+            words.append(f"--{one.kind.option}")
+        elif text and one.kind.behind:
             words[-1] += f"{one.kind.behind}{text}"
         elif text:
-            words += [_shown(one, part) for part in ([text] if isinstance(text, str) else text)]
+            parts = text if isinstance(text, list | tuple) else [str(text)]
+            words += [_shown(one, part) for part in parts]
     return " ".join(words)
 
 
 def _shown(one: Argument, text: str) -> str:
-    if one.kind.takes is None:
+    keyword, keyed, _ = one.kind.example.partition(" ")
+    if one.kind.takes is None or not keyed:
         quoted = len(text.split()) > 1 and not one.kind.rest
         return f'"{text}"' if quoted else text
-    keyword = one.kind.example.partition(" ")[0]
     return text if text.startswith(f"{keyword} ") else f"{keyword} {text}"

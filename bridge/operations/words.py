@@ -6,6 +6,7 @@ keyword; then what takes all the rest, such as a reason:
     lock SCOPE [for 2h] [until 18:00] [until merge of #12] REASON
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from bridge.core.chat.calls import Call
@@ -21,9 +22,18 @@ from bridge.core.chat.grammar import (
 )
 from bridge.core.chat.replies import Usage
 from bridge.core.errors import Rejected
-from bridge.operations.base import Argument, Operation
+from bridge.operations.base import Argument, Operation, Took
 from bridge.operations.every import OPERATIONS
-from bridge.operations.typed import called, can_be_picked, is_name, named, names, usage, written
+from bridge.operations.typed import (
+    called,
+    can_be_picked,
+    is_name,
+    named,
+    names,
+    takes_of,
+    usage,
+    written,
+)
 
 
 def read_words(name: str, typed: list[str]) -> Call | Unclear:
@@ -50,6 +60,9 @@ def read_words(name: str, typed: list[str]) -> Call | Unclear:
         if words:
             return Unclear(f"That is more than `{asked.name}` takes. {how}", (alone,))
         return Call(asked.name, given, alone)
+    if rest.kind.many:
+        some = {rest.name: [plain_word(one) for one in words]} if words else {}
+        return called(asked.name, {**given, **some})
     given[rest.name] = unquoted(" ".join(words))
     if rest.required and not given[rest.name]:
         return Unclear(f"{capital(rest.kind.help)} {how}")
@@ -64,7 +77,7 @@ def _take_names(asked: Operation, words: list[str], given: dict[str, Any]) -> tu
             return words, f"{why} {{how}}"
         if not is_name(one):
             continue
-        if words:
+        if words and (one.required or _keyed(asked, words, given) is None):
             given[one.name], words = name_in(words)
         elif one.required:
             about = f" {kind.metavar} is {_lowered(kind.help)}" if kind.help else ""
@@ -96,21 +109,27 @@ def _alone(asked: Operation, given: dict[str, Any]) -> tuple[str, ...]:
 
 def _take_keyed(asked: Operation, words: list[str], given: dict[str, Any]) -> list[str]:
     """Read what begins with a keyword, in any order; return the words that are left."""
-    left = [one for one in asked.arguments if one.kind.takes is not None]
-    while words:
-        plain = [plain_word(word) for word in words]
-        took = ((one, one.kind.takes(plain)) for one in left if one.kind.takes is not None)
-        one, found = next(((one, found) for one, found in took if found is not None), (None, None))
-        if one is None or found is None:
-            return words
-        text, count = found
+    while words and (found := _keyed(asked, words, given)) is not None:
+        one, (text, count) = found
         if one.kind.many:
             given.setdefault(one.name, []).append(text)
         else:
-            given[one.name] = text
-            left.remove(one)
+            given[one.name] = one.kind.flag or text
         words = words[count:]
     return words
+
+
+def _keyed(
+    asked: Operation, words: list[str], given: Mapping[str, Any]
+) -> tuple[Argument, Took] | None:
+    """Return the argument with whose keyword the words begin, unless it was given before."""
+    plain = [plain_word(word) for word in words]
+    for one in asked.arguments:
+        takes = takes_of(asked, one)
+        again = one.kind.many or one.name not in given
+        if takes is not None and again and (found := takes(plain)) is not None:
+            return one, found
+    return None
 
 
 def usages() -> tuple[Usage, ...]:
@@ -118,8 +137,8 @@ def usages() -> tuple[Usage, ...]:
     return tuple(
         Usage(word, usage(one, word), _does(one, word), one.more)
         for one in OPERATIONS.values()
-        for word in (one.name, *one.aliases)
-        if word.isalpha() and (word == one.name or one.aliases[word])
+        for word in (one.name, *(word for word, implied in one.aliases.items() if implied))
+        if word.replace(" ", "").isalpha()
     )
 
 
@@ -130,6 +149,12 @@ def _does(asked: Operation, word: str) -> str:
         return _lowered(asked.does.rstrip("."))
     helps = [one.kind.help for one in asked.arguments if one.name in implied]
     return f"{asked.name}, but {_lowered(' '.join(helps).rstrip('.'))}"
+
+
+def topic(name: str | None) -> str | None:
+    """Return what help is about, if it was asked for with another word for an operation."""
+    same = (one.name for one in OPERATIONS.values() if one.aliases.get(name or "") == {})
+    return next(same, name)
 
 
 OTHERS = Others(names, read_words)

@@ -1,11 +1,180 @@
 """What is said about deployments."""
 
-from bridge.core.holds import proposal_in
-from bridge.core.lifecycle import Deployment, State
-from bridge.views.view import Code, Item, Phrase, Strong, Text, Value
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-APP, REF, COMMIT, IMAGE, MESSAGE = 200, 100, 20, 80, 40
-"""Characters of an app's name, a branch, a short commit, an image and a message's first line."""
+from bridge.core.apps import App
+from bridge.core.events import COMMAND_HOST
+from bridge.core.holds import proposal_in
+from bridge.core.lifecycle import Change, Deployment, NoteKind, State, app_of, promotes
+from bridge.core.log_text import harmless, short_branch
+from bridge.core.masking import redact
+from bridge.core.origin import PUSH, Actor, Cause
+from bridge.views.view import (
+    Code,
+    Column,
+    Commit,
+    Facts,
+    Item,
+    Log,
+    Moment,
+    Phrase,
+    Ref,
+    Row,
+    Steps,
+    Strong,
+    Table,
+    Text,
+    Value,
+    View,
+    Words,
+    iso,
+)
+
+if TYPE_CHECKING:
+    from bridge.core.health.fate import Fate
+
+APP, PERSON, IMAGE, MESSAGE, NOTE = 200, 60, 80, 40, 500
+"""Characters of an app's name, a person's, an image, a message's first line and a note."""
+
+# ── lists ─────────────────────────────────────────────────────────────────────────────────────────
+
+COLUMNS = (
+    *map(Column, ("created", "number", "state", "commit", "app")),
+    Column("what happened", long=True),
+)
+
+NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` lists what came in"
+
+
+def listed(
+    those: Sequence[Deployment],
+    fates: "Mapping[str, Fate]",
+    app: App | None = None,
+    remarks: Sequence[Phrase] = (),
+) -> View:
+    """List deployments, newest first; `app`: the one whose they all are."""
+    data = [
+        deployment_form(one, fate := fates.get(one.id)) | {"fate": fate_form(fate)} for one in those
+    ]
+    if not those:
+        never: Phrase = (Text(app.label, APP), " was never deployed from here") if app else ()
+        return View(never or (NONE_YET,), data=data, empty=True, remarks=remarks)
+    rows = [_row(one, fates.get(one.id), app) for one in those]
+    title: Phrase = ("Deployments",) if app is None else ("History of ", Text(app.label, APP))
+    head = (*title, f": {len(those)}")
+    return View(head, parts=[Table(COLUMNS, rows, title)], data=data, remarks=remarks)
+
+
+def _row(deployment: Deployment, fate: "Fate | None", app: App | None) -> Row:
+    commit = deployment.deployed_commit or deployment.commit or ""
+    trigger = "" if deployment.origin == PUSH else f" ({deployment.trigger})"
+    created, number = deployment.created_at, f"#{deployment.seq}"
+    what = _with_fate(short_note(deployment, fate), deployment, fate)
+    told = _with_fate(note_of(deployment, fate), deployment, fate)
+    named: Phrase = () if app is not None else (Strong(Text(deployment.app, APP)),)
+    at = deployment.finished_at or deployment.started_at or created
+    lasted: Phrase = (took(deployment),) if took(deployment) else ()
+    return Row(
+        (
+            (Moment(created, since=True),),
+            (number,),
+            (deployment.state,),
+            (Commit(commit, app),) if commit else (_short(deployment.shown_image),),
+            (Text(deployment.app, APP),),
+            (Text(what + trigger, NOTE),),
+        ),
+        deployment.state,
+        (
+            *(Moment(created, since=True), f" {deployment.id} "),
+            *(Text(deployment.app, APP), f" {deployment.state}: ", Text(told, NOTE)),
+        ),
+        [
+            joined([named, (number,), *brief(deployment, app), (Moment(at),), lasted]),
+            asked_by(deployment),
+            (Text(what, NOTE),) if what else (),
+        ],
+    )
+
+
+def shown(
+    deployment: Deployment,
+    fate: "Fate | None",
+    changes: Sequence[Change],
+    remarks: Sequence[Phrase] = (),
+) -> View:
+    """Show one deployment, its history, and the end of its log if it has failed."""
+    data = ended_form(deployment, fate) | {"fate": fate_form(fate)}
+    facts = [(name, (Text(value, NOTE),)) for name, value in _facts(deployment, fate).items()]
+    return View(
+        (Strong(Text(deployment.app, APP)), f" #{deployment.seq}: {deployment.state}"),
+        deployment.state,
+        parts=[
+            Facts(facts),
+            Steps([replace(one, note=note_of(one)) for one in changes]),
+            *tail_of(deployment),
+        ],
+        data=data | {"changes": [change_form(one) for one in changes]},
+        remarks=remarks,
+    )
+
+
+def _facts(deployment: Deployment, fate: "Fate | None") -> dict[str, str]:
+    seconds = (deployment.finished_at or 0) - (deployment.started_at or 0)
+    timed = deployment.started_at and deployment.finished_at
+    facts = {
+        "deployment": deployment.id,
+        "app": deployment.app,
+        "state": str(deployment.state),
+        "trigger": deployment.trigger,
+        "action": str(deployment.action),
+        "ref": deployment.ref or "",
+        "commit": deployment.commit or "",
+        "deployed": deployment.deployed_commit or "",
+        "image": deployment.image or "",
+        "backend": deployment.backend_id or "",
+        "message": (deployment.message or "").partition("\n")[0],
+        "author": deployment.author or "",
+        "delivery": deployment.delivery,
+        "took": f"{seconds:.1f} s" if timed else "",
+        "live": _live(deployment, fate),
+        "superseded": f"by {deployment.superseded_by}" if deployment.superseded_by else "",
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _live(deployment: Deployment, fate: "Fate | None") -> str:
+    """Return since when it is live, or from when until when it was, and what replaced it."""
+    if fate is None or deployment.live_at is None:
+        return ""
+    until = "" if fate.until is None else f" until {iso(fate.until)}"
+    at = f"{'since' if fate.live else 'from'} {iso(deployment.live_at)}{until}"
+    return "; ".join(filter(None, (at, fate.says)))
+
+
+def tail_of(deployment: Deployment) -> list[Log]:
+    """Return the end of a failed deployment's log, or what an unhealthy one has answered."""
+    if not deployment.log_tail:
+        return []
+    seen = "what was seen:" if deployment.state is State.UNHEALTHY else "the end of its log:"
+    return [Log(redact(deployment.log_tail).split("\n"), seen)]
+
+
+def _short(image: str) -> str:
+    """Return an image without its registry and path, and of a digest the beginning."""
+    name, at, digest = image.rpartition("/")[2].partition("@")
+    return f"{name}{at}{digest.removeprefix('sha256:')[:7]}"[:32]
+
+
+def _with_fate(note: str, deployment: Deployment, fate: "Fate | None") -> str:
+    """Return a note with what has become of a version that went live, unless it says that."""
+    if fate is None:
+        return note
+    kind = deployment.note_kind
+    says_live = kind is NoteKind.UNTOLD or (fate.itself and kind in (NoteKind.LIVE, NoteKind.AGAIN))
+    live = "live now" if fate.live and not says_live else ""
+    return "; ".join(filter(None, (note, live, fate.says)))
 
 
 def item_of(deployment: Deployment) -> Item:
@@ -15,24 +184,32 @@ def item_of(deployment: Deployment) -> Item:
 
 def about(deployment: Deployment, is_: str = "") -> Phrase:
     """Return its app, its branch or tag, and what it brings; `is_`: said of the app."""
-    what: list[Phrase] = [(Strong(Text(deployment.app, APP)), is_)]
-    if ref := deployment.ref:
-        name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
-        what.append((Code(Text(name, REF)),))
+    named: Phrase = (Strong(Text(deployment.app, APP)), is_)
+    return joined([named, *brief(deployment)])
+
+
+def brief(deployment: Deployment, app: App | None = None, most: int = MESSAGE) -> list[Phrase]:
+    """Return a deployment's branch or tag, and what it brings: a commit, or an image.
+
+    Args:
+        app: its app, if commits of its repository are to be linked.
+        most: characters of the first line of the commit's message; 0 for none of it.
+    """
+    what: list[Phrase] = [(Ref(deployment.ref),)] if deployment.ref else []
     commit, message = version_of(deployment)
-    if commit and (first := first_line(message)):
-        what.append((Code(Text(commit[:7], COMMIT)), " ", Text(first, MESSAGE)))
+    if commit and most and (first := first_line(message)):
+        what.append((Commit(commit, app), " ", Text(first, most)))
     elif commit:
-        what.append((Code(Text(commit[:7], COMMIT)),))
+        what.append((Commit(commit, app),))
     elif deployment.shown_image:
         what.append((Code(Text(deployment.shown_image, IMAGE)),))
-    return joined(what)
+    return what
 
 
 def joined(phrases: list[Phrase]) -> Phrase:
-    """Return phrases as one, with dots between them."""
+    """Return the phrases that say something as one, with dots between them."""
     pieces: list[str | Value] = []
-    for phrase in phrases:
+    for phrase in filter(None, phrases):
         pieces += ["  ·  ", *phrase] if pieces else phrase
     return tuple(pieces)
 
@@ -48,3 +225,145 @@ def version_of(deployment: Deployment) -> tuple[str | None, str | None]:
 def first_line(message: str | None) -> str:
     """Return the first non-empty line of a commit's message."""
     return next((line for line in (message or "").splitlines() if line.strip()), "").strip()
+
+
+# ── who asked, and how long it took ───────────────────────────────────────────────────────────────
+
+_PUSHED = {Cause.PUSH: "pushed", Cause.TAG: "tagged"}
+
+
+def asked_by(deployment: Deployment) -> Words:
+    """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
+    origin = deployment.origin
+    if (pushed := _PUSHED.get(origin.cause)) is not None:
+        author = deployment.author or ""
+        by: Words = (f"{pushed} by ", Text(author, PERSON)) if _seen(author) else (pushed,)
+        more = _with_door(origin.more(origin.actor.name), origin.actor)
+        return (*by, ", ", *more) if more else by
+    verb = "promotion" if _promoted(deployment) else deployment.action
+    who = person_of(origin.actor)
+    return (f"{verb} asked by ", *who) if who else (f"{verb} asked",)
+
+
+def _promoted(deployment: Deployment) -> bool:
+    """Return whether it brings the version of another app, not an earlier one of its own."""
+    return promotes(deployment) and app_of(deployment.target or "") != deployment.app_id
+
+
+def person_of(actor: Actor) -> Words:
+    """Return a person's name in plain words, e.g. "ada on the command line"."""
+    return _with_door(actor.name, actor)
+
+
+def _with_door(words: str, actor: Actor) -> Words:
+    if not _seen(words):
+        return ()
+    on = (" on the command line",) if actor.door == COMMAND_HOST else ()
+    return (Text(words, PERSON), *on)
+
+
+def _seen(words: str) -> bool:
+    """Return whether anything of a name is visible."""
+    return bool(harmless(words, unseen="").strip())
+
+
+def took(deployment: Deployment) -> str:
+    """Return a deployment's duration; "" if it is unknown."""
+    began = deployment.started_at or deployment.asked_at
+    if deployment.finished_at is None or began is None:
+        return ""
+    return duration(deployment.finished_at - began)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in at most two units, e.g. "1 min 12 s"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60, "s")
+    if whole < 86400:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def _two(many: int, unit: str, few: int, smaller: str) -> str:
+    return f"{many} {unit} {few} {smaller}" if few else f"{many} {unit}"
+
+
+# ── for programs ──────────────────────────────────────────────────────────────────────────────────
+
+
+def deployment_form(deployment: Deployment, fate: "Fate | None" = None) -> dict[str, Any]:
+    """Return a deployment with its progress so far; its note as `note_now` has it."""
+    from bridge.core.health.fate import note_now
+
+    return {
+        "id": deployment.id,
+        "app": deployment.app,
+        "app_id": deployment.app_id,
+        "action": str(deployment.action),
+        "state": str(deployment.state),
+        "trigger": deployment.trigger,
+        "ref": deployment.ref,
+        "commit": deployment.commit,
+        "deployed_commit": deployment.deployed_commit,
+        "image": deployment.image,
+        "delivery": deployment.delivery,
+        "created_at": iso(deployment.created_at),
+        "asked_at": iso(deployment.asked_at),
+        "started_at": iso(deployment.started_at),
+        "live_at": iso(deployment.live_at),
+        "finished_at": iso(deployment.finished_at),
+        "note": note_now(deployment, fate),
+        "superseded_by": deployment.superseded_by,
+        "backend_id": deployment.backend_id,
+    }
+
+
+def ended_form(deployment: Deployment, fate: "Fate | None" = None) -> dict[str, Any]:
+    """Return a single deployment, with the lines that show why it failed or is unhealthy."""
+    tail = redact(deployment.log_tail or "")
+    return deployment_form(deployment, fate) | {"log_tail": tail.split("\n") if tail else []}
+
+
+def fate_form(fate: "Fate | None") -> dict[str, Any] | None:
+    """Return what has become of a deployment that went live; None of any other."""
+    if fate is None:
+        return None
+    return {
+        "now": str(fate.now),
+        "until": iso(fate.until),
+        "by": fate.by and fate.by.id,
+        "says": fate.says,
+    }
+
+
+def change_form(change: Change) -> dict[str, Any]:
+    """Return one line of a deployment's history."""
+    from bridge.core.health.fate import as_told
+
+    return {"at": iso(change.at), "state": str(change.state), "note": as_told(change)}
+
+
+# ── in words ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def became(deployment: Deployment, *, short: bool = False) -> str:
+    """E.g. `→ failed #11: fatal: repository not found`; see `short_note`."""
+    head = f"→ {deployment.state} #{deployment.seq}"
+    note = short_note(deployment) if short else note_of(deployment)
+    return f"{head}: {note}" if note else head
+
+
+def note_of(said: Deployment | Change, fate: "Fate | None" = None) -> str:
+    """Return its note, for where its state is shown as well; see `note_now`."""
+    from bridge.core.health.fate import note_now
+
+    return note_now(said, fate).removeprefix(f"{said.state}: ")
+
+
+def short_note(deployment: Deployment, fate: "Fate | None" = None) -> str:
+    """Return a history note, with a long branch shortened."""
+    branch, note = (deployment.ref or "").removeprefix("refs/heads/"), note_of(deployment, fate)
+    return note.replace(branch, short_branch(branch)) if branch else note

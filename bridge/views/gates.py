@@ -24,6 +24,7 @@ from bridge.views.view import (
     Typed,
     View,
     iso,
+    many,
 )
 
 LABEL, PERSON, REASON = 200, 60, 500
@@ -33,8 +34,8 @@ IN_A_LIST = 200
 """Characters of a reason in a list."""
 
 TIMES = (
-    Column("since", said=True),
-    Column("until", said=True),
+    Column("since", said="since"),
+    Column("until", said="until"),
     Column("reason", long=True),
 )
 """The last columns of what holds for a time."""
@@ -200,7 +201,7 @@ def locks(those: Sequence[Lock], frozen: Sequence["FreezeNow"]) -> View:
         return View(("Nothing is locked or frozen",), Icon.WELL, data=data, empty=True)
     parts = [_lock_table(those)] if those else []
     parts += [_freeze_table(frozen)] if frozen else []
-    head = f"{_many(len(those), 'lock')}, {_many(len(frozen), 'freeze')}"
+    head = f"{many(len(those), 'lock')}, {many(len(frozen), 'freeze')}"
     return View((head,), parts=parts, data=data)
 
 
@@ -299,7 +300,7 @@ def freezes(those: Sequence[FreezeNow]) -> View:
     data = [FreezeData.of(one.freeze, one.closed) for one in those]
     if not those:
         return View(("There are no freezes",), Icon.WELL, data=data, empty=True)
-    return View((_many(len(those), "freeze"),), parts=[_freeze_table(those)], data=data)
+    return View((many(len(those), "freeze"),), parts=[_freeze_table(those)], data=data)
 
 
 def _freeze_table(those: Sequence[FreezeNow]) -> Table:
@@ -320,10 +321,6 @@ def _freeze_table(those: Sequence[FreezeNow]) -> Table:
         for one in those
     ]
     return Table([Column("covers"), Column("freeze"), Column("now"), *TIMES], rows)
-
-
-def _declared(freeze: Freeze) -> Phrase:
-    return (_person(freeze.by or freeze.name),)
 
 
 def _covers(one: FreezeNow) -> Phrase:
@@ -408,7 +405,3 @@ def _person(name: str) -> Text:
 
 def _reason(reason: str, limit: int = REASON) -> Text:
     return Text(redact(reason), limit)
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

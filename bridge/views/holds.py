@@ -7,7 +7,7 @@ from bridge.core.apps import App
 from bridge.core.chat.calls import Call
 from bridge.core.gates.approvals import Approval
 from bridge.core.holds import Gate, Hold, Proposal, proposal_in, warnings_in
-from bridge.core.lifecycle import Deployment
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.masking import redact
 from bridge.views.deployments import APP, about, first_line, joined
 from bridge.views.view import (
@@ -126,8 +126,8 @@ def held_list(those: Sequence[Deployment]) -> View:
     columns = [
         Column("#"),
         Column("app"),
-        Column("held", said=True),
-        Column("until", said=True),
+        Column("held", said="held"),
+        Column("until", said="until"),
         Column("why", long=True),
     ]
     return View((f"{len(those)} held",), parts=[Table(columns, list(map(_row, those)))], data=data)
@@ -148,18 +148,34 @@ def _row(held: Deployment) -> Row:
     )
 
 
+def first_hold(held: Deployment | None) -> list[Item]:
+    """Return the first of what holds a deployment, for a list; none if nothing does."""
+    if held is None or held.state is not State.HELD or not held.holds:
+        return []
+    item, more = hold_item(held.holds[0]), len(held.holds) - 1
+    return [Item((*item.says, f"  ·  and {more} more"), item.sign) if more else item]
+
+
+def proposed(held: Deployment, app: App) -> list[Lines]:
+    """Return what somebody would approve; none unless the deployment waits for that."""
+    proposal = proposal_in(held.holds) if held.state is State.HELD else None
+    if proposal is None:
+        return []
+    says, files = _changes(app, proposal)
+    return [Lines("To approve", [Item(_commit_line(app, proposal)), Item(says)]), *files]
+
+
+def holding(held: Deployment) -> list[Lines]:
+    """Return all that holds a deployment, and which right lifts it; none if nothing does."""
+    return [_holds("", held.holds)] if held.state is State.HELD and held.holds else []
+
+
 # ── approvals ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def approval_asked(app: App, held: Deployment, proposal: Proposal, approve: Call) -> View:
     """Show the commit that would be approved, and what it brings."""
-    commit = Commit(proposal.commit, app)
-    what: list[Phrase] = [(commit,)]
-    if message := first_line(proposal.message):
-        what.append((" ", Text(message, MESSAGE)))
-    if proposal.author:
-        what.append((", by ", Text(proposal.author, PERSON)))
-    head = (_app(held), " would build ", *(piece for phrase in what for piece in phrase))
+    head = (_app(held), " would build ", *_commit_line(app, proposal))
     says, parts = _changes(app, proposal)
     waits = [one for one in held.holds if one.gate is Gate.APPROVAL]
     return View(
@@ -171,6 +187,14 @@ def approval_asked(app: App, held: Deployment, proposal: Proposal, approve: Call
         data=HeldData.of(held),
         asks=Ask(approve, f"Approve {proposal.commit[:7]} of {app.label}?", "Approve"),
     )
+
+
+def _commit_line(app: App, proposal: Proposal) -> Phrase:
+    """Return a commit that would be built, with its message and its author."""
+    message = first_line(proposal.message)
+    says: Phrase = (" ", Text(message, MESSAGE)) if message else ()
+    by: Phrase = (", by ", Text(proposal.author, PERSON)) if proposal.author else ()
+    return (Commit(proposal.commit, app), *says, *by)
 
 
 def _changes(app: App, proposal: Proposal) -> tuple[Phrase, list[Lines]]:
@@ -247,7 +271,7 @@ def overridden(held: Deployment, reason: str) -> View:
         (_app(held), " deploys in spite of what held it"),
         Icon.GO,
         says=[("Why: ", Text(redact(reason), REASON))],
-        parts=[Lines("Lifted", [_item(one) for one in held.holds[:MOST_HOLDS]])],
+        parts=[Lines("Lifted", [hold_item(one) for one in held.holds[:MOST_HOLDS]])],
         data=HeldData.of(held),
         warns=_warnings(held.holds),
         public=True,
@@ -255,11 +279,11 @@ def overridden(held: Deployment, reason: str) -> View:
 
 
 def _holds(title: str, holds: Sequence[Hold]) -> Lines:
-    shown = [_item(one, f"lifted by {one.may_lift}") for one in holds[:MOST_HOLDS]]
+    shown = [hold_item(one, f"lifted by {one.may_lift}") for one in holds[:MOST_HOLDS]]
     return Lines(title, shown, len(holds[MOST_HOLDS:]))
 
 
-def _item(hold: Hold, lifts: str = "") -> Item:
+def hold_item(hold: Hold, lifts: str = "") -> Item:
     """Return a reason and until when it holds; `lifts`: what ends it sooner."""
     what: list[Phrase] = [(Sentence(hold.says, SAYS),)]
     if hold.until is not None:

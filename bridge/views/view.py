@@ -4,7 +4,7 @@ A door is a way to talk to people or programs: the command line, a chat, the con
 renders these values in its own form: it escapes, links, shortens, and speaks its own time zone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from typing import Any
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
 from bridge.core.holds import Gate
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Change, Deployment, State
 
 SHORT_COMMIT = 7
 """Digits of a commit that people are shown."""
@@ -27,6 +27,10 @@ class Text:
 
     words: str
     limit: int
+
+
+Words = tuple[str | Text, ...]
+"""Our own words, with untrusted ones among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,18 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Ref:
+    """A branch or a tag, by its full name."""
+
+    name: str
+
+    @property
+    def short(self) -> str:
+        """Return its name as people say it."""
+        return self.name.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """What differs between two commits of an app, in words, with the page that compares them."""
 
@@ -91,7 +107,7 @@ class Compared:
     words: str
 
 
-Value = Text | Sentence | Strong | Code | Moment | Typed | Commit | Compared
+Value = Text | Sentence | Strong | Code | Moment | Typed | Commit | Ref | State | Compared
 Phrase = tuple[str | Value, ...]
 """Our own words, with values among them."""
 
@@ -112,6 +128,11 @@ class Icon(StrEnum):
     GO = "go"
     BACK = "back"
     UP = "up"
+    NOT = "not"
+    NEVER = "never"
+    PAST = "past"
+    UNDONE = "undone"
+    DOUBT = "doubt"
 
 
 Sign = Icon | State | Gate
@@ -145,31 +166,75 @@ class Column:
 
     Attributes:
         long: its cells may be folded, or take lines of their own.
-        said: where rows are sentences, its title stands before each cell, e.g. "until".
+        said: what stands before each cell where titles don't stand above it, e.g. "until". Long
+            cells of such columns are then on one line.
     """
 
     title: str
     long: bool = False
-    said: bool = False
+    said: str = ""
+
+
+def long_lines(cells: Iterable[tuple[Column, str]]) -> list[str]:
+    """Return the lines below a row for what is long in it; what is said of it shares a line."""
+    long = [(column, cell) for column, cell in cells if column.long and cell]
+    said = "; ".join(f"{column.said} {cell}" for column, cell in long if column.said)
+    return [*filter(None, [said]), *(cell for column, cell in long if not column.said)]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table, with a phrase for each column; () for an empty cell."""
+    """A row of a table, with a phrase for each column; () for an empty cell.
+
+    Attributes:
+        line: the row as one line, for scripts; () for its cells.
+        says: the row as a paragraph, line by line; () for its cells.
+    """
 
     cells: Sequence[Phrase]
     sign: Sign | None = None
+    line: Phrase = ()
+    says: Sequence[Phrase | Item] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; a narrow door shows each row as lines."""
+    """A table; a narrow door shows each row as lines.
+
+    Attributes:
+        title: what its rows are, where they are shown as sentences; () if that is plain.
+        legend: what explains its cells.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Row]
+    title: Phrase = ()
+    legend: Sequence[Phrase] = ()
 
 
-Part = Lines | Table
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one thing: names, each with its value."""
+
+    facts: Sequence[tuple[str, Phrase]]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Lines of a log, in which secrets are masked; `title`: what they are, "" if that is plain."""
+
+    lines: Sequence[str]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a deployment went through, oldest first."""
+
+    changes: Sequence[Change]
+
+
+Part = Lines | Table | Facts | Steps | Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +268,14 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """The app that a view is about, with its newest deployment; doors offer what can be done."""
+
+    app: App
+    newest: Deployment | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """An answer.
 
@@ -211,7 +284,7 @@ class View:
         says: what belongs to it, each a line; a reason, for one.
         warns: what to know before it is done, or that it was done in spite of.
         notes: what else to know, less loudly.
-        parts: lists and tables.
+        parts: lists, tables, facts, histories, logs.
         offers: what may be wanted next.
         data: what programs get of it, of dataclasses, sequences, mappings and JSON's own types.
         public: it concerns everybody who reads the channel in which it was asked.
@@ -220,6 +293,11 @@ class View:
         asks: what would be done; nothing was done yet.
         shown_in: the channels where a card will show the same.
         may_be_lost: such a card says all of it.
+        remarks: what to know before reading it, e.g. that it may be out of date.
+        call: what it answers; None for nothing that can be asked for again.
+        page: which part of its rows is shown, from 1, where there are too many for a door.
+        about: whose buttons a door may add.
+        hints: what helps to read it, or to find more.
     """
 
     head: Phrase
@@ -236,6 +314,16 @@ class View:
     asks: Ask | None = field(default=None, kw_only=True)
     shown_in: tuple[str, ...] = field(default=(), kw_only=True)
     may_be_lost: bool = field(default=False, kw_only=True)
+    remarks: Sequence[Phrase] = field(default=(), kw_only=True)
+    hints: Sequence[Phrase] = field(default=(), kw_only=True)
+    call: Call | None = field(default=None, kw_only=True)
+    page: int = field(default=1, kw_only=True)
+    about: About | None = field(default=None, kw_only=True)
+
+    @property
+    def headed(self) -> bool:
+        """Whether the head stands above the parts; tables, facts and logs speak for themselves."""
+        return all(isinstance(one, Lines) for one in self.parts)
 
 
 def iso(at: float | None) -> str | None:
@@ -247,6 +335,11 @@ def iso(at: float | None) -> str | None:
     if moment is None:
         return None
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def many(number: int, noun: str) -> str:
+    """Return how many of something there are, e.g. "1 lock" or "2 locks"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def plain(phrase: Phrase) -> str:
@@ -266,6 +359,8 @@ def _plain(one: str | Value) -> str:
             return text.words
         case Commit(sha=sha):
             return sha[:SHORT_COMMIT]
+        case Ref():
+            return one.short
         case Compared(words=words):
             return words
         case Moment():

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from bridge.operations.every import OPERATIONS
 from tests.worlds.bridge import Origin
@@ -13,7 +14,7 @@ async def test_each_operation_has_a_form_with_its_arguments(tmp_path: Path) -> N
     async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
         listed = (await web.get("/console/do")).text
         for name, operation in OPERATIONS.items():
-            assert f'href="/console/do/{name}"' in listed
+            assert f'href="/console/do/{quote(name)}"' in listed
             form = (await web.get(f"/console/do/{name}")).text
             assert operation.does.split("`")[0] in form.replace("&#39;", "'")
             for argument in operation.arguments:

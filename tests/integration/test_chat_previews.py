@@ -8,13 +8,10 @@ import pytest
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import (
-    AppList,
     Denied,
-    Identity,
     PreviewDone,
     PreviewList,
     Sorry,
-    Standing,
 )
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.acts import Act
@@ -26,6 +23,7 @@ from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
+from bridge.views.view import View
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
 from tests.worlds.previewed import held, native, up
@@ -61,12 +59,12 @@ async def say(commands: ChatCommands, typed: str) -> AnyReply:
 
 async def test_lists_of_apps_are_of_peoples_apps(commands: ChatCommands) -> None:
     listed = await say(commands, "list")
-    assert isinstance(listed, AppList)
-    assert list(listed.apps) == [WEB]
+    assert isinstance(listed, View)
+    assert [one["app"] for one in listed.data] == [WEB.label]
 
     me = await say(commands, "whoami")
-    assert isinstance(me, Identity)
-    assert me.rights[Right.DEPLOY] == (WEB.label,)
+    assert isinstance(me, View)
+    assert me.data.rights[Right.DEPLOY] == [WEB.label]
 
 
 async def test_grants_of_a_channel_count_only_there(
@@ -131,11 +129,10 @@ async def test_what_is_deployed_for_previews_is_told(
     await record(journal, outcome(1, one))
 
     standing = await say(commands, "status")
-    assert isinstance(standing, Standing)
-    assert (list(standing.apps), [one.app for one in standing.open]) == (
-        [WEB],
-        ["shop/previews/web pr-12"],
-    )
+    assert isinstance(standing, View)
+    assert standing.data["at_rest"] == 1
+    assert [one["app"] for one in standing.data["under_way"]] == ["shop/previews/web pr-12"]
     of_one = await say(commands, "status shop/previews/")
-    assert isinstance(of_one, Standing)
-    assert of_one.app == PREVIEW
+    assert isinstance(of_one, View)
+    assert of_one.about is not None
+    assert of_one.about.app == PREVIEW

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
-from bridge.core.chat.replies import AppList, Denied, Sorry
+from bridge.core.chat.replies import Denied, Sorry
 from bridge.core.events import parse_command
 from bridge.core.lifecycle import Deployment, State
 from bridge.operations.commands import ChatCommands
@@ -254,5 +254,6 @@ async def test_the_list_of_apps_tells_what_is_live(desk: Desk) -> None:
 
     said = await desk.say("apps")
 
-    assert isinstance(said, AppList)
-    assert said.live[WEB.id].commit == "a" * 40
+    assert isinstance(said, View)
+    (listed,) = said.data
+    assert listed["live"]["commit"] == "a" * 40

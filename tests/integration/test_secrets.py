@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
 from bridge.cli.deployments import tail_lines
-from bridge.cli.forms import change_form, ended_form
 from bridge.cli.logs import ConsoleLines, JsonLines
 from bridge.core import secret_shapes
 from bridge.core.apps import Rules
@@ -30,6 +29,7 @@ from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.ports.backends import Progress
 from bridge.ports.probes import Answer
 from bridge.settings import Settings, read_settings, secrets_of
+from bridge.views.deployments import change_form, ended_form
 from tests.fakes.journey import FakeBackend, KeptSteps, ManualClock
 from tests.unit.test_masking import SECRETS, VALUES
 from tests.worlds.amended import World

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.cli.forms import app_form
 from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import By, Look, Serving
@@ -24,6 +23,7 @@ from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
 from bridge.ports.outcomes import Outcome
 from bridge.storage.journal import serving
 from bridge.storage.journal.deployment_rows import served_places
+from bridge.views.apps import app_form
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import journal_in_memory
 

@@ -6,10 +6,11 @@ After a change of what is shown, write them anew, and look at the difference:
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bridge.chats.facts.links import NOTHING_KNOWN, Around
@@ -17,25 +18,34 @@ from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import render_card, render_line
-from bridge.chats.slack.help import HELP, help_about, whoami
+from bridge.chats.slack.help import HELP, help_about
 from bridge.chats.slack.render import outgoing
+from bridge.chats.slack.views import message_of
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
 from bridge.core.chat.replies import Pick
+from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.gates.promotion import Promotion
 from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
 from bridge.core.lifecycle import Change, Deployment, NoteKind, State, Verdict
+from bridge.core.origin import Actor
 from bridge.core.pins import pin_for
+from bridge.core.report import report_of
+from bridge.operations import auditing
 from bridge.operations.commands import CONFIGURES
 from bridge.operations.every import OPERATIONS
 from bridge.operations.words import usages
 from bridge.pipeline.deploying.rollback_plan import Plan
-from bridge.ports.outcomes import Explained
+from bridge.ports.outcomes import Audited, Explained
+from bridge.views import apps, figures
 from bridge.views import deploying as views
+from bridge.views.deployments import listed, shown
+from bridge.views.reading import identity
+from bridge.views.view import View
 from tests.scenes.shop import (
     API,
     DOCS,
@@ -247,41 +257,72 @@ def answered() -> Iterator[tuple[str, Scene]]:
     """What commands are answered with."""
     newest = [deployment(State.DONE), deployment(State.FAILED, seq=40)]
     crowd = many(200)
-    yield "status_done", lambda: answers.status_of(WEB, newest, LINKS)
-    yield "status_running", lambda: answers.status_of(WEB, [deployment(State.RUNNING)], LINKS)
-    yield "status_verifying", lambda: answers.status_of(WEB, [deployment(State.VERIFYING)], LINKS)
-    yield "status_never", lambda: answers.status_of(API, [], LINKS)
-    yield "status_live", lambda: answers.status_of(WEB, newest, LINKS, _live()[WEB.id])
-    yield "status_hardest", lambda: answers.status_of(LONGEST, [HARD], LINKS)
-    yield "status_all", lambda: answers.status_all(crowd, busy(crowd), LINKS)
-    yield "status_all_quiet", lambda: answers.status_all([WEB, API], newest[:1], LINKS)
-    yield "status_all_none", lambda: answers.status_all([], [], LINKS)
-    yield "history", lambda: answers.history(WEB, newest, LINKS)
-    yield "history_long", lambda: answers.history(LONGEST, [HARD] * 40, LINKS)
-    yield "history_none", lambda: answers.history(DOCS, [], LINKS)
+    status, all_ = partial(apps.status, remarks=()), apps.status_of_all
+    trouble = [("dokploy can't be read: it is away",)]
+    yield "status_done", lambda: message_of(status(WEB, newest[0], None), LINKS)
+    yield "status_running", lambda: message_of(status(WEB, deployment(State.RUNNING), None), LINKS)
+    verifying = deployment(State.VERIFYING)
+    yield "status_verifying", lambda: message_of(status(WEB, verifying, None), LINKS)
+    yield "status_never", lambda: message_of(status(API, None, None), LINKS)
+    yield "status_live", lambda: message_of(status(WEB, newest[0], _live()[WEB.id]), LINKS)
+    yield "status_hardest", lambda: message_of(status(LONGEST, HARD, None), LINKS)
+    going = [one for one in busy(crowd) if not one.final]
+    yield "status_all", lambda: message_of(all_(crowd, going, _last(busy(crowd)), trouble), LINKS)
+    yield (
+        "status_all_quiet",
+        lambda: message_of(all_([WEB, API], [], _last(newest[:1]), ()), LINKS),
+    )
+    yield "status_all_none", lambda: message_of(all_([], [], {}, ()), LINKS)
+    yield "history", lambda: message_of(listed(newest, {}, WEB), LINKS)
+    yield "history_long", lambda: message_of(listed([HARD] * 40, {}, LONGEST), LINKS)
+    yield "history_none", lambda: message_of(listed([], {}, DOCS), LINKS)
     image = deployment(State.DONE, **OF_AN_IMAGE)
-    yield "history_of_an_image", lambda: answers.history(WEB, [image], LINKS)
+    yield "history_of_an_image", lambda: message_of(listed([image], {}, WEB), LINKS)
+    failed = deployment(State.FAILED, log_tail=LOG)
+    yield (
+        "deployment",
+        lambda: message_of(
+            shown(failed, None, [Change(NOON, State.FAILED, NOTES[State.FAILED])]), LINKS
+        ),
+    )
+    change = Changed("branch", "main", HOSTILE)
+    audited = [Audited(NOON, Actor("cli", "ada"), "provider set", WEB.id, WEB.label, (change,))]
+    yield "audit", lambda: message_of(auditing.listed(audited), LINKS)
+    report = report_of([], NOON - 60, NOON)
+    some = replace(report, apps={WEB.label: report.all})
+    help_ = "`/dokploy help report`"
+    figured = figures.report(some, is_cut=False, help_=help_, remarks=())
+    yield "report", lambda: message_of(figured, LINKS)
     miss = "`Apps/web/a.ts` differs from `apps/web/**` only in upper and lower case."
-    yield "status_held", lambda: answers.status_of(WEB, [held(LOCK, APPROVAL)], LINKS)
+    yield "status_held", lambda: message_of(status(WEB, held(LOCK, APPROVAL), None), LINKS)
     waits = [held(LOCK, CHECKS), held(APPROVAL, app=DOCS), deployment(State.RUNNING, API)]
-    yield "status_all_held", lambda: answers.status_all([WEB, API, DOCS], waits, LINKS)
-    yield "apps_held", lambda: answers.list_apps([WEB, API, DOCS], waits, links=LINKS)
+    three = [WEB, API, DOCS]
+    yield "status_all_held", lambda: message_of(all_(three, waits, _last(waits), ()), LINKS)
+    yield "apps_held", lambda: message_of(_listed(three, waits), LINKS)
     yield "why_held", lambda: answers.why(WEB, explained()[:1], LINKS, held=held(LOCK, CHECKS))
     yield "why", lambda: answers.why(WEB, explained(), LINKS, [miss])
     yield "why_nothing", lambda: answers.why(API, [], LINKS)
-    yield "apps", lambda: answers.list_apps([WEB, API, DOCS], newest, links=LINKS)
-    yield (
-        "apps_live",
-        lambda: answers.list_apps([WEB, API, DOCS], newest, links=LINKS, live=_live()),
-    )
-    yield "apps_200_page_2", lambda: answers.list_apps(crowd, busy(crowd), page=2, links=LINKS)
-    yield "apps_none_fits", lambda: answers.list_apps(crowd, [], typed=HOSTILE, links=LINKS)
+    yield "apps", lambda: message_of(_listed(three, newest), LINKS)
+    yield "apps_live", lambda: message_of(_listed(three, newest, _live()), LINKS)
+    asked = Call("apps", {}, "apps service")
+    page_2 = replace(_listed(crowd, busy(crowd)), call=asked, page=2)
+    yield "apps_200_page_2", lambda: message_of(page_2, LINKS)
+    yield "apps_none_fits", lambda: message_of(_listed([], []), LINKS)
     most = {LONGEST.id: with_branch(Serving(replace(HARD, live_at=NOON)), Behind(3, 2))}
-    yield (
-        "apps_longest_live",
-        lambda: answers.list_apps([LONGEST] * 30, [HARD], links=LINKS, live=most),
-    )
-    yield "apps_longest", lambda: answers.list_apps([LONGEST] * 30, [HARD], links=LINKS)
+    yield "apps_longest_live", lambda: message_of(_listed([LONGEST] * 30, [HARD], most), LINKS)
+    yield "apps_longest", lambda: message_of(_listed([LONGEST] * 30, [HARD]), LINKS)
+
+
+def _listed(
+    those: Sequence[App],
+    newest: Sequence[Deployment],
+    live: Mapping[str, Serving] = MappingProxyType({}),
+) -> View:
+    return apps.listed(those, _last(newest), live, f"no app has {HOSTILE!r} in its name", ())
+
+
+def _last(newest: Sequence[Deployment]) -> dict[str, Deployment]:
+    return {one.app_id: one for one in reversed(newest)}
 
 
 ADA = Person("U0123ABCD", "Ada Lovelace")
@@ -293,12 +334,16 @@ def replied() -> Iterator[tuple[str, Scene]]:
     """What the door says by itself."""
     yield "help", lambda: help_about(None, usages())
     for one in (*HELP, *usages()):
-        yield f"help_{one.name}", partial(help_about, one.name, usages())
-    rights = {"view": ["shop/web", "shop/staging/api", "site/docs"], "deploy": ["shop/web"]}
-    rights["cancel"], rights["configure"] = ["shop/web"], []
-    yield "whoami", lambda: whoami("Ada Lovelace", rights, 3)
-    lots = {"view": [app.label for app in many(200)], "deploy": [LONGEST.label] * 20}
-    yield "whoami_of_200", lambda: whoami(HOSTILE, lots, 200)
+        yield f"help_{one.name}".replace(" ", "_"), partial(help_about, one.name, usages())
+    rights = {
+        Right.VIEW: ["shop/web", "shop/staging/api", "site/docs"],
+        Right.DEPLOY: ["shop/web"],
+        Right.CANCEL: ["shop/web"],
+        Right.CONFIGURE: [],
+    }
+    yield "whoami", lambda: message_of(identity(ADA, rights), LINKS)
+    lots = {Right.VIEW: [app.label for app in many(200)], Right.DEPLOY: [LONGEST.label] * 20}
+    yield "whoami_of_200", lambda: message_of(identity(Person("U1", HOSTILE), lots), LINKS)
     yield (
         "refused",
         lambda: replies.refused("deploy", "shop/web", why=WHY, grant=GRANT),

@@ -325,6 +325,8 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "provider show": ("provider", "show", "shop/web"),
     "redeploy": ("redeploy", "shop/web"),
     "replay": ("replay", DELIVERY),
+    "status": ("status", "shop/web"),
+    "whoami": ("whoami",),
     "why": ("why", "shop/web"),
     **PREVIEWS_JSON,
 }

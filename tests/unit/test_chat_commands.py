@@ -1,6 +1,7 @@
 """The grammar of what people type: a table, and that nothing typed can break it."""
 
 import contextlib
+from typing import Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -18,12 +19,12 @@ from tests.worlds.rows import each_row
 NOW = 1_700_000_000.0  # Tue 2023-11-14 22:13:20 UTC
 
 
-def call(name: str, scope: str = "", *, rest: str = "", when: str = "") -> Call:
-    """Return a call of an operation about a scope."""
+def call(name: str, scope: str = "", *, rest: str = "", when: str = "", **more: Any) -> Call:
+    """Return a call of an operation about a scope, or with other arguments."""
     operation, implied = words.named(name)
     key = {"f": "lasts", "u": "until"}.get(when[:1], "")
     key = "until_merge" if "merge" in when else key
-    given = {**implied, "scope": scope, key: when, "reason": rest}
+    given = {**implied, "scope": scope, key: when, "reason": rest, **more}
     given = {name: value for name, value in given.items() if value}
     return Call(operation.name, given, words.written(operation.name, given))
 
@@ -69,20 +70,25 @@ def of_app(name: str, app: str = "web", **given: str) -> Call:
         ("cancel", Call("cancel", {}, "cancel")),
         ("cancel web", of_app("cancel", "web")),
         ("stop web", of_app("cancel", "web")),
-        ("status", Command(Verb.STATUS)),
-        ("status web", Command(Verb.STATUS, "web")),
-        ("history", Unclear("")),
-        ("history web", Command(Verb.HISTORY, "web")),
+        ("status", call("status")),
+        ("status web", call("status", app="web")),
+        ("history", call("deployments")),
+        ("history web", call("deployments", app="web")),
+        ("deployments web limit 5", call("deployments", app="web", limit="5")),
+        ("deployments limit 5", call("deployments", limit="5")),
+        ("deployments web api", Unclear("", ("deployments web",))),
+        ("deployments show 12", call("deployments show", deployment="12")),
         ("why", Unclear("")),
         ("why web", Command(Verb.WHY, "web")),
         ("why web ABC1234", Command(Verb.WHY, "web", rest="abc1234")),
         ("why web main", Unclear("", ("why web",))),
         ("why web abcd more", Unclear("", ("why web",))),
-        ("apps", Command(Verb.APPS)),
-        ("apps shop web", Command(Verb.APPS, rest="shop web")),
+        ("apps", call("apps")),
+        ("ls --gone", call("apps", gone=True)),
+        ("apps shop web", call("apps", words=["shop", "web"])),
         ("provider", Command(Verb.PROVIDER)),
         ("provider web", Command(Verb.PROVIDER, "web")),
-        ("whoami", Command(Verb.WHOAMI)),
+        ("whoami", call("whoami")),
         ("whoami please", Unclear("", ("whoami",))),
         ("delpoy web", Unclear("", ("deploy web", "redeploy web"))),
         ("statsu", Unclear("", ("status",))),

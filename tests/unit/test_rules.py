@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.forms import said, written
 from bridge.core.apps import Approvers, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.checks import CheckPolicy
 from bridge.core.decision import SKIP_DIRECTIVES, Decision, Policy, Reason, decide
@@ -15,6 +14,7 @@ from bridge.core.events import Commit, RefKind, RefPushed, Repository
 from bridge.core.policies import PreviewPolicy, VerifyPolicy
 from bridge.core.rules import AppTags, name_matches, ruled, rules_for, tag_problem
 from bridge.settings import book_of, policy_of, read_settings
+from bridge.views.apps import said, written
 from tests.fakes.journey import app, push, source
 from tests.worlds.rows import each_row
 

@@ -27,7 +27,7 @@ from bridge.chats.discord.markdown import (
     sentence,
     text_of,
 )
-from bridge.chats.facts.card import NOTE, Card, Failure, Newer, OtherCommit
+from bridge.chats.facts.card import Card, Failure, Newer, OtherCommit
 from bridge.chats.facts.config_notes import called
 from bridge.chats.facts.proposal import Proposed
 from bridge.chats.facts.text import NOTHING, cut, units
@@ -39,6 +39,7 @@ from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import State
 from bridge.core.origin import Actor
 from bridge.ports.outcomes import DONE, Audited
+from bridge.views.states import NOTE
 
 TITLE = 256
 DESCRIPTION = 4096

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from bridge.chats.facts.card import Commit, Ref
 from bridge.chats.facts.links import Place
-from bridge.chats.facts.text import Phrase, Text, clean, code_blocks, cut
+from bridge.chats.facts.text import clean, code_blocks, cut
 from bridge.chats.facts.text import prose as written
+from bridge.views.view import Text, Words
 
 _MARKUP = frozenset("\\*_~|<>[]@")
 _AT_THE_START = frozenset("-+#")
@@ -105,7 +106,7 @@ def text_of(one: Text) -> str:
     return escape(one.words, one.limit)
 
 
-def phrase(words: Phrase) -> str:
+def phrase(words: Words) -> str:
     """Return words of ours and untrusted ones."""
     return "".join(text_of(one) if isinstance(one, Text) else one for one in words)
 

@@ -10,78 +10,35 @@ from dataclasses import dataclass, replace
 from bridge.chats.facts.links import APP_NAME, Around, Links, Place, places_of, same_commit
 from bridge.chats.facts.proposal import (
     FIRST_LINE,
-    PERSON,
     Proposed,
     first_line,
     proposal_of,
     proposed_of,
 )
-from bridge.chats.facts.text import Phrase, Text, clean, clean_lines
+from bridge.chats.facts.text import clean_lines
 from bridge.core.apps import App, environment_of
-from bridge.core.events import COMMAND_HOST, Action
-from bridge.core.failure import MOST_CHARACTERS, failure_in
+from bridge.core.events import Action
+from bridge.core.failure import failure_in
 from bridge.core.gates.locks import Lock
-from bridge.core.health.fate import Fate, Now, as_told, note_now
+from bridge.core.health.fate import Fate
 from bridge.core.health.rollback import version_of as version_brought
 from bridge.core.holds import Hold
 from bridge.core.lifecycle import (
-    HELD,
-    VERIFIED,
     Change,
     Deployment,
-    NoteKind,
     State,
-    app_of,
-    live_image,
-    promotes,
 )
 from bridge.core.masking import redact
-from bridge.core.origin import Actor, Cause
 from bridge.core.rules import label_matches
-from bridge.views.deployments import version_of
-
-_VERDICTS = {
-    State.WAITING: "waits for its turn",
-    State.HELD: "is held",
-    State.ASKED: "is about to start",
-    State.QUEUED: "waits in the backend's queue",
-    State.RUNNING: "is building",
-    State.VERIFYING: "is being verified",
-    State.DONE: "went live",
-    State.UNHEALTHY: "was found unhealthy",
-    State.FAILED: "failed",
-    State.CANCELLED: "was cancelled",
-    State.SUPERSEDED: "gave way to a newer deployment",
-    State.UNKNOWN: "has an unknown outcome",
-}
-"""A verdict in the past tense, as a phrase after the app's name; it stays true."""
-
-_NOW = {
-    (State.DONE, True): "is live",
-    (State.DONE, False): "was live",
-    (State.UNHEALTHY, True): "is live and unhealthy",
-    (State.UNHEALTHY, False): "was live and unhealthy",
-}
-"""The same of what went live, by whether it is what is served now."""
+from bridge.views.deployments import asked_by, took, version_of
+from bridge.views.states import news, redacted, remark, told_verdict, verdict_of
+from bridge.views.view import Text, Words
 
 LOUD = frozenset({State.FAILED, State.UNHEALTHY, State.UNKNOWN})
 """States that the whole channel is told, since somebody must act."""
 
-_NOTHING_NEW = frozenset(
-    {
-        (State.WAITING, "waits for its turn"),
-        (State.ASKED, "the backend accepted it"),
-        (State.QUEUED, "waits in the backend's queue"),
-        (State.RUNNING, "builds"),
-    }
-)
-"""Notes that only repeat the state."""
-
-_AWAY = "waits for the backend"
-
 REF_NAME = 100
 ENVIRONMENT = 60
-NOTE = 500
 IMAGE = 120
 
 
@@ -145,7 +102,7 @@ class Card:
     image: Text
     says: Text
     environment: Text
-    by: Phrase
+    by: Words
     created_at: float
     building_since: float | None
     took: str
@@ -249,89 +206,6 @@ def commit_of(sha: str | None, app: App | None, links: Links) -> Commit | None:
     return Commit(Text(sha[:7], _SHORT), links.commit(app, sha)) if sha else None
 
 
-_PUSHED = {Cause.PUSH: "pushed", Cause.TAG: "tagged"}
-
-
-def asked_by(deployment: Deployment) -> Phrase:
-    """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
-    origin = deployment.origin
-    if (pushed := _PUSHED.get(origin.cause)) is not None:
-        author = deployment.author or ""
-        by: Phrase = (f"{pushed} by ", Text(author, PERSON)) if clean(author) else (pushed,)
-        more = _with_door(origin.more(origin.actor.name), origin.actor)
-        return (*by, ", ", *more) if more else by
-    verb = "promotion" if _promoted(deployment) else deployment.action
-    who = person_of(origin.actor)
-    return (f"{verb} asked by ", *who) if who else (f"{verb} asked",)
-
-
-def _promoted(deployment: Deployment) -> bool:
-    """Return whether it brings the version of another app, not an earlier one of its own."""
-    return promotes(deployment) and app_of(deployment.target or "") != deployment.app_id
-
-
-def person_of(actor: Actor) -> Phrase:
-    """Return a person's name in plain words, e.g. "ada on the command line"."""
-    return _with_door(actor.name, actor)
-
-
-def _with_door(words: str, actor: Actor) -> Phrase:
-    if not clean(words):
-        return ()
-    on = (" on the command line",) if actor.door == COMMAND_HOST else ()
-    return (Text(words, PERSON), *on)
-
-
-def verdict_of(deployment: Deployment, fate: Fate | None = None) -> str:
-    """Return a deployment's state, as a phrase after the app's name.
-
-    Args:
-        fate: what has become of it. Without it, what went live is not said to be live.
-    """
-    if fate is not None and fate.now is Now.STOPPED:
-        return "is stopped"
-    if fate is not None:
-        state = deployment.state if fate.itself or not fate.live else State.DONE
-        return _NOW[state, fate.live]
-    if deployment.state is State.WAITING and deployment.note_kind is NoteKind.AWAY:
-        return "waits for the backend"
-    return _VERDICTS[deployment.state]
-
-
-def told_verdict(state: State) -> str:
-    """Return what is told once of a state, as a phrase after the app's name."""
-    return _VERDICTS[state]
-
-
-def news(change: Change) -> str:
-    """Return a change's note in words that stay true, redacted."""
-    return _redacted_news(change.state, as_told(change))
-
-
-def _redacted_news(state: State, note: str) -> str:
-    if state is State.SUPERSEDED:
-        return "A newer deployment takes its place"
-    return redacted(note.removeprefix("accepted, outcome unknown: "))
-
-
-def redacted(note: str) -> str:
-    """Return a note with what looks like a secret hidden."""
-    return redact(note[:MOST_CHARACTERS])
-
-
-def remark(deployment: Deployment, fate: Fate | None = None) -> str:
-    """Return a deployment's newest note, if it says more than the state; see `note_now`."""
-    if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
-        return ""
-    live = deployment.deployed_commit
-    is_live = f"commit {live[:7]} is live" if live else live_image(deployment.shown_image)
-    as_shown = deployment.note in (is_live, is_live + VERIFIED)
-    if as_shown and deployment.action is Action.DEPLOY:
-        return ""
-    note = note_now(deployment, fate).removeprefix(f"{_AWAY}: ").removeprefix(HELD)
-    return _redacted_news(deployment.state, note)
-
-
 def holds_of(deployment: Deployment) -> tuple[Hold, ...]:
     """Return what holds a deployment, with reasons in which no secret can be read."""
     if deployment.state is not State.HELD:
@@ -343,30 +217,6 @@ def another_commit(deployment: Deployment) -> bool:
     """Return whether the backend reports another commit than was pushed."""
     deployed, pushed = deployment.deployed_commit, deployment.commit
     return bool(deployed and pushed and not same_commit(deployed, pushed))
-
-
-def took(deployment: Deployment) -> str:
-    """Return a deployment's duration; "" if it is unknown."""
-    began = deployment.started_at or deployment.asked_at
-    if deployment.finished_at is None or began is None:
-        return ""
-    return duration(deployment.finished_at - began)
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in at most two units, e.g. "1 min 12 s"."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return _two(whole // 60, "min", whole % 60, "s")
-    if whole < 86400:
-        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
-    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
-
-
-def _two(many: int, unit: str, few: int, smaller: str) -> str:
-    return f"{many} {unit} {few} {smaller}" if few else f"{many} {unit}"
 
 
 # ── A failure, told in a message of its own ─────────────────────────────────────────────────────

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from bridge.chats.facts.text import Text
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.events import Action, Repository, kind_of
@@ -18,6 +17,7 @@ from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import Pages
 from bridge.ports.outcomes import Cursor
+from bridge.views.view import Text
 
 APP_NAME = 200
 LONGEST_ADDRESS = 400

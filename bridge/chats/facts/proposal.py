@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from bridge.chats.facts.links import Links
-from bridge.chats.facts.text import Text, clean
+from bridge.chats.facts.text import clean
 from bridge.core.apps import App
 from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import Deployment, State
+from bridge.views.view import Text
 
 FIRST_LINE = 120
 PERSON = 60

@@ -7,10 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.chats.facts.card import LOUD, REF_NAME, Channels, redacted, told_verdict
+from bridge.chats.facts.card import LOUD, REF_NAME, Channels
 from bridge.chats.facts.links import APP_NAME, Links, Place, address_of
 from bridge.chats.facts.proposal import FIRST_LINE, PERSON
-from bridge.chats.facts.text import Text
 from bridge.core.apps import MARKER
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.acts import STARTED_AGAIN, Act, possible
@@ -19,6 +18,8 @@ from bridge.core.previews.verdict import HOLDS, Why
 from bridge.core.pulls import PullRequest
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import Subscription, about_delivery, about_pull, named
+from bridge.views.states import redacted, told_verdict
+from bridge.views.view import Text
 
 WHY = 200
 """The most characters of a reason."""

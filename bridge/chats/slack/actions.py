@@ -12,13 +12,13 @@ from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
 from bridge.chats.slack.pickers import PICK, offered, picked
 from bridge.chats.slack.render import Outgoing, outgoing
-from bridge.chats.slack.views import dialog_of, read_asking, read_call
+from bridge.chats.slack.views import dialog_of, read_asking, read_call, read_page
 from bridge.chats.slack.workspace import Parts, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import of_people
 from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, Verb
-from bridge.core.chat.replies import AppList, Configure, Denied, Sorry
+from bridge.core.chat.replies import Configure, Denied, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.gates.locks import scope_of_hold
 from bridge.core.lifecycle import Deployment
@@ -37,7 +37,7 @@ def register(bolt: Any, parts: Parts) -> None:
     bolt.action(names.APP_PROVIDER)(_button(parts, _provider))
     bolt.action(names.DEPLOYMENT_WHY)(_button(parts, _why))
     bolt.action(names.SUGGEST_RUN)(_button(parts, _suggested, replaces=True))
-    bolt.action(names.APPS_PAGE)(_button(parts, _page, replaces=True))
+    bolt.action(names.NEXT_PAGE)(_button(parts, _page, replaces=True))
     bolt.action(names.DEPLOYMENT_LOG)(_log(parts))
     for clicked in CLICKS.keys() - DIALOGS:
         bolt.action(clicked)(_button(parts, _operate))
@@ -119,11 +119,9 @@ async def _suggested(parts: Parts, body: Body) -> AnyReply:
 
 
 async def _page(parts: Parts, body: Body) -> AnyReply:
-    page, typed = answers.read_page(value_of(body))
-    reply = await run(parts, body, Command(Verb.APPS, rest=typed or None), "")
-    if isinstance(reply, AppList):
-        return replace(reply, filter=typed, page=page)
-    return reply
+    page, typed = read_page(value_of(body))
+    reply = await run(parts, body, parts.commands.parse(typed), "")
+    return replace(reply, page=page) if isinstance(reply, View) else reply
 
 
 # ── the log ──────────────────────────────────────────────────────────────────

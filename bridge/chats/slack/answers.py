@@ -1,50 +1,26 @@
 """Answers to commands: the state of apps, deployments and their reasons, refusals, errors."""
 
-import json
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
-from bridge.chats.facts.card import NOTE, took, verdict_of
 from bridge.chats.facts.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,
     Block,
-    Element,
     Message,
     View,
-    actions,
     button,
     context,
-    divider,
     modal,
-    paragraphs,
     section,
 )
-from bridge.chats.slack.cards import cancel_button
 from bridge.chats.slack.facts import (
     ICONS,
-    NEVER,
-    Standing,
-    asked_by,
-    brief,
-    broken,
-    changed,
     commit_of,
-    fate_line,
-    icon_now,
-    icon_of,
     joined,
-    label_of,
-    live_line,
-    newest_at,
     ref_of,
-    remark,
-    source_of,
-    standings,
-    still_open,
 )
-from bridge.chats.slack.gates import held_briefly, held_buttons, held_lines, proposal_blocks
+from bridge.chats.slack.gates import held_lines
 from bridge.chats.slack.mrkdwn import (
     NOTHING,
     clean,
@@ -56,87 +32,19 @@ from bridge.chats.slack.mrkdwn import (
     moment,
     prose,
 )
-from bridge.chats.slack.pickers import matching
-from bridge.core.apps import App, Trigger
+from bridge.chats.slack.views import phrase_of
+from bridge.core.apps import App
 from bridge.core.decision import Reason
 from bridge.core.failure import MOST_CHARACTERS
-from bridge.core.health.fate import fate_of
-from bridge.core.health.serving import Serving
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import end_of
 from bridge.core.masking import redact
 from bridge.ports.outcomes import Explained
-
-PAGE = 25
-"""Apps on a page of a list."""
+from bridge.views.apps import briefly, deploys_on
+from bridge.views.states import NOTE, verdict_of
 
 MOST_LINES = 15
 LOG_BLOCKS = 8
-
-
-def status_of(
-    app: App, deployments: Sequence[Deployment], links: Links, live: Serving | None = None
-) -> Message:
-    """Render the state of one app, and what it serves; its deployments come newest first."""
-    newest = deployments[0] if deployments else None
-    fate = fate_of(newest, live) if newest and live else None
-    verdict = verdict_of(newest, fate) if newest else "was never deployed from here"
-    icon = icon_now(newest.state, fate) if newest else NEVER
-    lines = [f"{icon}  {label_of(app)} {verdict}"]
-    if newest:
-        lines.append(brief(newest, app, links, said=100))
-    blocks: list[Block] = [section("\n".join(lines))]
-    if newest and (held := held_lines(newest)):
-        blocks += [section("\n".join(held)), *proposal_blocks(newest, app, links)]
-    elif newest and (note := joined(fate_line(fate, None), remark(newest, fate))):
-        blocks.append(context(note))
-    if serves := live_line(live, app, links):
-        blocks.append(context(serves))
-    blocks.append(context(f"It {_waits(app)}"))
-    blocks.append(actions(*_app_buttons(app, newest)))
-    text = f"{escape(app.label, 200)} {verdict}"
-    return Message(text, tuple(blocks))
-
-
-def status_all(apps: Sequence[App], deployments: Sequence[Deployment], links: Links) -> Message:
-    """Render the state of all apps: active and broken ones first, the rest as a number."""
-    known = {app.id: app for app in apps}
-    waiting = [one for one in still_open(deployments) if one.app_id in known]
-    held = [one for one in waiting if one.state is State.HELD]
-    moving = [one for one in waiting if one.state is not State.HELD]
-    failed = broken(standings(apps, deployments))
-    calm = len(apps) - len({one.app_id for one in [*moving, *held, *failed]})
-    blocks: list[Block] = []
-    if moving:
-        lines = [_line(one, known[one.app_id], links) for one in moving]
-        blocks.append(section(_listed("*Under way*", lines)))
-    if held:
-        lines = [_held_line(one, known[one.app_id], links) for one in held]
-        blocks.append(section(_listed("*Held*", lines)))
-    if failed:
-        lines = [_line(one, known[one.app_id], links) for one in failed]
-        blocks.append(section(_listed("*Needs a look*", lines)))
-    rest = f"{_many(calm, 'other app')} at rest" if moving or held or failed else _calm(len(apps))
-    blocks.append(context(rest) if blocks else section(f":white_check_mark:  {rest}"))
-    counted = [f"{len(moving)} under way", f"{len(failed)} failed", f"{calm} at rest"]
-    if held:
-        counted.insert(1, f"{len(held)} held")
-    text = ", ".join(counted)
-    return Message(text, tuple(blocks))
-
-
-def history(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
-    """Render the newest deployments of an app, newest first."""
-    title = f"*History of {escape(app.label, 200)}*"
-    if not deployments:
-        return Message(*_alike(f"{title}\nIt was never deployed from here."))
-    blocks: list[Block] = [section(title)]
-    for one in deployments[:MOST_LINES]:
-        head = joined(f"{ICONS[one.state]}  {brief(one, app, links)}", took(one))
-        about = asked_by(one)
-        blocks.append(section(f"{head}\n{about}"))
-    text = f"{escape(app.label, 200)}: {_many(len(deployments), 'deployment')}"
-    return Message(text, tuple(blocks))
 
 
 def why(
@@ -158,17 +66,16 @@ def why(
     title = f"*Why {escape(app.label, 200)} was or was not deployed*"
     if not explained:
         nothing = "Nothing has come in for it yet: no push, no tag, no command."
-        waits = "" if gone else f"\nIt {_waits(app)}"
+        waits = "" if gone else f"\n{phrase_of(deploys_on(app), links)}"
         return Message(*_alike(f"{title}\n{nothing}{waits}"))
     blocks: list[Block] = [section(title)]
     if held is not None and (lines := held_lines(held)):
-        what = changed(held, app, links, 60)
-        head = joined(f"{ICONS[held.state]}  *Held*", ref_of(held.ref), what)
+        head = joined(f"{ICONS[held.state]}  *Held*", phrase_of(briefly(held, app), links))
         blocks.append(section("\n".join([head, *lines])))
     blocks += [_verdict(one, app, links) for one in explained[:MOST_LINES]]
     blocks += [context(f":bulb: {prose(one, 1000)}") for one in remarks[:3]]
     if not gone:
-        blocks.append(context(f"Now it {_waits(app)}"))
+        blocks.append(context(phrase_of(deploys_on(app), links)))
     newest = explained[0].decision
     told = "deployed" if newest.deploy else "not deployed"
     text = f"{escape(app.label, 200)} {told}: {prose(newest.evidence, NOTE)}"
@@ -190,50 +97,6 @@ def _verdict(one: Explained, app: App, links: Links) -> Block:
     return section(f"{head}\n{prose(decision.evidence, NOTE)}")
 
 
-def list_apps(
-    apps: Sequence[App],
-    deployments: Sequence[Deployment],
-    *,
-    typed: str = "",
-    page: int = 1,
-    links: Links,
-    live: Mapping[str, Serving] = MappingProxyType({}),
-) -> Message:
-    """Render one page of the apps that match the typed text, with what they serve, by their ids."""
-    found = matching(apps, typed)
-    if not found:
-        fits = f" that fits {code(typed, 60)}" if code(typed, 60) else ""
-        return Message(*_alike(f"There is no app{fits}."))
-    pages = -(-len(found) // PAGE)
-    page = min(max(page, 1), pages)
-    shown = found[(page - 1) * PAGE : page * PAGE]
-    lines = [_app_line(one, live.get(one.app.id), links) for one in standings(shown, deployments)]
-    blocks = paragraphs(lines)
-    first = (page - 1) * PAGE + 1
-    place = f"{first} to {first + len(shown) - 1} of {len(found)}"
-    if pages > 1:
-        following = page % pages + 1
-        to_next = "Next page" if following > page else "First page"
-        turn = button(to_next, names.APPS_PAGE, _write_page(following, typed))
-        blocks += [divider(), section(f"Apps {place}", turn)]
-    else:
-        blocks.append(context(_many(len(found), "app")))
-    return Message(f"Apps {place}", tuple(blocks))
-
-
-def read_page(value: str) -> tuple[int, str]:
-    """Return the page and the filter of an `apps.page` button; the first page if unreadable."""
-    try:
-        page, typed = json.loads(value)
-        return int(page), str(typed)
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        return 1, ""
-
-
-def _write_page(page: int, typed: str) -> str:
-    return json.dumps([page, typed[:200]], ensure_ascii=False)
-
-
 def log_view(deployment: Deployment, tail: str) -> View:
     """Return a modal with the end of a deployment's log, redacted."""
     head = f"{ICONS[deployment.state]}  *{escape(deployment.app, 200)}*"
@@ -247,73 +110,8 @@ def log_view(deployment: Deployment, tail: str) -> View:
     return modal(names.LOG_VIEW, "Log", blocks, close="Close")
 
 
-def _app_line(one: Standing, live: Serving | None, links: Links) -> str:
-    name = f"{icon_of(one.newest)}  {label_of(one.app)}"
-    if one.newest is None:
-        return joined(name, escape(source_of(one.app), 80))
-    commit = changed(one.newest, one.app, links, 0)
-    line = joined(name, ref_of(one.newest.ref), commit, newest_at(one.newest))
-    serves = live_line(live, one.app, links)
-    return "\n".join([line, *([serves] if serves else []), *held_briefly(one.newest)])
-
-
-def _line(deployment: Deployment, app: App, links: Links) -> str:
-    name = f"{ICONS[deployment.state]}  {label_of(app)}"
-    return joined(name, changed(deployment, app, links, 30), newest_at(deployment))
-
-
-def _held_line(deployment: Deployment, app: App, links: Links) -> str:
-    """Return a held deployment with the first of its reasons."""
-    return "\n".join([_line(deployment, app, links), *held_briefly(deployment)])
-
-
-def _listed(title: str, lines: Sequence[str]) -> str:
-    """Render lines under a title, as many as fit into one section."""
-    kept: list[str] = [title]
-    for at, line in enumerate(lines):
-        if len("\n".join([*kept, line])) > SECTION_TEXT - 50 or at == MOST_LINES:
-            kept.append(f"and {len(lines) - at} more")
-            break
-        kept.append(line)
-    return "\n".join(kept)
-
-
-def _waits(app: App) -> str:
-    """Return what deploys it, as a sentence without its subject."""
-    where = escape(source_of(app), 160)
-    if not app.pushed:
-        return f"is deployed by no push: {where}"
-    what = "tags" if app.waits_for is Trigger.TAG else "pushes"
-    watched = app.watched or ()
-    if app.waits_for is Trigger.TAG or not watched:
-        return f"deploys on {what}: {where}"
-    paths = ", ".join(filter(None, (code(path, 60) for path in watched[:3])))
-    more = ", …" if len(watched) > 3 else ""
-    return f"deploys on {what} that change {paths}{more}: {where}"
-
-
-def _app_buttons(app: App, newest: Deployment | None) -> list[Element]:
-    if newest is not None and not newest.final:
-        shown = held_buttons(newest)
-        if not newest.served:
-            shown.append(cancel_button(newest))
-        return [*shown, button("Why", names.DEPLOYMENT_WHY, newest.id)]
-    shown = [button("Deploy", names.APP_DEPLOY, app.id)]
-    if newest is not None:
-        shown.append(button("Redeploy", names.APP_REDEPLOY, app.id))
-    return [*shown, button("Configure", names.APP_PROVIDER, app.id)]
-
-
-def _calm(apps: int) -> str:
-    return f"All quiet: {_many(apps, 'app')} at rest" if apps else "There are no apps yet."
-
-
 def _alike(text: str) -> tuple[str, tuple[Block, ...]]:
     return text, (section(text),)
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 # ── refusals, errors ────────────────────────────────────────────────────────────────────────────

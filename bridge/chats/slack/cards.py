@@ -13,7 +13,6 @@ from bridge.chats.facts.card import (
     OtherCommit,
     card_of,
     failure_of,
-    told_verdict,
 )
 from bridge.chats.facts.links import NOTHING_KNOWN, Around, Links
 from bridge.chats.slack import names
@@ -67,6 +66,7 @@ from bridge.core.holds import Gate
 from bridge.core.lifecycle import LIVE, Change, Deployment, State
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Subscription, about_delivery, about_deployment
+from bridge.views.states import told_verdict
 
 _AGAIN = {*LIVE, State.FAILED, State.CANCELLED, State.UNKNOWN}
 

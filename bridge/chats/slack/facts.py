@@ -4,21 +4,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.chats.facts import card
-from bridge.chats.facts.card import NOTE, Commit, Ref
+from bridge.chats.facts.card import Commit, Ref
 from bridge.chats.facts.links import APP_NAME, Around, Links, Place
 from bridge.chats.facts.links import places_of as all_places
 from bridge.chats.facts.proposal import FIRST_LINE, PERSON
 from bridge.chats.facts.proposal import first_line as first_line_of
-from bridge.chats.facts.text import Phrase, Text
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, prose
 from bridge.core.apps import App, SourceType
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate, Now
-from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.origin import Actor
 from bridge.core.pins import shown_branch
-from bridge.views.deployments import version_of
+from bridge.views import deployments as views
+from bridge.views import states
+from bridge.views.states import NOTE
+from bridge.views.view import Text, Words
 
 ICONS = {
     State.WAITING: ":hourglass_flowing_sand:",
@@ -67,7 +68,7 @@ def text_of(text: Text) -> str:
     return escape(text.words, text.limit)
 
 
-def phrase_of(phrase: Phrase) -> str:
+def phrase_of(phrase: Words) -> str:
     """Return our own words, with untrusted ones escaped."""
     return "".join(text_of(one) if isinstance(one, Text) else one for one in phrase)
 
@@ -112,12 +113,12 @@ def first_line(message: str | None, limit: int = FIRST_LINE) -> str:
 
 def asked_by(deployment: Deployment) -> str:
     """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
-    return phrase_of(card.asked_by(deployment))
+    return phrase_of(views.asked_by(deployment))
 
 
 def person_of(actor: Actor) -> str:
     """Return a person's name in plain words, e.g. "ada on the command line"."""
-    return phrase_of(card.person_of(actor))
+    return phrase_of(views.person_of(actor))
 
 
 def sentence(note: str) -> str:
@@ -128,12 +129,12 @@ def sentence(note: str) -> str:
 
 def news(change: Change) -> str:
     """Return a change's note as a sentence that stays true."""
-    return sentence(card.news(change))
+    return sentence(states.news(change))
 
 
 def remark(deployment: Deployment, fate: Fate | None = None) -> str:
     """Return a deployment's newest note, if it says more than the state."""
-    return sentence(card.remark(deployment, fate))
+    return sentence(states.remark(deployment, fate))
 
 
 def since(at: float | None) -> str:
@@ -197,41 +198,6 @@ def icon_of(deployment: Deployment | None) -> str:
 def label_of(app: App) -> str:
     """Return an app's label, bold."""
     return f"*{escape(app.label, APP_NAME) or NOTHING}*"
-
-
-def newest_at(deployment: Deployment) -> str:
-    """Return the time of its latest event."""
-    at = deployment.finished_at or deployment.started_at or deployment.created_at
-    return moment(at)
-
-
-def brief(deployment: Deployment | None, app: App | None, links: Links, said: int = 60) -> str:
-    """Return a deployment on one line, without its app's name."""
-    if deployment is None:
-        return "never deployed from here"
-    what = changed(deployment, app, links, said)
-    return joined(ref_of(deployment.ref), what, newest_at(deployment))
-
-
-def live_line(live: Serving | None, app: App, links: Links) -> str:
-    """Return what an app serves, since when and by whom, how far behind, and whether it works."""
-    if live is None:
-        return ""
-    notes = [escape(note, 200) for note in live.notes]
-    if not live.known:
-        return joined(*(f"Live: {note}" for note in notes))
-    image = live.version if live.commit is None else None
-    what = commit_of(live.commit, app, links) or (image and code(image, 80)) or "unknown version"
-    since = "" if live.live_since is None else f" since {moment(live.live_since)}"
-    who, state = person_of(live.by), live.word.capitalize()
-    return joined(f"{state}: {what}{since}", f"by {who}" if who else "", *notes)
-
-
-def changed(deployment: Deployment, app: App | None, links: Links, said: int) -> str:
-    """Return the commit and the first line of its message, at most `said` long, or the image."""
-    commit, message = version_of(deployment)
-    what = commit_of(commit, app, links) or code(deployment.shown_image, 80)
-    return " ".join(filter(None, (what, first_line(message, said))))
 
 
 def still_open(deployments: Sequence[Deployment]) -> list[Deployment]:

@@ -1,11 +1,11 @@
 """Messages about locks that nobody has asked for: reminders, and that a lock is gone."""
 
-from bridge.chats.facts.card import redacted
 from bridge.chats.facts.proposal import PERSON
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import Block, Message, actions, button, context, section
 from bridge.chats.slack.mrkdwn import NOTHING, escape, moment
 from bridge.core.gates.locks import Lock
+from bridge.views.states import redacted
 
 LABEL = 200
 REASON = 500

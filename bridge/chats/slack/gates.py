@@ -5,23 +5,19 @@ Nothing in a button or a dialog proves a right; they only say what the person ha
 
 from collections.abc import Sequence
 
-from bridge.chats.facts.card import holds_of, redacted
-from bridge.chats.facts.links import Links
-from bridge.chats.facts.proposal import Proposed, proposal_of, proposed_of
-from bridge.chats.facts.text import Text
+from bridge.chats.facts.card import holds_of
+from bridge.chats.facts.proposal import Proposed, proposal_of
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
-    Block,
     Element,
     button,
     confirm,
-    section,
 )
 from bridge.chats.slack.facts import joined, sentence, text_of
 from bridge.chats.slack.mrkdwn import code, link, moment, plain
-from bridge.core.apps import App
-from bridge.core.holds import Gate, Hold, warnings_in
+from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment
+from bridge.views.view import Text
 
 ICONS = {
     Gate.SCHEDULE: ":alarm_clock:",
@@ -34,9 +30,6 @@ ICONS = {
 
 MOST_HOLDS = 6
 """Reasons that are shown; each takes a line."""
-
-MOST_IN_DIALOG = 30
-"""Reasons that the dialog shows."""
 
 MOST_SEEN = 200
 """Reasons that a dialog remembers to have shown."""
@@ -100,20 +93,6 @@ def proposal_lines(proposed: Proposed) -> list[str]:
 
 def _code(text: Text) -> str:
     return code(text.words, text.limit)
-
-
-def proposal_blocks(deployment: Deployment, app: App, links: Links) -> list[Block]:
-    """Return what somebody would approve; nothing unless the deployment waits for that."""
-    proposal = proposal_of(deployment)
-    if proposal is None:
-        return []
-    return [section("\n".join(proposal_lines(proposed_of(proposal, app, links))))]
-
-
-def warning_blocks(holds: Sequence[Hold]) -> list[Block]:
-    """Return what to know before holds are lifted, to be read apart from the reasons."""
-    lines = [f":warning:  *{short_sentence(redacted(one))}*" for one in warnings_in(holds)]
-    return [section("\n".join(lines[:MOST_HOLDS]))] if lines else []
 
 
 # ── buttons ─────────────────────────────────────────────────────────────────────────────────────

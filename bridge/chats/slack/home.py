@@ -30,17 +30,16 @@ from bridge.chats.slack.commands import reply_to, run
 from bridge.chats.slack.facts import (
     ICONS,
     Standing,
-    brief,
     broken,
     icon_of,
     label_of,
-    live_line,
     standings,
     still_open,
 )
 from bridge.chats.slack.gates import held_briefly
 from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
 from bridge.chats.slack.quiet_repositories import Silence
+from bridge.chats.slack.views import phrase_of
 from bridge.chats.slack.workspace import Parts
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, of_people
@@ -51,6 +50,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.ports.chats import AnyReply, Place
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import ABOUT_ANYTHING, Cursor, Subscription
+from bridge.views.apps import briefly, live_line
 
 if TYPE_CHECKING:
     from bridge.chats.slack.render import Outgoing
@@ -162,12 +162,19 @@ def _some(those: Sequence[Deployment], known: dict[str, App], links: Links) -> l
     blocks: list[Block] = []
     for one in those[:MOST_LINES]:
         app = known[one.app_id]
-        lines = [f"{ICONS[one.state]}  {label_of(app)}", brief(one, app, links)]
+        lines = [f"{ICONS[one.state]}  {label_of(app)}", _brief(one, app, links)]
         text = "\n".join([*lines, *held_briefly(one, MOST_HOLDS)])
         blocks.append(section(text, _inspect(one)))
     if len(those) > MOST_LINES:
         blocks.append(context(f"and {len(those) - MOST_LINES} more"))
     return blocks
+
+
+def _brief(deployment: Deployment | None, app: App, links: Links) -> str:
+    """Return a deployment on one line, without its app's name."""
+    if deployment is None:
+        return "never deployed from here"
+    return phrase_of(briefly(deployment, app), links)
 
 
 def _inspect(deployment: Deployment) -> Element:
@@ -215,8 +222,8 @@ def _apps(
 
 def _row(one: Standing, may: _Rights, live: Serving | None, links: Links) -> list[Block]:
     name = f"{icon_of(one.newest)}  {label_of(one.app)}"
-    serves = live_line(live, one.app, links)
-    text = "\n".join(filter(None, (name, brief(one.newest, one.app, links), serves)))
+    serves = phrase_of(live_line(live, one.app), links)
+    text = "\n".join(filter(None, (name, _brief(one.newest, one.app, links), serves)))
     buttons = may.buttons(one.app)
     return [section(text), actions(*buttons)] if buttons else [section(text)]
 

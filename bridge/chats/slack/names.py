@@ -17,8 +17,8 @@ APP_REDEPLOY = "app.redeploy"
 APP_PROVIDER = "app.provider"
 """Their value is an app's id."""
 
-APPS_PAGE = "apps.page"
-"""The next page of a list of apps; its value is what `answers.read_page` reads."""
+NEXT_PAGE = "apps.page"
+"""The next page of a list; its value is what `views.read_page` reads."""
 
 SUGGEST_RUN = "suggest.run"
 """Its value is the text of a command, e.g. "deploy shop/web"."""

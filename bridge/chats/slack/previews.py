@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from bridge.chats.facts.links import APP_NAME, Links, address_of
 from bridge.chats.facts.proposal import PERSON
 from bridge.chats.facts.pull_card import Look, Outcome, PullCard, Row, card_of_pull, row_of
-from bridge.chats.facts.text import Text
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     Block,
@@ -26,6 +25,7 @@ from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, plain
 from bridge.core.chat.replies import PreviewDone, PreviewList, PreviewShown
 from bridge.core.previews.acts import Act
 from bridge.core.previews.native import NativePreview, NativeState
+from bridge.views.view import Text
 
 ICONS = {
     Look.WAITS: ":hourglass_flowing_sand:",

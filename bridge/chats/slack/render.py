@@ -1,6 +1,6 @@
 """Render replies for Slack, and decide who sees them. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,25 +8,20 @@ from bridge.chats.facts.links import Links
 from bridge.chats.slack import answers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message, context
-from bridge.chats.slack.help import help_about, whoami
+from bridge.chats.slack.help import help_about
 from bridge.chats.slack.mrkdwn import escape
 from bridge.chats.slack.previews import answer_previews
 from bridge.chats.slack.views import message_of
 from bridge.core.chat.replies import (
-    AppList,
     Configure,
     Denied,
     Help,
-    Identity,
-    Past,
     Pick,
     PreviewDone,
     PreviewList,
     Reasons,
     Sorry,
-    Standing,
 )
-from bridge.core.lifecycle import Deployment
 from bridge.ports.chats import AnyReply
 from bridge.views.view import View
 
@@ -64,63 +59,30 @@ def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgo
             return Outgoing(replies.problem(reply.why))
         case Sorry():
             return Outgoing(replies.did_you_mean(reply.why, reply.suggestions))
-        case Help() | Identity():
-            return Outgoing(_about_itself(reply))
+        case Help():
+            return Outgoing(help_about(reply.topic, reply.operations))
         case Pick() | Configure():
             return Outgoing(replies.notice("A dialog opens."))
         case _:
             return Outgoing(_told(reply, links))
 
 
-Told = Standing | Past | Reasons | AppList | PreviewList | PreviewDone
+Told = Reasons | PreviewList | PreviewDone
 
 
 def _told(reply: Told, links: Links) -> Message:
     match reply:
         case PreviewList() | PreviewDone():
             return answer_previews(reply, links)
-        case Standing():
-            return _standing(reply, links)
-        case Past():
-            told = answers.history(reply.app, reply.deployments, links)
-            return _deleted(told) if reply.gone else told
         case Reasons():
             told = answers.why(reply.app, reply.explained, links, gone=reply.gone, held=reply.held)
             return _deleted(told) if reply.gone else told
-        case AppList():
-            newest = list(reply.last.values())
-            return answers.list_apps(
-                reply.apps,
-                newest,
-                typed=reply.filter,
-                page=reply.page,
-                links=links,
-                live=reply.live,
-            )
 
 
 def _deleted(told: Message) -> Message:
     """Return the answer about a deleted app, which says so."""
     remark = context("This app is gone from the backends; its history stays.")
     return Message(told.text, (*told.blocks[:49], remark))
-
-
-def _standing(reply: Standing, links: Links) -> Message:
-    newest = _newest_first([*reply.open, *reply.last.values()])
-    if reply.app is None:
-        said = answers.status_all(reply.apps, newest, links)
-    else:
-        said = answers.status_of(reply.app, newest, links, reply.live)
-    away = [
-        context(f":warning: {escape(name, 80)} can't be read: {escape(why, 500)}")
-        for name, why in list(reply.trouble.items())[:5]
-    ]
-    return Message(said.text, (*said.blocks, *away))
-
-
-def _newest_first(deployments: Sequence[Deployment]) -> list[Deployment]:
-    by_id: Mapping[str, Deployment] = {one.id: one for one in deployments}
-    return sorted(by_id.values(), key=lambda one: (-one.seq, one.app))
 
 
 def elsewhere(view: View, here: Collection[str]) -> str:
@@ -134,10 +96,3 @@ def _channel(name: str) -> str:
     if name.startswith(("C", "G")):
         return f"<#{escape(name, 40)}>"
     return escape(name, 80) if name.startswith("#") else "your messages with the bridge"
-
-
-def _about_itself(reply: Help | Identity) -> Message:
-    if isinstance(reply, Help):
-        return help_about(reply.topic, reply.operations)
-    rights = {str(right): labels for right, labels in reply.rights.items()}
-    return whoami(f"{reply.person.called} ({reply.person.id})", rights, reply.apps)

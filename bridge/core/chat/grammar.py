@@ -1,7 +1,6 @@
 """The grammar of all chat commands. Pure.
 
-    status [APP] | history APP | why APP [COMMIT] | apps [FILTER] | provider APP
-    whoami | help [COMMAND]
+    why APP [COMMIT] | provider APP | help [COMMAND]
     previews [APP] | previews stop PREVIEW | previews extend PREVIEW
     previews approve PREVIEW COMMIT
 
@@ -28,36 +27,25 @@ LONGEST = 400
 class Verb(StrEnum):
     """The commands."""
 
-    STATUS = "status"
-    HISTORY = "history"
     WHY = "why"
-    APPS = "apps"
     PROVIDER = "provider"
     PREVIEWS = "previews"
-    WHOAMI = "whoami"
     HELP = "help"
 
 
 USAGE = {
-    Verb.STATUS: "status [APP]",
-    Verb.HISTORY: "history APP",
     Verb.WHY: "why APP [COMMIT]",
-    Verb.APPS: "apps [FILTER]",
     Verb.PROVIDER: "provider APP",
     Verb.PREVIEWS: "previews [APP] | stop PREVIEW | extend PREVIEW | approve PREVIEW COMMIT",
-    Verb.WHOAMI: "whoami",
     Verb.HELP: "help [COMMAND]",
 }
 """The usage of each command."""
 
-NEEDS_APP = frozenset({Verb.HISTORY, Verb.WHY})
+NEEDS_APP = frozenset({Verb.WHY})
 
 _ALIASES = {
-    "list": Verb.APPS,
-    "ls": Verb.APPS,
     "source": Verb.PROVIDER,
     "preview": Verb.PREVIEWS,
-    "me": Verb.WHOAMI,
     "?": Verb.HELP,
     "--help": Verb.HELP,
     "-h": Verb.HELP,
@@ -125,8 +113,9 @@ def parse_chat(text: str, name: str = "", others: Others = NO_OTHERS) -> Read:
     typed = [name, *words] if name else words
     if not typed:
         return Command(Verb.HELP)
-    if (known := _name(typed[0])) in others.names():
-        return others.read(known, typed[1:])
+    for count in (2, 1):
+        if (known := " ".join(map(_name, typed[:count]))) in others.names():
+            return others.read(known, typed[count:])
     verb = _verb(typed[0])
     return _unknown(typed, others) if verb is None else _arguments(verb, typed[1:])
 
@@ -177,12 +166,8 @@ def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
     words = [plain_word(word) for word in typed]
     if verb is Verb.HELP:
         return Command(verb, rest=_ALIASES.get(_name(words[0]), _name(words[0])) if words else None)
-    if verb is Verb.APPS:
-        return Command(verb, rest=" ".join(words) or None)
     if verb is Verb.PREVIEWS:
         return _about_previews(words, usage)
-    if verb is Verb.WHOAMI:
-        return Command(verb) if not words else Unclear(f"`{verb}` stands alone. {usage}", (verb,))
     if not words:
         named = verb not in NEEDS_APP
         return Command(verb) if named else Unclear(f"Which app? {usage}")

@@ -3,8 +3,7 @@
 No reply names an app that the person may not view.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.core.access import Access, Person, Right, granting, missing
@@ -12,7 +11,6 @@ from bridge.core.apps import App
 from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, parse_chat, written
 from bridge.core.errors import Rejected
-from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.acts import Act
 from bridge.core.previews.native import NativePreview
@@ -94,35 +92,6 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The current state of one app, or of all that the person may view.
-
-    Attributes:
-        apps: all that the person may view, or the one.
-        open: waiting and running deployments, oldest first.
-        last: the newest deployment of each app, by its id.
-        trouble: backends that can't be read, and why.
-        live: what the one app serves; None if that was never told, or of all.
-    """
-
-    app: App | None
-    apps: tuple[App, ...]
-    open: tuple[Deployment, ...]
-    last: Mapping[str, Deployment]
-    trouble: Mapping[str, str] = field(default_factory=dict)
-    live: Serving | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """An app's last deployments, newest first; `gone`: it was deleted at its backend."""
-
-    app: App
-    deployments: tuple[Deployment, ...]
-    gone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Reasons:
     """Why pushes did or did not deploy an app.
 
@@ -137,34 +106,6 @@ class Reasons:
     explained: tuple[Any, ...]
     gone: bool = False
     held: Deployment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AppList:
-    """The apps that the person may view and that match a filter.
-
-    Attributes:
-        last: the newest deployment of each app, by its id; live: what each serves.
-    """
-
-    apps: tuple[App, ...]
-    last: Mapping[str, Deployment]
-    filter: str = ""
-    page: int = 1
-    live: Mapping[str, Serving] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who the person is here, and the labels of the apps to which they have each right.
-
-    Attributes:
-        apps: how many apps they may view.
-    """
-
-    person: Person
-    rights: Mapping[Right, tuple[str, ...]]
-    apps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,20 +172,7 @@ class Help:
     operations: tuple[Usage, ...] = ()
 
 
-Reply = (
-    Denied
-    | Sorry
-    | Pick
-    | Configure
-    | Standing
-    | Past
-    | Reasons
-    | AppList
-    | Identity
-    | PreviewList
-    | PreviewDone
-    | Help
-)
+Reply = Denied | Sorry | Pick | Configure | Reasons | PreviewList | PreviewDone | Help
 
 
 # ── Commands about one app. Pure ────────────────────────────────────────────────────────────────

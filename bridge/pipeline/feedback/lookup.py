@@ -88,6 +88,10 @@ class Finding:
         why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
         return Sorry(why, meant)
 
+    def may_view(self, person: Person, place: Place, label: str) -> bool:
+        """Return whether somebody may view the app with a label, existing or not."""
+        return Right.VIEW in self._access.rights(person, label, place.channel)
+
     def must_see_some(self, person: Person, seen: Sequence[App], right: Right, name: str) -> None:
         """Raise NotAllowed if somebody may view no app from here."""
         if not seen:
@@ -98,13 +102,17 @@ class Finding:
         """Have the apps read again soon: one may have been created just now."""
         self._known.refresh()
 
+    async def gone_apps(self, person: Person, place: Place) -> list[App]:
+        """Return the deleted apps that somebody could view: rights go by labels."""
+        gone = await self._journal.gone_apps()
+        return self._access.having(person, Right.VIEW, gone, place.channel)
+
     async def deleted(self, person: Person, place: Place, typed: Command) -> App | None:
         """Return the deleted app that is meant; None if a live one is meant.
 
         Its history stays visible to those who could view the app: rights go by labels.
         """
-        gone = await self._journal.gone_apps()
-        seen = self._access.having(person, Right.VIEW, gone, place.channel)
+        seen = await self.gone_apps(person, place)
         fits = fitting(self.apps(person, place, Right.VIEW), typed.app or "", seen)
         return fits[0] if len(fits) == 1 and fits[0] in seen else None
 

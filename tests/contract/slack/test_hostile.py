@@ -10,8 +10,9 @@ from slack_sdk.models.views import View
 from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.cards import render_card, render_line
-from bridge.chats.slack.help import help_about, whoami
-from bridge.core.access import Right
+from bridge.chats.slack.help import help_about
+from bridge.chats.slack.views import message_of
+from bridge.core.access import Person, Right
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.chat.calls import Call
 from bridge.core.chat.replies import Pick
@@ -20,6 +21,10 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.origin import Origin
 from bridge.ports.outcomes import Explained
+from bridge.views.apps import listed as app_list
+from bridge.views.apps import status, status_of_all
+from bridge.views.deployments import listed
+from bridge.views.reading import identity
 from tests.oracles.slack_rules import faults
 from tests.scenes.shop import HOSTILE, links_to
 
@@ -117,8 +122,8 @@ def test_any_app_has_its_answers(app: App, deployments: list[Deployment], reason
     one = Explained(1, 0, Decision(app.id, app.label, reason, text), "d", text, text)
 
     fits(
-        answers.status_of(app, deployments, LINKS),
-        answers.history(app, deployments, LINKS),
+        message_of(status(app, deployments[0] if deployments else None, None, ()), LINKS),
+        message_of(listed(deployments, {}, app), LINKS),
         answers.why(app, [one], LINKS, [text]),
         pickers.picker(Pick(Call("deploy", {}), Right.DEPLOY, "Deploys."), chosen=app),
     )
@@ -129,13 +134,14 @@ def test_any_app_has_its_answers(app: App, deployments: list[Deployment], reason
 def test_any_apps_have_their_lists(apps: list[App], data: st.DataObject) -> None:
     found = data.draw(st.lists(DEPLOYMENTS, max_size=6))
     of_them = [replace(one, app_id=apps[n % len(apps)].id) for n, one in enumerate(found) if apps]
+    last = {one.app_id: one for one in of_them}
     text = data.draw(WORDS)
     shown = home.Shown(data.draw(st.integers(-2, 9)), text)
 
     fits(
         home.render_home(apps, of_them, shown=shown, warnings=[text], links=LINKS),
-        answers.status_all(apps, of_them, LINKS),
-        answers.list_apps(apps, of_them, typed=text, page=3, links=LINKS),
+        message_of(status_of_all(apps, of_them, last, ()), LINKS),
+        message_of(replace(app_list(apps, last, {}, text, ()), page=3), LINKS),
         pickers.offered(apps, text),
     )
 
@@ -148,6 +154,6 @@ def test_any_words_have_their_reply(text: str, other: str) -> None:
         replies.problem(text, remedy=other),
         replies.notice(text),
         replies.did_you_mean(text, [other, text]),
-        whoami(text, {other: [text], text: []}, 1),
+        message_of(identity(Person(text), {Right.VIEW: [text], Right.DEPLOY: []}), LINKS),
         help_about(text),
     )

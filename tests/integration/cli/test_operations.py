@@ -41,6 +41,7 @@ WEB = app("app-web", name="web", project="shop")
 ADA, BOB = Person("U0ADA", "Ada"), Person("U0BOB", "Bob")
 ACCESS = Access([Grant(("U0ADA",), frozenset(Right)), Grant(("U0BOB",), frozenset({Right.VIEW}))])
 SAMPLES = {"scope": "shop/web", "app": "shop/web", "source": "shop/web", "reason": "because"}
+SAMPLES |= {"deployment": "4711"}
 """A value for each required argument."""
 
 
@@ -73,7 +74,10 @@ async def test_each_door_takes_the_same_arguments(name: str, records: Records) -
     shown = {one.name for one in asked.arguments if not one.kind.hidden}
     root = typer.Typer()
     add_operations(root)
-    line = {one.name for one in get_command(root).commands[name].params}  # type: ignore[attr-defined]
+    made = get_command(root)
+    for word in name.split():
+        made = made.commands[word]  # type: ignore[attr-defined]
+    line = {one.name for one in made.params}
     form = draw(await command(records, _visitor(ADA), Asked({"name": name}, {})), FRAME, NOW)
 
     assert shown <= line

@@ -17,12 +17,13 @@ from bridge.chats.discord.embeds import (
 from bridge.chats.discord.markdown import code, code_block, escape, link, plain, prose
 from bridge.chats.facts.card import card_of, failure_of
 from bridge.chats.facts.links import Around, Place
-from bridge.chats.facts.text import Text, clean, units
+from bridge.chats.facts.text import clean, units
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.origin import Actor
 from bridge.ports.outcomes import Audited
+from bridge.views.view import Text
 from tests.contract.slack.test_hostile import APPS, DEPLOYMENTS, GENTLY, LINKS, WORDS
 from tests.oracles.discord_contract import POST, faults
 from tests.scenes.shop import HOSTILE, SEEN, deployment

@@ -7,13 +7,14 @@ import pytest
 
 from bridge.chats.facts.links import NOTHING_KNOWN, Around, around_of
 from bridge.chats.slack import names
-from bridge.chats.slack.answers import status_of
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import render_card
+from bridge.chats.slack.views import message_of
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.events import Action
 from bridge.core.lifecycle import NoteKind, State
 from bridge.ports.feedback import Snapshot
+from bridge.views.apps import status
 from tests.scenes.shop import LINKS, OTHER, SEEN, WEB, deployment, links_to, now
 from tests.scenes.slack_gates import NOON, PUSHED
 from tests.worlds.rows import each_row
@@ -67,11 +68,11 @@ def test_cancelling_asks_first_and_names_app_branch_and_commit() -> None:
 
 def test_cancelling_from_a_status_asks_first_too() -> None:
     running = deployment(State.RUNNING)
-    status = status_of(WEB, [running], LINKS)
+    shown = message_of(status(WEB, running, None, ()), LINKS)
 
     card = render_card(running, WEB, links=LINKS, can_cancel=True)
     cancel = buttons(card)[names.DEPLOYMENT_CANCEL]
-    assert buttons(status)[names.DEPLOYMENT_CANCEL] == cancel
+    assert buttons(shown)[names.DEPLOYMENT_CANCEL] == cancel
 
 
 def test_a_card_says_that_another_commit_is_live() -> None:

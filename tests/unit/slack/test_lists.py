@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack import answers, home, names, pickers
+from bridge.chats.slack import home, names, pickers, views
 from bridge.chats.slack.blocks import View
+from bridge.core.chat.calls import Call
 from bridge.core.lifecycle import State
+from bridge.views.apps import listed
 from tests.scenes.shop import API, DOCS, LINKS, WEB, deployment
 from tests.scenes.slack import busy, many
 from tests.worlds.rows import each_row
@@ -54,20 +56,21 @@ def test_many_apps_stand_under_their_projects_at_most_a_hundred() -> None:
 
 
 def test_a_list_goes_on_from_page_to_page() -> None:
-    crowd, seen, value = many(60), [], '[1, "service"]'
+    crowd, seen, value = many(60), [], '[1, "apps service"]'
     for _ in range(3):
-        page, typed = answers.read_page(value)
-        message = answers.list_apps(crowd, [], typed=typed, page=page, links=LINKS)
-        seen.append(message.text)
-        value = message.blocks[-1]["accessory"]["value"]
+        page, typed = views.read_page(value)
+        view = replace(listed(crowd, {}, {}, "", ()), call=Call("apps", {}, typed), page=page)
+        turn = views.message_of(view, LINKS).blocks[-1]
+        seen.append(turn["text"]["text"])
+        value = turn["accessory"]["value"]
 
-    assert seen == ["Apps 1 to 25 of 60", "Apps 26 to 50 of 60", "Apps 51 to 60 of 60"]
-    assert answers.read_page(value) == (1, "service")
+    assert seen == ["1 to 25 of 60", "26 to 50 of 60", "51 to 60 of 60"]
+    assert views.read_page(value) == (1, "apps service")
 
 
 @each_row("value", ["", "x", "[]", "{}", '["a", "b"]', "null", "[1]", "[1e999, 1]", "[" * 2000])
 def test_a_page_that_can_not_be_read_is_the_first(value: str) -> None:
-    assert answers.read_page(value) == (1, "")
+    assert views.read_page(value) == (1, "")
 
 
 @pytest.mark.parametrize("text", ["", "x", "[]", '{"page": "x", "project": ""}', '{"page": 1e999}'])
