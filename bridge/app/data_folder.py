@@ -75,7 +75,7 @@ def must_be_ours(data: Path) -> None:
 def unusable(data: Path, error: Exception) -> Rejected:
     """Return the error that a folder can't hold the data."""
     why = getattr(error, "strerror", None) or "its links lead in a circle"
-    return Rejected(f"{shortened(str(data))} can't hold the data ({why}); {_ELSEWHERE}")
+    return Rejected(f"{shortened(str(data))} can't hold the data ({why})", _ELSEWHERE)
 
 
 def not_a_bridges(where: str, why: str) -> str:

@@ -167,14 +167,14 @@ def checked_rule(name: str, value: Any) -> Any:
 
 def _names(kind: RefKind, value: str) -> str:
     Glob(value)
-    if why := unmatchable(value, kind):
-        raise Rejected(why)
+    if found := unmatchable(value, kind):
+        raise Rejected(found.why, found.remedy)
     return value
 
 
 def _prefix(value: str) -> str:
-    if why := unmatchable_prefix(value):
-        raise Rejected(why)
+    if found := unmatchable_prefix(value):
+        raise Rejected(found.why, found.remedy)
     return value
 
 
