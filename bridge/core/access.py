@@ -125,12 +125,12 @@ class Access:
 
 
 def missing(access: Access, person: Person, right: Right, app: str) -> str:
-    """Return the refusal for somebody without a right, with the lines that would grant it.
+    """Return why somebody does not have a right.
 
     Args:
         app: the label of an app that they may view, or the name they typed.
     """
-    why = f"You may not {right} {app}: no grant in `access` gives you `{right}` for it"
+    why = f"no grant in `access` gives you `{right}` for it"
     if elsewhere := _elsewhere(person, right, app, access):
         why += f" here; one does in {' and '.join(elsewhere)}"
     if person.unsure:

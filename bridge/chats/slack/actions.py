@@ -301,7 +301,7 @@ def _typed_in(view: Mapping[str, Any]) -> Call | Command:
 def _objection(reply: AnyReply) -> str:
     """Return what prevents it, as text for the dialog; "" if nothing does."""
     if isinstance(reply, Denied):
-        why = f"{reply.why} These lines of bridge.yaml would grant it:\n{reply.lines}"
+        why = f"{reply.sentence} These lines of bridge.yaml would grant it:\n{reply.lines}"
         return why[:LONGEST_OBJECTION]
     return reply.why[:LONGEST_OBJECTION] if isinstance(reply, Sorry) else ""
 

@@ -24,10 +24,11 @@ class Denied:
     """The person lacks the right.
 
     Attributes:
-        why: a sentence that names the missing right.
+        why: the reason; a whole sentence if there is no subject.
         lines: the lines of `bridge.yaml` that would grant it.
         app: None if they may not even view it, or there is none.
         target: what it is about besides an app, e.g. "project shop"; "" if that is not to be named.
+        subject: what they may not do that with, for the beginning of the sentence.
     """
 
     right: Right
@@ -35,6 +36,12 @@ class Denied:
     lines: str
     app: App | None = None
     target: str = ""
+    subject: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The refusal with its reason."""
+        return f"You may not {self.right} {self.subject}: {self.why}" if self.subject else self.why
 
 
 class NotAllowed(Rejected):
@@ -45,7 +52,7 @@ class NotAllowed(Rejected):
     """
 
     def __init__(self, denied: Denied) -> None:
-        super().__init__(f"{denied.why}\n\nTo grant it, add to bridge.yaml:\n{denied.lines}")
+        super().__init__(f"{denied.sentence}\n\nTo grant it, add to bridge.yaml:\n{denied.lines}")
         self.denied = denied
 
 
@@ -58,7 +65,8 @@ def denial(
         app: None if only its label is known.
     """
     why = missing(access, person, right, label)
-    return Denied(right, why, granting(person, right, label), app, target="" if app else label)
+    lines, target = granting(person, right, label), "" if app else label
+    return Denied(right, why, lines, app, target=target, subject=label)
 
 
 @dataclass(frozen=True, slots=True)
