@@ -369,25 +369,6 @@ MOST = 10_000
 """Repositories to remember, the most recent ones."""
 
 
-UNUSED = "no app deploys from "
-"""The beginning of the reason for ignoring a push that affects no app."""
-
-
-def unused(name: str, host: str) -> str:
-    """Return why a push to an unused repository is ignored; `unwanted` recognises this text."""
-    return f"{UNUSED}{name} on {host}"
-
-
-def unused_name(why: str | None) -> str | None:
-    """Return the name of the repository that no app used, from the reason of `unused`.
-
-    None if the delivery was ignored for another reason.
-    """
-    if why is None or not why.startswith(UNUSED):
-        return None
-    return why.removeprefix(UNUSED).rpartition(" on ")[0]
-
-
 class Absent:
     """Counts the readings that did not find each repository; a restart resets it."""
 

@@ -79,6 +79,7 @@ class Hold:
         changes_at: when the reason changes by itself.
         proposal: what somebody would approve; None unless it waits for an approval.
         warns: what to know before it is lifted, e.g. that the version did not work elsewhere.
+        headline: the part of `says` that a history tells: not each check that has passed; "": all.
     """
 
     gate: Gate
@@ -89,6 +90,7 @@ class Hold:
     changes_at: float | None = None
     proposal: Proposal | None = None
     warns: str = ""
+    headline: str = ""
 
     @property
     def short(self) -> str:

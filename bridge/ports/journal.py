@@ -28,6 +28,7 @@ from bridge.ports.outcomes import (
     Outcome,
     Pushed,
     Recorded,
+    Result,
     Sought,
     Subscription,
 )
@@ -121,8 +122,8 @@ class Audit(Protocol):
     async def audit(self, new: Audited) -> int:
         """Add a change, or replace the one by the same delivery; return its number."""
 
-    async def settle(self, number: int, outcome: str) -> None:
-        """Record the outcome of a change."""
+    async def settle(self, number: int, result: Result) -> None:
+        """Record how far a change has come."""
 
     async def audited(
         self, *, limit: int, app_id: str | None = None, before: int | None = None

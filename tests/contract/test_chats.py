@@ -268,7 +268,7 @@ async def test_where_changes_from_elsewhere_are_told_somebody_tells_them(stage: 
         app_id="app-web",
         app="shop/web",
         difference=(Changed("branch", "main", "dev"),),
-        outcome=DONE,
+        result=DONE,
         number=7,
     )
     told = stage.service.provider.tells(stage.service.settings, (), note)

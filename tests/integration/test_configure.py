@@ -374,7 +374,7 @@ async def test_a_change_that_is_cut_off_stays_begun(
     with pytest.raises(RuntimeError):
         await configurer.apply(plan, by=BY)
 
-    assert [note.outcome for note in await journal.audited(limit=9)] == [BEGUN]
+    assert [note.result for note in await journal.audited(limit=9)] == [BEGUN]
 
 
 async def test_rules_go_where_they_can_be_held(

@@ -26,7 +26,7 @@ from bridge.pipeline.gates.gates import Heads
 from bridge.ports.checks import Finding
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
-from bridge.ports.outcomes import Audited, Outcome, PushSeen
+from bridge.ports.outcomes import Audited, Outcome, PushSeen, Result
 from tests.fakes.journey import app, deployment
 from tests.worlds.journal import A, B, journal_in_memory
 from tests.worlds.previewed import held, kept, skipped, up
@@ -170,7 +170,7 @@ async def tell(records: Records, words: str, label: str = "shop/web") -> None:
     lock = Lock(f"app/{deployment(1).app_id}", label, "cli:x", words, words, NOW)
     await journal.take_lock(lock, [deployment(1).app_id], steal=True)
     await journal.audit(
-        Audited(NOW, Actor(name=words), words, deployment(1).app_id, label, (), words)
+        Audited(NOW, Actor(name=words), words, deployment(1).app_id, label, (), Result.read(words))
     )
     hook = Hook("repos/a/b", words, None, words)
     await HookTroubles(journal, lambda: NOW).note(words, words, [(hook, None)])

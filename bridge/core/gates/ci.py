@@ -60,12 +60,14 @@ class CiVerdict:
         says: the reason, for people.
         opens_at: when it passes by itself, whatever the checks do.
         changes_at: when the reason changes by itself.
+        headline: the part of the reason without what changes often; "": all of it.
     """
 
     state: CiState
     says: str = ""
     opens_at: float | None = None
     changes_at: float | None = None
+    headline: str = ""
 
 
 def judged(policy: CheckPolicy, ci: Ci, *, since: float, now: float) -> CiVerdict:
@@ -82,25 +84,28 @@ def judged(policy: CheckPolicy, ci: Ci, *, since: float, now: float) -> CiVerdic
     changes = None if late else late_at
     at = ci.commit[:7]
     if ci.read_at is None:
-        why = ci.error or "they are being read"
-        return CiVerdict(CiState.UNREAD, f"the checks of {at} are not known: {why}", opens, changes)
+        said, why = f"the checks of {at} are not known", ci.error or "they are being read"
+        return CiVerdict(CiState.UNREAD, f"{said}: {why}", opens, changes, said)
     counted = [one for one in ci.checks if not _matches(one.name, policy.ignore)]
     missing, relevant = _relevant(policy, counted, ci.required)
     if failed := [one for one in relevant if one.state is CheckState.FAILED]:
         why = f"checks failed: {_named(failed)} of {at}"
-        return CiVerdict(CiState.FAILED, why, opens, changes if opens else None)
+        changes = changes if opens else None
+        return CiVerdict(CiState.FAILED, why, opens, changes, "checks failed")
     pending = [one for one in relevant if one.state is CheckState.PENDING]
     if not relevant and not missing and ci.fresh:
         return _none(policy, at, since, now, opens)
     if pending or missing:
         waits = _named(pending) if pending else _list(missing)
-        why = f"waits for checks of {at}: {waits}"
+        said = f"waits for checks of {at}"
+        why = f"{said}: {waits}"
         if late:
-            return CiVerdict(CiState.LATE, f"{why}; {_waited(policy, 'already')}")
-        return CiVerdict(CiState.PENDING, why, opens, changes)
+            why = f"{why}; {_waited(policy, 'already')}"
+            return CiVerdict(CiState.LATE, why, headline=said)
+        return CiVerdict(CiState.PENDING, why, opens, changes, said)
     if ci.error:
-        why = f"the checks of {at} can't be read again: {ci.error}"
-        return CiVerdict(CiState.UNREAD, why, opens, changes)
+        said = f"the checks of {at} can't be read again"
+        return CiVerdict(CiState.UNREAD, f"{said}: {ci.error}", opens, changes, said)
     if not ci.fresh:
         return CiVerdict(CiState.PENDING, f"lists the checks of {at} again", opens, changes)
     return CiVerdict(CiState.PASSED, f"{len(relevant)} checks of {at} passed")

@@ -167,7 +167,7 @@ def _passes(wanted: Asking, lock: Lock) -> bool:
     has left keeps away what is new, so it does not hold the bridge's own way further back.
     """
     owns = bool(wanted.person) and lock.owner in (wanted.person, BY_ITSELF)
-    return owns or (wanted.back_from is not None and lock.left_by_rollback)
+    return owns or (wanted.back_from is not None and lock.of_rollback)
 
 
 def _freezes(wanted: Asking, facts: Facts, now: float) -> Iterator[Hold]:
@@ -194,9 +194,16 @@ def _checks(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[
     if commit is None or facts.unknown_head:
         opens = wanted.created_at + policy.timeout if policy.late is Otherwise.DEPLOY else None
         if opens is None or now < opens:
-            why = f"waits for the checks of a commit that is not known: {_unknown(facts)}"
-            key, again_at = f"{Gate.CHECKS}:?", facts.again_at
-            yield Hold(Gate.CHECKS, key, why, Right.OVERRIDE, until=opens, changes_at=again_at)
+            why = "waits for the checks of a commit that is not known"
+            yield Hold(
+                Gate.CHECKS,
+                f"{Gate.CHECKS}:?",
+                f"{why}: {_unknown(facts)}",
+                Right.OVERRIDE,
+                until=opens,
+                changes_at=facts.again_at,
+                headline=why,
+            )
         return
     ci = facts.ci if facts.ci is not None and facts.ci.commit == commit else Ci(commit)
     found = judged(policy, ci, since=wanted.created_at, now=now)
@@ -209,6 +216,7 @@ def _checks(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[
             Right.OVERRIDE,
             until=found.opens_at,
             changes_at=found.changes_at,
+            headline=found.headline,
         )
 
 
@@ -218,9 +226,15 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
         return
     commit = wanted.head or wanted.commit
     if commit is None or facts.unknown_head:
-        why = f"needs approval of a commit that is not known: {_unknown(facts)}"
-        key = f"{Gate.APPROVAL}:?"
-        yield Hold(Gate.APPROVAL, key, why, Right.OVERRIDE, changes_at=facts.again_at)
+        why = "needs approval of a commit that is not known"
+        yield Hold(
+            Gate.APPROVAL,
+            f"{Gate.APPROVAL}:?",
+            f"{why}: {_unknown(facts)}",
+            Right.OVERRIDE,
+            changes_at=facts.again_at,
+            headline=why,
+        )
         return
     others = {
         one: facts.content(app.id, one, commit, now) for one in approved(facts.approvals, commit)
@@ -236,24 +250,31 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
         people = "1 approval" if needed == 1 else f"{needed} approvals"
         early = [one for one in of_it if proposal.since and one.at < proposal.since]
         had += "; approvals from before what is live now don't count" if early else ""
-        had += _other(wanted, facts, others)
-        why = f"needs {people} of {commit[:7]}, has {len(counted)}{had}"
+        other, detail = _other(wanted, facts, others)
+        headline = f"needs {people} of {commit[:7]}, has {len(counted)}{had}{other}"
         again_at = min((one.again_at for one in others.values() if one.again_at), default=None)
-        key = approval_key(commit)
-        yield Hold(Gate.APPROVAL, key, why, Right.APPROVE, changes_at=again_at, proposal=proposal)
+        yield Hold(
+            Gate.APPROVAL,
+            approval_key(commit),
+            headline + detail,
+            Right.APPROVE,
+            changes_at=again_at,
+            proposal=proposal,
+            headline=headline,
+        )
 
 
-def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> str:
-    """Return why an approval that somebody has given meanwhile does not count."""
+def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> tuple[str, str]:
+    """Return why an approval that somebody has given meanwhile does not count, and its detail."""
     lately = [one for one in facts.approvals if one.at >= wanted.created_at]
     found = next((one for one in lately if not others.get(one.commit, SAME).same), None)
     if found is None:
-        return ""
+        return "", ""
     content = others[found.commit]
     given = f"; {found.name} approved {found.commit[:7]}"
     if content.same is None:
-        return f"{given}, and they can't be compared, so approve this one: {content.why}"
-    return f"{given}, but {content.why}" if content.why else given
+        return f"{given}, and they can't be compared, so approve this one", f": {content.why}"
+    return (f"{given}, but {content.why}" if content.why else given), ""
 
 
 def _unknown(facts: Facts) -> str:

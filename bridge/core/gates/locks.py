@@ -19,9 +19,6 @@ BRIDGE = "the bridge"
 BY_ITSELF = f"{COMMAND_HOST}:{BRIDGE}"
 """The owner of the lock that follows a rollback by the bridge itself."""
 
-ROLLED_BACK = "rolled back by deployment #"
-"""The beginning of the reason of a lock that a rollback has left."""
-
 DAY = 86_400.0
 
 LONGEST = 90 * DAY
@@ -73,6 +70,7 @@ class Lock:
         merge: the pull request with whose merge or close it is released; None for none.
         channel: where in a chat it was taken; "" for the command line.
         remind_at: when its owner is reminded next; None for never.
+        of_rollback: a rollback took it, to keep pushes from undoing it.
     """
 
     scope: str
@@ -85,6 +83,7 @@ class Lock:
     merge: PullRef | None = None
     channel: str = ""
     remind_at: float | None = None
+    of_rollback: bool = False
 
     @property
     def key(self) -> str:
@@ -94,11 +93,6 @@ class Lock:
     def expired(self, now: float) -> bool:
         """Return whether it holds nothing any more."""
         return self.until is not None and now >= self.until
-
-    @property
-    def left_by_rollback(self) -> bool:
-        """Return whether a rollback took the lock, to keep pushes from undoing it."""
-        return self.reason.startswith(ROLLED_BACK)
 
     @property
     def named(self) -> str:
@@ -128,8 +122,9 @@ def lock_after(rollback: Deployment, app: App, now: float) -> Lock:
     It belongs to the person who went back: what they ask for passes.
     """
     owner = rollback.person or f"rollback:{rollback.id}"
-    reason = f"{ROLLED_BACK}{rollback.seq}; unlock it once a fix is merged"
-    lock = Lock(f"app/{app.id}", app.label, owner, rollback.origin.actor.name, reason, now)
+    reason = f"rolled back by deployment #{rollback.seq}; unlock it once a fix is merged"
+    name = rollback.origin.actor.name
+    lock = Lock(f"app/{app.id}", app.label, owner, name, reason, now, of_rollback=True)
     return replace(lock, remind_at=next_reminder(lock, now))
 
 

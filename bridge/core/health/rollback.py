@@ -114,8 +114,12 @@ class Version:
         images = deployment.images or ()
         return cls(deployment.deployed_commit, deployment.image, deployment.id, deployment, images)
 
+    @property
+    def named(self) -> bool:
+        """Return whether it has a name that outlives the deployment: a commit or an image."""
+        return bool(self.commit or self.image)
+
     def __str__(self) -> str:
-        """Return it for people."""
         unnamed = f"deployment #{self.ours.seq}" if self.ours is not None else "an unknown version"
         return (self.commit or "")[:7] or self.image or unnamed
 

@@ -73,7 +73,7 @@ class Adopter:
         """Return which of these apps were adopted and not put back since."""
         newest: dict[str, Audited] = {}
         for note in await self.journal.audited(limit=SEARCHED):
-            if note.what in (ADOPT, ADOPT_UNDO) and (note.outcome == DONE or note.perhaps):
+            if note.what in (ADOPT, ADOPT_UNDO) and (note.result == DONE or note.perhaps):
                 newest.setdefault(note.app_id, note)
         adopted = {id_ for id_, note in newest.items() if note.what == ADOPT}
         now, unread = await self._fresh([one for one in apps if one.id in adopted])

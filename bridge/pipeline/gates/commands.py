@@ -43,7 +43,7 @@ from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import HeadOf, Taken, untold
 from bridge.ports.journal import Journal
-from bridge.ports.outcomes import Audited
+from bridge.ports.outcomes import Audited, Result, Stage
 
 MOST_OF_A_REASON = 500
 """Characters of a reason that are kept."""
@@ -367,7 +367,8 @@ class GateCommands:
     def _note(self, actor: Requester, what: str, scope: Scope, outcome: str) -> Audited:
         """Return what the audit log is to say, in the transaction in which it is done."""
         at, app_id = self.clock(), app_in(scope.key) or ""
-        return Audited(at, actor.by, what, app_id, scope.label, (), outcome)
+        result = Result(Stage.TOLD, outcome)
+        return Audited(at, actor.by, what, app_id, scope.label, (), result)
 
 
 def _only(held: Deployment) -> Scope:

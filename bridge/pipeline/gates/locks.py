@@ -33,7 +33,7 @@ from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.gates import DueLock
 from bridge.ports.githosts import HostApi, ReadsPulls
 from bridge.ports.journal import Journal
-from bridge.ports.outcomes import Audited, Subscription, about_change, about_lock
+from bridge.ports.outcomes import Audited, Result, Stage, Subscription, about_change, about_lock
 
 log = logging.getLogger(__name__)
 
@@ -256,10 +256,10 @@ class LockKeeper:
 
     async def _release(self, lock: Lock, why: str) -> None:
         assert lock.merge is not None
-        outcome = f"{why}; was locked by {lock.name}"
+        result = Result(Stage.TOLD, f"{why}; was locked by {lock.name}")
         app_id = app_in(lock.scope) or ""
         note = Audited(
-            self._clock(), Actor(name=lock.merge.host), "unlock", app_id, lock.label, (), outcome
+            self._clock(), Actor(name=lock.merge.host), "unlock", app_id, lock.label, (), result
         )
         labels = self._labels(lock)
 

@@ -20,7 +20,7 @@ from bridge.core.previews.verdict import Why
 from bridge.pipeline.gates.commands import Requester
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
-from bridge.ports.outcomes import Audited
+from bridge.ports.outcomes import Audited, Result, Stage
 
 MOST = 5000
 """Records of previews that are looked through, the newest."""
@@ -174,7 +174,8 @@ class PreviewCommands:
         """Change what people ask for, with its entry in the audit log."""
         said = f"{preview.label}: {outcome}" if outcome else preview.label
         at, by, app_id = self._clock(), asker.actor.by, preview.app_id
-        note = Audited(at, by, f"preview {act}", app_id, preview.app, (), said)
+        result = Result(Stage.TOLD, said)
+        note = Audited(at, by, f"preview {act}", app_id, preview.app, (), result)
         after = await self._journal.ask_previews(
             preview.id, lambda after: note if after else None, **facts
         )

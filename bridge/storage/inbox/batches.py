@@ -79,7 +79,8 @@ def read_delivery(row: tuple[Any, ...], load: Callable[[int], Iterator[bytes]]) 
     Args:
         load: yields the packed body at a position, in pieces of at most `LARGE` bytes.
     """
-    seq, host, id_, event, headers, received_at, state, attempts, error, body, length = row
+    seq, host, id_, event, headers, received_at, *work, body, length = row
+    state, attempts, error, unfinished, unused = work
     stored = None
     if body:
         stored = PackedBody(body)
@@ -95,6 +96,8 @@ def read_delivery(row: tuple[Any, ...], load: Callable[[int], Iterator[bytes]]) 
         state=DeliveryState(state),
         attempts=attempts,
         error=error,
+        unfinished=unfinished,
+        unused=unused,
         stored=stored,
     )
 

@@ -177,15 +177,17 @@ def _taken_up_again(db: sqlite3.Connection, seq: int) -> bool:
 
 def _begin(db: sqlite3.Connection, begun: Mapping[int, str]) -> None:
     db.executemany(
-        "UPDATE work SET attempts = attempts + 1, error = ? WHERE seq = ? AND state = 'kept'",
+        "UPDATE work SET attempts = attempts + 1, unfinished = unfinished + 1, error = ?"
+        " WHERE seq = ? AND state = 'kept'",
         [(note, seq) for seq, note in begun.items()],
     )
 
 
 def _update(db: sqlite3.Connection, finished: Sequence[Finished]) -> None:
     db.executemany(
-        "UPDATE work SET state = ?, due_at = ?, attempts = ?, error = ? WHERE seq = ?",
-        [(f.state, f.due_at, f.attempts, f.error, f.seq) for f in finished],
+        "UPDATE work SET state = ?, due_at = ?, attempts = ?, error = ?, unfinished = 0, unused = ?"
+        " WHERE seq = ?",
+        [(f.state, f.due_at, f.attempts, f.error, f.unused, f.seq) for f in finished],
     )
 
 
@@ -203,7 +205,8 @@ YOUNG = 1000
 """Consecutive young deliveries after which the search for old ones ends: they are in order, except
 after a clock was ahead for a while."""
 
-_FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
+_PROGRESS = "w.state, w.attempts, w.error, w.unfinished, w.unused"
+_FIELDS = f"d.seq, d.host, d.id, d.event, d.headers, d.received_at, {_PROGRESS}"
 
 # A window function and ORDER BY copy all that they are given, so neither is given bodies.
 _DUE = f"""
@@ -304,14 +307,14 @@ class SqliteInbox(BatchedInbox):
         )
 
     async def ended(
-        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+        self, state: DeliveryState, limit: int, *, before: int, unused: str = ""
     ) -> list[Delivery]:
-        one_of = f" AND w.error IN ({', '.join('?' * len(errors))})" if errors else ""
+        of_it = " AND w.unused = ?" if unused else ""
         return await asyncio.to_thread(
             self._read,
             f"SELECT {_FIELDS}, {NO_BODY} FROM work w JOIN deliveries d ON d.seq = w.seq"
-            f" WHERE w.state = ? AND w.seq < ?{one_of} ORDER BY w.seq DESC LIMIT ?",
-            (state, before, *errors, limit),
+            f" WHERE w.state = ? AND w.seq < ?{of_it} ORDER BY w.seq DESC LIMIT ?",
+            (state, before, *([unused] if unused else []), limit),
         )
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
