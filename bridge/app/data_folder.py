@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from bridge.app.roles import Role
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.roles import Role
 from bridge.core.validation_errors import shortened
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 

@@ -21,7 +21,7 @@ from bridge.app.data_folder import (
 )
 from bridge.core.database import connect_arguments
 from bridge.core.errors import BridgeError, NotFound, Rejected
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.audit import done
 from bridge.settings import (
     BY_SETUP,

@@ -31,7 +31,7 @@ from bridge.cli.show import (
     say_json,
 )
 from bridge.core.errors import Ambiguous, NotFound
-from bridge.core.origin import PUSH
+from bridge.core.people import PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -69,7 +69,6 @@ class Person:
 
     @property
     def called(self) -> str:
-        """Their name for display."""
         return self.name or self.id
 
 
@@ -100,7 +99,6 @@ class Access:
         return _rights(self.of(person, channel), label)
 
     def may(self, person: Person, right: Right, app: App, channel: str | None) -> bool:
-        """Return whether somebody has a right to an app in `channel`."""
         return right in self.rights_to(person, app, channel)
 
     def rights_to(self, person: Person, app: App, channel: str | None) -> frozenset[Right]:
@@ -115,8 +113,8 @@ class Access:
         return [app for app in apps if right in _rights_to(grants, app)]
 
     def of(self, person: Person, channel: str | None) -> tuple[Grant, ...]:
-        """Return the grants that apply to somebody in a channel."""
-        return tuple(one for one in self.grants if _counts(one, channel) and _names(one, person))
+        here = (one for one in self.grants if not one.channels or channel in one.channels)
+        return tuple(one for one in here if _names(one, person))
 
     @property
     def named(self) -> frozenset[str]:
@@ -164,10 +162,6 @@ def _elsewhere(person: Person, right: Right, app: str, access: Access) -> list[s
         if grant.channels and right in anywhere.rights(person, app, None):
             found |= dict.fromkeys(grant.channels)
     return list(found)
-
-
-def _counts(grant: Grant, channel: str | None) -> bool:
-    return not grant.channels or channel in grant.channels
 
 
 def _rights(grants: Iterable[Grant], label: str) -> frozenset[Right]:

@@ -10,6 +10,7 @@ from bridge.core.checks import CheckPolicy
 from bridge.core.errors import Ambiguous, NotFound
 from bridge.core.events import Repository
 from bridge.core.policies import PreviewPolicy, VerifyPolicy
+from bridge.core.words import some
 
 
 class AppKind(StrEnum):
@@ -318,8 +319,7 @@ def _named(apps: Sequence[App]) -> str:
     labels = [app.label for app in apps]
     if len(set(labels)) < len(labels):  # the same label twice: only the ids distinguish them
         labels = [f"{app.label} ({app.id})" for app in apps]
-    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-    return ", ".join(labels[:MOST_NAMED]) + more
+    return some(labels, MOST_NAMED)
 
 
 def _near(apps: Sequence[App], name: str) -> str:
@@ -351,8 +351,7 @@ def same_ids(backend: str, other: str, labels: Sequence[str]) -> str:
     Args:
         labels: of those apps, at the other backend.
     """
-    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-    named = ", ".join(sorted(labels)[:MOST_NAMED]) + more
+    named = some(sorted(labels), MOST_NAMED)
     return (
         f"{backend} has apps with the ids of apps of {other}, as a copy of a Dokploy has: {named}."
         f" The bridge tells apps apart by their ids, so it deploys these at {other} alone. Make"

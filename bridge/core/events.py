@@ -8,8 +8,7 @@ from typing import Any, Self
 
 from bridge.core.checks import Check
 from bridge.core.errors import MalformedPayload
-from bridge.core.origin import NOBODY, Actor
-from bridge.core.people import Writer
+from bridge.core.people import NOBODY, Actor, Writer
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import normalise_url
 from bridge.core.validation_errors import unreadable
@@ -113,7 +112,6 @@ class Repository:
 
     @property
     def kind(self) -> str:
-        """The kind of its host."""
         return kind_of(self.host)
 
     def is_at(self, address: str) -> bool:

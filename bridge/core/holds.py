@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bridge.core.words import many
+
 if TYPE_CHECKING:  # it imports what the start of a command must not wait for
     from bridge.core.access import Right
 
@@ -60,7 +62,7 @@ class Proposal:
         """The number of files that differ, in words; "what differs" if it is not known."""
         if self.changed is None:
             return "what differs"
-        return "1 file" if self.changed == 1 else f"{self.changed or 'no'} files"
+        return many(self.changed, "file") if self.changed else "no files"
 
     def beyond(self, shown: int) -> int:
         """Return how many more files differ than are shown."""

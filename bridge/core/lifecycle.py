@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bridge.core.events import Action
 from bridge.core.holds import Hold, Lift
-from bridge.core.origin import Cause, Origin
+from bridge.core.people import Cause, Origin
 
 
 class State(StrEnum):
@@ -215,7 +215,6 @@ class Deployment:
 
     @property
     def final(self) -> bool:
-        """Whether its state is final."""
         return self.state in FINAL
 
     @property
@@ -245,7 +244,6 @@ class Deployment:
 
     @property
     def served(self) -> bool:
-        """Whether the backend has said that it serves it, healthy or not."""
         return self.state in SERVED
 
     @property

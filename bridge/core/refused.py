@@ -33,10 +33,8 @@ MOST_PARTS = 8
 WRONG_PATH = "wrong_path"
 """The reason for webhooks sent to a path that accepts none."""
 
-
 Senders = Mapping[str, Sender]
 """All Git hosts, by key."""
-
 
 _NUMBERS = re.compile(r"\d+")
 
@@ -89,7 +87,6 @@ class RefusedCounts:
         return bool(self._counts)
 
     def add(self, one: RefusedWebhooks) -> None:
-        """Add to a count."""
         if one.minute != self._minute:
             self._minute, self._told_apart = one.minute, Counter()
         if one.key not in self._counts:
@@ -145,13 +142,13 @@ def refused_webhook(
 
 def sender_of(headers: Mapping[str, str], hosts: Senders) -> str | None:
     """Return the Git host according to a webhook's headers; None if they name none."""
-    found = [one for one in hosts.values() if _is_sent_by(one, headers)]
+    found = [
+        one
+        for one in hosts.values()
+        if one.event_header in headers or first_of(headers, prefixes([one])) is not None
+    ]
     besides = {name.lower() for one in found for name in one.also_sends}
     return next((one.key for one in found if one.event_header.lower() not in besides), None)
-
-
-def _is_sent_by(host: Sender, headers: Mapping[str, str]) -> bool:
-    return host.event_header in headers or first_of(headers, prefixes([host])) is not None
 
 
 def imitators(host: Sender, hosts: Senders) -> tuple[str, ...]:
@@ -275,7 +272,6 @@ RECENT = (3_600.0, 86_400.0)
 
 OURS, HOSTS, NOBODYS, ANOTHERS = range(4)
 """What a refusal names: the repository; only its host; no host; another repository."""
-
 
 NO_HOMES: Mapping[str, str] = {}
 

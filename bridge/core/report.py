@@ -210,13 +210,10 @@ def _leads(ended: Sequence[EndedDeployment]) -> list[float]:
         while end is not None and end.state is State.SUPERSEDED:
             end = by_id.get(end.superseded_by or "")
         brought = end is not None and end.state in LIVE and end.action is Action.DEPLOY
-        if brought and end is not None and end.live_at is not None and _pushed(one):
+        pushed = one.action is Action.DEPLOY and one.pushed
+        if brought and end is not None and end.live_at is not None and pushed:
             found.append(max(0.0, end.live_at - one.created_at))
     return found
-
-
-def _pushed(one: EndedDeployment) -> bool:
-    return one.action is Action.DEPLOY and one.pushed
 
 
 def _served(ended: Sequence[EndedDeployment]) -> list[tuple[float, EndedDeployment]]:

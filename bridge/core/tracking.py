@@ -220,7 +220,6 @@ class Sight:
     idle_since: float | None = None
 
     def after(self, shown: Shown, now: float) -> "Sight":
-        """Return the sight after one more poll."""
         unclosed = shown.open and shown.idle is True
         return replace(
             self,

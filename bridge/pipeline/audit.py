@@ -7,7 +7,7 @@ import time
 
 from bridge.core.access import Person
 from bridge.core.chat.replies import Denied
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.chats import AnyReply
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Audit

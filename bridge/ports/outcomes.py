@@ -11,7 +11,7 @@ from bridge.core.decision import Decision
 from bridge.core.errors import BridgeError
 from bridge.core.events import Ref, Repository
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 
 Cursor = Mapping[str, Any]
 """A place's cursor as JSON: the message's ts, the comment's id, what it shows.

@@ -14,8 +14,6 @@ from socket import socket
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.core.challenge import IS_CHALLENGE, proof_of
-from bridge.core.challenge import PATH as CHALLENGES
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.refused import Senders, means_a_webhook, path_of
 from bridge.listening.arriving import Crowded, body_of
@@ -33,6 +31,8 @@ from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import CROWDED, Insiders, answer, refusal, status_of
+from bridge.web.challenge import IS_CHALLENGE, proof_of
+from bridge.web.challenge import PATH as CHALLENGES
 from bridge.web.fast.connections import QuickDoor
 from bridge.web.fast.webhooks import WebhookConnection
 from bridge.web.hooks import (

@@ -16,8 +16,8 @@ from bridge.console import live
 from bridge.console.actions import ACTIONS
 from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION, inside
-from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.pipeline.deciding.interpret import Reading
+from bridge.ports.feedback import NO_CONSOLE, ConsolePages
 from bridge.web.browsers import hash_of
 from bridge.web.server import STOP_SECONDS
 from tests.fakes.journey import deployment

@@ -19,7 +19,7 @@ from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.configuration.plan import HalfMade, NotKept, Overtaken
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deploying.configure import PAUSES, Cleared, Configurer, check_nothing_open

@@ -26,7 +26,7 @@ from bridge.core.apps import Rules
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.lifecycle import State, deployment_id
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import as_preview
 from bridge.ports.inbox import Delivery, DeliveryState

@@ -21,7 +21,7 @@ from bridge.core.configuration.merge import (
 )
 from bridge.core.configuration.plan import Overtaken
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.outcomes import Result

@@ -23,7 +23,7 @@ from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.gates.locks import Lock, PullRef
 from bridge.core.lifecycle import Change, Deployment, NoteKind, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.feedback import LockNews
 from bridge.ports.outcomes import DONE, Audited, Result
 from tests.scenes.pulls import cards as pull_cards

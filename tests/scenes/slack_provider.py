@@ -22,16 +22,16 @@ from bridge.core.configuration.configuration import (
     GitSource,
     ProviderSettings,
     Saved,
+    SourceRow,
     with_provider,
 )
 from bridge.core.configuration.difference import Changed, Configured, difference
 from bridge.core.configuration.merge import NoSource, WantedSource, WantedVariables, merge
 from bridge.core.configuration.plan import Plan, change_of
 from bridge.core.configuration.rehearsal import Rehearsal
-from bridge.core.configuration.row import SourceRow
 from bridge.core.decision import Reason
 from bridge.core.matching.lint import lint
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.backends import GitAccount
 from bridge.ports.outcomes import DONE, Audited, Result
 

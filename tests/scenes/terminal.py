@@ -29,7 +29,7 @@ from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, NoteKind, State, deployment_id
-from bridge.core.origin import Actor, Cause, Origin
+from bridge.core.people import Actor, Cause, Origin
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import DONE, Audited, Outcome, PushSeen, Subscription, about_deployment

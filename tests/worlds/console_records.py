@@ -15,7 +15,7 @@ from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.refused import RefusedWebhooks
 from bridge.pipeline.deciding.hook_troubles import HookTroubles
 from bridge.pipeline.deciding.interpret import Reading
@@ -73,10 +73,10 @@ class InboxOf:
         return sorted(found, key=lambda one: -one.seq)[:limit]
 
     async def ended(
-        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+        self, state: DeliveryState, limit: int, *, before: int, unused: str = ""
     ) -> list[Delivery]:
         found = await self.newest(len(self.deliveries), before=before)
-        fits = [one for one in found if one.state is state and (not errors or one.error in errors)]
+        fits = [one for one in found if one.state is state and unused in ("", one.unused)]
         return fits[:limit]
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's name

@@ -13,7 +13,7 @@ from bridge.app.stored_settings import SettingUp
 from bridge.core.apps import App, of_people
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.hooks import ScopeKind
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.githosts.server import homes_of
 from bridge.pipeline.deciding.hook_targets import Target
 from bridge.pipeline.deciding.reconcile import wanted_of

@@ -37,7 +37,7 @@ from bridge.core.events import COMMAND_HOST
 from bridge.core.health.fate import Now
 from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.outcomes import DONE, Audited
 
 TITLE = 256

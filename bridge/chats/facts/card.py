@@ -36,7 +36,7 @@ from bridge.core.lifecycle import (
     promotes,
 )
 from bridge.core.masking import redact
-from bridge.core.origin import Actor, Cause
+from bridge.core.people import Actor, Cause
 from bridge.core.rules import label_matches
 from bridge.views.deployments import version_of
 

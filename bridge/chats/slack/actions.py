@@ -22,7 +22,7 @@ from bridge.core.chat.replies import AppList, Configure, Denied, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.gates.locks import scope_of_hold
 from bridge.core.lifecycle import Deployment
-from bridge.core.previews.acts import Act
+from bridge.core.previews.verdict import Act
 from bridge.ports.chats import AnyReply, LogTail, Place
 from bridge.views.view import View
 

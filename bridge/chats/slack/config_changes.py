@@ -24,7 +24,7 @@ from bridge.core.apps import App
 from bridge.core.chat.replies import Denied, denial
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.events import CONFIGURING, Action, Asked, write_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.chats import Place
 from bridge.ports.feedback import Occasion, SaveCursor, Snapshot, Turn
 from bridge.ports.inbox import NewDelivery

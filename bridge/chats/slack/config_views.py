@@ -32,7 +32,7 @@ from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.decision import Reason
 from bridge.core.events import COMMAND_HOST
 from bridge.core.matching.lint import Finding
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.outcomes import DONE, Audited, Stage
 
 MOST_CHANGES = 40

@@ -16,7 +16,7 @@ from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate, Now
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pins import shown_branch
 from bridge.views.deployments import version_of
 

@@ -14,9 +14,9 @@ from bridge.core.chat.grammar import Command, parse_chat, written
 from bridge.core.errors import Rejected
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment
-from bridge.core.previews.acts import Act
 from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview
+from bridge.core.previews.verdict import Act
 
 
 @dataclass(frozen=True, slots=True)

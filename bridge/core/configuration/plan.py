@@ -73,12 +73,10 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """True if there is nothing to do."""
         return not self.difference
 
     @property
     def undoing(self) -> Undoing:
-        """Return the record for undoing it."""
         part = part_of(self.wanted)
         return Undoing(part, only(self.before, part), only(self.after, part))
 

@@ -4,16 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.core.checks import (
-    Check,
-    CheckPolicy,
-    CheckState,
-    Need,
-    Otherwise,
-    Required,
-)
-from bridge.core.gates.times import for_people
+from bridge.core.checks import Check, CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.rules import name_matches
+from bridge.core.words import for_people, some
 
 MOST_NAMED = 5
 """Checks that a reason names."""
@@ -96,7 +89,7 @@ def judged(policy: CheckPolicy, ci: Ci, *, since: float, now: float) -> CiVerdic
     if not relevant and not missing and ci.fresh:
         return _none(policy, at, since, now, opens)
     if pending or missing:
-        waits = _named(pending) if pending else _list(missing)
+        waits = _named(pending) if pending else some(missing, MOST_NAMED)
         said = f"waits for checks of {at}"
         why = f"{said}: {waits}"
         if late:
@@ -165,13 +158,8 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _named(checks: Sequence[Check]) -> str:
-    return _list([f"{one.name} ({one.app})" if one.app else one.name for one in checks])
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MOST_NAMED])
-    more = len(names) - MOST_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+    names = [f"{one.name} ({one.app})" if one.app else one.name for one in checks]
+    return some(names, MOST_NAMED)
 
 
 def _waited(policy: CheckPolicy, how: str) -> str:

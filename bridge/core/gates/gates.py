@@ -13,23 +13,27 @@ from bridge.core.apps import App
 from bridge.core.checks import Otherwise
 from bridge.core.events import Action
 from bridge.core.gates.approvals import (
+    NO_COMPARED,
+    NOT_YET,
+    SAME,
     Approval,
+    Compared,
+    Content,
     approval_key,
     approved,
     counting,
     not_counted,
 )
 from bridge.core.gates.ci import Ci, CiState, judged
-from bridge.core.gates.content import NO_COMPARED, NOT_YET, SAME, Compared, Content
-from bridge.core.gates.exceptions import Allowed
-from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.gates.order import Earlier
-from bridge.core.gates.times import for_people, in_words, read_zone
+from bridge.core.gates.times import in_words, read_zone
 from bridge.core.health.serving import Works
 from bridge.core.holds import Gate, Hold, Lift, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES, Identities
+from bridge.core.words import for_people, many
 
 SOON = 1.0
 """Seconds until the gates look again at a commit that was not compared yet."""
@@ -247,11 +251,12 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
         had = f"; approved by {names}" if names else ""
         of_it = [one for one in facts.approvals if one.commit in (commit, *same)]
         had += not_counted(of_it, wanted.asked_by, proposal, facts.identities)
-        people = "1 approval" if needed == 1 else f"{needed} approvals"
         early = [one for one in of_it if proposal.since and one.at < proposal.since]
         had += "; approvals from before what is live now don't count" if early else ""
         other, detail = _other(wanted, facts, others)
-        headline = f"needs {people} of {commit[:7]}, has {len(counted)}{had}{other}"
+        headline = (
+            f"needs {many(needed, 'approval')} of {commit[:7]}, has {len(counted)}{had}{other}"
+        )
         again_at = min((one.again_at for one in others.values() if one.again_at), default=None)
         yield Hold(
             Gate.APPROVAL,

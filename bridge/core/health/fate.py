@@ -55,7 +55,6 @@ class Fate:
 
     @property
     def live(self) -> bool:
-        """Whether its version is what is served now."""
         return self.now in (Now.LIVE, Now.AGAIN)
 
     @property
@@ -200,10 +199,7 @@ def fate_of(
 
 
 def _by_version(
-    one: Deployment,
-    serving: Serving | None,
-    course: Course | None,
-    known: Mapping[str, Deployment],
+    one: Deployment, serving: Serving | None, course: Course | None, known: Mapping[str, Deployment]
 ) -> Fate:
     """Return the same, as if what is stopped ran."""
     course = course or Course(one.id)
@@ -226,11 +222,7 @@ def _other(one: Deployment, course: Course, known: Mapping[str, Deployment]) -> 
 
 
 def _as_seen(
-    one: Deployment,
-    serving: Serving,
-    seen: Look,
-    course: Course,
-    known: Mapping[str, Deployment],
+    one: Deployment, serving: Serving, seen: Look, course: Course, known: Mapping[str, Deployment]
 ) -> Fate:
     """Return the same where the backend shows another version than our journal has."""
     commit = serving.commit

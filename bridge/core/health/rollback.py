@@ -56,7 +56,6 @@ class WayBack:
 
     @property
     def how(self) -> str:
-        """Describe how the version is restored."""
         match self.rung:
             case Rung.KEPT:
                 return "serve again what was built then, without a build"

@@ -18,7 +18,7 @@ from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
 from bridge.core.health.rollback import Rung, Version, version_of
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
-from bridge.core.origin import NOBODY, Actor
+from bridge.core.people import NOBODY, Actor
 
 
 class Works(StrEnum):
@@ -169,7 +169,6 @@ class Behind:
 
     @property
     def says(self) -> str:
-        """How far that is, for people."""
         if not self.concerning:
             return "up to date"
         return "1 push behind" if self.concerning == 1 else f"{self.concerning} pushes behind"
@@ -329,7 +328,6 @@ class Serving:
 
     @property
     def works(self) -> Works:
-        """Whether it works."""
         if not self.known:
             return Works.UNKNOWN
         if self.stopped:
@@ -348,7 +346,6 @@ class Serving:
 
     @property
     def rolled_back(self) -> bool:
-        """Whether a rollback brought it."""
         return self.ours is not None and self.ours.action is Action.ROLLBACK
 
     @property

@@ -33,7 +33,7 @@ from bridge.core.events import (
     RefPushed,
 )
 from bridge.core.lifecycle import deployment_id
-from bridge.core.origin import Cause, Origin
+from bridge.core.people import Cause, Origin
 from bridge.core.pins import OWN, owner_of
 from bridge.core.rules import NO_TAGS, AppTags
 from bridge.pipeline.deciding.app_index import AppIndex, apps_of, index

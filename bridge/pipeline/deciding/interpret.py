@@ -25,7 +25,7 @@ from bridge.core.events import (
 )
 from bridge.core.hooks import SIGNED_FOR
 from bridge.core.lifecycle import Deployment, State, deployment_id
-from bridge.core.origin import NOBODY, Cause, Origin
+from bridge.core.people import NOBODY, Cause, Origin
 from bridge.core.pins import tracked
 from bridge.core.tracking import token_for
 from bridge.pipeline.deciding.provenance import Provenance, Silent, nobody_asked

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.deploying.configure import Noted
 from bridge.ports.backends import Backend, DeploysPushes, ReadsApps, read_apps
 from bridge.ports.clock import Clock, Wake

@@ -32,7 +32,7 @@ from bridge.core.errors import (
     Unreachable,
 )
 from bridge.core.events import Action, Asked, RefPushed, parse_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.rules import RuleBook
 from bridge.pipeline.deploying.configure import Configurer, result_of
 from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices

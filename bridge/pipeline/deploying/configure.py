@@ -48,7 +48,7 @@ from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered, Unre
 from bridge.core.lifecycle import Deployment
 from bridge.core.matching.lint import lint
 from bridge.core.matching.watch_paths import Semantics
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.rules import RuleBook
 from bridge.ports.backends import (
     Backend,

@@ -20,8 +20,7 @@ from bridge.core.gates.approvals import (
     objection,
     remedy,
 )
-from bridge.core.gates.exceptions import Allowed
-from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import lift_of
 from bridge.core.gates.locks import (
     DAY,
@@ -34,11 +33,10 @@ from bridge.core.gates.locks import (
     next_reminder,
     scopes_of,
 )
-from bridge.core.gates.times import for_people
 from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import Actor
-from bridge.core.people import NO_IDENTITIES, Identities
+from bridge.core.people import NO_IDENTITIES, Actor, Identities
+from bridge.core.words import for_people
 from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import HeadOf, Taken, untold

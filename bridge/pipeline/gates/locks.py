@@ -23,7 +23,7 @@ from bridge.core.gates.locks import (
     covered,
     next_reminder,
 )
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import home_of, normalise_url
 from bridge.pipeline.deciding.reconcile import Homes, place_of

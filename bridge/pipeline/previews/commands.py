@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from bridge.core.access import Access, Person, Right
 from bridge.core.chat.replies import NotAllowed, denial
 from bridge.core.errors import Rejected
-from bridge.core.previews.acts import NEEDS, STARTED_AGAIN, Act, possible
-from bridge.core.previews.naming import find_preview
 from bridge.core.previews.native import NativePreview, why_not_ours
-from bridge.core.previews.preview import Preview, PreviewState
-from bridge.core.previews.verdict import Why
+from bridge.core.previews.preview import Preview, PreviewState, find_preview
+from bridge.core.previews.verdict import NEEDS, STARTED_AGAIN, Act, Why, possible
 from bridge.pipeline.gates.commands import Requester
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from bridge.core.events import Action
 from bridge.core.lifecycle import Cancel, Change, Deployment, Evidence, NoteKind, State, Verdict
-from bridge.core.origin import Cause, Origin
+from bridge.core.people import Cause, Origin
 from bridge.storage import tables
 from bridge.storage.journal.gates import read_holds, read_lifts
 from bridge.storage.journal.rows import actor_row, batched, split_actor

@@ -9,8 +9,7 @@ import sqlalchemy as sa
 
 from bridge.core.access import Right
 from bridge.core.gates.approvals import Approval
-from bridge.core.gates.exceptions import Allowed
-from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import Facts
 from bridge.core.gates.locks import Lock, Scope, scopes_of
 from bridge.core.holds import Gate, Hold, Lift, Proposal

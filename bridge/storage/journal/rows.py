@@ -11,7 +11,7 @@ from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceTyp
 from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.policies import VerifyPolicy
 from bridge.ports.feedback import Pending
 from bridge.ports.outcomes import Audited, Explained, Result, Stage, Subscription

@@ -12,7 +12,7 @@ from bridge.core.decision import Reason
 from bridge.core.events import Action
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
 from bridge.core.lifecycle import FINAL, Evidence, State
-from bridge.core.origin import Cause
+from bridge.core.people import Cause
 from bridge.core.pins import is_one, tracked
 from bridge.core.report import EndedDeployment
 from bridge.storage import tables

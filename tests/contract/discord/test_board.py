@@ -18,7 +18,7 @@ from bridge.chats.facts.card import Channels
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import DONE, LINK, Audited, Outcome, Subscription
 from tests.fakes.discord import GUILD, TOKEN, FakeDiscord

@@ -9,7 +9,7 @@ from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import Scope
 from bridge.core.holds import Lift
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.outcomes import DONE, Audited
 from tests.contract.journal.test_due import ID, held, lock
 from tests.contract.journal.test_previews import WEB, WEB_12, reported

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.configuration.difference import Changed
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.outcomes import (
     ABOUT_ANYTHING,
     BEGUN,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.gates.locks import DAY, Lock, PullRef
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.gates import DueLock
 from bridge.ports.outcomes import Audited, Result, Stage, Subscription, about_change, about_lock
 from tests.contract.journal.test_due import ID, held, lock

@@ -17,7 +17,7 @@ from bridge.core.access import Right
 from bridge.core.errors import Rejected
 from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import NoteKind, State
-from bridge.core.origin import NOBODY, Actor, Cause, Origin
+from bridge.core.people import NOBODY, Actor, Cause, Origin
 from bridge.ports.outcomes import BEGUN, DONE, Audited, Result, Stage
 from bridge.storage import migrations, tables
 from bridge.storage.engines import postgres_engine, sqlite_engine

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.outcomes import DONE, Audited
 from tests.fakes.journey import ManualClock
 from tests.worlds.journal import Opened

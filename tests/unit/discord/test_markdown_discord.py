@@ -21,7 +21,7 @@ from bridge.chats.facts.text import Text, clean, units
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.outcomes import Audited, Result
 from tests.contract.slack.test_hostile import APPS, DEPLOYMENTS, GENTLY, LINKS, WORDS
 from tests.oracles.discord_contract import POST, faults

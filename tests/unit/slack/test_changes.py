@@ -15,7 +15,7 @@ from bridge.chats.slack.payloads import Answer
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, TooEarly, Unreachable
 from bridge.core.events import Action, Asked
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import (
     UNKNOWN,
