@@ -104,7 +104,6 @@ class Rules:
         soak: seconds that these must have been live.
         verify: how its deployments are verified; None believes the backend.
         pin: the backend has to build a branch of the bridge's own, at exactly one commit.
-        previews: whether and how its pull requests are previewed.
     """
 
     trigger: Trigger | None = None
@@ -146,7 +145,6 @@ class App:
 
     Attributes:
         id: the backend's own id, e.g. "ZT6A95NobTiob085n0lpt".
-        backend: which of our backends has it.
         environment: its name; None if it is its project's default one.
         watch_paths: as stored; None or empty deploys on every push.
         rules: the bridge's own rules for it.

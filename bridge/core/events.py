@@ -138,7 +138,6 @@ class Commit:
 
     Attributes:
         author: a name; a longer one than `LONGEST_NAME` is cut.
-        email: its author's, as committed.
         parents: the first is the commit it was made on; empty if unknown.
     """
 
@@ -253,7 +252,6 @@ class Asked:
 
     Attributes:
         target: an app's id, or a delivery's id for a replay.
-        actor: the requester.
         person: their id in the chat; "" for the command line.
         channel, thread: where in the chat it was requested; "" for the command line.
         app: the target's label, to be shown if the target is gone later.

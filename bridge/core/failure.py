@@ -81,7 +81,6 @@ def failure_in(log: str, error: str | None = None, mask: Mask = NOTHING) -> Fail
     Args:
         log: its tail, raw, with colours and progress bars.
         error: the reason in the backend's record, which may only point to the log.
-        mask: hides the values of the app's variables.
     """
     lines = _cleaned(log)
     if error and not _VERDICT.match(error) and error.strip() not in "\n".join(lines[-5:]):

@@ -76,9 +76,7 @@ class Hold:
     Attributes:
         key: identifies the reason, so that lifting it lifts no later one.
         says: the reason with its evidence, for people.
-        may_lift: the right that may lift it.
         until: when it opens by itself; None if only a new fact opens it. Seconds since 1970.
-        changes_at: when the reason changes by itself.
         proposal: what somebody would approve; None unless it waits for an approval.
         warns: what to know before it is lifted, e.g. that the version did not work elsewhere.
         headline: the part of `says` that a history tells: not each check that has passed; "": all.
@@ -117,7 +115,6 @@ class Lift:
     Attributes:
         keys: of the holds; later ones still hold.
         by: who, for display; person: e.g. "slack:U012AB3CD".
-        at: in seconds since 1970.
     """
 
     keys: tuple[str, ...]

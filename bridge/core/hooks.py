@@ -127,7 +127,6 @@ class HostHook:
     Attributes:
         missing: events that the bridge needs and the webhook does not send, in the host's terms.
         as_json: it sends JSON, not a form.
-        checks_tls: the host checks our certificate.
         trouble: why the host sends nothing, or how the last delivery failed.
         signs: it has what signs its payloads.
     """
@@ -176,11 +175,7 @@ def shown_url(url: str, *, whole: bool = True) -> str:
 
 
 def faults(hook: HostHook, url: str) -> Iterator[str]:
-    """Yield what is wrong with a webhook of this bridge.
-
-    Args:
-        url: where it should send.
-    """
+    """Yield what is wrong with a webhook of this bridge."""
     sent, wanted = _split(hook.url), _split(url)
     if sent is not None and wanted is not None and not same_url(hook.url, url):
         if _path(sent) == _path(wanted):

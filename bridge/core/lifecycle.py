@@ -138,7 +138,6 @@ class Deployment:
         held_at: when it was first held; None if it never was.
         look_at: when what holds it has to be looked at again; None if only a new fact matters.
         starts: how often it has left the gates; each start has a flow of its own.
-        lifts: which holds people have lifted.
         target: the deployment to whose version a rollback goes back, or whose version is promoted
             or built again.
         way: how that is done; see `core.health.rollback.Rung`.

@@ -230,7 +230,6 @@ class Origin:
 
     Attributes:
         actor: who asked for it, or replayed the push.
-        found: reconciliation found the push.
     """
 
     cause: Cause

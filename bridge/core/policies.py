@@ -30,13 +30,10 @@ class VerifyPolicy:
     Attributes:
         on: False overrides an earlier rule that verifies.
         url: what is requested; a path such as "/healthz" is one at the app's own address.
-        status: the statuses that count as healthy.
         contains: text that the body must contain, if any; `{commit}` and `{short}` in it stand for
             the deployed commit.
         containers: also look at the app's containers, where the backend shows them.
         within: how long it may take until it is healthy.
-        consecutive: how many looks in a row must be healthy.
-        every: the pause between two looks.
         rollback: go back to the version before by itself if it is unhealthy.
         keep: for how long after it went live a verified version is watched on; 0 for not at all.
     """
@@ -156,10 +153,7 @@ class PreviewPolicy:
         host: the pattern of a preview's host name, e.g. "pr-{number}-{app}.preview.example.com";
             None: the backend suggests one.
         https: whether it is served with a certificate from Let's Encrypt.
-        port: the port of the app's container.
         label: only pull requests with this label; None for all.
-        drafts: also drafts.
-        forks: what happens to pull requests from forks.
         limit: the most previews of the app at a time; further pull requests wait.
         idle: how long a preview stays without a push or an extension.
         environment: its whole environment. Nothing of the app's own is taken over.

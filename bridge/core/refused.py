@@ -291,12 +291,7 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Refused webhooks of one cause.
-
-    Attributes:
-        count: how many there were.
-        newest: the newest of them.
-    """
+    """Refused webhooks of one cause."""
 
     count: int
     newest: RefusedWebhooks

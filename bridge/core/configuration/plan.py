@@ -58,7 +58,6 @@ class Plan:
         difference: what would change, without secrets.
         findings: probable mistakes in new watch paths.
         remarks: what else a person should know before agreeing.
-        undoes: the number of the change to undo.
     """
 
     app: App
@@ -190,11 +189,7 @@ OF_RULES = "rules."
 
 
 class Overtaken(Rejected):
-    """Somebody else changed the app in the meantime.
-
-    Attributes:
-        changed: the fields that they changed.
-    """
+    """Somebody else changed the app in the meantime."""
 
     def __init__(self, app: App, changed: tuple[Changed, ...], there: Sequence[str] = ()) -> None:
         """Take the fields that they changed; `there`: fields that are already as requested."""
@@ -266,7 +261,6 @@ def not_read_back(
 
     Args:
         why: why it is unknown whether it was made; None if the backend accepted it.
-        error: why it can't be read back.
     """
     asked = [one.field for one in difference(change.before, change.after)]
     ours = [name for name in asked if name.startswith(OF_RULES)]

@@ -52,7 +52,6 @@ class CiVerdict:
     Attributes:
         says: the reason, for people.
         opens_at: when it passes by itself, whatever the checks do.
-        changes_at: when the reason changes by itself.
         headline: the part of the reason without what changes often; "": all of it.
     """
 

@@ -164,7 +164,6 @@ class Freeze:
         name: identifies it among all freezes.
         apps: labels or globs over them; or scopes, for one by command.
         windows: one that repeats; empty for one by command, which holds from `at` to `until`.
-        allow: what passes nevertheless.
         by: who declared it; "" for one of the settings.
     """
 

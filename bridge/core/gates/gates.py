@@ -86,7 +86,6 @@ def open_gates(wanted: Deployment, app: App, facts: Facts, now: float) -> tuple[
 
     Args:
         app: with the rules that apply to it.
-        now: seconds since 1970.
     """
     lifted = {key for lift in wanted.lifts for key in lift.keys}
     return tuple(hold for hold in _all(wanted, app, facts, now) if hold.key not in lifted)

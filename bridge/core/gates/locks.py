@@ -63,7 +63,6 @@ class Lock:
     """A lock; there is at most one for each scope.
 
     Attributes:
-        scope, label: see `Scope`.
         owner: e.g. "slack:U012AB3CD" or "cli:ada"; what they ask for passes.
         name: the owner's, for display.
         at: when it was taken; until: when it expires, None for never. Seconds since 1970.

@@ -185,8 +185,6 @@ def judge_images(
     Args:
         now: the ids of the images that the app's containers run.
         built: those that the deployment has built, or goes back to; none if they are not known.
-        others: those of the app's other deployments.
-        before: those of the deployment that was served before.
         kept: whether the containers have been up since before the deployment.
     """
     runs, foreign = set(now), not set(now).isdisjoint(others)
@@ -215,7 +213,6 @@ def still_runs(old: Deployment, served: Deployment, history: Iterable[Deployment
 
     Args:
         served: the deployment that is served by its record, and whose image does not run.
-        history: the app's deployments.
     """
     if served.evidence is Evidence.IMAGE:
         return False

@@ -201,7 +201,6 @@ class _Turn:
     Attributes:
         by: what brought it up.
         made: what had made it; of a rollback, the deployment to which that went back.
-        version: what that has made.
         left: whether a person has gone back from it to an earlier version.
     """
 

@@ -159,7 +159,6 @@ class Behind:
     """What was pushed to an app's branch after the commit that it serves.
 
     Attributes:
-        pushes: how many pushes.
         concerning: how many of them may have changed it: all without those that hit none of its
             watch paths.
     """
@@ -185,7 +184,6 @@ class Serving:
         look: what the backend was last seen to serve; None if nobody has looked.
         looked: our deployment whose version the look shows; None if it is not one of ours.
         away: when no bridge was running, last; None if one always was.
-        branched: whether the app follows one branch.
         behind: how far it is behind that branch; None if that is not known.
     """
 

@@ -38,8 +38,6 @@ class Tally:
     """What all looks together have shown.
 
     Attributes:
-        in_a_row: how many healthy looks the newest ones are.
-        looks: how many there were.
         bad: the newest unhealthy look's words; None if there was none.
         body: what was answered with it.
         blind: the newest look's words that showed nothing; None if there was none.
@@ -111,7 +109,6 @@ def evidence_of(says: str, body: str, output: str, mask: Mask) -> str:
         says: what was asked and what came, in one line.
         body: the beginning of the answer's body; "" without one.
         output: the end of what its container printed; "" if that is unknown.
-        mask: hides the values of the app's variables.
     """
     answered = _lines(_text_of(_beginning(body, mask)), mask)[:ANSWER_LINES]
     printed = _lines(output, mask)[-OUTPUT_LINES:]

@@ -267,7 +267,6 @@ class Pushed:
     a big push, most files affect no app.
 
     Attributes:
-        files: as listed by the host.
         place: for each path where it comes first.
     """
 

@@ -321,7 +321,6 @@ class Glob:
     """A pattern as micromatch understands it, ready to be asked.
 
     Attributes:
-        pattern: as written.
         source: the regular expression that picomatch would build.
         expression: the same, parsed; matches nothing where JavaScript would not compile it.
         excludes: a list takes it as an exclusion: `!glob` or `!(glob)…`.

@@ -79,8 +79,6 @@ class Finding:
     Attributes:
         code: stable, e.g. "leading_slash".
         index: the pattern's place in the list, from 0.
-        sentence: what is the matter.
-        remedy: what to do about it.
         level: "error" where the pattern can't do what it is there for, "warning" where it
             probably does not, "note" where it is good to know.
     """

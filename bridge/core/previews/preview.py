@@ -64,7 +64,6 @@ class Preview:
         branch: the branch of the bridge's own that it is or was built from, and that ends with it;
             None if it was always the pull request's.
         approved, approver: the commit that somebody has approved, and who.
-        stopped: somebody has stopped it by hand.
         created_at: when the pull request was first reported, by which places are given.
         active_at: when it was last pushed to or extended.
         look_at: when to look at it next; None if only a report matters.
