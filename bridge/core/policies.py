@@ -128,12 +128,6 @@ def check_time(every: float, consecutive: int, within: float) -> None:
 
 DAY = 86_400.0
 
-PLACES = ("number", "app", "project")
-"""What the pattern of a preview's host name may contain, in braces."""
-
-_BRACES = re.compile(r"\{([^{}]*)\}")
-_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{1,63}")
-
 
 class Forks(StrEnum):
     """What happens to a pull request from a fork."""
@@ -187,28 +181,6 @@ class PreviewPolicy:
     cpus: float | None = 1.0
     place: str = "previews"
     pin: bool = False
-
-
-def check_host(pattern: str) -> None:
-    """Raise Rejected if a pattern can't give each pull request a host name of its own."""
-    unknown = set(_BRACES.findall(pattern)) - set(PLACES)
-    if unknown:
-        places = ", ".join(f"{{{one}}}" for one in PLACES)
-        raise Rejected(f"{{{min(unknown)}}} means nothing in a host name: {places} do")
-    if "{number}" not in pattern:
-        raise Rejected(
-            f"{pattern!r} is the same for every pull request: write e.g. pr-{{number}}-{{app}}."
-            "preview.example.com"
-        )
-    sample = _BRACES.sub("1", pattern.lower())
-    if not _NAME.fullmatch(sample):
-        raise Rejected(f"{pattern!r} is no host name: write e.g. pr-{{number}}-{{app}}.example.com")
-
-
-def check_place(name: str) -> None:
-    """Raise Rejected if previews can't be made in an environment of this name."""
-    if name.lower() == "production":
-        raise Rejected("previews are never made in the environment production: name another one")
 
 
 # ── the rule `verify` as one line ────────────────────────────────────────────────────────────────

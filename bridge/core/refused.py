@@ -7,7 +7,7 @@ is bounded.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
@@ -27,8 +27,6 @@ OTHERS = "…"
 
 LONGEST_PATH, LONGEST_WHY, LONGEST_KIND, LONGEST_ID = 100, 300, 60, 20
 
-MOST_PARTS = 8
-"""The most parts of a path to show."""
 
 WRONG_PATH = "wrong_path"
 """The reason for webhooks sent to a path that accepts none."""
@@ -171,55 +169,6 @@ def first_of(headers: Iterable[str], begins: tuple[str, ...]) -> str | None:
 def path_of(host: str) -> str:
     """Return the path for a host's webhooks."""
     return f"/hooks/{host}"
-
-
-KNOWN_PARTS = frozenset(
-    {
-        *("", "api", "event", "events", "git", "hook", "hooks", "payload", "v1", "v2"),
-        *("webhook", "webhooks"),
-    }
-)
-"""Parts of paths that are not secret; the Git hosts' keys are added to them."""
-
-
-def shown_path(path: str, hosts: Iterable[str]) -> str:
-    """Return the known first parts of a path; the rest may be a secret that somebody put there.
-
-    Args:
-        hosts: the keys of all Git hosts.
-    """
-    known = KNOWN_PARTS.union(hosts)
-    kept: list[str] = []
-    for part in path.split("/"):
-        if part.lower() not in known or len(kept) == MOST_PARTS:
-            return "/".join([*kept, OTHERS])
-        kept.append(part)
-    return "/".join(kept)
-
-
-def right_path(headers: Mapping[str, str], hosts: Senders, served: Collection[str] = ()) -> str:
-    """Return where a webhook belongs, as the end of a sentence.
-
-    Of several servers of a host all paths are named, but those that are not served only if none is.
-    """
-    host = sender_of(headers, hosts)
-    kinds = dict.fromkeys(map(kind_of, hosts if host is None else [host]))
-    return "; ".join(
-        f"{hosts[kind].title}'s webhooks go to {' or '.join(_paths_of(kind, hosts, served))}"
-        for kind in kinds
-    )
-
-
-def _paths_of(kind: str, hosts: Senders, served: Collection[str]) -> list[str]:
-    those = [one for one in hosts if kind_of(one) == kind]
-    return [path_of(one) for one in those if one in served] or [path_of(one) for one in those]
-
-
-def means_a_webhook(method: str, path: str, headers: Mapping[str, str], hosts: Senders) -> bool:
-    """Return whether a request to an unknown path looks like a webhook."""
-    if sender_of(headers, hosts) is not None:
-        return True
-    return method == "POST" and any(word in path.lower() for word in ("hook", *hosts))
 
 
 def _origin(headers: Mapping[str, str], peer: str) -> str:

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import BridgeError, Rejected
-from bridge.core.refused import Senders, means_a_webhook, path_of
+from bridge.core.refused import Senders, path_of
 from bridge.listening.arriving import Crowded, body_of
 from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
@@ -42,6 +42,7 @@ from bridge.web.hooks import (
     Note,
     count_nothing,
     expect_later,
+    means_a_webhook,
     note_nothing,
 )
 from bridge.web.metrics import Metrics, metrics_route

@@ -4,8 +4,9 @@ import hmac
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, SecretStr
@@ -17,12 +18,11 @@ from bridge.app.providers import check_backends, host_apis
 from bridge.chats import CHATS
 from bridge.core.apps import Prereleases, Trigger
 from bridge.core.errors import Rejected
-from bridge.core.gates.order import circles
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
 from bridge.core.pins import is_one
 from bridge.core.refs import unmatchable, unmatchable_prefix
-from bridge.core.rules import Range
+from bridge.core.rules import Range, label_matches
 from bridge.core.validation_errors import shortened
 from bridge.outbound import ALLOW, networks_of, never_asked
 from bridge.ports.checks import Finding, Level
@@ -381,3 +381,36 @@ class Difference:
         if self.incomplete:
             says += ", so nothing else was checked"
         return Finding(Level.WARNING, "bridge.settings", "the bridge", says, remedy)
+
+
+# ── Apps that wait for each other ─────────────────────────────────────────────────────────────────
+
+_GLOB = frozenset("*?[{")
+
+
+def circles(rules: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, ...]]:
+    """Return the apps that wait for each other in a circle; at most one circle.
+
+    Args:
+        rules: a label or glob over labels, with those that must be live first.
+    """
+    after: dict[str, set[str]] = {}
+    for apps, earlier in rules:
+        after.setdefault(apps, set()).update(earlier)
+    for apps, names in after.items():
+        if apps in names and _GLOB & set(apps):  # each of its apps waits for the others
+            return [(apps,)]
+    waits = {
+        apps: {one for one in after if _waits(apps, names, one)} for apps, names in after.items()
+    }
+    try:
+        TopologicalSorter(waits).prepare()
+    except CycleError as error:
+        return [tuple(reversed(error.args[1][1:]))]
+    return []
+
+
+def _waits(apps: str, after: Iterable[str], other: str) -> bool:
+    """Return whether apps wait for those of another rule."""
+    fits = (label_matches(other, one) or label_matches(one, other) for one in after)
+    return other != apps and any(fits)
