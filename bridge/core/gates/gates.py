@@ -197,16 +197,8 @@ def _checks(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[
     if commit is None or facts.unknown_head:
         opens = wanted.created_at + policy.timeout if policy.late is Otherwise.DEPLOY else None
         if opens is None or now < opens:
-            why = "waits for the checks of a commit that is not known"
-            yield Hold(
-                Gate.CHECKS,
-                f"{Gate.CHECKS}:?",
-                f"{why}: {_unknown(facts)}",
-                Right.OVERRIDE,
-                until=opens,
-                changes_at=facts.again_at,
-                headline=why,
-            )
+            hold = _of_unknown(Gate.CHECKS, "waits for the checks of a commit", facts)
+            yield replace(hold, until=opens)
         return
     ci = facts.ci if facts.ci is not None and facts.ci.commit == commit else Ci(commit)
     found = judged(policy, ci, since=wanted.created_at, now=now)
@@ -229,15 +221,7 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
         return
     commit = wanted.head or wanted.commit
     if commit is None or facts.unknown_head:
-        why = "needs approval of a commit that is not known"
-        yield Hold(
-            Gate.APPROVAL,
-            f"{Gate.APPROVAL}:?",
-            f"{why}: {_unknown(facts)}",
-            Right.OVERRIDE,
-            changes_at=facts.again_at,
-            headline=why,
-        )
+        yield _of_unknown(Gate.APPROVAL, "needs approval of a commit", facts)
         return
     others = {
         one: facts.content(app.id, one, commit, now) for one in approved(facts.approvals, commit)
@@ -281,6 +265,13 @@ def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> t
     return (f"{given}, but {content.why}" if content.why else given), ""
 
 
+def _of_unknown(gate: Gate, waits: str, facts: Facts) -> Hold:
+    """Return what holds a deployment of which it is not known what it would build."""
+    why, again_at = f"{waits} that is not known", facts.again_at
+    says = f"{why}: {_unknown(facts)}"
+    return Hold(gate, f"{gate}:?", says, Right.OVERRIDE, changes_at=again_at, headline=why)
+
+
 def _unknown(facts: Facts) -> str:
     return facts.unknown_head or "the head has not been read yet"
 
@@ -288,9 +279,7 @@ def _unknown(facts: Facts) -> str:
 def _order(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hold]:
     commit = wanted.head or wanted.commit
     if facts.earlier and facts.again_at is not None:
-        why = f"waits for earlier apps with a commit that is not known: {_unknown(facts)}"
-        key = f"{Gate.ORDER}:?"
-        yield Hold(Gate.ORDER, key, why, Right.OVERRIDE, changes_at=facts.again_at)
+        yield _of_unknown(Gate.ORDER, "waits for earlier apps with a commit", facts)
         return
     for label, earlier in facts.earlier.items():
         yield from _after(label, earlier, commit, app.rules.soak or 0.0, facts, now)
@@ -305,7 +294,7 @@ def _after(
     """Hold what an earlier app does not serve: the same, as far as that app is concerned."""
     key = f"{Gate.ORDER}:{label}:{commit}"
     wanted, serving = commit[:7] if commit else "what would be built", earlier.serving
-    until = changes = None
+    until, changes, detail = None, None, ""
     warns, coming = _failed_there(label, earlier, commit, facts, now), earlier.coming(commit)
     if earlier.doubt is not None:
         why = f"what runs in {label} is not known since deployment #{earlier.doubt.seq}"
@@ -316,29 +305,42 @@ def _after(
     elif serving.works in (Works.VERIFYING, Works.UNHEALTHY):
         why = f"{label} runs {_short(serving.commit)}, which is {serving.works}"
     elif serving.commit is None and not serving.image:
-        why = f"{label} runs an unknown commit, not {wanted}: deploy {label} again, or override"
+        why = f"{label} runs an unknown commit, not {wanted}"
+        detail = f": deploy {label} again, or override"
     elif not (content := facts.content(earlier.app_id, serving.commit, commit, now)).same:
-        why = f"{label} runs {_short(serving.commit)}, not {wanted}{_differs(content, facts)}"
+        differs, detail = _differs(content, facts)
+        why = f"{label} runs {_short(serving.commit)}, not {wanted}{differs}"
         changes = content.again_at
     elif now < (healthy := (earlier.since or now) + soak):
         until, coming = healthy, ""
         why = f"{label} has been live with {wanted} for less than {for_people(soak)}"
     else:
         return
-    says = "; ".join((why, *([f"{label} {coming}"] if coming else ()), *([warns] if warns else ())))
-    yield Hold(Gate.ORDER, key, says, Right.OVERRIDE, until=until, changes_at=changes, warns=warns)
+    comes = f"{label} {coming}" if coming and earlier.newest else ""
+    number = f": #{earlier.newest.seq}" if comes and earlier.newest else ""
+    yield Hold(
+        Gate.ORDER,
+        key,
+        "; ".join(filter(None, (why + detail, comes + number, warns))),
+        Right.OVERRIDE,
+        until=until,
+        changes_at=changes,
+        warns=warns,
+        headline=why if detail else "; ".join(filter(None, (why, comes or warns))),
+    )
 
 
 def _short(commit: str | None) -> str:
     return commit[:7] if commit else "an unknown commit"
 
 
-def _differs(content: Content, facts: Facts) -> str:
+def _differs(content: Content, facts: Facts) -> tuple[str, str]:
+    """Return what keeps one commit from standing for another, and its detail."""
     if content.same is None:
         can_pin = not facts.unknown_head
         mend = "override" + (", or pin this app and promote that version to it" * can_pin)
-        return f", and they can't be compared: {mend} ({content.why})"
-    return f": {content.why}" if content.why else ""
+        return ", and they can't be compared", f": {mend} ({content.why})"
+    return "", f": {content.why}" if content.why else ""
 
 
 def _failed_there(

@@ -73,7 +73,7 @@ class Earlier:
         one = self.newest
         if one is None or commit is None or (one.head or one.commit) != commit:
             return ""
-        return f"{_COMING[one.state]}: #{one.seq}" if one.state in _COMING else ""
+        return _COMING.get(one.state, "")
 
 
 def earlier_of(app: App, apps: Iterable[App]) -> dict[str, str]:

@@ -222,10 +222,12 @@ def test_what_a_result_means_is_read_from_the_text_of_an_earlier_release(
         assert [read_audited(dict(row)).result for row in rows] == list(RESULTS.values())
 
 
+ORDER = "api has not deployed it yet; api is building it"
 HOLDS = {
     Gate.CHECKS: ("waits for checks of 1111111: lint, test", "waits for checks of 1111111"),
     Gate.APPROVAL: ("needs 1 approval of 1111111, has 0", "needs 1 approval of 1111111, has 0"),
     Gate.LOCK: ("shop/web is locked by Ada: a release", ""),
+    Gate.ORDER: ("api has not deployed it yet; api is building it: #7", ORDER),
 }
 
 

@@ -51,7 +51,7 @@ def _fill_holds() -> None:
 
 def _with_headlines(holds: str) -> str:
     def told(hold: dict[str, Any]) -> dict[str, Any]:
-        told_of = hold["gate"] in (Gate.CHECKS, Gate.APPROVAL)
+        told_of = hold["gate"] in (Gate.CHECKS, Gate.APPROVAL, Gate.ORDER)
         return hold | {"headline": hold["says"].partition(":")[0] if told_of else ""}
 
     return json.dumps([told(one) for one in json.loads(holds)])
