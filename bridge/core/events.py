@@ -91,7 +91,7 @@ class Repository:
     Attributes:
         host: the Git host's name: its key, with a further server's own name "gitea/second".
         id: the host's numeric id as text, which survives renames; the name in lower case where
-            nobody vouches for a number (see `core.provenance`).
+            nobody vouches for a number (see `core.hooks`).
         name: path with owner, e.g. "my-org/mono" or "group/sub/project".
         urls: normalised clone URLs (`refs.normalise_url`), for custom Git sources.
         web_url: its URL for people; None if the payload has none.

@@ -1,4 +1,4 @@
-"""Ask a Git host which repository has the name that a webhook gives; see `core.provenance`."""
+"""Ask a Git host which repository has the name that a webhook gives; see `core.hooks`."""
 
 import asyncio
 import time
