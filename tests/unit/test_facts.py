@@ -16,7 +16,6 @@ READS = {
 READ = {
     "bridge.core.failure _VERDICT.match(error)": "the backend's own words, which have no facts",
     "bridge.core.health.fate said.note.removesuffix": "cuts off the way back, a fact of its own",
-    "bridge.operations.chat_gates reason.split": "white space in what somebody types",
     "bridge.pipeline.gates.commands reason.split": "white space in what somebody types",
     "bridge.chats.facts.card evidence.partition": "the first line stands apart",
     "bridge.chats.facts.card note.removeprefix": "leaves out what the heading says",
