@@ -10,9 +10,9 @@ from typing import Any
 from bridge.app.commands import commands_of
 from bridge.app.data_folder import seal_of
 from bridge.app.providers import console_of, pages_of, pulls_at, titles_of
+from bridge.app.roles import Role
 from bridge.app.wiring import Parts, Publishers, in_background
 from bridge.chats import CHATS
-from bridge.core.roles import Role
 from bridge.pipeline.deploying.config_drafts import ConfigDrafts
 from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.pipeline.gates.locks import Pulls, nobody_is_told

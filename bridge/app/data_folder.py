@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from bridge.app.roles import Role
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.roles import Role
 from bridge.core.validation_errors import shortened
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 
@@ -74,7 +74,7 @@ def must_be_ours(data: Path) -> None:
 def unusable(data: Path, error: Exception) -> Rejected:
     """Return the error that a folder can't hold the data."""
     why = getattr(error, "strerror", None) or "its links lead in a circle"
-    return Rejected(f"{shortened(str(data))} can't hold the data ({why}); {_ELSEWHERE}")
+    return Rejected(f"{shortened(str(data))} can't hold the data ({why})", _ELSEWHERE)
 
 
 def not_a_bridges(where: str, why: str) -> str:

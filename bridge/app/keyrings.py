@@ -11,7 +11,7 @@ from bridge.app.data_folder import revealed, seal_of
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
 from bridge.core.hooks import Scope, ScopeKind, is_ours, scope_named, signed_by
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.refs import normalise_url
 from bridge.githosts.server import OwnRepositories, homes_of
 from bridge.pipeline.deciding.hooks import Hooks, HookServer

@@ -13,7 +13,6 @@ from bridge.app.wiring import Publishers
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
 from bridge.chats.facts.links import Links
-from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import Rejected
 from bridge.core.events import Sender
 from bridge.githosts import HOSTS
@@ -26,6 +25,7 @@ from bridge.pipeline.feedback.rate_limit import NO_WAIT, RateLimiter
 from bridge.pipeline.gates.locks import Pulls
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, Limit, Wake
+from bridge.ports.feedback import NO_CONSOLE, ConsolePages
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import HostApi, Pages
 from bridge.ports.providers import BackendParts, HostSettings

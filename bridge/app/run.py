@@ -20,6 +20,7 @@ from bridge.app.providers import (
     senders_of,
     ways_to_sign_in,
 )
+from bridge.app.roles import Role
 from bridge.app.storage import Stores, must_keep_sessions, open_stores, sizes_of
 from bridge.app.stored_settings import note_settings, watch
 from bridge.app.unmatched import Unmatched
@@ -38,10 +39,8 @@ from bridge.app.wiring import (
 from bridge.backends import EMBEDDED_SPEAKS
 from bridge.chats import asking_hosts
 from bridge.core.backoff import Backoff
-from bridge.core.challenge import PURPOSE as CHALLENGE
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.masking import always_hidden
-from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.githosts.large_bodies import Apart
 from bridge.githosts.server import homes_of
@@ -67,6 +66,7 @@ from bridge.ports.clock import Clock
 from bridge.ports.githosts import HostApi
 from bridge.settings import Settings, book_of, policy_of, secrets_of
 from bridge.storage.journal import SqlJournal
+from bridge.web.challenge import PURPOSE as CHALLENGE
 
 if TYPE_CHECKING:
     from aiohttp.web import RouteDef

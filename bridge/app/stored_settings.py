@@ -24,7 +24,7 @@ from bridge.app.data_folder import (
 )
 from bridge.core.database import connect_arguments
 from bridge.core.errors import BridgeError, NotFound, Rejected
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.audit import done
 from bridge.ports.checks import Finding, Level
 from bridge.settings import (

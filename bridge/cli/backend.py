@@ -13,7 +13,7 @@ from bridge.cli.show import ago, clean, clock, hint
 from bridge.core.apps import find_app, named
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.events import COMMAND_HOST
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -153,7 +153,7 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
             known = await known_app(stores.journal, given.app) if given.app is not None else None
             app_id = None if known is None else known.app.id
             wanted = Wanted(given.limit, since, named_repo(given.repo), app_id, given.failed)
-            those = await look_up(stores.inbox, stores.journal, wanted, settings.host_servers())
+            those = await look_up(stores.inbox, stores.journal, wanted)
             found = await all_of(stores, those, settings)
             if not found:
                 why_none = await _none_fits(stores, given) if given.narrows else NONE_YET
@@ -244,7 +244,8 @@ def _row(one: "Arrived", now: float) -> "list[str | Text]":
 
     delivery = one.delivery
     outcome = Text("\n").join(
-        Text(clean(words), _style_of(one, words)) for words in outcomes_of(one, short=True) or [""]
+        Text(clean(line.words), STYLES.get(line.style, line.style))
+        for line in outcomes_of(one, short=True)
     )
     return [
         ago(delivery.received_at, now),
@@ -255,25 +256,12 @@ def _row(one: "Arrived", now: float) -> "list[str | Text]":
     ]
 
 
-def _style_of(one: "Arrived", words: str) -> str:
-    if words == one.delivery.error:
-        return "red" if one.delivery.state == "failed" else "dim"
-    ended = next(
-        (d for d in one.deployments.values() if words.endswith(became(d, short=True))), None
-    )
-    return (
-        STYLES["skip"]
-        if ended is None and words.startswith("skips")
-        else (STYLES.get(ended.state, "") if ended else "")
-    )
-
-
 def _line(one: "Arrived") -> str:
     """Format a delivery as a line for a pipe."""
     delivery = one.delivery
     head = f"{iso(delivery.received_at)} {delivery.id} {delivery.host} {delivery.event}"
     told = [" ".join(filter(None, [head, str(delivery.state), about_words(one.about)]))]
-    return ": ".join([*told, *filter(None, ["; ".join(outcomes_of(one))])])
+    return ": ".join([*told, *filter(None, ["; ".join(line.words for line in outcomes_of(one))])])
 
 
 def page_lines(one: "Arrived") -> list[str]:

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.completion import complete_app
-from bridge.cli.show import MARKS, STYLES, clean, clean_line, clock
+from bridge.cli.show import (
+    MARKS,
+    STYLES,
+    clean,
+    clean_line,
+    clock,
+)
 from bridge.views.deployments import note_of, tail_of
 
 if TYPE_CHECKING:

@@ -13,9 +13,15 @@ from bridge.cli.new_site import NewSite, checked, must_fit
 from bridge.cli.show import clean, hint
 from bridge.core.apps import App, find_app
 from bridge.core.configuration.configuration import BRANCH_SIGNS, BuildType, GitSource
-from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.errors import (
+    NotFound,
+    Refused,
+    Rejected,
+    Unanswered,
+    Unreachable,
+)
 from bridge.core.errors.connection import why_not_connected
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 
 if TYPE_CHECKING:
     import httpx

@@ -45,9 +45,8 @@ class Explaining:
         return [await self._form(app, files) for app in apps], files
 
     async def _form(self, app: "App", files: "ChangeSet") -> dict[str, Any]:
-        from bridge.core.previews.remedies import remedy_of
-        from bridge.core.previews.steps import aim
-        from bridge.core.previews.verdict import HOLDS, Why, by_files
+        from bridge.cli.preview_remedies import remedy_of
+        from bridge.core.previews.verdict import HOLDS, Why, aim, by_files
 
         event, policy = self.event, app.rules.previews
         verdict = self._at_once(app)

@@ -1,7 +1,7 @@
 """The machine forms, as `--json` prints them. Pure; the names are stable."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.cli.show import NARROW, clean, clock, console, iso, stacked, table
 from bridge.core.log_text import short_branch
@@ -119,28 +119,36 @@ def decision_line(decision: "Decision", deployment: "Deployment | None" = None) 
     return f"{line} {became(deployment)}" if deployment else line
 
 
-def outcomes_of(one: "Arrived", *, short: bool = False) -> list[str]:
+class OutcomeLine(NamedTuple):
+    """A part of a delivery's outcome; `style` is a key of `STYLES`, or a style of rich."""
+
+    words: str
+    style: str = ""
+
+
+def outcomes_of(one: "Arrived", *, short: bool = False) -> list[OutcomeLine]:
     """Return a delivery's outcome: a few words for each app that deploys, and for all others.
 
     Args:
         short: shorten long branches in the middle.
     """
     if one.delivery.error:
-        return [one.delivery.error]
-    words = []
+        return [OutcomeLine(one.delivery.error, "red" if one.delivery.state == "failed" else "dim")]
+    lines = []
     for decision in one.decisions:
         if decision.deploy:
             deployment = one.deployments.get(decision.app_id)
             ended = f" {became(deployment, short=short)}" if deployment else ""
-            words.append(f"deploys {decision.app} ({decision.reason}){ended}")
+            words = f"deploys {decision.app} ({decision.reason}){ended}"
+            lines.append(OutcomeLine(words, deployment.state if deployment else ""))
         elif decision.reason in ASKED_FOR:
-            words.append(f"{decision.app}: {decision.evidence}")
+            lines.append(OutcomeLine(f"{decision.app}: {decision.evidence}"))
     skipped = [one for one in one.decisions if not one.deploy and one.reason not in ASKED_FOR]
     if len(skipped) == 1:
-        words.append(f"skips {skipped[0].app} ({skipped[0].reason})")
+        lines.append(OutcomeLine(f"skips {skipped[0].app} ({skipped[0].reason})", "skip"))
     elif skipped:
-        words.append(f"skips {len(skipped)} apps")
-    return words + owed_words(one.owed)
+        lines.append(OutcomeLine(f"skips {len(skipped)} apps", "skip"))
+    return lines + [OutcomeLine(words) for words in owed_words(one.owed)]
 
 
 def about_words(about: "About | None", *, short: bool = False) -> str:

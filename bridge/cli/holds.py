@@ -5,14 +5,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import PUSH
+from bridge.core.people import PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bridge.app.storage import Stores
     from bridge.core.apps import App
-    from bridge.core.gates.content import Compared
+    from bridge.core.gates.approvals import Compared
     from bridge.core.gates.gates import Facts
     from bridge.core.gates.order import Earlier
     from bridge.core.holds import Hold
@@ -83,7 +83,7 @@ async def _holds(
 
 def _compared(apps: "Sequence[App]", earlier: "Iterable[Earlier]", commit: str) -> "Compared":
     """Return what earlier apps run beside a commit, as far as no Git host has to be asked."""
-    from bridge.core.gates.content import Content, at_once
+    from bridge.core.gates.approvals import Content, at_once
 
     unasked, by_id = Content(None, "no Git host is asked here"), {one.id: one for one in apps}
     return {

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.app.roles import Role
 from bridge.backends import BACKENDS, titles
 from bridge.chats import CHATS
 from bridge.cli.context import Config, settings_of
 from bridge.cli.logs import set_up_logs
 from bridge.cli.show import called_as, console, on_terminal, say
 from bridge.core.errors import Rejected
-from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.ports.providers import BY_HTTP
 

@@ -51,7 +51,7 @@ async def why_preview(config: "Path | None", name: str, limit: int, *, json: boo
 
 def _say_native(at: Desk, found: "NativePreview", *, json: bool) -> None:
     """Say of a preview that a backend makes by itself what the backend tells."""
-    from bridge.core.previews.remedies import REMEDIES
+    from bridge.cli.preview_remedies import REMEDIES
     from bridge.core.previews.verdict import Why
 
     remedy = REMEDIES[Why.NATIVE]
@@ -115,6 +115,6 @@ def _verdict(one: "Preview", state: str) -> list[str]:
 
 
 def _remedy(one: "Preview") -> str:
-    from bridge.core.previews.remedies import remedy_of
+    from bridge.cli.preview_remedies import remedy_of
 
     return remedy_of(one)

@@ -18,7 +18,7 @@ from bridge.core.chat.replies import (
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.previews.preview import Preview
 from bridge.pipeline.audit import named, record
 from bridge.ports.chats import AnyReply

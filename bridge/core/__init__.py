@@ -7,9 +7,7 @@ Where to look:
                        large_json (what is absurd, and what is large)
     what was refused   refused (webhooks that were not accepted)
     pull requests      pulls (as their hosts describe them)
-    our own webhooks   hooks (which repositories each speaks for, and what is wrong with one),
-                       named (which repositories a body names, before it is verified),
-                       provenance (who vouches for a repository)
+    our own webhooks   hooks (which repositories each speaks for, and who vouches for one)
     which apps         apps (what each waits for), rules (the bridge's own),
                        policies (how they are verified and previewed)
     deploy or not      decision, changes (since which commit? is it a duplicate?), matching/
@@ -20,15 +18,14 @@ Where to look:
     a deployment       lifecycle, tracking (which record is ours, and is it lost?),
                        absence (what the data may have missed)
     why it failed      failure, failing_line (which line says it), log_text
-    what is hidden     masking (known values), secret_values (which of them),
-                       spellings (in any form), secret_shapes (what looks like a secret),
-                       token_prefixes (how tokens begin), private_keys
+    what is hidden     masking (known values, in any spelling), secret_values (which of them),
+                       secret_shapes (what looks like a secret), private_keys,
+                       token_prefixes (how tokens begin)
     how well it goes   report (how often, how fast, how many fail)
     changing an app    configuration/, variables (lines of KEY=VALUE)
-    people             access (who may do what), people (who is who), origin (who asked), chat/
-    whose address      challenge (does it lead to this installation?), console (our own pages),
-                       addresses (can it be one at all?)
-    all of it          errors/, backoff, trace, database, roles
+    people             access (who may do what), people (who is who, and who asked), chat/
+    an address         addresses (can it be one at all?)
+    all of it          errors/, words, backoff, trace, database
 
 The files here import `errors/` and `matching/` of the folders. The others are above them, and each
 imports only those before it: health, gates, configuration, previews, chat.

@@ -73,7 +73,6 @@ class Person:
 
     @property
     def called(self) -> str:
-        """Their name for display."""
         return self.name or self.id
 
 
@@ -104,7 +103,6 @@ class Access:
         return _rights(self.of(person, channel), label)
 
     def may(self, person: Person, right: Right, app: App, channel: str | None) -> bool:
-        """Return whether somebody has a right to an app in `channel`."""
         return right in self.rights_to(person, app, channel)
 
     def rights_to(self, person: Person, app: App, channel: str | None) -> frozenset[Right]:
@@ -119,8 +117,8 @@ class Access:
         return [app for app in apps if right in _rights_to(grants, app)]
 
     def of(self, person: Person, channel: str | None) -> tuple[Grant, ...]:
-        """Return the grants that apply to somebody in a channel."""
-        return tuple(one for one in self.grants if _counts(one, channel) and _names(one, person))
+        here = (one for one in self.grants if not one.channels or channel in one.channels)
+        return tuple(one for one in here if _names(one, person))
 
     @property
     def named(self) -> frozenset[str]:
@@ -129,12 +127,12 @@ class Access:
 
 
 def missing(access: Access, person: Person, right: Right, app: str) -> str:
-    """Return the refusal for somebody without a right, with the lines that would grant it.
+    """Return why somebody does not have a right.
 
     Args:
         app: the label of an app that they may view, or the name they typed.
     """
-    why = f"You may not {right} {app}: no grant in `access` gives you `{right}` for it"
+    why = f"no grant in `access` gives you `{right}` for it"
     if elsewhere := _elsewhere(person, right, app, access):
         why += f" here; one does in {' and '.join(elsewhere)}"
     if person.unsure:
@@ -168,10 +166,6 @@ def _elsewhere(person: Person, right: Right, app: str, access: Access) -> list[s
         if grant.channels and right in anywhere.rights(person, app, None):
             found |= dict.fromkeys(grant.channels)
     return list(found)
-
-
-def _counts(grant: Grant, channel: str | None) -> bool:
-    return not grant.channels or channel in grant.channels
 
 
 def _rights(grants: Iterable[Grant], label: str) -> frozenset[Right]:

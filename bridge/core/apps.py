@@ -10,6 +10,7 @@ from bridge.core.checks import CheckPolicy
 from bridge.core.errors import Ambiguous, NotFound
 from bridge.core.events import Repository
 from bridge.core.policies import PreviewPolicy, VerifyPolicy
+from bridge.core.words import some
 
 
 class AppKind(StrEnum):
@@ -103,7 +104,6 @@ class Rules:
         soak: seconds that these must have been live.
         verify: how its deployments are verified; None believes the backend.
         pin: the backend has to build a branch of the bridge's own, at exactly one commit.
-        previews: whether and how its pull requests are previewed.
     """
 
     trigger: Trigger | None = None
@@ -145,7 +145,6 @@ class App:
 
     Attributes:
         id: the backend's own id, e.g. "ZT6A95NobTiob085n0lpt".
-        backend: which of our backends has it.
         environment: its name; None if it is its project's default one.
         watch_paths: as stored; None or empty deploys on every push.
         rules: the bridge's own rules for it.
@@ -318,8 +317,7 @@ def _named(apps: Sequence[App]) -> str:
     labels = [app.label for app in apps]
     if len(set(labels)) < len(labels):  # the same label twice: only the ids distinguish them
         labels = [f"{app.label} ({app.id})" for app in apps]
-    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-    return ", ".join(labels[:MOST_NAMED]) + more
+    return some(labels, MOST_NAMED)
 
 
 def _near(apps: Sequence[App], name: str) -> str:
@@ -351,8 +349,7 @@ def same_ids(backend: str, other: str, labels: Sequence[str]) -> str:
     Args:
         labels: of those apps, at the other backend.
     """
-    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-    named = ", ".join(sorted(labels)[:MOST_NAMED]) + more
+    named = some(sorted(labels), MOST_NAMED)
     return (
         f"{backend} has apps with the ids of apps of {other}, as a copy of a Dokploy has: {named}."
         f" The bridge tells apps apart by their ids, so it deploys these at {other} alone. Make"
@@ -367,25 +364,6 @@ LOOKS = 3
 
 MOST = 10_000
 """Repositories to remember, the most recent ones."""
-
-
-UNUSED = "no app deploys from "
-"""The beginning of the reason for ignoring a push that affects no app."""
-
-
-def unused(name: str, host: str) -> str:
-    """Return why a push to an unused repository is ignored; `unwanted` recognises this text."""
-    return f"{UNUSED}{name} on {host}"
-
-
-def unused_name(why: str | None) -> str | None:
-    """Return the name of the repository that no app used, from the reason of `unused`.
-
-    None if the delivery was ignored for another reason.
-    """
-    if why is None or not why.startswith(UNUSED):
-        return None
-    return why.removeprefix(UNUSED).rpartition(" on ")[0]
 
 
 class Absent:

@@ -19,7 +19,6 @@ class Backoff:
     Attributes:
         first: seconds after the first failure.
         longest: the longest pause, in seconds.
-        factor: by which each pause grows.
     """
 
     first: float

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import ZERO, RefKind, RefPushed
+from bridge.core.words import many
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def question(push: RefPushed, decision: Decision, live: Live | None) -> Question
 
 
 def _bases(push: RefPushed, live: Live | None) -> Iterator[tuple[str, ...]]:
-    before = () if _none(push.before) else (push.before,)
+    before = (push.before,) if push.before.strip("0") else ()
     first = before
     if live is not None and live.commit is not None:
         # A deployment in progress may have begun before this push or after it: both count.
@@ -82,12 +83,8 @@ def with_paths(push: RefPushed, paths: tuple[str, ...] | None, note: str) -> Ref
 
 def compared(bases: tuple[str, ...], head: str, paths: tuple[str, ...]) -> str:
     """Return how a change set was found, e.g. "compare 1a2b3c4..5d6e7f8: 12 files"."""
-    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
-    return f"compare {' and '.join(base[:7] for base in bases)}..{head[:7]}: {files}"
-
-
-def _none(sha: str) -> bool:
-    return not sha.strip("0")
+    known = " and ".join(base[:7] for base in bases)
+    return f"compare {known}..{head[:7]}: {many(len(paths), 'file')}"
 
 
 # ── Distinguish a second push of the same move from a second webhook for one push. Pure ─────────
@@ -304,7 +301,8 @@ def _reached(start: str, steps: Iterable[tuple[str, str]]) -> set[str]:
 def _fits(first: Move, again: Move, move: Move) -> bool:
     """Return whether a move can be a step between two others, by the host's times if known."""
     if first.moment and first.moment == again.moment:
-        return move.moment == first.moment or _is_undated_deletion(move)
+        # A host may not date a push without a commit.
+        return move.moment == first.moment or (not move.moment and move.after == ZERO)
     if move.before == ANYWHERE:  # the bridge itself saw the ref there, at that time
         return _came_between(first, again, move)
     if (times := _times(first, again, move)) is None:
@@ -321,11 +319,6 @@ def _between(first: Move, again: Move, move: Move) -> bool:
         return False
     begin, end, then = times
     return then not in (begin, end) or begin < end == then
-
-
-def _is_undated_deletion(move: Move) -> bool:
-    """Return whether a move deleted the ref; a host may not date a push without a commit."""
-    return not move.moment and move.after == ZERO
 
 
 def _came_between(first: Move, again: Move, move: Move) -> bool:

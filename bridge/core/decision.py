@@ -22,6 +22,7 @@ from bridge.core.rules import (
     name_matches,
     tag_problem,
 )
+from bridge.core.words import many
 
 SKIP_DIRECTIVES = (
     "[skip ci]",
@@ -62,13 +63,7 @@ class Reason(StrEnum):
 
 
 DEPLOYS = frozenset(
-    {
-        Reason.PATH_HIT,
-        Reason.NO_WATCH_PATHS,
-        Reason.PATHS_UNKNOWN,
-        Reason.TAG_PUSHED,
-        Reason.ASKED,
-    }
+    {Reason.PATH_HIT, Reason.NO_WATCH_PATHS, Reason.PATHS_UNKNOWN, Reason.TAG_PUSHED, Reason.ASKED}
 )
 
 
@@ -262,7 +257,7 @@ def _paths(push: RefPushed, app: App, matcher: Matcher) -> Verdict:
     if match is not None:
         return Reason.PATH_HIT, f"{match.file} matches {match.pattern}{found}"
     listed = ", ".join(watched[:3]) + (", …" if len(watched) > 3 else "")
-    files = "1 file" if len(push.paths) == 1 else f"{len(push.paths)} files"
+    files = many(len(push.paths), "file")
     return Reason.NO_PATH_HIT, f"{files} changed, none matches {listed}{found}"
 
 
@@ -275,6 +270,4 @@ def first_watched(app: App, files: Sequence[str], policy: Policy) -> Hit | GlobE
         return error
 
 
-@lru_cache(maxsize=4096)
-def _compiled(patterns: tuple[str, ...], semantics: Semantics, picomatch: Picomatch) -> WatchPaths:
-    return WatchPaths.compile(patterns, semantics, picomatch)
+_compiled = lru_cache(maxsize=4096)(WatchPaths.compile)

@@ -8,8 +8,7 @@ from typing import Any, Self
 
 from bridge.core.checks import Check
 from bridge.core.errors import MalformedPayload
-from bridge.core.origin import NOBODY, Actor
-from bridge.core.people import Writer
+from bridge.core.people import NOBODY, Actor, Writer
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import normalise_url
 from bridge.core.validation_errors import unreadable
@@ -92,7 +91,7 @@ class Repository:
     Attributes:
         host: the Git host's name: its key, with a further server's own name "gitea/second".
         id: the host's numeric id as text, which survives renames; the name in lower case where
-            nobody vouches for a number (see `core.provenance`).
+            nobody vouches for a number (see `core.hooks`).
         name: path with owner, e.g. "my-org/mono" or "group/sub/project".
         urls: normalised clone URLs (`refs.normalise_url`), for custom Git sources.
         web_url: its URL for people; None if the payload has none.
@@ -113,7 +112,6 @@ class Repository:
 
     @property
     def kind(self) -> str:
-        """The kind of its host."""
         return kind_of(self.host)
 
     def is_at(self, address: str) -> bool:
@@ -140,7 +138,6 @@ class Commit:
 
     Attributes:
         author: a name; a longer one than `LONGEST_NAME` is cut.
-        email: its author's, as committed.
         parents: the first is the commit it was made on; empty if unknown.
     """
 
@@ -255,7 +252,6 @@ class Asked:
 
     Attributes:
         target: an app's id, or a delivery's id for a replay.
-        actor: the requester.
         person: their id in the chat; "" for the command line.
         channel, thread: where in the chat it was requested; "" for the command line.
         app: the target's label, to be shown if the target is gone later.

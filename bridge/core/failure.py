@@ -81,7 +81,6 @@ def failure_in(log: str, error: str | None = None, mask: Mask = NOTHING) -> Fail
     Args:
         log: its tail, raw, with colours and progress bars.
         error: the reason in the backend's record, which may only point to the log.
-        mask: hides the values of the app's variables.
     """
     lines = _cleaned(log)
     if error and not _VERDICT.match(error) and error.strip() not in "\n".join(lines[-5:]):
@@ -97,7 +96,9 @@ def failure_in(log: str, error: str | None = None, mask: Mask = NOTHING) -> Fail
         told = reason_at_the_end(examined)
     hidden = _hidden(examined, shown)
     said, verdict = (_without(hidden, words, mask) for words in told)
-    return Failure(_reason(_told(said, verdict) or _no_reason(shown)), _excerpt(shown, said))
+    last = shorten(shown[-1].strip(), 120)
+    reason = _told(said, verdict) or f"the log gives no reason; it stops after: {last}"
+    return Failure(_reason(reason), _excerpt(shown, said))
 
 
 _BY_ITSELF = any_of(r"^fatal: \S", r"^Error: ❌ ", r"^❌ (?:\[ERROR\]|[\w -]{1,40} failed$)")
@@ -204,11 +205,6 @@ def _without_output(lines: Sequence[str]) -> str:
     return "the build failed; its log is empty: it was cleared, or nothing was written"
 
 
-def _no_reason(output: Sequence[str]) -> str:
-    last = shorten(output[-1].strip(), 120)
-    return f"the log gives no reason; it stops after: {last}"
-
-
 def _told(said: str, verdict: str) -> str:
     """Return the reason with the step that failed; explain its exit code if it gives none."""
     step = STEP.search(verdict)
@@ -229,9 +225,8 @@ def _excerpt(output: Sequence[str], said: str) -> str:
     """Return the last lines, or those around the reason if it is further up."""
     text = _QUOTES.sub("", "\n".join(output))
     lines = [line for line in text.split("\n") if bare(line) and not _SAYS_LITTLE.search(line)]
-    lines = [
-        one for one, before in zip(lines, ["", *lines], strict=False) if not _repeats(one, before)
-    ]
+    pairs = zip(lines, ["", *lines], strict=False)  # two hidden whole, as the lines of a key are
+    lines = [one for one, before in pairs if not bare(one) == HIDDEN == bare(before)]
     shown = lines[-EXCERPT_LINES:]
     step = next((n for n, line in enumerate(shown) if STEP_OUTPUT.match(line)), 0)
     if any(_holds(line, said) for line in shown[step:]):
@@ -242,11 +237,6 @@ def _excerpt(output: Sequence[str], said: str) -> str:
             begin = max(0, holding[-1] - 2)
             shown = [*lines[begin : begin + EXCERPT_LINES - 2], "…", lines[-1]]
     return "\n".join(shorten(line, LONGEST_LINE) for line in shown)
-
-
-def _repeats(line: str, before: str) -> bool:
-    """Return whether two lines are hidden whole, as those of a key are."""
-    return bare(line) == HIDDEN == bare(before)
 
 
 def _holds(line: str, said: str) -> bool:

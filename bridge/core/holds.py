@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bridge.core.words import many
+
 if TYPE_CHECKING:  # it imports what the start of a command must not wait for
     from bridge.core.access import Right
 
@@ -60,7 +62,7 @@ class Proposal:
         """The number of files that differ, in words; "what differs" if it is not known."""
         if self.changed is None:
             return "what differs"
-        return "1 file" if self.changed == 1 else f"{self.changed or 'no'} files"
+        return many(self.changed, "file") if self.changed else "no files"
 
     def beyond(self, shown: int) -> int:
         """Return how many more files differ than are shown."""
@@ -74,11 +76,10 @@ class Hold:
     Attributes:
         key: identifies the reason, so that lifting it lifts no later one.
         says: the reason with its evidence, for people.
-        may_lift: the right that may lift it.
         until: when it opens by itself; None if only a new fact opens it. Seconds since 1970.
-        changes_at: when the reason changes by itself.
         proposal: what somebody would approve; None unless it waits for an approval.
         warns: what to know before it is lifted, e.g. that the version did not work elsewhere.
+        headline: the part of `says` that a history tells: not each check that has passed; "": all.
     """
 
     gate: Gate
@@ -89,6 +90,7 @@ class Hold:
     changes_at: float | None = None
     proposal: Proposal | None = None
     warns: str = ""
+    headline: str = ""
 
     @property
     def short(self) -> str:
@@ -113,7 +115,6 @@ class Lift:
     Attributes:
         keys: of the holds; later ones still hold.
         by: who, for display; person: e.g. "slack:U012AB3CD".
-        at: in seconds since 1970.
     """
 
     keys: tuple[str, ...]

@@ -1,14 +1,17 @@
-"""Webhooks of our own: whose repositories each speaks for, and what is wrong with one."""
+"""Webhooks of our own: whose repositories each speaks for, who vouches, and what is wrong."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self
-from urllib.parse import SplitResult, urlsplit
+from itertools import islice
+from typing import NamedTuple, Self
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from bridge.core.errors import Rejected
 from bridge.core.events import Repository
+from bridge.core.refs import is_on_disk
 
 SIGNED_FOR = "bridge-signed-for"
 """Kept with a delivery's headers: the scope of the secret that has signed it. Without it, the
@@ -56,7 +59,6 @@ class Scope:
         return self.kind is ScopeKind.APP or name.startswith(f"{own}/")
 
     def __str__(self) -> str:
-        """Return it for people."""
         if self.kind is ScopeKind.APP:
             return "the App"
         return self.name if self.kind is ScopeKind.REPOSITORY else f"{self.name}/*"
@@ -125,7 +127,6 @@ class HostHook:
     Attributes:
         missing: events that the bridge needs and the webhook does not send, in the host's terms.
         as_json: it sends JSON, not a form.
-        checks_tls: the host checks our certificate.
         trouble: why the host sends nothing, or how the last delivery failed.
         signs: it has what signs its payloads.
     """
@@ -174,11 +175,7 @@ def shown_url(url: str, *, whole: bool = True) -> str:
 
 
 def faults(hook: HostHook, url: str) -> Iterator[str]:
-    """Yield what is wrong with a webhook of this bridge.
-
-    Args:
-        url: where it should send.
-    """
+    """Yield what is wrong with a webhook of this bridge."""
     sent, wanted = _split(hook.url), _split(url)
     if sent is not None and wanted is not None and not same_url(hook.url, url):
         if _path(sent) == _path(wanted):
@@ -215,3 +212,138 @@ def _server(parts: SplitResult) -> tuple[str, str, int | None]:
 def _path(parts: SplitResult) -> str:
     query = f"?{parts.query}" if parts.query else ""
     return parts.path.rstrip("/") + query
+
+
+# ── which repositories a body names, before it is verified ───────────────────────────────────────
+
+MOST = 64
+"""The most names, and the most ids, to read; hosts send a few."""
+
+MOST_LOOKED_AT = 4096
+"""The most places to look at that may be a name."""
+
+
+class _Syntax(NamedTuple):
+    """The syntax of names and ids in a body."""
+
+    fields: Sequence[bytes]
+    escape: bytes
+    value: re.Pattern[bytes]
+    id: re.Pattern[bytes]
+
+
+_JSON = _Syntax(
+    (b'"full_name"', b'"path_with_namespace"'),
+    b"\\",
+    re.compile(rb'\s{0,8}:\s{0,8}"([^"\\]{1,400})"'),
+    re.compile(rb'id"\s{0,8}:\s{0,8}([0-9]{1,20})\b'),
+)
+_FORM = _Syntax(
+    (b"%22full_name%22",),
+    b"%5C",
+    re.compile(rb"\+{0,8}%3A\+{0,8}%22((?:[\w.-]|%2F){1,400})%22", re.IGNORECASE),
+    re.compile(rb"id%22\+{0,8}%3A\+{0,8}([0-9]{1,20})(?![0-9])", re.IGNORECASE),
+)
+"""JSON in the field of a form, as GitHub can send it; it is not decoded, which takes long."""
+
+_FIELD = b"payload="
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The names of repositories in a body, in lower case, and all ids in it."""
+
+    names: frozenset[str]
+    ids: frozenset[str]
+
+    def by_name(self, scope: Scope) -> bool:
+        """Return whether a scope covers one of the names."""
+        own = scope.name.casefold()
+        if scope.kind is ScopeKind.OWNER:
+            return any(name.startswith(f"{own}/") for name in self.names)
+        return own in self.names
+
+    def by_id(self, scope: Scope) -> bool:
+        """Return whether one of the ids may be its own: repositories and owners are renamed."""
+        return scope.id in self.ids
+
+
+def named_in(body: bytes | bytearray) -> Named:
+    """Return what a body names: JSON, or a form with JSON in it."""
+    syntax = _FORM if body.startswith(_FIELD) else _JSON
+    names = islice(_names(body, syntax), MOST)
+    ids = islice(syntax.id.finditer(body), MOST)
+    return Named(frozenset(names), frozenset(one[1].decode() for one in ids))
+
+
+def _names(body: bytes | bytearray, syntax: _Syntax) -> Iterator[str]:
+    looks, escape = MOST_LOOKED_AT, syntax.escape
+    for name in syntax.fields:
+        at = body.find(name)
+        while at >= 0 and looks:
+            looks -= 1
+            end = at + len(name)
+            escaped = body[max(0, at - len(escape)) : at].upper() == escape
+            if not escaped and (found := syntax.value.match(body, end)):
+                name_ = found[1].decode(errors="replace")
+                yield (unquote(name_) if syntax is _FORM else name_).casefold()
+            at = body.find(name, end)
+
+
+# ── who vouches for a repository ─────────────────────────────────────────────────────────────────
+
+
+def spoken_for(scope: Scope, repository: Repository) -> Repository | None:
+    """Return a repository if its secret alone vouches for it; None: its host has to.
+
+    Raises:
+        Rejected: it speaks for no such repository.
+    """
+    if not scope.covers(repository):
+        raise Rejected(_not_covered(scope, repository))
+    if scope.kind is ScopeKind.REPOSITORY and scope.id and scope.names(repository):
+        return _at_host(repository)
+    return None
+
+
+def confirmed(scope: Scope, repository: Repository, told: Repository | None) -> Repository:
+    """Return a repository as far as its secret and its host vouch for it.
+
+    Args:
+        told: what the host has by that name; None if it can't be asked or shows nothing. Then only
+            the name is known, and stands for the number.
+
+    Raises:
+        Rejected: the secret does not speak for it, or the host contradicts its number.
+    """
+    if told is None:
+        if not scope.names(repository):
+            raise Rejected(
+                f"it is signed with the secret of {scope}, and it names {repository.name}; whether"
+                f" that is its new name, {repository.host} does not say: let the bridge's"
+                " credential there see it, or create its webhook again (`dokploy-bridge hooks"
+                " install`), then replay"
+            )
+        return _at_host(replace(repository, id=repository.name.lower(), owner_id=""))
+    if told.id != repository.id:
+        raise Rejected(
+            f"it calls {repository.name} number {repository.id}, and at {repository.host} that is"
+            f" number {told.id}: nothing is deployed for it"
+        )
+    if not scope.covers(told):
+        raise Rejected(_not_covered(scope, repository))
+    return _at_host(repository)
+
+
+def _at_host(repository: Repository) -> Repository:
+    """Return a repository without paths on our own disk, for which no such secret speaks."""
+    urls = frozenset(url for url in repository.urls if not is_on_disk(url))
+    return replace(repository, urls=urls)
+
+
+def _not_covered(scope: Scope, repository: Repository) -> str:
+    return (
+        f"it is signed with the secret of {scope}, which speaks for no other repository, and"
+        f" it names {repository.name}: give that repository a webhook with a secret of its own"
+        " (`dokploy-bridge hooks install`)"
+    )

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bridge.core.events import Action
 from bridge.core.holds import Hold, Lift
-from bridge.core.origin import Cause, Origin
+from bridge.core.people import Cause, Origin
 
 
 class State(StrEnum):
@@ -138,7 +138,6 @@ class Deployment:
         held_at: when it was first held; None if it never was.
         look_at: when what holds it has to be looked at again; None if only a new fact matters.
         starts: how often it has left the gates; each start has a flow of its own.
-        lifts: which holds people have lifted.
         target: the deployment to whose version a rollback goes back, or whose version is promoted
             or built again.
         way: how that is done; see `core.health.rollback.Rung`.
@@ -215,7 +214,6 @@ class Deployment:
 
     @property
     def final(self) -> bool:
-        """Whether its state is final."""
         return self.state in FINAL
 
     @property
@@ -245,7 +243,6 @@ class Deployment:
 
     @property
     def served(self) -> bool:
-        """Whether the backend has said that it serves it, healthy or not."""
         return self.state in SERVED
 
     @property

@@ -7,6 +7,9 @@ A mark is what a service tells of somebody: an account ("slack:U012AB3CD", "gith
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from bridge.core.words import some
 
 Marks = frozenset[str]
 
@@ -165,9 +168,8 @@ def _unknown(writers: Sequence[Writer], host: str) -> str:
     if not writers:
         return ""
     commits = sorted({one.commit for one in writers})
-    named = ", ".join(one[:7] for one in commits[:MOST_NAMED])
-    more = f" and {len(commits) - MOST_NAMED} more" if len(commits) > MOST_NAMED else ""
-    who = f"who wrote {named}{more} has no known account on {host}"
+    named = some([one[:7] for one in commits], MOST_NAMED)
+    who = f"who wrote {named} has no known account on {host}"
     if not all(address(one.email) for one in writers):
         return f"{who}, and no address that `identities` could name: only an override lets it pass"
     return f"{who}: name their address in `identities`, {example('ADDRESS', [host])}"
@@ -177,3 +179,82 @@ def example(account: str, services: Iterable[str]) -> str:
     """Return an entry of `identities` by which somebody would be known in these services."""
     others = (f"{one}:LOGIN" for one in services)
     return f"`NAME: [{', '.join((account, *others))}]`"
+
+
+# ── who led to a deployment or a change ──────────────────────────────────────────────────────────
+
+_ACTOR = re.compile(r"(?:([^\s:]+): )?(.*?)(?: \(([UW][A-Z0-9]+)\))?", re.DOTALL)
+_FOUND = "found by reconciliation"
+_REPLAYED = "replayed by "
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who asks for something, or changes it.
+
+    Attributes:
+        door: where they came in, e.g. "cli", "slack"; "" for the bridge itself.
+        name: for display; "" for nobody.
+        id: who they are there, as many choose their own name; "" if it need not be shown.
+    """
+
+    door: str = ""
+    name: str = ""
+    id: str = ""
+
+    def __str__(self) -> str:
+        door = f"{self.door}: " if self.door else ""
+        return f"{door}{self.name} ({self.id})" if self.id else f"{door}{self.name}"
+
+    @classmethod
+    def read(cls, text: str) -> "Actor":
+        """Return an actor from the text that earlier releases stored, e.g. "slack: Ada (U1)"."""
+        found = _ACTOR.fullmatch(text)
+        return cls(*(one or "" for one in found.groups())) if found else cls(name=text)
+
+
+NOBODY = Actor()
+
+
+class Cause(StrEnum):
+    """What kind of event led to a deployment."""
+
+    PUSH = "push"
+    TAG = "tag"
+    ASKED = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What led to a deployment.
+
+    Attributes:
+        actor: who asked for it, or replayed the push.
+    """
+
+    cause: Cause
+    actor: Actor = NOBODY
+    found: bool = False
+
+    def __str__(self) -> str:
+        """E.g. "push", "tag, replayed by cli: ada", "slack: Ada"."""
+        who = str(self.actor)
+        if self.cause is Cause.ASKED:
+            return who
+        return ", ".join(filter(None, (self.cause, self.more(who))))
+
+    def more(self, by: str) -> str:
+        """Return what is to be said of a push beside its author; `by` has replayed it."""
+        return ", ".join([_FOUND] * self.found + [f"{_REPLAYED}{by}"] * bool(by))
+
+    @classmethod
+    def read(cls, text: str) -> "Origin":
+        """Return an origin from the text that earlier releases stored."""
+        kind, _, more = text.partition(", ")
+        if kind not in (Cause.PUSH, Cause.TAG):
+            return cls(Cause.ASKED, Actor.read(text))
+        by = more.partition(_REPLAYED)[2]
+        return cls(Cause(kind), Actor.read(by), more.startswith(_FOUND))
+
+
+PUSH = Origin(Cause.PUSH)

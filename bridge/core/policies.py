@@ -1,11 +1,14 @@
-"""The `verify` and `previews` rules of an app."""
+"""The `verify` and `previews` rules of an app, and `verify` as one line of text."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from bridge.core.addresses import service_address
 from bridge.core.errors import Rejected
+from bridge.core.words import read_duration
 
 # ── verify ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -27,13 +30,10 @@ class VerifyPolicy:
     Attributes:
         on: False overrides an earlier rule that verifies.
         url: what is requested; a path such as "/healthz" is one at the app's own address.
-        status: the statuses that count as healthy.
         contains: text that the body must contain, if any; `{commit}` and `{short}` in it stand for
             the deployed commit.
         containers: also look at the app's containers, where the backend shows them.
         within: how long it may take until it is healthy.
-        consecutive: how many looks in a row must be healthy.
-        every: the pause between two looks.
         rollback: go back to the version before by itself if it is unhealthy.
         keep: for how long after it went live a verified version is watched on; 0 for not at all.
     """
@@ -128,12 +128,6 @@ def check_time(every: float, consecutive: int, within: float) -> None:
 
 DAY = 86_400.0
 
-PLACES = ("number", "app", "project")
-"""What the pattern of a preview's host name may contain, in braces."""
-
-_BRACES = re.compile(r"\{([^{}]*)\}")
-_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{1,63}")
-
 
 class Forks(StrEnum):
     """What happens to a pull request from a fork."""
@@ -153,10 +147,7 @@ class PreviewPolicy:
         host: the pattern of a preview's host name, e.g. "pr-{number}-{app}.preview.example.com";
             None: the backend suggests one.
         https: whether it is served with a certificate from Let's Encrypt.
-        port: the port of the app's container.
         label: only pull requests with this label; None for all.
-        drafts: also drafts.
-        forks: what happens to pull requests from forks.
         limit: the most previews of the app at a time; further pull requests wait.
         idle: how long a preview stays without a push or an extension.
         environment: its whole environment. Nothing of the app's own is taken over.
@@ -192,23 +183,92 @@ class PreviewPolicy:
     pin: bool = False
 
 
-def check_host(pattern: str) -> None:
-    """Raise Rejected if a pattern can't give each pull request a host name of its own."""
-    unknown = set(_BRACES.findall(pattern)) - set(PLACES)
-    if unknown:
-        places = ", ".join(f"{{{one}}}" for one in PLACES)
-        raise Rejected(f"{{{min(unknown)}}} means nothing in a host name: {places} do")
-    if "{number}" not in pattern:
-        raise Rejected(
-            f"{pattern!r} is the same for every pull request: write e.g. pr-{{number}}-{{app}}."
-            "preview.example.com"
-        )
-    sample = _BRACES.sub("1", pattern.lower())
-    if not _NAME.fullmatch(sample):
-        raise Rejected(f"{pattern!r} is no host name: write e.g. pr-{{number}}-{{app}}.example.com")
+# ── the rule `verify` as one line ────────────────────────────────────────────────────────────────
+
+_ON, _OFF = frozenset({"yes", "true", "on"}), frozenset({"no", "false", "off"})
+_BODY = " contains="
 
 
-def check_place(name: str) -> None:
-    """Raise Rejected if previews can't be made in an environment of this name."""
-    if name.lower() == "production":
-        raise Rejected("previews are never made in the environment production: name another one")
+def verify_text(policy: VerifyPolicy) -> str:
+    """Return a rule as one line, which `read_verify` reads."""
+    if not policy.on:
+        return "no"
+    shown = {
+        "status": ",".join(range_text(*one) for one in policy.status),
+        "containers": _yes(policy.containers),
+        "within": f"{policy.within:g}s",
+        "consecutive": str(policy.consecutive),
+        "every": f"{policy.every:g}s",
+        "rollback": _yes(policy.rollback),
+        "keep": f"{policy.keep:g}s",
+    }
+    usual = VerifyPolicy()
+    said = [
+        f"{name}={text}"
+        for name, text in shown.items()
+        if getattr(policy, name) != getattr(usual, name)
+    ]
+    body = "" if policy.contains is None else f"{_BODY}{policy.contains}"
+    return " ".join([policy.url, *said]) + body
+
+
+def read_verify(text: str) -> VerifyPolicy:
+    """Read a rule such as "/healthz status=200 within=2m contains=version {short}", or "no".
+
+    Raises:
+        Rejected: names what can't be read, and what to write.
+    """
+    head, body, contains = text.strip().partition(_BODY)
+    first, *options = head.split() or [""]
+    if first.lower() in _OFF and not options and not body:
+        return VerifyPolicy(on=False)
+    found: dict[str, Any] = {"url": "/" if first.lower() in _ON else first}
+    check_address(found["url"])
+    for one in options:
+        name, _, value = one.partition("=")
+        if name not in _OPTIONS:
+            raise Rejected(f"{one[:40]!r} is none of {', '.join([*_OPTIONS, 'contains'])}")
+        found[name] = _OPTIONS[name](value)
+    if body:
+        found["contains"] = contains.strip() or None
+    policy = VerifyPolicy(**found)
+    check_time(policy.every, policy.consecutive, policy.within)
+    return policy
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in _ON | _OFF:
+        raise Rejected(f"{text[:40]!r} is neither yes nor no")
+    return text.lower() in _ON
+
+
+def _seconds(least: float, most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        seconds = read_duration(text)
+        if not least <= seconds <= most:
+            raise Rejected(f"{text[:40]!r} is not between {least:g}s and {most:g}s")
+        return seconds
+
+    return read
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= 100:
+        raise Rejected(f"{text[:40]!r} is no number from 1 to 100")
+    return int(text)
+
+
+_OPTIONS: dict[str, Callable[[str], Any]] = {
+    "status": read_statuses,
+    "containers": _flag,
+    "within": _seconds(1, 3600),
+    "consecutive": _count,
+    "every": _seconds(0.1, 300),
+    "rollback": _flag,
+    "keep": _seconds(0, LONGEST_KEEP),
+}
+"""The options of a rule in one line; see `VerifyPolicy`."""

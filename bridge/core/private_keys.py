@@ -121,17 +121,14 @@ def _around(line: str, start: int, end: int) -> tuple[str, str]:
 
 def _piece_in(line: str, front: str, behind: str) -> re.Match[str] | None:
     """Return the piece of a key that is alone in a line, or has the same around it."""
-    for start in (_after(front, line, 0), _after_blanks(line)):
+    after_blanks = len(line) - len(line.lstrip(" \t"))
+    for start in (_after(front, line, 0), after_blanks):
         if start is None or (piece := _PIECE.match(line, start)) is None:
             continue
         for end in (_after(behind, line, piece.end()), piece.end()):
             if end is not None and _AT_THE_END.fullmatch(line, end):
                 return piece
     return None
-
-
-def _after_blanks(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t"))
 
 
 def _after(text: str, line: str, at: int) -> int | None:

@@ -13,13 +13,11 @@ class PullRequest:
     """A pull or merge request.
 
     Attributes:
-        number: its number within its repository.
         head: the branch it comes from; `head_sha` is that branch's commit, "" if the host does
             not say.
         open: neither merged nor closed.
         merge_sha: the commit that merged it; None if there is none, or the host does not say.
         own: comes from the repository itself, not from a fork.
-        base: the branch it is to be merged into.
         title: a longer one than `LONGEST_TITLE` is cut.
         author: the login of who opened it, as `TellsWriters.may_write` takes it; it proves nothing
             about their rights. GitLab's webhooks have only an account's number, "id:42", unless

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from bridge.core.errors import Rejected
@@ -55,8 +56,19 @@ _SIGNS = {" ": "a space", "\t": "a tab", "\n": "a line break"}
 RefKind: TypeAlias = Literal["branch", "tag"]
 
 
-def unmatchable(pattern: str, kind: RefKind) -> str | None:
-    """Return why a glob can match no branch or tag, and the remedy; None if it may match one.
+@dataclass(frozen=True, slots=True)
+class NeverMatches:
+    """Why a glob or prefix fits no name that Git allows, and the remedy."""
+
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.why}; {self.remedy}"
+
+
+def unmatchable(pattern: str, kind: RefKind) -> NeverMatches | None:
+    """Return why a glob can match no branch or tag; None if it may match one.
 
     The rules are Git's own (git-check-ref-format). The content of brackets is not checked.
     """
@@ -64,12 +76,13 @@ def unmatchable(pattern: str, kind: RefKind) -> str | None:
         if pattern.startswith(space):
             rest = pattern.removeprefix(space) or "v*"
             remedy = f"write `{rest}`" if its == kind else f"name a {kind}, not a {its}"
-            return f"a {kind} is matched without `refs/` before its name; {remedy}"
+            return NeverMatches(f"a {kind} is matched without `refs/` before its name", remedy)
     pattern = pattern.removeprefix("./")
     body = pattern.lstrip("!") if not pattern.startswith("!(") else pattern
     if (len(pattern) - len(body)) % 2:
-        everything = body in ("**", "**/*")
-        return f"it excludes every {kind}; name those that deploy" if everything else None
+        if body in ("**", "**/*"):
+            return NeverMatches(f"it excludes every {kind}", "name those that deploy")
+        return None
     names = _skeleton(body.removeprefix("./"))
     if "|" in names:  # one of several
         return None
@@ -78,29 +91,31 @@ def unmatchable(pattern: str, kind: RefKind) -> str | None:
     if found := _NOWHERE.search(names):
         sign = _SIGNS.get(found[0]) or (f"`{found[0]}`" if found[0].isprintable() else "such signs")
         remedy = "close the bracket, or take it out" if found[0] == "[" else "take it out"
-        return f"no {kind} has {sign} in its name; {remedy}"
-    why = next((words for sign, words in _NO_NAME if sign.search(names)), None)
-    return why and f"no {kind} {why}; name those that deploy, e.g. {_EXAMPLES[kind]}"
+        return NeverMatches(f"no {kind} has {sign} in its name", remedy)
+    remedy = f"name those that deploy, e.g. {_EXAMPLES[kind]}"
+    whys = (why for sign, why in _NO_NAME if sign.search(names))
+    return next((NeverMatches(f"no {kind} {why}", remedy) for why in whys), None)
 
 
-def unmatchable_prefix(prefix: str) -> str | None:
-    """Return why no tag can have this prefix before a version, and the remedy; else None.
+def unmatchable_prefix(prefix: str) -> NeverMatches | None:
+    """Return why no tag can have this prefix before a version; None if one may.
 
     The rules are Git's own (git-check-ref-format); a prefix is not a glob.
     """
     if prefix.startswith("refs/tags/"):
         rest = prefix.removeprefix("refs/tags/")
-        return f"a tag is compared without `refs/` before its name; write {rest!r}"
+        return NeverMatches("a tag is compared without `refs/` before its name", f"write {rest!r}")
     name = f"{prefix}1.2.3".replace(_ANYTHING, "\1")  # it stands for nothing here
     if found := _NOWHERE.search(name):
         if found[0] in "*?[":
-            return f"it is no glob, and no tag has `{found[0]}` in its name; write e.g. api-v"
+            why = f"it is no glob, and no tag has `{found[0]}` in its name"
+            return NeverMatches(why, "write e.g. api-v")
         sign = _SIGNS.get(found[0]) or (f"`{found[0]}`" if found[0].isprintable() else "such signs")
-        return f"no tag has {sign} in its name; take it out"
-    why = next((words for sign, words in _NO_NAME if sign.search(name)), None)
-    if why is None and "@{" in name:
+        return NeverMatches(f"no tag has {sign} in its name", "take it out")
+    why = next((words for sign, words in _NO_NAME if sign.search(name)), "")
+    if not why and "@{" in name:
         why = "has `@{` in it"
-    return why and f"no tag {why}; write e.g. api-v"
+    return NeverMatches(f"no tag {why}", "write e.g. api-v") if why else None
 
 
 _EXAMPLES = {"branch": "release/*", "tag": "v*"}

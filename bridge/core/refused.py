@@ -7,7 +7,7 @@ is bounded.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
@@ -27,16 +27,12 @@ OTHERS = "…"
 
 LONGEST_PATH, LONGEST_WHY, LONGEST_KIND, LONGEST_ID = 100, 300, 60, 20
 
-MOST_PARTS = 8
-"""The most parts of a path to show."""
 
 WRONG_PATH = "wrong_path"
 """The reason for webhooks sent to a path that accepts none."""
 
-
 Senders = Mapping[str, Sender]
 """All Git hosts, by key."""
-
 
 _NUMBERS = re.compile(r"\d+")
 
@@ -89,7 +85,6 @@ class RefusedCounts:
         return bool(self._counts)
 
     def add(self, one: RefusedWebhooks) -> None:
-        """Add to a count."""
         if one.minute != self._minute:
             self._minute, self._told_apart = one.minute, Counter()
         if one.key not in self._counts:
@@ -145,13 +140,13 @@ def refused_webhook(
 
 def sender_of(headers: Mapping[str, str], hosts: Senders) -> str | None:
     """Return the Git host according to a webhook's headers; None if they name none."""
-    found = [one for one in hosts.values() if _is_sent_by(one, headers)]
+    found = [
+        one
+        for one in hosts.values()
+        if one.event_header in headers or first_of(headers, prefixes([one])) is not None
+    ]
     besides = {name.lower() for one in found for name in one.also_sends}
     return next((one.key for one in found if one.event_header.lower() not in besides), None)
-
-
-def _is_sent_by(host: Sender, headers: Mapping[str, str]) -> bool:
-    return host.event_header in headers or first_of(headers, prefixes([host])) is not None
 
 
 def imitators(host: Sender, hosts: Senders) -> tuple[str, ...]:
@@ -174,55 +169,6 @@ def first_of(headers: Iterable[str], begins: tuple[str, ...]) -> str | None:
 def path_of(host: str) -> str:
     """Return the path for a host's webhooks."""
     return f"/hooks/{host}"
-
-
-KNOWN_PARTS = frozenset(
-    {
-        *("", "api", "event", "events", "git", "hook", "hooks", "payload", "v1", "v2"),
-        *("webhook", "webhooks"),
-    }
-)
-"""Parts of paths that are not secret; the Git hosts' keys are added to them."""
-
-
-def shown_path(path: str, hosts: Iterable[str]) -> str:
-    """Return the known first parts of a path; the rest may be a secret that somebody put there.
-
-    Args:
-        hosts: the keys of all Git hosts.
-    """
-    known = KNOWN_PARTS.union(hosts)
-    kept: list[str] = []
-    for part in path.split("/"):
-        if part.lower() not in known or len(kept) == MOST_PARTS:
-            return "/".join([*kept, OTHERS])
-        kept.append(part)
-    return "/".join(kept)
-
-
-def right_path(headers: Mapping[str, str], hosts: Senders, served: Collection[str] = ()) -> str:
-    """Return where a webhook belongs, as the end of a sentence.
-
-    Of several servers of a host all paths are named, but those that are not served only if none is.
-    """
-    host = sender_of(headers, hosts)
-    kinds = dict.fromkeys(map(kind_of, hosts if host is None else [host]))
-    return "; ".join(
-        f"{hosts[kind].title}'s webhooks go to {' or '.join(_paths_of(kind, hosts, served))}"
-        for kind in kinds
-    )
-
-
-def _paths_of(kind: str, hosts: Senders, served: Collection[str]) -> list[str]:
-    those = [one for one in hosts if kind_of(one) == kind]
-    return [path_of(one) for one in those if one in served] or [path_of(one) for one in those]
-
-
-def means_a_webhook(method: str, path: str, headers: Mapping[str, str], hosts: Senders) -> bool:
-    """Return whether a request to an unknown path looks like a webhook."""
-    if sender_of(headers, hosts) is not None:
-        return True
-    return method == "POST" and any(word in path.lower() for word in ("hook", *hosts))
 
 
 def _origin(headers: Mapping[str, str], peer: str) -> str:
@@ -276,7 +222,6 @@ RECENT = (3_600.0, 86_400.0)
 OURS, HOSTS, NOBODYS, ANOTHERS = range(4)
 """What a refusal names: the repository; only its host; no host; another repository."""
 
-
 NO_HOMES: Mapping[str, str] = {}
 
 
@@ -295,12 +240,7 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Refused webhooks of one cause.
-
-    Attributes:
-        count: how many there were.
-        newest: the newest of them.
-    """
+    """Refused webhooks of one cause."""
 
     count: int
     newest: RefusedWebhooks

@@ -71,7 +71,6 @@ class Spread:
     """How long something took, in seconds.
 
     Attributes:
-        cases: how many there were.
         median, p90: None if there were too few.
     """
 
@@ -90,8 +89,6 @@ class Figures:
         ended: those that ended as done, unhealthy or failed.
         failed, unhealthy, rolled_back: how many of them; each counts as one of the three.
         failure_rate: their share, 0 to 1; None if too few ended.
-        rollbacks: rollbacks that went live.
-        unknown: outcomes that are not known.
         open: failures that were not restored by the end of the period.
     """
 
@@ -115,7 +112,6 @@ class Report:
 
     Attributes:
         since: when it begins; later than asked for if nothing older is kept.
-        apps: by the apps' labels.
     """
 
     since: float
@@ -136,11 +132,7 @@ class _Facts:
 
 
 def report_of(ended: Iterable[EndedDeployment], since: float, until: float) -> Report:
-    """Return the figures of a period.
-
-    Args:
-        ended: what ended in it, in any order.
-    """
+    """Return the figures of a period."""
     by_app: defaultdict[str, list[EndedDeployment]] = defaultdict(list)
     for one in sorted(ended, key=lambda one: (one.finished_at, one.id)):
         by_app[one.app_id].append(one)
@@ -210,13 +202,10 @@ def _leads(ended: Sequence[EndedDeployment]) -> list[float]:
         while end is not None and end.state is State.SUPERSEDED:
             end = by_id.get(end.superseded_by or "")
         brought = end is not None and end.state in LIVE and end.action is Action.DEPLOY
-        if brought and end is not None and end.live_at is not None and _pushed(one):
+        pushed = one.action is Action.DEPLOY and one.pushed
+        if brought and end is not None and end.live_at is not None and pushed:
             found.append(max(0.0, end.live_at - one.created_at))
     return found
-
-
-def _pushed(one: EndedDeployment) -> bool:
-    return one.action is Action.DEPLOY and one.pushed
 
 
 def _served(ended: Sequence[EndedDeployment]) -> list[tuple[float, EndedDeployment]]:

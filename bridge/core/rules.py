@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 from typing import TypeAlias
 
 from semver import Version
@@ -64,7 +65,8 @@ class Range:
         """
         if len(text) > LONGEST:
             raise BadRange(f"a range of versions has at most {LONGEST} characters")
-        return cls(text, tuple(tuple(_tests(part)) for part in text.split("||")))
+        parts = ([_compared(*one) for one in _comparators(part)] for part in text.split("||"))
+        return cls(text, tuple(tuple(chain.from_iterable(part)) for part in parts))
 
     def holds_any(self, policy: Prereleases = Prereleases.DEPLOY) -> bool:
         """Return whether it contains a version that the pre-release policy allows."""
@@ -107,13 +109,13 @@ def _before_all(major: int, minor: int, patch: int) -> Version:
     return Version(major, minor, patch, "0")
 
 
-def _tests(text: str) -> Iterator[Test]:
+def _comparators(text: str) -> Iterator[tuple[str, _Bound]]:
+    """Yield the operators of one part of a range, each with the version that it names."""
     if hyphen := _HYPHEN.fullmatch(text):
-        yield from _compared(">=", _bound(hyphen[1]))
-        yield from _compared("<=", _bound(hyphen[2]))
+        yield from ((">=", _bound(hyphen[1])), ("<=", _bound(hyphen[2])))
         return
     for found in _COMPARATOR.finditer(text):
-        yield from _compared(found[1], _bound(found[2]))
+        yield found[1], _bound(found[2])
 
 
 def _bound(text: str) -> _Bound:
@@ -133,7 +135,7 @@ def _bound(text: str) -> _Bound:
 
 def _lowest(text: str, policy: Prereleases) -> Iterator[Version]:
     """Yield candidates that include the lowest version of each non-empty part of a range."""
-    bounds = [_bound(one) for part in text.split("||") for one in _named(part)]
+    bounds = [bound for part in text.split("||") for _, bound in _comparators(part)]
     points = [_before_all(0, 0, 0)]
     points += [point for bound in bounds for point in (bound.floor, bound.after) if point]
     for point in points:
@@ -144,14 +146,6 @@ def _lowest(text: str, policy: Prereleases) -> Iterator[Version]:
             yield _before_all(after.major, after.minor, after.patch)
             if point.prerelease:
                 yield from (point, point.replace(prerelease=f"{point.prerelease}.0"))
-
-
-def _named(text: str) -> Iterator[str]:
-    """Yield the versions that one part of a range names."""
-    if hyphen := _HYPHEN.fullmatch(text):
-        yield from hyphen.groups()
-    else:
-        yield from (found[2] for found in _COMPARATOR.finditer(text))
 
 
 def _number(part: str | None) -> int | None:
@@ -348,11 +342,5 @@ def _newer_ones(tag: str, rules: Rules, others: Iterable[str]) -> list[str]:
     return [other for other, its in named if its is not None and its > version]
 
 
-@lru_cache(maxsize=8192)
-def _glob(pattern: str) -> Glob:
-    return Glob(pattern)
-
-
-@lru_cache(maxsize=8192)
-def _range(text: str) -> Range:
-    return Range.parse(text)
+_glob = lru_cache(maxsize=8192)(Glob)
+_range = lru_cache(maxsize=8192)(Range.parse)

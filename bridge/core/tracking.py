@@ -28,7 +28,6 @@ class Seen:
     """The fields of a backend's record that are needed to find ours.
 
     Attributes:
-        text: title and description.
         commit: the deployed commit, once a Git deploy has overwritten the description.
         created_at: when its build began; seconds since 1970, by the backend's clock.
     """
@@ -193,7 +192,6 @@ class Shown:
         idle: whether the queue has no job of the app; None if the queue is not listed.
         blocked: the queue has an older job of the app, which builds first. So no restart has
             emptied the queue, and it was not this one's turn yet.
-        at_work: its job is active.
     """
 
     present: bool
@@ -220,7 +218,6 @@ class Sight:
     idle_since: float | None = None
 
     def after(self, shown: Shown, now: float) -> "Sight":
-        """Return the sight after one more poll."""
         unclosed = shown.open and shown.idle is True
         return replace(
             self,
@@ -288,8 +285,6 @@ class EndInLog:
 
     Attributes:
         ended: it has ended, or may have, so it is not requested again.
-        words: what the log says.
-        excerpt: the log lines worth showing.
         built: the build went live, and only its record could not be written.
         failed: the build failed, so nothing went live.
     """

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from bridge.core import apps
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.core.gates import locks
-from bridge.core.gates.exceptions import EXCEPTIONS, Allowed
+from bridge.core.gates.freezes import EXCEPTIONS, Allowed
 from bridge.operations.base import Context, Kind, Several, Took, Unfound
 
 # ── what it is about ──────────────────────────────────────────────────────────────────────────────
@@ -229,7 +229,7 @@ def _until(text: str, ctx: Context) -> End:
 
 
 def _lasts(text: str, _: Context) -> float:
-    from bridge.core.gates.times import read_duration
+    from bridge.core.words import read_duration
 
     return read_duration(text.removeprefix(f"{FOR} "))
 

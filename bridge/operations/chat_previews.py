@@ -19,8 +19,8 @@ from bridge.core.chat.replies import (
     denial,
 )
 from bridge.core.errors import Ambiguous, NotFound, Rejected
-from bridge.core.previews.acts import NEEDS, Act, awaits_approval
 from bridge.core.previews.preview import Preview
+from bridge.core.previews.verdict import NEEDS, Act, awaits_approval
 from bridge.pipeline.audit import named
 from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands, offered, without_native

@@ -271,7 +271,7 @@ async def _keep(
         Unreachable: it could not be kept, so nothing will happen.
     """
     from bridge.core.events import Asked, write_command
-    from bridge.core.origin import Actor
+    from bridge.core.people import Actor
     from bridge.ports.inbox import NewDelivery
 
     desk, person, place = ctx.desk, ctx.person, ctx.place

@@ -7,13 +7,11 @@ import time
 
 from bridge.core.access import Person
 from bridge.core.chat.replies import Denied
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.chats import AnyReply
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Audit
-from bridge.ports.outcomes import Audited
-
-DONE = "done"
+from bridge.ports.outcomes import DONE, Audited, Result, Stage
 
 REFUSED_AGAIN = 60.0
 """Seconds in which the same refusal is recorded once, so nobody can flood the audit log."""
@@ -35,8 +33,8 @@ class ChatAudit:
         by = named(self._chat, person)
         if isinstance(reply, Denied) and self._is_new(person, what, reply):
             app_id, label = (reply.app.id, reply.app.label) if reply.app else ("", reply.target)
-            outcome = f"refused: no right to {reply.right}"
-            await self._journal.audit(Audited(self._clock(), by, what, app_id, label, (), outcome))
+            result = Result.failed(Stage.REFUSED, "refused", f"no right to {reply.right}")
+            await self._journal.audit(Audited(self._clock(), by, what, app_id, label, (), result))
 
     def _is_new(self, person: Person, what: str, reply: Denied) -> bool:
         """Return whether a refusal was not recorded a moment ago."""

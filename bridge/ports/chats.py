@@ -12,13 +12,13 @@ from bridge.core.configuration.difference import Configured
 from bridge.core.configuration.merge import Wanted
 from bridge.core.configuration.plan import Plan
 from bridge.core.configuration.rehearsal import Rehearsal
-from bridge.core.console import ConsolePages
 from bridge.core.lifecycle import Deployment
-from bridge.core.previews.acts import Act
+from bridge.core.previews.verdict import Act
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.deployments import Deployments
 from bridge.ports.feedback import (
+    ConsolePages,
     Planner,
     Publisher,
     ShowsPreviews,

@@ -7,9 +7,8 @@ from typing import Protocol, runtime_checkable
 from bridge.core.apps import App
 from bridge.core.checks import Check, Required
 from bridge.core.events import Repository
-from bridge.core.gates.approvals import Approval
+from bridge.core.gates.approvals import NO_COMPARED, Approval, Compared
 from bridge.core.gates.ci import Ci
-from bridge.core.gates.content import NO_COMPARED, Compared
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import Lock, Scope
 from bridge.core.gates.order import Earlier

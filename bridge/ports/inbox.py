@@ -65,6 +65,8 @@ class Delivery:
     Attributes:
         seq: position in the inbox; greater is newer.
         attempts: how often it was tried; `error` is the last reason for a failure.
+        unfinished: how many of the last attempts have begun and not ended.
+        unused: the repository, if it was ignored because no app deploys from that.
         stored: the body; None in listings, and after its deletion (`Inbox.forget_bodies`).
     """
 
@@ -77,6 +79,8 @@ class Delivery:
     state: DeliveryState
     attempts: int = 0
     error: str | None = None
+    unfinished: int = 0
+    unused: str | None = None
     stored: StoredBody | None = None
 
     @property
@@ -109,6 +113,7 @@ class Finished:
     Attributes:
         state: KEPT with a later `due_at` means a retry at that time.
         error: why it failed or was ignored; why the last attempt failed.
+        unused: see `Delivery`.
     """
 
     seq: int
@@ -118,6 +123,7 @@ class Finished:
     error: str | None = None
     attempts: int = 0
     due_at: float = 0.0
+    unused: str | None = None
 
 
 class Inbox(Protocol):
@@ -135,8 +141,8 @@ class Inbox(Protocol):
     async def begin(self, seqs: Mapping[int, str]) -> None:
         """Record that deliveries are about to be tried, each with a note instead of its error.
 
-        A process that dies of one can't record that afterwards. Each counts as one more attempt
-        until `finish` records its outcome; the claim stays.
+        A process that dies of one can't record that afterwards. Each counts as one more attempt,
+        unfinished until `finish` records its outcome; the claim stays.
         """
 
     async def finish(self, finished: Sequence[Finished]) -> None:
@@ -152,13 +158,13 @@ class Inbox(Protocol):
         """Return the newest deliveries, newest first, without bodies."""
 
     async def ended(
-        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+        self, state: DeliveryState, limit: int, *, before: int, unused: str = ""
     ) -> list[Delivery]:
         """Return the newest deliveries in a state, newest first, without bodies.
 
         Args:
             before: a position; only deliveries before it.
-            errors: only deliveries with one of these errors; () for any.
+            unused: only deliveries of this repository, from which no app deploys; "" for any.
         """
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the field's own name

@@ -26,6 +26,7 @@ from bridge.ports.outcomes import (
     Outcome,
     Pushed,
     Recorded,
+    Result,
     Sought,
 )
 from bridge.ports.previews import Previews
@@ -178,7 +179,7 @@ class Audit(Protocol):
     async def audit(self, new: Audited) -> int:
         """Add a change, or replace the one by the same delivery; return its number."""
 
-    async def settle(self, number: int, outcome: str) -> None: ...
+    async def settle(self, number: int, result: Result) -> None: ...
 
     async def audited(
         self, *, limit: int, app_id: str | None = None, before: int | None = None

@@ -1,15 +1,17 @@
 """The outcomes of deliveries, and the places that show them."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any, TypeVar
 
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision
+from bridge.core.errors import BridgeError
 from bridge.core.events import Ref, Repository
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 
 Cursor = Mapping[str, Any]
 """A place's cursor as JSON: the message's ts, the comment's id, what it shows.
@@ -231,21 +233,71 @@ CLEAR, ADOPT, ADOPT_UNDO = "clear", "adopt", "adopt undo"
 NOT_CONFIGURED = frozenset({CLEAR, ADOPT, ADOPT_UNDO})
 """Changes that leave an app's configuration alone, so `undo` does not find them."""
 
-BEGUN = "begun"
-"""The outcome of a change in progress; an interrupted one keeps it."""
 
-DONE = "done"
-WAITS = "waits for "
-"""The beginning of the outcome of a change that waits for its backend to come back."""
+class Stage(StrEnum):
+    """How far a change has come."""
+
+    BEGUN = "begun"
+    """In progress; an interrupted one stays so."""
+    WAITS = "waits"
+    """Its backend must come back first."""
+    DONE = "done"
+    PARTLY = "partly"
+    """It was made, but not as requested."""
+    UNSURE = "unsure"
+    """It may or may not have been made."""
+    REFUSED = "refused"
+    TOLD = "told"
+    """A command that took effect; the text says which, in its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How far a change has come, for the audit log.
+
+    Attributes:
+        says: all of it, e.g. "done", "waits for the backend: …", "Refused: dokploy: …".
+        why: the same without the kind of error; "" if there was none.
+    """
+
+    stage: Stage
+    says: str
+    why: str = ""
+
+    @classmethod
+    def waits(cls, error: BridgeError) -> "Result":
+        return cls(Stage.WAITS, f"waits for the backend: {error}", str(error))
+
+    @classmethod
+    def failed(cls, stage: Stage, kind: str, why: str) -> "Result":
+        return cls(stage, f"{kind}: {why}", why)
+
+    @classmethod
+    def read(cls, text: str) -> "Result":
+        """Return a result from the text that earlier releases stored."""
+        if text in (Stage.BEGUN, Stage.DONE):
+            return cls(Stage(text), text)
+        kind, colon, why = text.partition(": ")
+        if text.startswith("waits for "):
+            return cls(Stage.WAITS, text, why)
+        if kind not in _STAGES and not _ERROR(kind + colon):
+            return cls(Stage.TOLD, text)
+        return cls(_STAGES.get(kind, Stage.REFUSED), text, why)
+
+
+BEGUN, DONE = Result(Stage.BEGUN, "begun"), Result(Stage.DONE, "done")
 
 UNKNOWN = "outcome unknown"
-"""The beginning of the outcome of a change in which the bridge failed; it may have been made."""
+"""The kind of error of a change in which the bridge itself failed; it may have been made."""
 
-UNSURE = frozenset({"Unanswered", UNKNOWN})
-"""The beginnings of the outcomes of changes that may or may not have been made."""
-
-PARTLY = frozenset({"HalfMade", "NotKept"})
-"""The beginnings of the outcomes of changes that were made, but not as requested."""
+_STAGES = {
+    "Unanswered": Stage.UNSURE,
+    UNKNOWN: Stage.UNSURE,
+    "HalfMade": Stage.PARTLY,
+    "NotKept": Stage.PARTLY,
+    "refused": Stage.REFUSED,
+}
+_ERROR = re.compile(r"[A-Z][A-Za-z]+: ").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +307,6 @@ class Audited:
     Attributes:
         what: e.g. "provider set".
         difference: without secrets.
-        outcome: `BEGUN`, "done", "waits for …", "outcome unknown: …", or why not.
         number: counts up; 0 until it is stored.
         seq: of the delivery that requested it; None if none did.
         undoing: the values before and after, sealed, for undo; "" if it can't be undone.
@@ -268,16 +319,21 @@ class Audited:
     app_id: str
     app: str
     difference: tuple[Changed, ...]
-    outcome: str = BEGUN
+    result: Result = BEGUN
     number: int = 0
     seq: int | None = None
     undoing: str = field(default="", repr=False)
     undoes: int | None = None
 
     @property
+    def outcome(self) -> str:
+        """The result in words."""
+        return self.result.says
+
+    @property
     def over(self) -> bool:
         """Return whether it was made or has failed for good."""
-        return self.outcome != BEGUN and not self.outcome.startswith(WAITS)
+        return self.result.stage not in (Stage.BEGUN, Stage.WAITS)
 
     @property
     def perhaps(self) -> bool:
@@ -287,7 +343,7 @@ class Audited:
         """
         if self.seq is not None and not self.undoing:
             return False
-        return not self.over or self.outcome.partition(": ")[0] in UNSURE | PARTLY
+        return not self.over or self.result.stage in (Stage.UNSURE, Stage.PARTLY)
 
 
 T = TypeVar("T")

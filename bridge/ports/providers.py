@@ -325,8 +325,8 @@ class BackendServer:
         has_key = getattr(self.given, of.credential) is not None
         if self.address is not None and not has_key:
             raise Rejected(
-                f"the {of.address} of the {of.title} {self.name!r} is set, but {key} is not;"
-                f" make one in {of.title}: {of.keys_at}"
+                f"the {of.address} of the {of.title} {self.name!r} is set, but {key} is not",
+                f"make one in {of.title}: {of.keys_at}",
             )
         if self.address is None and has_key:
             raise Rejected(
@@ -386,7 +386,7 @@ def any_channel(_settings: Any) -> None:
     """Let rules name any channel: only the chat itself knows them."""
 
 
-def no_doubts(_settings: Any) -> Sequence[str]:
+def no_doubts(_settings: Any) -> Sequence[tuple[str, str]]:
     """Return no doubts: every valid setting is plausible."""
     return ()
 
@@ -427,7 +427,7 @@ class ChatProvider:
     to_be_heard: str = ""
     cards_only: str
     link_word: str
-    doubts: Callable[[Any], Sequence[str]] = no_doubts
+    doubts: Callable[[Any], Sequence[tuple[str, str]]] = no_doubts
     channels: Callable[[Any, ChannelBook], ChannelsOf]
     plain_channels: bool = False
     channel_names: Callable[[Any], Collection[str] | None] = any_channel

@@ -8,9 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.core.errors import Rejected
-from bridge.core.gates.exceptions import EXCEPTIONS, Allowed
-from bridge.core.gates.freezes import DAYS, Freeze, Window, read_at
-from bridge.core.gates.times import read_duration, read_zone
+from bridge.core.gates.freezes import DAYS, EXCEPTIONS, Allowed, Freeze, Window, read_at
+from bridge.core.gates.times import read_zone
+from bridge.core.words import read_duration
 from bridge.ports.settings import AppPattern, Section, as_list
 
 P = ParamSpec("P")

@@ -14,8 +14,6 @@ from bridge.core.policies import (
     PreviewPolicy,
     VerifyPolicy,
     check_address,
-    check_host,
-    check_place,
     check_time,
     read_statuses,
 )
@@ -37,6 +35,43 @@ def _as_texts(value: object) -> object:
     if isinstance(value, str):
         return as_list(value)
     return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+# ── Where previews are ────────────────────────────────────────────────────────────────────────────
+
+PLACES = ("number", "app", "project")
+"""What the pattern of a preview's host name may contain, in braces."""
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
+
+_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{1,63}")
+
+
+def check_host(pattern: str) -> None:
+    """Raise ValueError if a pattern can't give each pull request a host name of its own."""
+    unknown = set(_BRACES.findall(pattern)) - set(PLACES)
+    if unknown:
+        places = ", ".join(f"{{{one}}}" for one in PLACES)
+        raise ValueError(f"{{{min(unknown)}}} means nothing in a host name: {places} do")
+    if "{number}" not in pattern:
+        raise ValueError(
+            f"{pattern!r} is the same for every pull request: write e.g. pr-{{number}}-{{app}}."
+            "preview.example.com"
+        )
+    sample = _BRACES.sub("1", pattern.lower())
+    if not _NAME.fullmatch(sample):
+        raise ValueError(
+            f"{pattern!r} is no host name: write e.g. pr-{{number}}-{{app}}.example.com"
+        )
+
+
+def check_place(name: str) -> None:
+    """Raise ValueError if previews can't be made in an environment of this name."""
+    if name.lower() == "production":
+        raise ValueError("previews are never made in the environment production: name another one")
+
+
+# ── Rules ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Verify(Section):

@@ -187,6 +187,8 @@ audit = sa.Table(
     sa.Column("actor_door", sa.Text, nullable=False, server_default=""),
     sa.Column("actor_name", sa.Text, nullable=False, server_default=""),
     sa.Column("actor_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("stage", sa.Text, nullable=False, server_default=""),
+    sa.Column("why", sa.Text, nullable=False, server_default=""),
     sa.Index("audit_by_app", "app_id", "number"),
     sa.Index("audit_by_seq", "seq", unique=True),
 )
@@ -319,6 +321,7 @@ locks = sa.Table(
     sa.Column("remind_at", sa.Float(53)),
     sa.Column("look_at", sa.Float(53)),
     sa.Column("looks", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("of_rollback", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 """Who keeps others from deploying what: at most one lock for each scope. `look_at` is when to look
 at the pull request whose merge ends it, `looks` how often that was done since its last event."""

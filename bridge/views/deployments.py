@@ -10,7 +10,7 @@ from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Change, Deployment, NoteKind, State, app_of, promotes
 from bridge.core.log_text import harmless, short_branch
 from bridge.core.masking import redact
-from bridge.core.origin import PUSH, Actor, Cause
+from bridge.core.people import PUSH, Actor, Cause
 from bridge.views.view import (
     Code,
     Column,

@@ -8,7 +8,7 @@ all others come through aiohttp; both use this module.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -18,14 +18,13 @@ from bridge.core import trace
 from bridge.core.errors import BadSignature, NotFound, Rejected, Unreachable
 from bridge.core.events import kind_of
 from bridge.core.refused import (
+    OTHERS,
     WRONG_PATH,
     Senders,
     first_of,
     imitators,
     path_of,
-    right_path,
     sender_of,
-    shown_path,
 )
 from bridge.listening.arriving import Arrivals, body_of, unread_of
 from bridge.listening.listener import forget_frames
@@ -279,3 +278,57 @@ class Hooks:
 
 async def expect_later(_request: web.Request) -> None:
     """Send nothing yet: `Hooks` sends "100 Continue" once it has checked the headers."""
+
+
+# ── Where webhooks belong ─────────────────────────────────────────────────────────────────────────
+
+MOST_PARTS = 8
+"""The most parts of a path to show."""
+
+KNOWN_PARTS = frozenset(
+    {
+        *("", "api", "event", "events", "git", "hook", "hooks", "payload", "v1", "v2"),
+        *("webhook", "webhooks"),
+    }
+)
+"""Parts of paths that are not secret; the Git hosts' keys are added to them."""
+
+
+def shown_path(path: str, hosts: Iterable[str]) -> str:
+    """Return the known first parts of a path; the rest may be a secret that somebody put there.
+
+    Args:
+        hosts: the keys of all Git hosts.
+    """
+    known = KNOWN_PARTS.union(hosts)
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part.lower() not in known or len(kept) == MOST_PARTS:
+            return "/".join([*kept, OTHERS])
+        kept.append(part)
+    return "/".join(kept)
+
+
+def right_path(headers: Mapping[str, str], hosts: Senders, served: Collection[str] = ()) -> str:
+    """Return where a webhook belongs, as the end of a sentence.
+
+    Of several servers of a host all paths are named, but those that are not served only if none is.
+    """
+    host = sender_of(headers, hosts)
+    kinds = dict.fromkeys(map(kind_of, hosts if host is None else [host]))
+    return "; ".join(
+        f"{hosts[kind].title}'s webhooks go to {' or '.join(_paths_of(kind, hosts, served))}"
+        for kind in kinds
+    )
+
+
+def _paths_of(kind: str, hosts: Senders, served: Collection[str]) -> list[str]:
+    those = [one for one in hosts if kind_of(one) == kind]
+    return [path_of(one) for one in those if one in served] or [path_of(one) for one in those]
+
+
+def means_a_webhook(method: str, path: str, headers: Mapping[str, str], hosts: Senders) -> bool:
+    """Return whether a request to an unknown path looks like a webhook."""
+    if sender_of(headers, hosts) is not None:
+        return True
+    return method == "POST" and any(word in path.lower() for word in ("hook", *hosts))

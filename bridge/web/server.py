@@ -11,10 +11,8 @@ from socket import socket
 
 from aiohttp import web
 
-from bridge.core.challenge import IS_CHALLENGE, proof_of
-from bridge.core.challenge import PATH as CHALLENGES
 from bridge.core.errors import Rejected
-from bridge.core.refused import Senders, means_a_webhook, path_of
+from bridge.core.refused import Senders, path_of
 from bridge.listening.arriving import body_of
 from bridge.listening.listener import (
     NOTHING_THERE,
@@ -27,9 +25,18 @@ from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import WRONG, Insiders, Refusal, answer, length_of, refusal, status_and_why
+from bridge.web.challenge import IS_CHALLENGE, proof_of
+from bridge.web.challenge import PATH as CHALLENGES
 from bridge.web.fast_connections import QuickDoor
 from bridge.web.fast_webhooks import WebhookConnection
-from bridge.web.hooks import BodyLimits, Handler, Hooks, Note, expect_later
+from bridge.web.hooks import (
+    BodyLimits,
+    Handler,
+    Hooks,
+    Note,
+    expect_later,
+    means_a_webhook,
+)
 from bridge.web.metrics import Metrics, metrics_route
 
 log = logging.getLogger(__name__)

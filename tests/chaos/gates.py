@@ -16,7 +16,7 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.gates.locks import EVERYTHING, Scope, scope_named
 from bridge.core.holds import Gate
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.gates.commands import GateCommands, Requester
 from tests.chaos.dokploy.faults import Handler
 from tests.chaos.pushes import MONO

@@ -8,7 +8,7 @@ from typing import Any
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
-from bridge.core.origin import PUSH
+from bridge.core.people import PUSH
 from bridge.ports.inbox import Delivery, DeliveryState
 from tests.chaos.dokploy.jobs import Asked, Fate, Job
 from tests.chaos.dokploy.made import MadeApps

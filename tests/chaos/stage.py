@@ -15,7 +15,7 @@ from typing import Any
 
 from bridge.app.storage import open_stores
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.inbox import DeliveryState, NewDelivery
 from tests.chaos.cluster import ROOT
 from tests.chaos.disk import SmallDisk

@@ -10,7 +10,7 @@ from bridge.core.events import Action
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.lifecycle import Verdict as Judged
-from bridge.core.origin import Origin
+from bridge.core.people import Origin
 from tests.chaos.claims import judge_claims
 from tests.chaos.decided import judge_order
 from tests.chaos.dokploy.jobs import PERSON, Job, Served

@@ -14,12 +14,11 @@ from aiohttp import web
 from bridge.chats import CHATS
 from bridge.core.access import Access
 from bridge.core.configuration.difference import Changed
-from bridge.core.console import NO_CONSOLE
 from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.chats import Chat, ChatParts
-from bridge.ports.feedback import Occasion, Snapshot, Turn
+from bridge.ports.feedback import NO_CONSOLE, Occasion, Snapshot, Turn
 from bridge.ports.outcomes import DONE, Audited, Outcome, Subscription, about_deployment
 from bridge.ports.providers import ChatProvider
 from bridge.settings import read_settings
@@ -268,7 +267,7 @@ async def test_where_changes_from_elsewhere_are_told_somebody_tells_them(stage: 
         app_id="app-web",
         app="shop/web",
         difference=(Changed("branch", "main", "dev"),),
-        outcome=DONE,
+        result=DONE,
         number=7,
     )
     told = stage.service.provider.tells(stage.service.settings, (), note)

@@ -2,18 +2,22 @@
 
 import asyncio
 import random
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import DeliveryState, Kept
+from bridge.storage.inbox.postgres import PostgresInbox
 from tests.fakes.journey import delivery
 from tests.worlds.inbox import IMPLEMENTATIONS, Opened, due_ids, finished
 
@@ -409,7 +413,7 @@ async def test_those_that_ended_in_a_state_are_found_by_their_reason(inbox: Any)
     await inbox.finish(
         [
             finished(seqs[0], "id-0", failed, error="no JSON"),
-            finished(seqs[1], "id-1", ignored, error="no app 'x'"),
+            finished(seqs[1], "id-1", ignored, error="no app", unused="acme/x"),
             finished(seqs[2], "id-2", ignored, error="ping"),
             finished(seqs[3], "id-3", failed, error="no ref"),
         ]
@@ -423,7 +427,7 @@ async def test_those_that_ended_in_a_state_are_found_by_their_reason(inbox: Any)
     assert await ids(failed) == ["id-3", "id-0"]
     assert await ids(failed, 1) == ["id-3"]
     assert await ids(failed, before=seqs[3]) == ["id-0"]
-    assert await ids(ignored, errors=["no app 'x'", "other"]) == ["id-1"]
+    assert await ids(ignored, unused="acme/x") == ["id-1"]
     assert await ids(DeliveryState.DECIDED) == []
 
 
@@ -441,12 +445,47 @@ async def test_an_attempt_that_has_begun_is_on_disk_and_its_delivery_stays_due(
     inbox = await reopened()  # whoever began it is gone
     (found,) = await inbox.due(0.0, 10)
     assert (found.state, found.attempts) == (DeliveryState.KEPT, 1)
-    assert found.error == "attempt 1 of 3"
+    assert (found.error, found.unfinished) == ("attempt 1 of 3", 1)
 
     await inbox.finish([finished(kept.seq, "one", DeliveryState.DECIDED)])
     await inbox.begin({kept.seq: "too late"})
     found = await inbox.get(kept.seq)
-    assert (found.state, found.error) == (DeliveryState.DECIDED, None)
+    assert (found.state, found.error, found.unfinished) == (DeliveryState.DECIDED, None, 0)
+
+
+async def test_an_inbox_of_an_earlier_release_says_the_same_by_its_text(
+    request: pytest.FixtureRequest, reopened: Opened, tmp_path: Path
+) -> None:
+    inbox = await reopened()
+    one, two = [(await inbox.keep(delivery(id_))).seq for id_ in ("one", "two")]
+    await inbox.begin({one: "attempt 12 of 20 has begun and has not ended"})
+    why = "no app deploys from acme/on on gitea/second"
+    await inbox.finish([finished(two, "two", DeliveryState.IGNORED, error=why)])
+    await inbox.stop()
+    of_postgres = isinstance(inbox, PostgresInbox)
+    place = request.getfixturevalue("postgres") if of_postgres else tmp_path / "inbox.sqlite"
+    without_facts(place, of_postgres=of_postgres)
+
+    inbox = await reopened()
+
+    begun, ignored = await inbox.get(one), await inbox.get(two)
+    assert (begun.unfinished, begun.unused) == (12, None)
+    assert (ignored.unfinished, ignored.unused) == (0, "acme/on")
+
+
+def without_facts(place: Any, *, of_postgres: bool) -> None:
+    """Turn an inbox into one of a release that stored the text alone."""
+    table = "inbox_work" if of_postgres else "work"
+    drop = [f"ALTER TABLE {table} DROP COLUMN {one}" for one in ("unfinished", "unused")]
+    if of_postgres:
+        with psycopg.connect(place) as db:
+            for statement in drop:
+                db.execute(statement)
+        return
+    with closing(sqlite3.connect(place)) as db:
+        for statement in (*drop, "PRAGMA user_version = 1"):
+            db.execute(statement)
+        db.commit()
 
 
 async def test_of_large_deliveries_few_are_due_at_a_time_and_each_comes(inbox: Any) -> None:

@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
-from bridge.core.configuration.configuration import FORGETS, forgotten
+from bridge.core.configuration.configuration import (
+    FORGETS,
+    SourceRow,
+    columns_of,
+    fields_of,
+    forgotten,
+    row_in,
+    row_of,
+)
 from bridge.core.configuration.fields import COLUMNS
-from bridge.core.configuration.row import SourceRow, columns_of, fields_of, row_in, row_of
 from tests.oracles.dokploy_recordings import recording
 
 UNRECORDED = {"250-application.one-after-gitea": "a save with null for its owner came in between"}

@@ -210,5 +210,5 @@ async def test_a_file_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "inbox.sqlite")) as db:
         db.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(Rejected, match=r"newer release .* at 99, this release knows 1"):
+    with pytest.raises(Rejected, match=r"newer release .* at 99, this release knows 2"):
         await SqliteInbox(tmp_path / "inbox.sqlite").start()

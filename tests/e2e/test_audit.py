@@ -11,7 +11,7 @@ from bridge.core.events import (
     write_command,
 )
 from bridge.core.events import Asked as Command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.inbox import NewDelivery
 from tests.worlds.bridge import Origin, World
 from tests.worlds.embedded import until

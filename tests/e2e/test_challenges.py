@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from pathlib import Path
 
-from bridge.core.challenge import PURPOSE, proof_of
+from bridge.web.challenge import PURPOSE, proof_of
 from tests.worlds.bridge import running_world
 from tests.worlds.doors import raw
 

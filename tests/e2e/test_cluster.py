@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from bridge.app.storage import Stores, open_stores
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Audited
 from tests.chaos.cluster import Cluster, Process

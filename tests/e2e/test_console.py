@@ -16,9 +16,9 @@ from bridge.console import live
 from bridge.console.actions import ACTIONS
 from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION, inside
-from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.listening.listener import STOP_SECONDS
 from bridge.pipeline.deciding.interpret import Reading
+from bridge.ports.feedback import NO_CONSOLE, ConsolePages
 from bridge.web.browsers import hash_of
 from tests.fakes.journey import deployment
 from tests.scenes.dokploy import KEY, adoptable

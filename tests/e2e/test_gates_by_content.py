@@ -9,8 +9,7 @@ import pytest
 
 from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import Actor
-from bridge.core.people import Identities
+from bridge.core.people import Actor, Identities
 from bridge.pipeline.gates.commands import GateCommands, Requester
 from tests.fakes.gitea import FakeGitea
 from tests.worlds.bridge import Origin

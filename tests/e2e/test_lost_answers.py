@@ -152,7 +152,7 @@ async def test_a_change_whose_answer_is_lost_is_carried_to_its_end(
     assert await shop.row() == after
     assert told.stdout.splitlines()[-1] == "changed shop/web"
     (note, *_) = await shop.audits()
-    assert note.outcome == DONE
+    assert note.result == DONE
     await shop.run("provider", "undo", "web", "--yes")
     assert await shop.row() == before
 
@@ -175,7 +175,7 @@ async def test_where_every_answer_is_lost_what_is_said_agrees_with_the_row(
     undone = (await shop.run("provider", "undo", "web", "--yes")).stdout
     if lost.arrives:
         assert told.stdout.splitlines()[-1] == "changed shop/web"
-        assert note.outcome == DONE
+        assert note.result == DONE
         assert "env.FIRST" not in undone
         assert await shop.row() == before
     else:
@@ -262,7 +262,7 @@ async def test_clearing_whose_answer_is_lost_says_what_became_of_the_logs(
     assert await logs(built) == (0 if lost.arrives else 1)
     if lost.arrives:
         assert told.stdout.startswith("removed the log of 1 deployment of shop/web;")
-        assert note.outcome == DONE
+        assert note.result == DONE
     else:
         assert "the logs of shop/web are still there" in told.stderr
         assert "ask again" in told.stderr
@@ -285,7 +285,7 @@ async def test_clearing_before_the_backend_goes_away_denies_nothing(
     (note, *_) = await built.audits()
     if fault is None:
         assert "the log folder of shop/web was deleted" in told.stderr
-        assert note.outcome == DONE
+        assert note.result == DONE
     else:
         assert "may have been deleted" in told.stderr
         assert "may have been deleted" in note.outcome
@@ -319,7 +319,7 @@ async def test_from_slack_each_kind_of_change_is_carried_to_its_end(
                 await hands.says(compared["id"], "is changed")
                 assert proxy.once[procedure] == []
                 (note, *_) = await journal.audited(limit=1)
-                assert note.outcome == DONE
+                assert note.result == DONE
 
             view = await hands.open("web")
             await hands.act(view, "provider.redraw", trigger="tag")

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from bridge.core.errors import UnknownSecret
 from bridge.core.events import FromRepository
-from bridge.core.hooks import Scope, ScopeKind, scope_named, signed_by
-from bridge.core.named import named_in
+from bridge.core.hooks import Scope, ScopeKind, named_in, scope_named, signed_by
 from bridge.githosts.github.webhooks import GitHub
 from bridge.pipeline.deciding.ingest import FEW, MOST_QUEUED, Key, Keyring
 from tests.worlds.doors import Opened, signed

@@ -16,7 +16,7 @@ from bridge.core.apps import SourceType
 from bridge.embedded.http import applications
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import GitAccount, GitRepository
-from bridge.ports.outcomes import DONE, Audited
+from bridge.ports.outcomes import DONE, Audited, Stage
 from tests.fakes.slack.forms import Forms
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
@@ -48,14 +48,14 @@ async def branch_of(both: SlackWorld, app_id: str) -> str:
     )
 
 
-async def change(both: SlackWorld, outcome: str = DONE) -> Audited:
+async def change(both: SlackWorld, stage: Stage = Stage.DONE) -> Audited:
     """The newest change of how an app is configured, once it has come to that."""
 
     async def newest() -> Audited | None:
         notes = await both.world.stores.journal.audited(limit=20)
         return next((one for one in notes if one.seq is not None), None)
 
-    found = await until(newest, lambda one: one is not None and one.outcome.startswith(outcome))
+    found = await until(newest, lambda one: one is not None and one.result.stage is stage)
     assert found is not None
     return found
 
@@ -142,7 +142,7 @@ async def test_a_change_is_undone_by_its_button_and_the_message_says_so(
     assert await branch_of(both, app_id) == "main"
     notes = await both.world.stores.journal.audited(limit=20)
     undone = [one for one in notes if one.undoes is not None]
-    assert [one.outcome for one in undone] == [DONE]
+    assert [one.result for one in undone] == [DONE]
 
 
 async def test_an_undo_is_refused_with_what_was_changed_since(
@@ -425,10 +425,10 @@ async def test_a_right_that_is_gone_by_then_counts_no_more(tmp_path: Path, origi
             compared = await hands.pushed(await hands.open("web"), branch="dev")
             await server.stop()
             await hands.submit(compared)
-            await change(both, "waits for the backend")
+            await change(both, Stage.WAITS)
         again = EmbeddedServer(tmp_path / "dokploy", port=port_of(settings))
         async with again, bridged(slack, tmp_path / "bridge", [], **settings) as both:
-            note = await change(both, "Rejected")
+            note = await change(both, Stage.REFUSED)
             async with client_of(again) as client:
                 found = await client.ask("GET", "application.one", applicationId=app_id)
 

@@ -23,7 +23,7 @@ from bridge.core.health.serving import Serving
 from bridge.core.hooks import SignedBy
 from bridge.core.lifecycle import LIVE, Deployment, State, deployment_id
 from bridge.core.masking import Mask, mask_of
-from bridge.core.origin import PUSH, Origin
+from bridge.core.people import PUSH, Origin
 from bridge.core.tracking import token_for
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.gates import Judging

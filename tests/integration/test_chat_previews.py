@@ -14,8 +14,8 @@ from bridge.core.chat.replies import (
     Sorry,
 )
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.previews.acts import Act
 from bridge.core.previews.preview import as_preview
+from bridge.core.previews.verdict import Act
 from bridge.operations.chat_previews import ChatPreviews
 from bridge.operations.commands import ChatCommands
 from bridge.operations.words import parse

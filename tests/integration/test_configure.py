@@ -19,7 +19,7 @@ from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.configuration.plan import HalfMade, NotKept, Overtaken
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deploying.configure import PAUSES, Cleared, Configurer, check_nothing_open
@@ -374,7 +374,7 @@ async def test_a_change_that_is_cut_off_stays_begun(
     with pytest.raises(RuntimeError):
         await configurer.apply(plan, by=BY)
 
-    assert [note.outcome for note in await journal.audited(limit=9)] == [BEGUN]
+    assert [note.result for note in await journal.audited(limit=9)] == [BEGUN]
 
 
 async def test_rules_go_where_they_can_be_held(

@@ -16,12 +16,12 @@ from bridge.core.decision import Policy
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, write_command
 from bridge.core.lifecycle import deployment_id
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.config_drafts import ConfigDrafts, Configuring
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.inbox import Delivery, DeliveryState
-from bridge.ports.outcomes import DONE, WAITS, Audited
+from bridge.ports.outcomes import DONE, Audited
 from bridge.storage.inbox.batches import pack
 from bridge.storage.inbox.reading import PackedBody
 from bridge.storage.journal import SqlJournal
@@ -149,7 +149,7 @@ async def test_what_was_agreed_to_is_made_and_noted_with_who(stage: Stage) -> No
     note = await stage.run()
 
     assert (await stage.source()).branch == "dev"
-    assert (str(note.by), note.what, note.outcome) == ("slack: Ada (U1)", "provider set", DONE)
+    assert (str(note.by), note.what, note.result) == ("slack: Ada (U1)", "provider set", DONE)
     assert [one.field for one in note.difference] == ["branch"]
     assert await stage.journal.draft(draft) is None
     assert (await stage.configurer.plan_undo(stage.app)).difference != ()
@@ -177,7 +177,7 @@ async def test_what_disconnecting_would_forget_is_what_was_shown(stage: Stage) -
     second = await stage.run(2)
 
     assert first.outcome.startswith("Overtaken: ")
-    assert (second.what, second.outcome) == ("provider disconnect", DONE)
+    assert (second.what, second.result) == ("provider disconnect", DONE)
     assert await stage.source() is None
 
 
@@ -230,8 +230,8 @@ async def test_while_the_backend_is_away_it_waits_and_the_note_says_so(stage: St
     stage.backend.before["saved"] = away
     note = await stage.run()
 
-    assert note.outcome == DONE
-    assert said[1].startswith(f"{WAITS}the backend: dokploy can't be reached")
+    assert note.result == DONE
+    assert said[1].startswith("waits for the backend: dokploy can't be reached")
     assert stage.clock.slept == [1.0, 7.0, 7.0]
     assert (await stage.source()).branch == "dev"
 
@@ -265,7 +265,7 @@ async def test_where_no_write_is_ever_answered_the_row_decides_what_is_said(
     note = await stage.run()
 
     if arrives:
-        assert note.outcome == DONE
+        assert note.result == DONE
         assert (await stage.configurer.plan_undo(stage.app)).undoes == note.number
     else:
         assert note.outcome.startswith("Unanswered: ")
@@ -374,7 +374,7 @@ async def test_dying_at_any_moment_it_is_made_once_and_noted_once(
             continue
         break
 
-    assert note.outcome == DONE
+    assert note.result == DONE
     assert await stage.source() == expected.saved.provider
     assert len(await stage.journal.audited(limit=9)) == 1
     assert moment > 5

@@ -25,11 +25,11 @@ from bridge.core.apps import Rules
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.lifecycle import State, deployment_id
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import as_preview
 from bridge.ports.inbox import Delivery, DeliveryState
-from bridge.ports.outcomes import Audited, Outcome
+from bridge.ports.outcomes import DONE, Audited, Outcome
 from tests.fakes.journey import app, deployment
 from tests.worlds.console_records import FRAME, NOW, Body, hostile_app, records_of, tell
 from tests.worlds.journal import outcome, record
@@ -210,7 +210,7 @@ async def test_the_audit_log_goes_on_to_its_first_entry() -> None:
         for number in range(2 * A_PAGE + 1):
             label = SHOP if number in (0, 2 * A_PAGE) else SECRET
             note = Audited(
-                NOW, Actor(name=f"person-{number}"), "deploy", "app-web", label, (), "done"
+                NOW, Actor(name=f"person-{number}"), "deploy", "app-web", label, (), DONE
             )
             await records.journal.audit(note)
 

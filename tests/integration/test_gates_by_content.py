@@ -15,8 +15,7 @@ from bridge.core.gates.locks import Scope
 from bridge.core.health.serving import By, Look
 from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import Actor
-from bridge.core.people import Writer
+from bridge.core.people import Actor, Writer
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.outcomes import PushSeen

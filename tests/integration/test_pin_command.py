@@ -12,7 +12,7 @@ from bridge.core.configuration.configuration import DockerSource, GitSource
 from bridge.core.decision import decide
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pins import pin_of
 from bridge.core.rules import RuleBook
 from bridge.embedded.server import EmbeddedServer

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.errors import Ambiguous, BridgeError, NotFound, Rejected
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.gates.commands import Requester

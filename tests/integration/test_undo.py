@@ -21,10 +21,10 @@ from bridge.core.configuration.merge import (
 )
 from bridge.core.configuration.plan import Overtaken
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.configure import Configurer
-from bridge.ports.outcomes import WAITS
+from bridge.ports.outcomes import Result
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock
@@ -344,10 +344,12 @@ async def test_a_change_that_was_never_begun_hides_none_before_it(
     await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
     (made,) = await journal.audited(limit=9)
     for what in ("provider set", "clear"):
-        await journal.audit(replace(made, number=0, what=what, outcome=outcome, undoing=""))
-    waits = f"{WAITS}the backend: dokploy can't be reached"
-    await journal.audit(replace(made, number=0, outcome=waits, undoing="", seq=7))
-    await journal.audit(replace(made, number=0, what="clear", outcome="Unanswered: no"))
+        await journal.audit(
+            replace(made, number=0, what=what, result=Result.read(outcome), undoing="")
+        )
+    waits = "waits for the backend: dokploy can't be reached"
+    await journal.audit(replace(made, number=0, result=Result.read(waits), undoing="", seq=7))
+    await journal.audit(replace(made, number=0, what="clear", result=Result.read("Unanswered: no")))
 
     assert (await configurer.plan_undo(app)).undoes == 1
 

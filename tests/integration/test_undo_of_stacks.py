@@ -11,7 +11,7 @@ from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.configuration.merge import NoSource, WantedSource, WantedVariables
 from bridge.core.errors import Rejected
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal

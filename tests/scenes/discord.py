@@ -23,9 +23,9 @@ from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.gates.locks import Lock, PullRef
 from bridge.core.lifecycle import Change, Deployment, NoteKind, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.feedback import LockNews
-from bridge.ports.outcomes import Audited
+from bridge.ports.outcomes import DONE, Audited, Result
 from tests.scenes.pulls import cards as pull_cards
 from tests.scenes.shop import (
     API,
@@ -137,7 +137,7 @@ def changes() -> Iterator[tuple[str, Scene]]:
             Changed("watch_paths", ("apps/web/**",), ("apps/web/**", "packages/**")),
             Changed("env.API_KEY", "set", "changed"),
         ),
-        outcome="done",
+        result=DONE,
         number=7,
     )
     undo = replace(note, number=8, undoes=7, by=Actor("slack", "Grace Hopper", "U0123ABC"))
@@ -149,7 +149,7 @@ def changes() -> Iterator[tuple[str, Scene]]:
         by=Actor("slack", HOSTILE, "U1"),
         app=LONGEST.label,
         difference=tuple(Changed(f"env.{HOSTILE}{n}", HOSTILE * 9, None) for n in range(40)),
-        outcome=f"NotKept: {HOSTILE * 20}",
+        result=Result.read(f"NotKept: {HOSTILE * 20}"),
     )
     yield "change_hardest", partial(render_change, hard)
 

@@ -11,8 +11,7 @@ from tempfile import TemporaryDirectory
 from bridge.app.storage import Stores, open_stores
 from bridge.core.apps import App, Rules
 from bridge.core.decision import Decision, Reason
-from bridge.core.gates.exceptions import Allowed
-from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.locks import Lock
 from bridge.core.holds import Proposal
 from bridge.ports.gates import CommitAt, Judging

@@ -13,7 +13,7 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import State, Verdict, deployment_id
-from bridge.core.origin import Origin
+from bridge.core.people import Origin
 from bridge.core.pins import pin_for
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.settings import read_settings

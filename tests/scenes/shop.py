@@ -14,7 +14,7 @@ from bridge.core.health.fate import Fate, Now
 from bridge.core.health.serving import By, Look
 from bridge.core.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import FINAL, LIVE, Deployment, NoteKind, State, deployment_id
-from bridge.core.origin import PUSH, Origin
+from bridge.core.people import PUSH, Origin
 from bridge.githosts import HOSTS
 from tests.scenes.slack_gates import (
     APPROVAL,

@@ -32,7 +32,7 @@ from bridge.core.gates.promotion import Promotion
 from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
 from bridge.core.lifecycle import Change, Deployment, NoteKind, State, Verdict
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pins import pin_for
 from bridge.core.report import report_of
 from bridge.operations import auditing

@@ -22,18 +22,18 @@ from bridge.core.configuration.configuration import (
     GitSource,
     ProviderSettings,
     Saved,
+    SourceRow,
     with_provider,
 )
 from bridge.core.configuration.difference import Changed, Configured, difference
 from bridge.core.configuration.merge import NoSource, WantedSource, WantedVariables, merge
-from bridge.core.configuration.plan import Plan, words_of
+from bridge.core.configuration.plan import Plan, change_of
 from bridge.core.configuration.rehearsal import Rehearsal
-from bridge.core.configuration.row import SourceRow
 from bridge.core.decision import Reason
 from bridge.core.matching.lint import lint
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.backends import GitAccount
-from bridge.ports.outcomes import WAITS, Audited
+from bridge.ports.outcomes import DONE, Audited, Result
 
 ACCOUNTS = [
     GitAccount("gh00000000000000000ac", "acme", SourceType.GITHUB),
@@ -99,7 +99,7 @@ def plan(app: App, now: Configured, wanted: Any, **others: Any) -> Plan:
     """What a change would do."""
     after = merge(now, wanted)
     changed = difference(now, after)
-    return Plan(app, words_of(wanted), wanted, now, after, changed, **others)
+    return Plan(app, change_of(wanted), wanted, now, after, changed, **others)
 
 
 def many_paths(hostile: str) -> GithubSource:
@@ -127,7 +127,7 @@ def note(**others: Any) -> Audited:
         "web0000000000000000ap",
         "shop/web",
         (Changed("branch", "main", "develop"), Changed("watch_paths", ("a/**",), None)),
-        "done",
+        DONE,
         number=7,
         undoing="sealed",
     )
@@ -267,10 +267,10 @@ def outcomes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     """What became of a change."""
     yield "provider-saving", lambda: config_views.saving_view(web, "dokploy can't be reached")
     yield "provider-saved", lambda: config_views.outcome_view(note())
-    waits = f"{WAITS}the backend: dokploy can't be reached: ConnectError"
-    yield "provider-waits", lambda: config_views.outcome_view(note(outcome=waits))
+    waits = "waits for the backend: dokploy can't be reached: ConnectError"
+    yield "provider-waits", lambda: config_views.outcome_view(note(result=Result.read(waits)))
     why = "Overtaken: shop/web was changed by somebody else (branch: main → theirs)"
-    yield "provider-overtaken", lambda: config_views.told(note(outcome=why))
+    yield "provider-overtaken", lambda: config_views.told(note(result=Result.read(why)))
     yield "provider-told", lambda: config_views.told(note())
     yield "provider-note", lambda: config_views.change_note(note())
     back = note(by=Actor("slack", "Bob", "U0B"), what="provider undo", undoes=7, number=8)
@@ -285,7 +285,7 @@ def outcomes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     wild = note(
         by=Actor("slack", hostile * 5, "U1"),
         app=hostile * 10,
-        outcome=f"Refused: {hostile * 100}",
+        result=Result.read(f"Refused: {hostile * 100}"),
         difference=tuple(Changed(f"env.{hostile}{n}", hostile * 9, None) for n in range(300)),
     )
     yield "provider-note-hardest", lambda: config_views.change_note(wild)

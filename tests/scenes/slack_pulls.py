@@ -12,10 +12,9 @@ from bridge.chats.slack.render import outgoing
 from bridge.core.apps import App
 from bridge.core.chat.replies import PreviewDone, PreviewList, PreviewShown
 from bridge.core.lifecycle import State
-from bridge.core.previews.acts import Act
 from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
-from bridge.core.previews.verdict import Why
+from bridge.core.previews.verdict import Act, Why
 from tests.scenes.pulls import FORK, WAITS, Deploys, cards, preview
 from tests.scenes.slack_gates import NOON
 from tests.worlds.previewed import native

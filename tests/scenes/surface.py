@@ -29,6 +29,7 @@ from annotated_types import BaseMetadata
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
+from bridge.app.roles import Role
 from bridge.app.setup.door import SetupDoor
 from bridge.app.storage import Stores
 from bridge.chats import CHATS
@@ -50,7 +51,6 @@ from bridge.core.lifecycle import FINAL, State
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import HOLDS, Why
 from bridge.core.refused import WRONG_PATH
-from bridge.core.roles import Role
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import PROCEDURES, Api, Streaming
 from bridge.githosts import HOSTS

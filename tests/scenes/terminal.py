@@ -24,15 +24,15 @@ from unittest.mock import patch
 import typer
 
 from bridge.cli.root import app
-from bridge.core.apps import App, AppKind, Source, SourceType, Trigger, unused
+from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, NoteKind, State, deployment_id
-from bridge.core.origin import Actor, Cause, Origin
+from bridge.core.people import Actor, Cause, Origin
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
-from bridge.ports.outcomes import Audited, Outcome, PushSeen, Subscription, about_deployment
+from bridge.ports.outcomes import DONE, Audited, Outcome, PushSeen, Subscription, about_deployment
 from bridge.settings import read_settings
 from tests.fakes.journey import ManualClock
 from tests.scenes.dokploy import dokploy
@@ -288,7 +288,7 @@ async def _fill(stores: "Stores") -> None:
                 Changed("branch", "main", "release/2026-05"),
                 Changed("watch_paths", ("a/**",), (DEEP, f"!{EVIL}")),
             ),
-            outcome="done",
+            result=DONE,
         )
     )
     await _feedback(stores)
@@ -390,14 +390,16 @@ async def _others(stores: "Stores") -> None:
     elsewhere = _payload(SHAS["new"])
     elsewhere["repository"] |= {"id": 1, "full_name": f"{LONG}/{'x' * 60}"}
     name = elsewhere["repository"]["full_name"]
+    why = f"no app deploys from {name} on github"
     for seq, id_, body, state, error in (
         (5, "malformed", b"{", DeliveryState.FAILED, f"github push: {EVIL} is no JSON"),
-        (6, "elsewhere", None, DeliveryState.IGNORED, unused(name, "github")),
+        (6, "elsewhere", None, DeliveryState.IGNORED, why),
         (7, "waiting", None, DeliveryState.KEPT, None),
     ):
         sent = json.dumps(elsewhere).encode() if body is None else body
         await stores.inbox.keep(NewDelivery("github", id_, "push", {}, sent, NOW - 40 + seq))
-        await stores.inbox.finish([Finished(seq, "github", id_, state, error)])
+        unused = name if error == why else None
+        await stores.inbox.finish([Finished(seq, "github", id_, state, error, unused=unused)])
 
 
 WRONG_SECRET = RefusedWebhooks(

@@ -13,7 +13,7 @@ import httpx
 
 from bridge.app.storage import open_stores
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.inbox import NewDelivery
 from bridge.settings import read_settings
 from tests.fakes.lossy import LossyProxy, lossy

@@ -10,7 +10,7 @@ from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import USAGE, Command, Unclear, Verb, written
 from bridge.core.chat.when import ends_at, zone_of
 from bridge.core.errors import Rejected
-from bridge.core.previews.acts import Act
+from bridge.core.previews.verdict import Act
 from bridge.operations import typed as words
 from bridge.operations.every import OPERATIONS
 from bridge.operations.words import parse

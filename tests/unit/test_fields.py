@@ -10,7 +10,14 @@ from bridge.chats.slack.blocks import name_of
 from bridge.chats.slack.config_forms import build_fields, environment_fields
 from bridge.chats.slack.source_form import BESIDE, SourceForm, source_fields
 from bridge.cli.root import commands
-from bridge.core.configuration.configuration import MODELS, BuildType, Environment, ProviderSettings
+from bridge.core.configuration.configuration import (
+    MODELS,
+    BuildType,
+    Environment,
+    ProviderSettings,
+    fields_of,
+    row_of,
+)
 from bridge.core.configuration.difference import RULES
 from bridge.core.configuration.fields import (
     BUILD,
@@ -24,7 +31,6 @@ from bridge.core.configuration.fields import (
     Field,
     settable,
 )
-from bridge.core.configuration.row import fields_of, row_of
 from tests.scenes.shop import WEB
 from tests.scenes.slack_provider import ACCOUNTS, DOCKER, GIT, GITEA, GITHUB, GITLAB, configured
 from tests.scenes.terminal import command

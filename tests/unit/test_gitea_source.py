@@ -4,10 +4,17 @@ import pytest
 
 from bridge.chats.slack.source_form import SourceForm, source_wanted
 from bridge.core.apps import SourceType
-from bridge.core.configuration.configuration import GiteaSource, changes, source_in, with_provider
+from bridge.core.configuration.configuration import (
+    GiteaSource,
+    SourceRow,
+    changes,
+    fields_of,
+    row_of,
+    source_in,
+    with_provider,
+)
 from bridge.core.configuration.difference import difference
 from bridge.core.configuration.merge import WantedSource, merge
-from bridge.core.configuration.row import SourceRow, fields_of, row_of
 from bridge.core.errors import Rejected
 from tests.scenes.shop import WEB
 from tests.scenes.slack_provider import GITHUB, configured

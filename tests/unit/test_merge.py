@@ -18,7 +18,9 @@ from bridge.core.configuration.configuration import (
     GitlabSource,
     GitSource,
     Saved,
+    SourceRow,
     changes,
+    fields_of,
     with_provider,
 )
 from bridge.core.configuration.difference import Changed, Configured, difference, shown
@@ -32,7 +34,6 @@ from bridge.core.configuration.merge import (
     checked_remote,
     merge,
 )
-from bridge.core.configuration.row import SourceRow, fields_of
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.variables import assignment
 from tests.worlds.rows import each_row

@@ -3,7 +3,7 @@
 import json
 
 from bridge.core.events import Action, Asked, parse_command, write_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 
 
 def test_a_request_names_its_actor_whatever_the_name_looks_like() -> None:

@@ -8,7 +8,7 @@ from bridge.core.apps import App, Rules, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import Environment, GithubSource, Saved
 from bridge.core.configuration.difference import Configured, Part, Undoing, lines_of, only
 from bridge.core.configuration.merge import WantedPin, WantedSource, merge
-from bridge.core.configuration.plan import breaks_pin, going_on, words_of
+from bridge.core.configuration.plan import breaks_pin, change_of, going_on
 from bridge.core.decision import Reason, decide, of_own_branch
 from bridge.core.events import Action, RefKind
 from bridge.core.pins import exact, owner_of, pin_for, pin_of, shown_branch, tracked, unpinnable
@@ -145,7 +145,7 @@ def test_pinning_changes_the_branch_and_the_rules_and_nothing_else() -> None:
         "rules.branches: (nothing) → main",
         "rules.pin: (nothing) → yes",
     ]
-    assert words_of(wanted) == "pin"
+    assert change_of(wanted) == "pin"
     assert merge(after, wanted) == after
 
 

@@ -16,11 +16,12 @@ from bridge.chats import CHATS, asking_hosts
 from bridge.chats.slack.manifest import MORE_SCOPES
 from bridge.cli.what_if import split_request
 from bridge.core.events import Sender
-from bridge.core.refused import right_path, sender_of
+from bridge.core.refused import sender_of
 from bridge.githosts import HOSTS
 from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider, Provider
 from bridge.settings import Settings
 from bridge.settings.reading import variables
+from bridge.web.hooks import right_path
 from tests.worlds.rows import each_row
 from tests.worlds.sources import modules, parsed
 

@@ -13,12 +13,12 @@ from bridge.core.refused import (
     WRONG_PATH,
     RefusedCounts,
     RefusedWebhooks,
-    means_a_webhook,
     network_of,
     refused_webhook,
 )
 from bridge.githosts import HOSTS
 from bridge.pipeline.deciding.ingest import RefusalLog
+from bridge.web.hooks import means_a_webhook
 from tests.fakes.journey import ManualClock
 from tests.worlds.rows import each_row
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.core.events import Action
 from bridge.core.failure import failure_in
-from bridge.core.origin import Origin
+from bridge.core.people import Origin
 from bridge.core.tracking import (
     CLOCKS_DIFFER,
     CLOSING,

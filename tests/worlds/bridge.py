@@ -18,7 +18,7 @@ from bridge.app.storage import Stores, migrate
 from bridge.app.wiring import NO_PUBLISHERS, Publishers
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.settings import Settings, read_settings
 from tests.worlds.embedded import Client, Repository, until

@@ -20,7 +20,7 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import PUSH
+from bridge.core.people import PUSH
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.settings import read_settings

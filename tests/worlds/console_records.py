@@ -15,7 +15,7 @@ from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.refused import RefusedWebhooks
 from bridge.pipeline.deciding.hook_troubles import HookTroubles
 from bridge.pipeline.deciding.interpret import Reading
@@ -26,7 +26,7 @@ from bridge.pipeline.gates.gates import Heads
 from bridge.ports.checks import Finding
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
-from bridge.ports.outcomes import Audited, Outcome, PushSeen
+from bridge.ports.outcomes import Audited, Outcome, PushSeen, Result
 from tests.fakes.journey import app, deployment
 from tests.worlds.journal import A, B, journal_in_memory
 from tests.worlds.previewed import held, kept, skipped, up
@@ -73,10 +73,10 @@ class InboxOf:
         return sorted(found, key=lambda one: -one.seq)[:limit]
 
     async def ended(
-        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+        self, state: DeliveryState, limit: int, *, before: int, unused: str = ""
     ) -> list[Delivery]:
         found = await self.newest(len(self.deliveries), before=before)
-        fits = [one for one in found if one.state is state and (not errors or one.error in errors)]
+        fits = [one for one in found if one.state is state and unused in ("", one.unused)]
         return fits[:limit]
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's name
@@ -170,7 +170,7 @@ async def tell(records: Records, words: str, label: str = "shop/web") -> None:
     lock = Lock(f"app/{deployment(1).app_id}", label, "cli:x", words, words, NOW)
     await journal.take_lock(lock, [deployment(1).app_id], steal=True)
     await journal.audit(
-        Audited(NOW, Actor(name=words), words, deployment(1).app_id, label, (), words)
+        Audited(NOW, Actor(name=words), words, deployment(1).app_id, label, (), Result.read(words))
     )
     hook = Hook("repos/a/b", words, None, words)
     await HookTroubles(journal, lambda: NOW).note(words, words, [(hook, None)])

@@ -12,7 +12,7 @@ import pytest
 from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision
 from bridge.core.events import COMMAND_HOST, Action, Asked, Event, Repository, write_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.deliveries import DecisionTiming, Deliveries
 from bridge.pipeline.deciding.interpret import Reading

@@ -10,8 +10,7 @@ from bridge.core.errors import Unreachable
 from bridge.core.events import Commit, Repository
 from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, deployment_of
-from bridge.core.origin import Actor
-from bridge.core.people import Identities, Writer
+from bridge.core.people import Actor, Identities, Writer
 from bridge.pipeline.deciding.changes import Changes
 from bridge.pipeline.deciding.dispatch import DEPLOYMENT_FLOW, Starting
 from bridge.pipeline.deploying.deployments import Deployer

@@ -36,12 +36,12 @@ from bridge.app.unmatched import repositories_of, unmatched
 from bridge.backends import EMBEDDED
 from bridge.chats import CHATS
 from bridge.core.apps import of_people
-from bridge.core.challenge import PURPOSE
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.pins import pin_of
 from bridge.core.rules import ruled
 from bridge.ports.checks import Checked, Finding, Level, in_order
 from bridge.settings import book_of, channels_of, identities_of, preview_channels_of
+from bridge.web.challenge import PURPOSE
 
 if TYPE_CHECKING:
     from bridge.core.apps import App

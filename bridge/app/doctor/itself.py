@@ -19,12 +19,12 @@ from bridge.app.data_folder import SHARED_SESSIONS, database_away, database_url,
 from bridge.connecting.clients import http_client
 from bridge.connecting.proxies import LOOPBACK, proxy_for
 from bridge.connecting.trust import trusted
-from bridge.core.challenge import PATH, proof_of
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
 from bridge.core.errors.connection import why_not_connected
 from bridge.ports.checks import Finding, Level, expiry_finding
 from bridge.storage.seal import NoSeal
+from bridge.web.challenge import PATH, proof_of
 
 if TYPE_CHECKING:
     from bridge.settings import Settings

@@ -1,10 +1,13 @@
 """Check the settings alone."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import SecretStr
 
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.doctor.apps import doubts
@@ -13,12 +16,11 @@ from bridge.app.providers import check_backends, host_apis
 from bridge.chats import CHATS
 from bridge.core.apps import Prereleases, Trigger
 from bridge.core.errors import Rejected
-from bridge.core.gates.order import circles
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
 from bridge.core.pins import is_one
 from bridge.core.refs import unmatchable, unmatchable_prefix
-from bridge.core.rules import Range
+from bridge.core.rules import Range, label_matches
 from bridge.core.validation_errors import shortened
 from bridge.outbound import ALLOW, networks_of, never_asked
 from bridge.ports.checks import Finding, Level
@@ -41,7 +43,7 @@ class Remark(NamedTuple):
     level: str
     """error: must be fixed; warning: may be a mistake; note: the effect of the settings."""
     says: str
-    """The setting, and what is wrong with it; the remedy may follow a semicolon."""
+    """The setting, and what is wrong with it."""
     remedy: str = ""
 
     @property
@@ -57,10 +59,7 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
     if not wrong:
         yield Finding(Level.OK, "settings", ABOUT, "they fit together")
     for one in wrong:
-        says, remedy = one.says, one.remedy
-        if not remedy:
-            says, _, remedy = says.partition("; ")
-        yield Finding(Level(one.level), "settings", ABOUT, says, remedy)
+        yield Finding(Level(one.level), "settings", ABOUT, one.says, one.remedy)
 
 
 def unreadable(error: Rejected) -> Finding:
@@ -80,7 +79,7 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
         try:
             usable(settings)
         except Rejected as error:
-            yield Remark("error", str(error))
+            yield Remark("error", error.says, error.remedy)
     yield from _of_secrets(settings)
     yield from _of_hosts(settings)
     yield from _of_rules(settings)
@@ -103,9 +102,8 @@ def _data_folder(settings: Settings) -> None:
         # Permissions alone don't show whether files can be created there (in /proc).
         with suppress(OSError), tempfile.TemporaryDirectory(dir=there, prefix=".bridge-check-"):
             return
-    raise Rejected(
-        f"data: {settings.data} can't hold the data: {why}; choose another with BRIDGE_DATA"
-    )
+    says = f"data: {settings.data} can't hold the data: {why}"
+    raise Rejected(says, "choose another with BRIDGE_DATA")
 
 
 def _ports(settings: Settings) -> None:
@@ -116,8 +114,8 @@ def _ports(settings: Settings) -> None:
     for name, port in (("port", embedded.port), ("sites_port", embedded.port_of_sites)):
         if port == settings.port:
             raise Rejected(
-                f"embedded.{name}: {port} is the port of the bridge itself (PORT); choose another"
-                f" with BRIDGE_EMBEDDED_{name.upper()}"
+                f"embedded.{name}: {port} is the port of the bridge itself (PORT)",
+                f"choose another with BRIDGE_EMBEDDED_{name.upper()}",
             )
 
 
@@ -166,8 +164,8 @@ OF_NAMES = ("never_matches", "unclosed", "bang_class")
 def _of_rules(settings: Settings) -> Iterator[Remark]:
     """Yield our own rules that are unreadable or probable mistakes."""
     for place, rule in enumerate(settings.rules):
-        for words in (*_without_effect(rule), *_unpinnable(rule)):
-            yield Remark("warning", f"rules.{place}.{words}")
+        for says, remedy in (*_without_effect(rule), *_unpinnable(rule)):
+            yield Remark("warning", f"rules.{place}.{says}", remedy)
         url = rule.verify.url if rule.verify and rule.verify.on else ""
         if why := never_asked(url, networks_of(settings.verify.allow)):
             yield Remark("warning", f"rules.{place}.verify.url: {why}", ALLOW)
@@ -177,42 +175,50 @@ def _of_rules(settings: Settings) -> Iterator[Remark]:
             if one.level != "note":
                 yield Remark(one.level, f"rules.{place}.watch_paths: {one.says}", one.remedy)
     for first, *others in circles([(one.apps, one.after or ()) for one in settings.rules]):
-        words = " waits for ".join((first, *others, first))
+        says = f"rules: {' waits for '.join((first, *others, first))}"
         remedy = "take one of these out of `after`"
-        yield Remark("error", f"rules: {words}, so none of them would ever deploy", remedy)
+        yield Remark("error", f"{says}, so none of them would ever deploy", remedy)
     for place, grant in enumerate(settings.access):
         for pattern in grant.apps:
             yield from _of_name(f"access.{place}.apps", pattern)
 
 
-def _without_effect(rule: Rule) -> Iterator[str]:
-    """Yield the parts of a rule that prevent every deployment, or have no effect."""
-    if rule.branch is not None and (why := unmatchable(rule.branch, "branch")):
-        yield f"branch: {shortened(rule.branch)} never matches: {why}"
-    if rule.tags is not None and (why := unmatchable(rule.tags, "tag")):
-        yield f"tags: {shortened(rule.tags)} never matches: {why}"
-    if rule.tag_prefix is not None and (why := unmatchable_prefix(rule.tag_prefix)):
-        yield f"tag_prefix: {shortened(rule.tag_prefix)} never matches: {why}"
+def _without_effect(rule: Rule) -> Iterator[tuple[str, str]]:
+    """Yield the parts of a rule that prevent every deployment, or have no effect; and remedies."""
+    never = (
+        ("branch", rule.branch, lambda glob: unmatchable(glob, "branch")),
+        ("tags", rule.tags, lambda glob: unmatchable(glob, "tag")),
+        ("tag_prefix", rule.tag_prefix, unmatchable_prefix),
+    )
+    for name, value, judged in never:
+        if value is not None and (found := judged(value)) is not None:
+            yield f"{name}: {shortened(value)} never matches: {found.why}", found.remedy
     if rule.versions is not None:
         policy = rule.prereleases or Prereleases.SKIP
         held = Range.parse(rule.versions)
         if not held.holds_any():
-            yield f"versions: no version is in {shortened(rule.versions)}; write e.g. >=1.2 <2"
+            yield f"versions: no version is in {shortened(rule.versions)}", "write e.g. >=1.2 <2"
         elif not held.holds_any(policy):
             yield (
-                f"versions: with prereleases: {policy}, no version in {shortened(rule.versions)}"
-                " deploys; widen the range, or change `prereleases`"
+                (
+                    f"versions: with prereleases: {policy}, no version in"
+                    f" {shortened(rule.versions)} deploys"
+                ),
+                "widen the range, or change `prereleases`",
             )
     if rule.trigger is Trigger.PUSH:
         for name in OF_TAGS:
             if getattr(rule, name) is not None:
-                yield f"{name}: it is about tags, which deploy nothing with trigger: push"
+                yield f"{name}: it is about tags, which deploy nothing with trigger: push", ""
 
 
-def _unpinnable(rule: Rule) -> Iterator[str]:
+def _unpinnable(rule: Rule) -> Iterator[tuple[str, str]]:
     if rule.pin and (rule.branch is None or not is_one(rule.branch)):
         names = "names none" if rule.branch is None else f"{shortened(rule.branch)} names several"
-        yield f"pin: a pinned app tracks one branch, and `branch` {names}; write e.g. branch: main"
+        yield (
+            f"pin: a pinned app tracks one branch, and `branch` {names}",
+            "write e.g. branch: main",
+        )
 
 
 OF_TAGS = ("tags", "versions", "tag_prefix", "prereleases", "only_newer")
@@ -226,8 +232,8 @@ def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
         Glob(pattern)
     except GlobError as error:
         shown = pattern if len(pattern) < 40 else f"{pattern[:40]}…"
-        why = f"{error.reason}; write a name, or a simpler glob"
-        yield Remark("error", f"{setting}: `{shown}` can't be read as a glob: {why}")
+        says = f"{setting}: `{shown}` can't be read as a glob: {error.reason}"
+        yield Remark("error", says, "write a name, or a simpler glob")
         return
     for one in lint([pattern]):
         if one.code in OF_NAMES:
@@ -239,7 +245,7 @@ def _of_chats(settings: Settings) -> Iterator[Remark]:
     used = settings.chats_set()
     for chat, provider in CHATS.items():
         given = getattr(settings, chat)
-        yield from (Remark("warning", why) for why in provider.doubts(given))
+        yield from (Remark("warning", *doubt) for doubt in provider.doubts(given))
         if chat not in used and provider.heard_by(given):
             missing = provider.variable(provider.credential)
             why = f"{missing} is not set, and is required for {provider.title}"
@@ -256,3 +262,36 @@ def _of_chats(settings: Settings) -> Iterator[Remark]:
         if not access_of(settings).grants:
             remedy = "say who in `access` of bridge.yaml"
             yield Remark("warning", f"nobody may do anything by {chat}", remedy)
+
+
+# ── Apps that wait for each other ─────────────────────────────────────────────────────────────────
+
+_GLOB = frozenset("*?[{")
+
+
+def circles(rules: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, ...]]:
+    """Return the apps that wait for each other in a circle; at most one circle.
+
+    Args:
+        rules: a label or glob over labels, with those that must be live first.
+    """
+    after: dict[str, set[str]] = {}
+    for apps, earlier in rules:
+        after.setdefault(apps, set()).update(earlier)
+    for apps, names in after.items():
+        if apps in names and _GLOB & set(apps):  # each of its apps waits for the others
+            return [(apps,)]
+    waits = {
+        apps: {one for one in after if _waits(apps, names, one)} for apps, names in after.items()
+    }
+    try:
+        TopologicalSorter(waits).prepare()
+    except CycleError as error:
+        return [tuple(reversed(error.args[1][1:]))]
+    return []
+
+
+def _waits(apps: str, after: Iterable[str], other: str) -> bool:
+    """Return whether apps wait for those of another rule."""
+    fits = (label_matches(other, one) or label_matches(one, other) for one in after)
+    return other != apps and any(fits)

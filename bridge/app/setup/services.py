@@ -19,7 +19,7 @@ from bridge.chats import CHATS
 from bridge.core.apps import App, of_people
 from bridge.core.errors import BridgeError, Rejected, Unreachable
 from bridge.core.hooks import ScopeKind
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.githosts import HOSTS
 from bridge.githosts.server import homes_of
 from bridge.pipeline.deciding.hook_targets import Target

@@ -23,6 +23,9 @@ from bridge.core.configuration.configuration import (
     Environment,
     ProviderSettings,
     Saved,
+    columns_of,
+    plain,
+    row_in,
     source_in,
     stored_fields,
 )
@@ -36,7 +39,6 @@ from bridge.core.configuration.fields import (
     SOURCE,
     Field,
 )
-from bridge.core.configuration.row import columns_of, plain, row_in
 from bridge.core.errors import Refused
 from bridge.ports.backends import Address, Build
 

@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from bridge.core.configuration.configuration import Model, extended, stored_as
 from bridge.core.configuration.fields import BUILD, COLUMNS, FIELDS, SHARED, SOURCE
-from bridge.core.configuration.row import Model, extended, stored_as
 from bridge.core.masking import Mask, mask_of
 from bridge.core.variables import resolve, variables_in
 

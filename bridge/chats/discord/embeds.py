@@ -28,7 +28,7 @@ from bridge.chats.discord.markdown import (
     text_of,
 )
 from bridge.chats.facts.card import Card, Failure, Newer, OtherCommit
-from bridge.chats.facts.config_notes import called
+from bridge.chats.facts.config_notes import called, did
 from bridge.chats.facts.proposal import Proposed
 from bridge.chats.facts.text import NOTHING, cut, units
 from bridge.core.configuration.difference import Changed
@@ -37,7 +37,7 @@ from bridge.core.events import COMMAND_HOST
 from bridge.core.health.fate import Now
 from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.outcomes import DONE, Audited
 from bridge.views.states import NOTE
 
@@ -293,23 +293,18 @@ def render_failure(card: Card, failure: Failure) -> Message:
 # ── A change of an app's configuration ──────────────────────────────────────────────────────────
 
 MOST_CHANGES = 15
-_PARTS = {"provider": "the source", "build": "the build", "env": "the variables"}
-"""By the first word of what was changed."""
 
 
 def render_change(note: Audited, undone: Audited | None = None) -> Message:
     """Return who has changed what of an app's configuration, and whether it was undone."""
     where = " on the command line" if note.by.door == COMMAND_HOST else ""
-    did = "undid a change of" if note.undoes is not None else "changed"
-    if note.what.endswith(" disconnect"):
-        did = "disconnected"
     app = escape(note.app, 120) or NOTHING
-    title = f"⚙️ {_who(note.by)} {did} {_part(note)} of {app}{where}"
+    title = f"⚙️ {_who(note.by)} {did(note)} of {app}{where}"
     lines = [_change_line(one) for one in note.difference[:MOST_CHANGES]]
     if (more := len(note.difference) - MOST_CHANGES) > 0:
         lines.append(f"and {more} more")
-    if note.outcome != DONE:
-        lines.append(f"⚠️ Not as asked: {escape(note.outcome.partition(': ')[2], NOTE)}")
+    if note.result != DONE:
+        lines.append(f"⚠️ Not as asked: {escape(note.result.why, NOTE)}")
     if undone is not None:
         lines.append(f"Undone by {_who(undone.by)}.")
     return Message(embed_of(title, _GREY, lines, at=note.at), plain(note.app or NOTHING, POST_NAME))
@@ -317,10 +312,6 @@ def render_change(note: Audited, undone: Audited | None = None) -> Message:
 
 def _who(by: Actor) -> str:
     return escape(by.name, 60) or NOTHING
-
-
-def _part(note: Audited) -> str:
-    return _PARTS.get(note.what.partition(" ")[0], "the configuration")
 
 
 def _change_line(one: Changed) -> str:

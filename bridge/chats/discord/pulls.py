@@ -17,7 +17,7 @@ from bridge.chats.facts.links import Links
 from bridge.chats.facts.pull_card import WHY, Look, PullCard, PullPlans, Row, pull_card, told_in
 from bridge.chats.facts.text import NOTHING, units
 from bridge.core.lifecycle import State
-from bridge.core.previews.acts import Act
+from bridge.core.previews.verdict import Act
 from bridge.ports.feedback import SaveCursor, Snapshot
 from bridge.ports.outcomes import Cursor, Subscription
 

@@ -2,8 +2,9 @@
 
 from bridge.core.configuration.difference import STORED
 from bridge.core.configuration.fields import SECTIONS
+from bridge.core.configuration.plan import Change
 from bridge.ports.feedback import Snapshot
-from bridge.ports.outcomes import DONE, PARTLY, Audited, Subscription
+from bridge.ports.outcomes import DONE, Audited, Stage, Subscription
 
 
 def note_in(subscription: Subscription, snapshot: Snapshot) -> Audited | None:
@@ -16,13 +17,29 @@ def note_in(subscription: Subscription, snapshot: Snapshot) -> Audited | None:
 
 def was_made(note: Audited) -> bool:
     """Return whether the app's configuration differs now, as far as is known."""
-    return note.outcome == DONE or note.outcome.partition(": ")[0] in PARTLY
+    return note.result.stage in (Stage.DONE, Stage.PARTLY)
 
 
 def undone_by(note: Audited, snapshot: Snapshot) -> Audited | None:
     """Return the change that undid another."""
     of_it = (one for one in snapshot.audited if one.undoes == note.number)
-    return next((one for one in of_it if one.outcome == DONE), None)
+    return next((one for one in of_it if one.result == DONE), None)
+
+
+_PARTS = {
+    "the source": {Change.SET_SOURCE, Change.DISCONNECT, Change.UNDO_SOURCE},
+    "the build": {Change.SET_BUILD, Change.UNDO_BUILD},
+    "the variables": {Change.SET_VARIABLES, Change.UNDO_VARIABLES},
+}
+
+
+def did(note: Audited) -> str:
+    """Return what somebody did, e.g. "undid a change of the build"."""
+    parts = (part for part, changes in _PARTS.items() if note.what in changes)
+    part = next(parts, "the configuration")
+    if note.undoes is not None:
+        return f"undid a change of {part}"
+    return f"{'disconnected' if note.what == Change.DISCONNECT else 'changed'} {part}"
 
 
 def called(field: str) -> str:

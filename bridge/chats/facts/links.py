@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from bridge.core.apps import App
-from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.events import Action, Repository, kind_of
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate
@@ -14,7 +13,7 @@ from bridge.core.health.rollback import version_of
 from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment
 from bridge.core.refs import normalise_url
-from bridge.ports.feedback import Snapshot
+from bridge.ports.feedback import NO_CONSOLE, ConsolePages, Snapshot
 from bridge.ports.githosts import Pages
 from bridge.ports.outcomes import Cursor
 from bridge.views.view import Text

@@ -12,9 +12,8 @@ from bridge.chats.facts.links import APP_NAME, Links, Place, address_of
 from bridge.chats.facts.proposal import FIRST_LINE, PERSON
 from bridge.core.apps import MARKER
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.previews.acts import STARTED_AGAIN, Act, possible
 from bridge.core.previews.preview import Preview, PreviewState, pull_id, still_served
-from bridge.core.previews.verdict import HOLDS, Why
+from bridge.core.previews.verdict import HOLDS, STARTED_AGAIN, Act, Why, possible
 from bridge.core.pulls import PullRequest
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import Subscription, about_delivery, about_pull, named

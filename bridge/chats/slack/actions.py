@@ -22,7 +22,7 @@ from bridge.core.chat.replies import Configure, Denied, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.gates.locks import scope_of_hold
 from bridge.core.lifecycle import Deployment
-from bridge.core.previews.acts import Act
+from bridge.core.previews.verdict import Act
 from bridge.ports.chats import AnyReply, LogTail, Place
 from bridge.views.view import View
 
@@ -299,7 +299,7 @@ def _typed_in(view: Mapping[str, Any]) -> Call | Command:
 def _objection(reply: AnyReply) -> str:
     """Return what prevents it, as text for the dialog; "" if nothing does."""
     if isinstance(reply, Denied):
-        why = f"{reply.why} These lines of bridge.yaml would grant it:\n{reply.lines}"
+        why = f"{reply.sentence} These lines of bridge.yaml would grant it:\n{reply.lines}"
         return why[:LONGEST_OBJECTION]
     return reply.why[:LONGEST_OBJECTION] if isinstance(reply, Sorry) else ""
 

@@ -126,13 +126,12 @@ def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Messa
     Args:
         right: the missing one, e.g. "deploy".
         target: an app's label, or another object; "" for none.
-        why: the reason, in words.
+        why: the reason, without what the heading says.
         grant: the lines of `bridge.yaml` that would allow it.
     """
     what = f"{escape(right, 40)} {escape(target, 200)}".strip()
     said = f":lock:  *You may not {what}.*"
-    # The heading already says the first half.
-    if shown := _capital(prose(why.removeprefix(f"You may not {right} {target}: "), 1000)):
+    if shown := _capital(prose(why, 1000)):
         said += f"\n{shown}"
     blocks: list[Block] = [section(said)]
     if grant:

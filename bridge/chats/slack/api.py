@@ -22,7 +22,13 @@ from bridge.connecting import AGENT, CannotConnect
 from bridge.connecting.clients import session
 from bridge.connecting.proxies import proxy_for
 from bridge.core.access import Access, Person
-from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.errors import (
+    BridgeError,
+    Refused,
+    Rejected,
+    Unanswered,
+    Unreachable,
+)
 from bridge.core.errors.connection import why_not_connected
 from bridge.core.log_text import cut, escaped, harmless
 from bridge.ports.clock import Clock

@@ -24,7 +24,7 @@ from bridge.core.apps import App
 from bridge.core.chat.replies import Denied, denial
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.events import CONFIGURING, Action, Asked, write_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.chats import Place
 from bridge.ports.feedback import Occasion, SaveCursor, Snapshot, Turn
 from bridge.ports.inbox import NewDelivery
@@ -50,7 +50,7 @@ def refused(parts: Parts, person: Person, place: Place, app: App | None) -> dict
     """Return the same as a view; record it in the audit log."""
     reply = denied(parts, person, place, app)
     parts.background.start(parts.commands.note(person, str(Action.CONFIGURE), reply), "audit")
-    return config_views.refused_view(reply.why, reply.lines)
+    return config_views.refused_view(reply.sentence, reply.lines)
 
 
 async def ask(
@@ -170,8 +170,7 @@ class Told:
         await self._turn(subscription.lane)
         if not await self._in_dialog(str(subscription.place["view"]), note) and note.over:
             seen = (
-                note.outcome == DONE
-                and subscription.place["channel"] in subscription.place["shown"]
+                note.result == DONE and subscription.place["channel"] in subscription.place["shown"]
             )
             if not seen:
                 place, said = subscription.place, told(note).body()

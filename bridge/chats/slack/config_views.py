@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.chats.facts.config_notes import called
+from bridge.chats.facts.config_notes import called, did
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,
@@ -32,14 +32,11 @@ from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.decision import Reason
 from bridge.core.events import COMMAND_HOST
 from bridge.core.matching.lint import Finding
-from bridge.core.origin import Actor
-from bridge.ports.outcomes import DONE, PARTLY, UNSURE, WAITS, Audited
+from bridge.core.people import Actor
+from bridge.ports.outcomes import DONE, Audited, Stage
 
 MOST_CHANGES = 40
 MOST_OF_A_LIST = 10
-
-_PARTS = {"provider": "the source", "build": "the build", "env": "the variables"}
-"""Headings by the first word of a change."""
 
 MOST_TOLD = 5
 """The most fields to name in the text for notifications."""
@@ -120,19 +117,19 @@ def outcome_view(note: Audited) -> View:
 def told(note: Audited) -> Message:
     """Render the same, for the person who asked only."""
     name = f"*{escape(note.app, 200) or NOTHING}*"
-    if note.outcome == DONE:
+    if note.result == DONE:
         head, text = (
             f":white_check_mark:  {name} is changed.",
             f"{escape(note.app, 200)} is changed.",
         )
-    elif note.outcome.startswith(WAITS):
+    elif note.result.stage is Stage.WAITS:
         head = f":hourglass_flowing_sand:  The change of {name} {escape(note.outcome, 600)}."
         text = f"The change of {escape(note.app, 200)} waits for the backend."
     elif not note.over:
         head, text = f":hourglass_flowing_sand:  {name} is being changed…", "It is being changed."
     else:
         sign, said = _ended(name, note)
-        why = escape(note.outcome.partition(": ")[2] or note.outcome, 1500)
+        why = escape(note.result.why or note.outcome, 1500)
         head = f"{sign}  {said}\n{why}"
         text = f"{_ended(escape(note.app, 200), note)[1].rstrip('.')}: {why}"
     return Message(text, (section(head), *change_blocks(note.difference)))
@@ -140,10 +137,9 @@ def told(note: Audited) -> Message:
 
 def _ended(name: str, note: Audited) -> tuple[str, str]:
     """Return a sign and a sentence for a failed change, without claiming more than is known."""
-    kind = note.outcome.partition(": ")[0]
-    if kind in UNSURE:
+    if note.result.stage is Stage.UNSURE:
         return ":grey_question:", f"Whether {name} was changed is not known."
-    if kind in PARTLY:
+    if note.result.stage is Stage.PARTLY:
         return ":warning:", f"{name} was changed, but not as asked."
     return ":x:", f"{name} was not changed."
 
@@ -151,30 +147,19 @@ def _ended(name: str, note: Audited) -> tuple[str, str]:
 def change_note(note: Audited, undone: Audited | None = None) -> Message:
     """Render who changed what, for the app's channel; with Undo while that makes sense."""
     who, where = _who(note.by), " on the command line" if note.by.door == COMMAND_HOST else ""
-    did = f"{'undid a change of' if note.undoes is not None else _did(note.what)} {_part(note)}"
-    head = f":gear:  *{who}* {did} of *{escape(note.app, 200) or NOTHING}*{where}"
+    head = f":gear:  *{who}* {did(note)} of *{escape(note.app, 200) or NOTHING}*{where}"
     blocks: list[Block] = [section(head), *change_blocks(note.difference)]
-    if note.outcome != DONE:
-        why = escape(note.outcome.partition(": ")[2], 500)
-        blocks.append(context(f":warning:  Not as asked: {why}"))
+    if note.result != DONE:
+        blocks.append(context(f":warning:  Not as asked: {escape(note.result.why, 500)}"))
     if undone is not None:
         blocks.append(context(f"Undone by {_who(undone.by)}."))
-    elif note.undoing and note.outcome == DONE:
+    elif note.undoing and note.result == DONE:
         question = "The previous values come back, if nobody has changed them since."
         asked = confirm("Undo this change?", question, "Undo", "Leave it")
         blocks.append(actions(button("Undo", names.PROVIDER_UNDO, str(note.number), confirm=asked)))
     fields = ", ".join(escape(called(one.field), 60) for one in note.difference[:MOST_TOLD])
-    said = f"{who} {did} of {escape(note.app, 200)}{where}"
+    said = f"{who} {did(note)} of {escape(note.app, 200)}{where}"
     return Message(f"{said}: {fields}" if fields else said, tuple(blocks))
-
-
-def _did(what: str) -> str:
-    return "disconnected" if what.endswith(" disconnect") else "changed"
-
-
-def _part(note: Audited) -> str:
-    """Return the changed part of an app's configuration, with its article."""
-    return _PARTS.get(note.what.partition(" ")[0], "the configuration")
 
 
 def _who(by: Actor) -> str:

@@ -14,7 +14,7 @@ from bridge.core.apps import App, SourceType
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate, Now
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pins import shown_branch
 from bridge.views import deployments as views
 from bridge.views import states

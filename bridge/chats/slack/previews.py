@@ -23,8 +23,8 @@ from bridge.chats.slack.blocks import (
 from bridge.chats.slack.facts import bold, joined, sentence, text_of
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, plain
 from bridge.core.chat.replies import PreviewDone, PreviewList, PreviewShown
-from bridge.core.previews.acts import Act
 from bridge.core.previews.native import NativePreview, NativeState
+from bridge.core.previews.verdict import Act
 from bridge.views.view import Text
 
 ICONS = {

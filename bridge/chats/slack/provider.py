@@ -36,7 +36,7 @@ def _heard_by(settings: "Slack") -> tuple[str, ...]:
     return tuple(way for way, secret in ways if secret is not None)
 
 
-def _doubts(settings: "Slack") -> Sequence[str]:
+def _doubts(settings: "Slack") -> Sequence[tuple[str, str]]:
     from bridge.chats.slack.settings import doubts
 
     return tuple(doubts(settings))

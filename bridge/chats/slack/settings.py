@@ -24,14 +24,14 @@ _FORMS = {
 """The format of each of Slack's secrets, by its setting."""
 
 
-def doubts(settings: "Slack") -> Iterator[str]:
-    """Yield the secrets that are not in Slack's format, each with the expected one."""
+def doubts(settings: "Slack") -> Iterator[tuple[str, str]]:
+    """Yield the secrets that are not in Slack's format, each with the remedy."""
     for name, form in _FORMS.items():
         value: SecretStr | None = getattr(settings, name)
         if value is not None and not form.fullmatch(value.get_secret_value().strip()):
             begin, what = SECRETS[name]
             looks = f"{begin} in front" if begin else "32 hexadecimal digits"
-            yield f"slack.{name}: Slack makes it with {looks}; copy {what} anew"
+            yield f"slack.{name}: Slack makes it with {looks}", f"copy {what} anew"
 
 
 class Slack(Section):

@@ -30,11 +30,11 @@ from bridge.core.configuration.configuration import (
     GithubSource,
     GitlabSource,
     GitSource,
+    used_again,
 )
 from bridge.core.configuration.difference import Configured, masked, rule_value
 from bridge.core.configuration.fields import FIELDS
 from bridge.core.configuration.merge import RULE_OF, WantedSource, checked_remote
-from bridge.core.configuration.row import used_again
 from bridge.ports.backends import GitAccount, GitRepository
 
 KINDS = {

@@ -12,8 +12,9 @@ from bridge.chats.facts.links import Links
 from bridge.chats.slack.api import People, SlackClient
 from bridge.chats.slack.payloads import SLACK
 from bridge.chats.slack.render import Outgoing
-from bridge.core.access import Access, Person, Right, missing
+from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
+from bridge.core.chat.replies import denial
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.ports.chats import ChatJournal, Commands, ConfigDrafts, Place
 from bridge.ports.clock import Clock
@@ -222,4 +223,4 @@ class Permits:
             return None
         if person.unsure:
             raise Unreachable(SLACK, person.unsure)
-        return missing(self._access, person, Right.CONFIGURE, app.label)
+        return denial(self._access, person, Right.CONFIGURE, app.label, app).sentence

@@ -68,7 +68,7 @@ async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
         author=wanted["author"],
         before=before,
     )
-    found = await look_up(records.inbox, records.journal, sought, records.hosts)
+    found = await look_up(records.inbox, records.journal, sought)
     facts = {
         "arrived": await _rows(records, visitor, found),
         "older": asked.again(before=found[-1].seq) if len(found) == A_PAGE else "",
@@ -100,7 +100,7 @@ def _day(given: str, later: int = 0) -> float:
 
 async def listed(records: Records, visitor: Visitor, wanted: Wanted) -> list[Row]:
     """Return the deliveries that somebody may see, as rows."""
-    found = await look_up(records.inbox, records.journal, wanted, records.hosts)
+    found = await look_up(records.inbox, records.journal, wanted)
     return await _rows(records, visitor, found)
 
 

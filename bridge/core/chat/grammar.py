@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from bridge.core.chat.calls import Call
 from bridge.core.log_text import harmless
-from bridge.core.previews.acts import Act
+from bridge.core.previews.verdict import Act
 
 LONGEST = 400
 """Characters of a text that are parsed; no app's name is that long."""

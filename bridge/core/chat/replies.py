@@ -12,9 +12,9 @@ from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, parse_chat, written
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import Deployment
-from bridge.core.previews.acts import Act
 from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview
+from bridge.core.previews.verdict import Act
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,11 @@ class Denied:
     """The person lacks the right.
 
     Attributes:
-        why: a sentence that names the missing right.
+        why: the reason; a whole sentence if there is no subject.
         lines: the lines of `bridge.yaml` that would grant it.
         app: None if they may not even view it, or there is none.
         target: what it is about besides an app, e.g. "project shop"; "" if that is not to be named.
+        subject: what they may not do that with, for the beginning of the sentence.
     """
 
     right: Right
@@ -33,6 +34,12 @@ class Denied:
     lines: str
     app: App | None = None
     target: str = ""
+    subject: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The refusal with its reason."""
+        return f"You may not {self.right} {self.subject}: {self.why}" if self.subject else self.why
 
 
 class NotAllowed(Rejected):
@@ -43,7 +50,7 @@ class NotAllowed(Rejected):
     """
 
     def __init__(self, denied: Denied) -> None:
-        super().__init__(f"{denied.why}\n\nTo grant it, add to bridge.yaml:\n{denied.lines}")
+        super().__init__(f"{denied.sentence}\n\nTo grant it, add to bridge.yaml:\n{denied.lines}")
         self.denied = denied
 
 
@@ -56,7 +63,8 @@ def denial(
         app: None if only its label is known.
     """
     why = missing(access, person, right, label)
-    return Denied(right, why, granting(person, right, label), app, target="" if app else label)
+    lines, target = granting(person, right, label), "" if app else label
+    return Denied(right, why, lines, app, target=target, subject=label)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import DAYS, read_at
 from bridge.core.gates.locks import PullName, pull_named
-from bridge.core.gates.times import FARTHEST, read_duration, read_moment, zone_in
+from bridge.core.gates.times import FARTHEST, read_moment, zone_in
+from bridge.core.words import read_duration
 
 FOR, UNTIL, AT = "for", "until", "at"
 MERGE = "merge"

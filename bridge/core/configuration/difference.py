@@ -17,12 +17,18 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from bridge.core.apps import ONLY_IN_FILE, Rules, SourceType
-from bridge.core.configuration.configuration import Environment, Saved, forgotten, with_provider
+from bridge.core.configuration.configuration import (
+    Environment,
+    Saved,
+    SourceRow,
+    fields_of,
+    forgotten,
+    row_of,
+    with_provider,
+)
 from bridge.core.configuration.fields import SECTIONS, SOURCES
-from bridge.core.configuration.row import SourceRow, fields_of, row_of
-from bridge.core.configuration.verify_text import verify_text
 from bridge.core.errors import Rejected
-from bridge.core.policies import VerifyPolicy
+from bridge.core.policies import VerifyPolicy, verify_text
 from bridge.core.variables import assignments_in, lines_besides
 
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None

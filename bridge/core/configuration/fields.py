@@ -38,10 +38,7 @@ class Field:
         in_commands: backends insert it into command lines.
         ruled: the bridge's own rules keep it if the backend has no field for it.
         images: it is such a rule, and concerns images too.
-        empty: what an empty value means.
-        remedy: what to do about an invalid value.
         short: its option, if shorter than its name.
-        help: the help of its option.
         asks: the help of the option that prompts for its value, if that may be a secret.
         label, hint, example: the texts of its form input; an empty input shows the example.
         choices: its values, with their texts in a form.

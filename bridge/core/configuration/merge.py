@@ -22,6 +22,9 @@ from bridge.core.configuration.configuration import (
     BuildType,
     Environment,
     ProviderSettings,
+    SourceRow,
+    says_something,
+    used_again,
     with_provider,
 )
 from bridge.core.configuration.difference import (
@@ -34,10 +37,9 @@ from bridge.core.configuration.difference import (
     put_back,
 )
 from bridge.core.configuration.fields import FIELDS, SECTIONS, settable
-from bridge.core.configuration.row import SourceRow, says_something, used_again
-from bridge.core.configuration.verify_text import read_verify
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.matching import Glob, GlobError
+from bridge.core.policies import read_verify
 from bridge.core.refs import RefKind, check_branch_name, unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
 from bridge.core.validation_errors import kind_of, rule
@@ -167,14 +169,14 @@ def checked_rule(name: str, value: Any) -> Any:
 
 def _names(kind: RefKind, value: str) -> str:
     Glob(value)
-    if why := unmatchable(value, kind):
-        raise Rejected(why)
+    if found := unmatchable(value, kind):
+        raise Rejected(found.why, found.remedy)
     return value
 
 
 def _prefix(value: str) -> str:
-    if why := unmatchable_prefix(value):
-        raise Rejected(why)
+    if found := unmatchable_prefix(value):
+        raise Rejected(found.why, found.remedy)
     return value
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from bridge.core.apps import App
 from bridge.core.configuration.difference import (
@@ -34,21 +35,33 @@ _SHOWN = 5
 """The most names of variables to list."""
 
 
+class Change(StrEnum):
+    """What a change of an app's configuration is, for the audit log."""
+
+    SET_SOURCE = "provider set"
+    DISCONNECT = "provider disconnect"
+    UNDO_SOURCE = "provider undo"
+    PIN = "pin"
+    UNPIN = "unpin"
+    SET_BUILD = "build set"
+    UNDO_BUILD = "build undo"
+    SET_VARIABLES = "env set"
+    UNDO_VARIABLES = "env undo"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A planned change.
 
     Attributes:
-        what: a few words for the audit.
         before, after: the app's whole configuration; secrets are sealed.
         difference: what would change, without secrets.
         findings: probable mistakes in new watch paths.
         remarks: what else a person should know before agreeing.
-        undoes: the number of the change to undo.
     """
 
     app: App
-    what: str
+    what: Change
     wanted: Wanted
     before: Configured
     after: Configured
@@ -59,12 +72,10 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """True if there is nothing to do."""
         return not self.difference
 
     @property
     def undoing(self) -> Undoing:
-        """Return the record for undoing it."""
         part = part_of(self.wanted)
         return Undoing(part, only(self.before, part), only(self.after, part))
 
@@ -80,15 +91,14 @@ def back_to(app: App, undoing: Undoing, now: Configured, undoes: int, *, sure: b
     changed = difference(now, after)
     doubt = f"change {undoes} was never confirmed; this takes back the part that is there"
     remarks = () if sure else (doubt,)
-    what = words_of(wanted)
-    return Plan(app, what, wanted, now, after, changed, remarks=remarks, undoes=undoes)
+    return Plan(app, change_of(wanted), wanted, now, after, changed, remarks=remarks, undoes=undoes)
 
 
 def going_on(app: App, undoing: Undoing, now: Configured) -> Plan:
     """Return the plan for a change, or for the part of it that is not made yet."""
     wanted = WantedBack(undoing.part, undoing.after)
     after = put_back(now, wanted)
-    return Plan(app, words_of(wanted), wanted, now, after, difference(now, after))
+    return Plan(app, change_of(wanted), wanted, now, after, difference(now, after))
 
 
 def stray(undoing: Undoing, now: Configured) -> tuple[Changed, ...]:
@@ -105,25 +115,25 @@ def there_of(undoing: Undoing, now: Configured) -> list[str]:
     return [name for name in asked if name not in missing]
 
 
-def words_of(wanted: Wanted) -> str:
-    """Describe a change in a few words."""
+def change_of(wanted: Wanted) -> Change:
+    """Return what the audit log calls a change."""
     match wanted:
         case WantedSource():
-            return "provider set"
+            return Change.SET_SOURCE
         case NoSource():
-            return "provider disconnect"
+            return Change.DISCONNECT
         case WantedPin():
-            return "pin" if wanted.pin else "unpin"
+            return Change.PIN if wanted.pin else Change.UNPIN
         case WantedBuild():
-            return "build set"
+            return Change.SET_BUILD
         case WantedBack(Part.SOURCE):
-            return "provider undo"
+            return Change.UNDO_SOURCE
         case WantedBack(Part.BUILD):
-            return "build undo"
+            return Change.UNDO_BUILD
         case WantedBack():
-            return "env undo"
+            return Change.UNDO_VARIABLES
         case _:
-            return "env set"
+            return Change.SET_VARIABLES
 
 
 def overruled(app: App, changed: tuple[Changed, ...], book: RuleBook) -> list[str]:
@@ -179,11 +189,7 @@ OF_RULES = "rules."
 
 
 class Overtaken(Rejected):
-    """Somebody else changed the app in the meantime.
-
-    Attributes:
-        changed: the fields that they changed.
-    """
+    """Somebody else changed the app in the meantime."""
 
     def __init__(self, app: App, changed: tuple[Changed, ...], there: Sequence[str] = ()) -> None:
         """Take the fields that they changed; `there`: fields that are already as requested."""
@@ -255,7 +261,6 @@ def not_read_back(
 
     Args:
         why: why it is unknown whether it was made; None if the backend accepted it.
-        error: why it can't be read back.
     """
     asked = [one.field for one in difference(change.before, change.after)]
     ours = [name for name in asked if name.startswith(OF_RULES)]

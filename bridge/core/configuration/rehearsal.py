@@ -24,8 +24,6 @@ class Rehearsal:
     """What recent pushes would do.
 
     Attributes:
-        pushes: how many were tried.
-        deploying: how many of them would deploy.
         others: why the others would not, the most common reason first, with counts.
         hint: the nearest miss, if the watch paths match nothing; "" otherwise.
         unlisted: how many would deploy only because their webhooks do not list all files; a

@@ -27,7 +27,16 @@ class BridgeError(Exception):
 
 
 class Rejected(BridgeError):
-    """The caller's input can't be used; sending it again changes nothing."""
+    """The caller's input can't be used; sending it again changes nothing.
+
+    Attributes:
+        says: what is wrong; remedy: what to do about it. The message is both.
+    """
+
+    def __init__(self, says: str = "", remedy: str = "") -> None:
+        super().__init__(f"{says}; {remedy}" if remedy else says)
+        self.says = says
+        self.remedy = remedy
 
 
 class BadSignature(Rejected):

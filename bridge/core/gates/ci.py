@@ -4,16 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.core.checks import (
-    Check,
-    CheckPolicy,
-    CheckState,
-    Need,
-    Otherwise,
-    Required,
-)
-from bridge.core.gates.times import for_people
+from bridge.core.checks import Check, CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.rules import name_matches
+from bridge.core.words import for_people, some
 
 MOST_NAMED = 5
 """Checks that a reason names."""
@@ -59,13 +52,14 @@ class CiVerdict:
     Attributes:
         says: the reason, for people.
         opens_at: when it passes by itself, whatever the checks do.
-        changes_at: when the reason changes by itself.
+        headline: the part of the reason without what changes often; "": all of it.
     """
 
     state: CiState
     says: str = ""
     opens_at: float | None = None
     changes_at: float | None = None
+    headline: str = ""
 
 
 def judged(policy: CheckPolicy, ci: Ci, *, since: float, now: float) -> CiVerdict:
@@ -82,25 +76,28 @@ def judged(policy: CheckPolicy, ci: Ci, *, since: float, now: float) -> CiVerdic
     changes = None if late else late_at
     at = ci.commit[:7]
     if ci.read_at is None:
-        why = ci.error or "they are being read"
-        return CiVerdict(CiState.UNREAD, f"the checks of {at} are not known: {why}", opens, changes)
+        said, why = f"the checks of {at} are not known", ci.error or "they are being read"
+        return CiVerdict(CiState.UNREAD, f"{said}: {why}", opens, changes, said)
     counted = [one for one in ci.checks if not _matches(one.name, policy.ignore)]
     missing, relevant = _relevant(policy, counted, ci.required)
     if failed := [one for one in relevant if one.state is CheckState.FAILED]:
         why = f"checks failed: {_named(failed)} of {at}"
-        return CiVerdict(CiState.FAILED, why, opens, changes if opens else None)
+        changes = changes if opens else None
+        return CiVerdict(CiState.FAILED, why, opens, changes, "checks failed")
     pending = [one for one in relevant if one.state is CheckState.PENDING]
     if not relevant and not missing and ci.fresh:
         return _none(policy, at, since, now, opens)
     if pending or missing:
-        waits = _named(pending) if pending else _list(missing)
-        why = f"waits for checks of {at}: {waits}"
+        waits = _named(pending) if pending else some(missing, MOST_NAMED)
+        said = f"waits for checks of {at}"
+        why = f"{said}: {waits}"
         if late:
-            return CiVerdict(CiState.LATE, f"{why}; {_waited(policy, 'already')}")
-        return CiVerdict(CiState.PENDING, why, opens, changes)
+            why = f"{why}; {_waited(policy, 'already')}"
+            return CiVerdict(CiState.LATE, why, headline=said)
+        return CiVerdict(CiState.PENDING, why, opens, changes, said)
     if ci.error:
-        why = f"the checks of {at} can't be read again: {ci.error}"
-        return CiVerdict(CiState.UNREAD, why, opens, changes)
+        said = f"the checks of {at} can't be read again"
+        return CiVerdict(CiState.UNREAD, f"{said}: {ci.error}", opens, changes, said)
     if not ci.fresh:
         return CiVerdict(CiState.PENDING, f"lists the checks of {at} again", opens, changes)
     return CiVerdict(CiState.PASSED, f"{len(relevant)} checks of {at} passed")
@@ -160,13 +157,8 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _named(checks: Sequence[Check]) -> str:
-    return _list([f"{one.name} ({one.app})" if one.app else one.name for one in checks])
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MOST_NAMED])
-    more = len(names) - MOST_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+    names = [f"{one.name} ({one.app})" if one.app else one.name for one in checks]
+    return some(names, MOST_NAMED)
 
 
 def _waited(policy: CheckPolicy, how: str) -> str:

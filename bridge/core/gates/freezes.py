@@ -8,17 +8,28 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from bridge.core.errors import Rejected
-from bridge.core.gates.exceptions import Allowed
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-MIDNIGHT = "24:00"
-"""The end of a day; the next day's 00:00."""
 
 Closed = tuple[float, float | None]
 """When a freeze began, and when it ends; None if somebody has to end it."""
+
+
+class Allowed(StrEnum):
+    """The kinds of deployments that a freeze can let through."""
+
+    PUSH = "push"
+    MANUAL = "manual"
+    REDEPLOY = "redeploy"
+    ROLLBACK = "rollback"
+
+
+EXCEPTIONS = (Allowed.MANUAL, Allowed.REDEPLOY, Allowed.ROLLBACK)
+"""The values of `allow`. Pushes are not among them: they are what a freeze is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +164,6 @@ class Freeze:
         name: identifies it among all freezes.
         apps: labels or globs over them; or scopes, for one by command.
         windows: one that repeats; empty for one by command, which holds from `at` to `until`.
-        allow: what passes nevertheless.
         by: who declared it; "" for one of the settings.
     """
 

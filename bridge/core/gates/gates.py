@@ -13,23 +13,27 @@ from bridge.core.apps import App
 from bridge.core.checks import Otherwise
 from bridge.core.events import Action
 from bridge.core.gates.approvals import (
+    NO_COMPARED,
+    NOT_YET,
+    SAME,
     Approval,
+    Compared,
+    Content,
     approval_key,
     approved,
     counting,
     not_counted,
 )
 from bridge.core.gates.ci import Ci, CiState, judged
-from bridge.core.gates.content import NO_COMPARED, NOT_YET, SAME, Compared, Content
-from bridge.core.gates.exceptions import Allowed
-from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.gates.order import Earlier
-from bridge.core.gates.times import for_people, in_words, read_zone
+from bridge.core.gates.times import in_words, read_zone
 from bridge.core.health.serving import Works
 from bridge.core.holds import Gate, Hold, Lift, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES, Identities
+from bridge.core.words import for_people, many
 
 SOON = 1.0
 """Seconds until the gates look again at a commit that was not compared yet."""
@@ -82,7 +86,6 @@ def open_gates(wanted: Deployment, app: App, facts: Facts, now: float) -> tuple[
 
     Args:
         app: with the rules that apply to it.
-        now: seconds since 1970.
     """
     lifted = {key for lift in wanted.lifts for key in lift.keys}
     return tuple(hold for hold in _all(wanted, app, facts, now) if hold.key not in lifted)
@@ -167,7 +170,7 @@ def _passes(wanted: Asking, lock: Lock) -> bool:
     has left keeps away what is new, so it does not hold the bridge's own way further back.
     """
     owns = bool(wanted.person) and lock.owner in (wanted.person, BY_ITSELF)
-    return owns or (wanted.back_from is not None and lock.left_by_rollback)
+    return owns or (wanted.back_from is not None and lock.of_rollback)
 
 
 def _freezes(wanted: Asking, facts: Facts, now: float) -> Iterator[Hold]:
@@ -194,9 +197,8 @@ def _checks(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[
     if commit is None or facts.unknown_head:
         opens = wanted.created_at + policy.timeout if policy.late is Otherwise.DEPLOY else None
         if opens is None or now < opens:
-            why = f"waits for the checks of a commit that is not known: {_unknown(facts)}"
-            key, again_at = f"{Gate.CHECKS}:?", facts.again_at
-            yield Hold(Gate.CHECKS, key, why, Right.OVERRIDE, until=opens, changes_at=again_at)
+            hold = _of_unknown(Gate.CHECKS, "waits for the checks of a commit", facts)
+            yield replace(hold, until=opens)
         return
     ci = facts.ci if facts.ci is not None and facts.ci.commit == commit else Ci(commit)
     found = judged(policy, ci, since=wanted.created_at, now=now)
@@ -209,6 +211,7 @@ def _checks(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[
             Right.OVERRIDE,
             until=found.opens_at,
             changes_at=found.changes_at,
+            headline=found.headline,
         )
 
 
@@ -218,9 +221,7 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
         return
     commit = wanted.head or wanted.commit
     if commit is None or facts.unknown_head:
-        why = f"needs approval of a commit that is not known: {_unknown(facts)}"
-        key = f"{Gate.APPROVAL}:?"
-        yield Hold(Gate.APPROVAL, key, why, Right.OVERRIDE, changes_at=facts.again_at)
+        yield _of_unknown(Gate.APPROVAL, "needs approval of a commit", facts)
         return
     others = {
         one: facts.content(app.id, one, commit, now) for one in approved(facts.approvals, commit)
@@ -233,27 +234,42 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
         had = f"; approved by {names}" if names else ""
         of_it = [one for one in facts.approvals if one.commit in (commit, *same)]
         had += not_counted(of_it, wanted.asked_by, proposal, facts.identities)
-        people = "1 approval" if needed == 1 else f"{needed} approvals"
         early = [one for one in of_it if proposal.since and one.at < proposal.since]
         had += "; approvals from before what is live now don't count" if early else ""
-        had += _other(wanted, facts, others)
-        why = f"needs {people} of {commit[:7]}, has {len(counted)}{had}"
+        other, detail = _other(wanted, facts, others)
+        headline = (
+            f"needs {many(needed, 'approval')} of {commit[:7]}, has {len(counted)}{had}{other}"
+        )
         again_at = min((one.again_at for one in others.values() if one.again_at), default=None)
-        key = approval_key(commit)
-        yield Hold(Gate.APPROVAL, key, why, Right.APPROVE, changes_at=again_at, proposal=proposal)
+        yield Hold(
+            Gate.APPROVAL,
+            approval_key(commit),
+            headline + detail,
+            Right.APPROVE,
+            changes_at=again_at,
+            proposal=proposal,
+            headline=headline,
+        )
 
 
-def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> str:
-    """Return why an approval that somebody has given meanwhile does not count."""
+def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> tuple[str, str]:
+    """Return why an approval that somebody has given meanwhile does not count, and its detail."""
     lately = [one for one in facts.approvals if one.at >= wanted.created_at]
     found = next((one for one in lately if not others.get(one.commit, SAME).same), None)
     if found is None:
-        return ""
+        return "", ""
     content = others[found.commit]
     given = f"; {found.name} approved {found.commit[:7]}"
     if content.same is None:
-        return f"{given}, and they can't be compared, so approve this one: {content.why}"
-    return f"{given}, but {content.why}" if content.why else given
+        return f"{given}, and they can't be compared, so approve this one", f": {content.why}"
+    return (f"{given}, but {content.why}" if content.why else given), ""
+
+
+def _of_unknown(gate: Gate, waits: str, facts: Facts) -> Hold:
+    """Return what holds a deployment of which it is not known what it would build."""
+    why, again_at = f"{waits} that is not known", facts.again_at
+    says = f"{why}: {_unknown(facts)}"
+    return Hold(gate, f"{gate}:?", says, Right.OVERRIDE, changes_at=again_at, headline=why)
 
 
 def _unknown(facts: Facts) -> str:
@@ -263,9 +279,7 @@ def _unknown(facts: Facts) -> str:
 def _order(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hold]:
     commit = wanted.head or wanted.commit
     if facts.earlier and facts.again_at is not None:
-        why = f"waits for earlier apps with a commit that is not known: {_unknown(facts)}"
-        key = f"{Gate.ORDER}:?"
-        yield Hold(Gate.ORDER, key, why, Right.OVERRIDE, changes_at=facts.again_at)
+        yield _of_unknown(Gate.ORDER, "waits for earlier apps with a commit", facts)
         return
     for label, earlier in facts.earlier.items():
         yield from _after(label, earlier, commit, app.rules.soak or 0.0, facts, now)
@@ -280,7 +294,7 @@ def _after(
     """Hold what an earlier app does not serve: the same, as far as that app is concerned."""
     key = f"{Gate.ORDER}:{label}:{commit}"
     wanted, serving = commit[:7] if commit else "what would be built", earlier.serving
-    until = changes = None
+    until, changes, detail = None, None, ""
     warns, coming = _failed_there(label, earlier, commit, facts, now), earlier.coming(commit)
     if earlier.doubt is not None:
         why = f"what runs in {label} is not known since deployment #{earlier.doubt.seq}"
@@ -291,29 +305,42 @@ def _after(
     elif serving.works in (Works.VERIFYING, Works.UNHEALTHY):
         why = f"{label} runs {_short(serving.commit)}, which is {serving.works}"
     elif serving.commit is None and not serving.image:
-        why = f"{label} runs an unknown commit, not {wanted}: deploy {label} again, or override"
+        why = f"{label} runs an unknown commit, not {wanted}"
+        detail = f": deploy {label} again, or override"
     elif not (content := facts.content(earlier.app_id, serving.commit, commit, now)).same:
-        why = f"{label} runs {_short(serving.commit)}, not {wanted}{_differs(content, facts)}"
+        differs, detail = _differs(content, facts)
+        why = f"{label} runs {_short(serving.commit)}, not {wanted}{differs}"
         changes = content.again_at
     elif now < (healthy := (earlier.since or now) + soak):
         until, coming = healthy, ""
         why = f"{label} has been live with {wanted} for less than {for_people(soak)}"
     else:
         return
-    says = "; ".join((why, *([f"{label} {coming}"] if coming else ()), *([warns] if warns else ())))
-    yield Hold(Gate.ORDER, key, says, Right.OVERRIDE, until=until, changes_at=changes, warns=warns)
+    comes = f"{label} {coming}" if coming and earlier.newest else ""
+    number = f": #{earlier.newest.seq}" if comes and earlier.newest else ""
+    yield Hold(
+        Gate.ORDER,
+        key,
+        "; ".join(filter(None, (why + detail, comes + number, warns))),
+        Right.OVERRIDE,
+        until=until,
+        changes_at=changes,
+        warns=warns,
+        headline=why if detail else "; ".join(filter(None, (why, comes or warns))),
+    )
 
 
 def _short(commit: str | None) -> str:
     return commit[:7] if commit else "an unknown commit"
 
 
-def _differs(content: Content, facts: Facts) -> str:
+def _differs(content: Content, facts: Facts) -> tuple[str, str]:
+    """Return what keeps one commit from standing for another, and its detail."""
     if content.same is None:
         can_pin = not facts.unknown_head
         mend = "override" + (", or pin this app and promote that version to it" * can_pin)
-        return f", and they can't be compared: {mend} ({content.why})"
-    return f": {content.why}" if content.why else ""
+        return ", and they can't be compared", f": {mend} ({content.why})"
+    return "", f": {content.why}" if content.why else ""
 
 
 def _failed_there(

@@ -19,9 +19,6 @@ BRIDGE = "the bridge"
 BY_ITSELF = f"{COMMAND_HOST}:{BRIDGE}"
 """The owner of the lock that follows a rollback by the bridge itself."""
 
-ROLLED_BACK = "rolled back by deployment #"
-"""The beginning of the reason of a lock that a rollback has left."""
-
 DAY = 86_400.0
 
 LONGEST = 90 * DAY
@@ -66,13 +63,13 @@ class Lock:
     """A lock; there is at most one for each scope.
 
     Attributes:
-        scope, label: see `Scope`.
         owner: e.g. "slack:U012AB3CD" or "cli:ada"; what they ask for passes.
         name: the owner's, for display.
         at: when it was taken; until: when it expires, None for never. Seconds since 1970.
         merge: the pull request with whose merge or close it is released; None for none.
         channel: where in a chat it was taken; "" for the command line.
         remind_at: when its owner is reminded next; None for never.
+        of_rollback: a rollback took it, to keep pushes from undoing it.
     """
 
     scope: str
@@ -85,6 +82,7 @@ class Lock:
     merge: PullRef | None = None
     channel: str = ""
     remind_at: float | None = None
+    of_rollback: bool = False
 
     @property
     def key(self) -> str:
@@ -94,11 +92,6 @@ class Lock:
     def expired(self, now: float) -> bool:
         """Return whether it holds nothing any more."""
         return self.until is not None and now >= self.until
-
-    @property
-    def left_by_rollback(self) -> bool:
-        """Return whether a rollback took the lock, to keep pushes from undoing it."""
-        return self.reason.startswith(ROLLED_BACK)
 
     @property
     def named(self) -> str:
@@ -128,8 +121,9 @@ def lock_after(rollback: Deployment, app: App, now: float) -> Lock:
     It belongs to the person who went back: what they ask for passes.
     """
     owner = rollback.person or f"rollback:{rollback.id}"
-    reason = f"{ROLLED_BACK}{rollback.seq}; unlock it once a fix is merged"
-    lock = Lock(f"app/{app.id}", app.label, owner, rollback.origin.actor.name, reason, now)
+    reason = f"rolled back by deployment #{rollback.seq}; unlock it once a fix is merged"
+    name = rollback.origin.actor.name
+    lock = Lock(f"app/{app.id}", app.label, owner, name, reason, now, of_rollback=True)
     return replace(lock, remind_at=next_reminder(lock, now))
 
 

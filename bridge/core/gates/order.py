@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 
 from bridge.core.apps import App
 from bridge.core.events import Action
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import LOSABLE, Deployment, State
 from bridge.core.rules import label_matches
-
-_GLOB = frozenset("*?[{")
 
 _COMING = {
     State.HELD: "holds it",
@@ -76,7 +73,7 @@ class Earlier:
         one = self.newest
         if one is None or commit is None or (one.head or one.commit) != commit:
             return ""
-        return f"{_COMING[one.state]}: #{one.seq}" if one.state in _COMING else ""
+        return _COMING.get(one.state, "")
 
 
 def earlier_of(app: App, apps: Iterable[App]) -> dict[str, str]:
@@ -109,31 +106,3 @@ def differing(before: Mapping[str, App], now: Mapping[str, App]) -> list[str]:
             if renamed or not found.isdisjoint(earlier_of(app, now.values()).values())
         )
     )
-
-
-def circles(rules: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, ...]]:
-    """Return the apps that wait for each other in a circle; at most one circle.
-
-    Args:
-        rules: a label or glob over labels, with those that must be live first.
-    """
-    after: dict[str, set[str]] = {}
-    for apps, earlier in rules:
-        after.setdefault(apps, set()).update(earlier)
-    for apps, names in after.items():
-        if apps in names and _GLOB & set(apps):  # each of its apps waits for the others
-            return [(apps,)]
-    waits = {
-        apps: {one for one in after if _waits(apps, names, one)} for apps, names in after.items()
-    }
-    try:
-        TopologicalSorter(waits).prepare()
-    except CycleError as error:
-        return [tuple(reversed(error.args[1][1:]))]
-    return []
-
-
-def _waits(apps: str, after: Iterable[str], other: str) -> bool:
-    """Return whether apps wait for those of another rule."""
-    fits = (label_matches(other, one) or label_matches(one, other) for one in after)
-    return other != apps and any(fits)

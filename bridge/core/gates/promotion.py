@@ -16,6 +16,7 @@ from bridge.core.health.serving import Serving, Works
 from bridge.core.holds import Hold
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_of
+from bridge.core.words import many
 
 MOST_NEWS = 50
 """The most pushes that are listed as new."""
@@ -66,7 +67,7 @@ class Promotion:
         if rules.checks is not None:
             wanted.append("green checks")
         if rules.approvals:
-            wanted.append(f"{rules.approvals} approval{'s' if rules.approvals > 1 else ''}")
+            wanted.append(many(rules.approvals, "approval"))
         if rules.after:
             wanted.append(f"that it is live in {' and '.join(rules.after)}")
         if not wanted:
@@ -88,11 +89,7 @@ class Promotion:
 
 
 def promotion_of(
-    from_: App,
-    to: App,
-    there: Serving | None,
-    here: Serving | None,
-    history: Sequence[Deployment],
+    from_: App, to: App, there: Serving | None, here: Serving | None, history: Sequence[Deployment]
 ) -> Promotion:
     """Return how to promote what one app runs to another.
 

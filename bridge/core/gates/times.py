@@ -1,6 +1,5 @@
-"""Durations and times of day as people write them."""
+"""Times of day as people write them."""
 
-import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -12,31 +11,6 @@ FARTHEST = 366 * 86_400.0
 
 _DAYS = timedelta(seconds=FARTHEST).days
 _NEARER = "name an earlier time"
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw]\s*)+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-
-
-def read_duration(text: str) -> float:
-    """Return the seconds of "90s", "10m", "2h30m", "1d" or a plain number of seconds.
-
-    Raises:
-        Rejected: it is none of these.
-    """
-    said = text.strip().lower()
-    if said.isdecimal():
-        return float(said)
-    if not _DURATION.fullmatch(said):
-        raise Rejected(f"{text!r} is no duration: write e.g. 90s, 10m, 2h or 1d")
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(said))
-
-
-def for_people(seconds: float) -> str:
-    """Return a duration in the largest unit of which there are two, e.g. "90 minutes"."""
-    for unit, length in (("days", 86_400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.4g} {unit}"
-    return f"{seconds:.4g} s"
 
 
 def read_zone(name: str) -> ZoneInfo:
@@ -90,18 +64,14 @@ def _next(at: At, now: float, zone: ZoneInfo, *, ends: bool) -> float:
     if at.day is not None:
         return _moment(at.day, at, zone, ends=ends)
     today = datetime.fromtimestamp(now, zone).date()
-    days = _days(at, today)
+    # The days from today on a week ahead on which such a time may be.
+    ahead = (today + timedelta(days=number) for number in range(9))
+    days = [day for day in ahead if at.weekday in (None, day.weekday())]
     return min(found for day in days if (found := _moment(day, at, zone, ends=ends)) > now)
 
 
 def _moment(day: date, at: At, zone: ZoneInfo, *, ends: bool) -> float:
     return moment(day, at, zone, last=True) if ends else moments(day, at, zone)[0]
-
-
-def _days(at: At, today: date) -> list[date]:
-    """Return the days from today on a week ahead on which such a time may be."""
-    days = [today + timedelta(days=ahead) for ahead in range(9)]
-    return [day for day in days if at.weekday in (None, day.weekday())]
 
 
 def in_words(at: float, zone: ZoneInfo) -> str:

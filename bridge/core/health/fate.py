@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from bridge.core.events import Action
-from bridge.core.health.rollback import version_of
+from bridge.core.health.rollback import Version, version_of
 from bridge.core.health.serving import By, Look, Serving, brought_there, moment_of
 from bridge.core.lifecycle import LIVE, Change, Deployment, Evidence, NoteKind, State
 from bridge.core.masking import redact
@@ -55,7 +55,6 @@ class Fate:
 
     @property
     def live(self) -> bool:
-        """Whether its version is what is served now."""
         return self.now in (Now.LIVE, Now.AGAIN)
 
     @property
@@ -86,14 +85,14 @@ class Fate:
             return "its app is gone from the backend"
         if self.now is Now.UNKNOWN or self.by is None:
             return _in_doubt(self.by)
-        number, version = f"#{self.by.seq}", version_of(self.by)
-        named = not version.startswith("deployment #")
+        number, version = f"#{self.by.seq}", Version.of(self.by)
         if self.live:
             back = self.by.action is Action.ROLLBACK
             return f"{number} went back to it" if back else f"{number} deployed it again"
         if self.now is Now.ROLLED_BACK:
-            return f"rolled back to {version} by {number}" if named else f"rolled back by {number}"
-        return f"replaced by {number} ({version})" if named else f"replaced by {number}"
+            to = f"to {version} " if version.named else ""
+            return f"rolled back {to}by {number}"
+        return f"replaced by {number} ({version})" if version.named else f"replaced by {number}"
 
 
 # ── what its app has served since ───────────────────────────────────────────────────────────────
@@ -200,10 +199,7 @@ def fate_of(
 
 
 def _by_version(
-    one: Deployment,
-    serving: Serving | None,
-    course: Course | None,
-    known: Mapping[str, Deployment],
+    one: Deployment, serving: Serving | None, course: Course | None, known: Mapping[str, Deployment]
 ) -> Fate:
     """Return the same, as if what is stopped ran."""
     course = course or Course(one.id)
@@ -226,11 +222,7 @@ def _other(one: Deployment, course: Course, known: Mapping[str, Deployment]) -> 
 
 
 def _as_seen(
-    one: Deployment,
-    serving: Serving,
-    seen: Look,
-    course: Course,
-    known: Mapping[str, Deployment],
+    one: Deployment, serving: Serving, seen: Look, course: Course, known: Mapping[str, Deployment]
 ) -> Fate:
     """Return the same where the backend shows another version than our journal has."""
     commit = serving.commit

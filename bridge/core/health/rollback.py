@@ -56,7 +56,6 @@ class WayBack:
 
     @property
     def how(self) -> str:
-        """Describe how the version is restored."""
         match self.rung:
             case Rung.KEPT:
                 return "serve again what was built then, without a build"
@@ -114,8 +113,12 @@ class Version:
         images = deployment.images or ()
         return cls(deployment.deployed_commit, deployment.image, deployment.id, deployment, images)
 
+    @property
+    def named(self) -> bool:
+        """Return whether it has a name that outlives the deployment: a commit or an image."""
+        return bool(self.commit or self.image)
+
     def __str__(self) -> str:
-        """Return it for people."""
         unnamed = f"deployment #{self.ours.seq}" if self.ours is not None else "an unknown version"
         return (self.commit or "")[:7] or self.image or unnamed
 
@@ -198,7 +201,6 @@ class _Turn:
     Attributes:
         by: what brought it up.
         made: what had made it; of a rollback, the deployment to which that went back.
-        version: what that has made.
         left: whether a person has gone back from it to an earlier version.
     """
 

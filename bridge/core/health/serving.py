@@ -18,7 +18,7 @@ from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
 from bridge.core.health.rollback import Rung, Version, version_of
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
-from bridge.core.origin import NOBODY, Actor
+from bridge.core.people import NOBODY, Actor
 
 
 class Works(StrEnum):
@@ -159,7 +159,6 @@ class Behind:
     """What was pushed to an app's branch after the commit that it serves.
 
     Attributes:
-        pushes: how many pushes.
         concerning: how many of them may have changed it: all without those that hit none of its
             watch paths.
     """
@@ -169,7 +168,6 @@ class Behind:
 
     @property
     def says(self) -> str:
-        """How far that is, for people."""
         if not self.concerning:
             return "up to date"
         return "1 push behind" if self.concerning == 1 else f"{self.concerning} pushes behind"
@@ -186,7 +184,6 @@ class Serving:
         look: what the backend was last seen to serve; None if nobody has looked.
         looked: our deployment whose version the look shows; None if it is not one of ours.
         away: when no bridge was running, last; None if one always was.
-        branched: whether the app follows one branch.
         behind: how far it is behind that branch; None if that is not known.
     """
 
@@ -329,7 +326,6 @@ class Serving:
 
     @property
     def works(self) -> Works:
-        """Whether it works."""
         if not self.known:
             return Works.UNKNOWN
         if self.stopped:
@@ -348,7 +344,6 @@ class Serving:
 
     @property
     def rolled_back(self) -> bool:
-        """Whether a rollback brought it."""
         return self.ours is not None and self.ours.action is Action.ROLLBACK
 
     @property

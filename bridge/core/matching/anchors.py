@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import product
+from itertools import product, takewhile
 from typing import NamedTuple, TypeAlias
 
 from bridge.core.matching.draft import INHERITED
@@ -189,7 +189,8 @@ def outline_of(expression: Node) -> Outline:
 
 
 def _anchor_of_body(body: Node) -> Anchor | None:
-    starts = [_without_surrogates(text) for text in lead(body).texts]
+    # Cut before half a character: paths are looked up as text, not as units.
+    starts = ["".join(takewhile(_is_whole, text)) for text in lead(body).texts]
     if all("/" in text for text in starts):
         return _made(AnchorKind.UNDER, [text.rpartition("/")[0] for text in starts])
     firsts = [text.partition("/")[0] for text in starts]
@@ -197,7 +198,8 @@ def _anchor_of_body(body: Node) -> Anchor | None:
         return _made(AnchorKind.STARTS, firsts)
     ends = [text[::-1].removesuffix("/") for text in lead(mirrored(body)).texts]
     extensions = [end.rpartition(".")[2] for end in ends if "." in end]
-    if len(extensions) == len(ends) and not any(map(_unfit, extensions)):
+    fit = all("/" not in one and all(map(_is_whole, one)) for one in extensions)
+    if len(extensions) == len(ends) and fit:
         return _made(AnchorKind.EXTENSION, extensions)
     return None
 
@@ -206,17 +208,9 @@ def _made(kind: AnchorKind, texts: Sequence[str]) -> Anchor:
     return Anchor(kind, tuple(dict.fromkeys(texts)))
 
 
-def _without_surrogates(text: str) -> str:
-    """Cut before half a character: paths are looked up as text, not as units."""
-    return next((text[:at] for at, char in enumerate(text) if _is_half(char)), text)
-
-
-def _unfit(extension: str) -> bool:
-    return "/" in extension or any(map(_is_half, extension))
-
-
-def _is_half(char: str) -> bool:
-    return "\ud800" <= char <= "\udfff"
+def _is_whole(char: str) -> bool:
+    """Return whether it is a character of its own, and no surrogate."""
+    return not "\ud800" <= char <= "\udfff"
 
 
 def lead(node: Node) -> Lead:
@@ -273,7 +267,6 @@ class Pushed:
     a big push, most files affect no app.
 
     Attributes:
-        files: as listed by the host.
         place: for each path where it comes first.
     """
 
@@ -302,7 +295,6 @@ class Pushed:
         return _LOOKUPS[kind](self, texts) if texts and self.files else {}
 
     def equal(self, texts: Texts) -> Found:
-        """Find files by their whole path."""
         return {text: [self.place[text]] for text in self.place.keys() & texts.keys()}
 
     def under(self, texts: Texts) -> Found:
@@ -315,7 +307,6 @@ class Pushed:
         return found
 
     def named(self, texts: Texts) -> Found:
-        """Find files by their last segment."""
         return _grouped(self._names, {name: (name,) for name in texts.keys() & self._names})
 
     def with_extension(self, texts: Texts) -> Found:
@@ -324,14 +315,12 @@ class Pushed:
         return _grouped(extensions, {text: (text,) for text in texts.keys() & extensions})
 
     def starting(self, texts: Texts) -> Found:
-        """Find files by how their first segment starts."""
         firsts = [path.partition("/")[0] for path in self.files]
         lengths = {len(text) for text in texts}
         starts = {first: {first[:size] for size in lengths} & texts.keys() for first in set(firsts)}
         return _grouped(firsts, {first: hits for first, hits in starts.items() if hits})
 
     def with_segment(self, texts: Texts) -> Found:
-        """Find files by any of their segments."""
         segments = {
             directory: hits
             for directory in set(self._directories)
@@ -343,7 +332,6 @@ class Pushed:
         return found
 
     def holding(self, texts: Texts) -> Found:
-        """Find files by any part of their path."""
         if self._blob is None:
             self._blob = "\n".join(self.files)
         return {

@@ -262,7 +262,8 @@ class _Forward:
     """The automaton of a whole expression, and what it has to be told about each position."""
 
     def __init__(self, expression: Node) -> None:
-        graph = build(expression, anywhere=not _starts_at_start(expression))
+        first = expression.parts[:1] if isinstance(expression, Seq) else ()
+        graph = build(expression, anywhere=first != (At(Place.START),))
         self._automaton = Automaton(graph)
         self._surroundings = _Surroundings(graph) if graph.behinds or graph.uses_words else None
 
@@ -313,10 +314,6 @@ class _Fits:
         return self._automaton.holds_at(path, self._surroundings.gates(path, meter), meter)
 
 
-def _starts_at_start(expression: Node) -> bool:
-    return isinstance(expression, Seq) and expression.parts[:1] == (At(Place.START),)
-
-
 # ── A compiled pattern ──────────────────────────────────────────────────────────────────────────
 
 
@@ -324,7 +321,6 @@ class Glob:
     """A pattern as micromatch understands it, ready to be asked.
 
     Attributes:
-        pattern: as written.
         source: the regular expression that picomatch would build.
         expression: the same, parsed; matches nothing where JavaScript would not compile it.
         excludes: a list takes it as an exclusion: `!glob` or `!(glob)…`.

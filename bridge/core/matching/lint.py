@@ -7,7 +7,7 @@ run it, on a few adversarial paths, and the steps are counted.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal, TypeAlias
 
 from bridge.core.matching import Glob, GlobError, GlobThrows, Picomatch
@@ -17,7 +17,7 @@ from bridge.core.matching.backtrack import STEP_COST, Backtracker
 from bridge.core.matching.glob import harmless
 from bridge.core.matching.graph import TooLarge
 from bridge.core.matching.regex import NOTHING, Alt, Chars, Group, Look, Node, Repeat, Seq
-from bridge.core.matching.watch_paths import Semantics
+from bridge.core.matching.watch_paths import Semantics, compiled
 
 PATH_LENGTH = 48
 STEPS = 60_000  # a growth with the fourth power of the length, or worse, gets there
@@ -79,8 +79,6 @@ class Finding:
     Attributes:
         code: stable, e.g. "leading_slash".
         index: the pattern's place in the list, from 0.
-        sentence: what is the matter.
-        remedy: what to do about it.
         level: "error" where the pattern can't do what it is there for, "warning" where it
             probably does not, "note" where it is good to know.
     """
@@ -94,12 +92,10 @@ class Finding:
 
     @property
     def words(self) -> str:
-        """What is the matter and what to do about it."""
         return f"{self.says} {self.remedy}"
 
     @property
     def says(self) -> str:
-        """What is the matter with the pattern."""
         return said_of(self.pattern, self.sentence)
 
 
@@ -119,16 +115,15 @@ _COMMA_OUTSIDE = re.compile(r",(?![^{}]*\})")
 
 
 def lint(
-    patterns: Sequence[str] | None,
-    semantics: Semantics = "exclude",
-    picomatch: Picomatch = "2.3.1",
+    patterns: Sequence[str] | None, semantics: Semantics = "exclude", picomatch: Picomatch = "2.3.1"
 ) -> list[Finding]:
     """Find likely mistakes, in the order of the list."""
     listed = list(patterns or ())
-    globs = [_compiled(pattern, picomatch) for pattern in listed]
+    globs = [compiled(pattern, picomatch) for pattern in listed]
     findings = []
     for index, (pattern, glob) in enumerate(zip(listed, globs, strict=True)):
-        problems = [*_broken(glob), *_misspelt(pattern), *_in_the_list(index, globs, semantics)]
+        misspelt = (check(pattern, pattern.removeprefix("!")) for check in _SPELLING)
+        problems = [*_broken(glob), *chain(*misspelt), *_in_the_list(index, globs, semantics)]
         hopeless = any(level == "error" for _, level, _, _ in problems)
         findings += [
             Finding(code, pattern, index, sentence, remedy, level)
@@ -136,13 +131,6 @@ def lint(
             if not (hopeless and (level == "note" or code == "bare_directory"))
         ]
     return findings
-
-
-def _compiled(pattern: str, picomatch: Picomatch) -> Glob | GlobError:
-    try:
-        return Glob(pattern, picomatch)
-    except GlobError as error:
-        return error
 
 
 def _broken(glob: Glob | GlobError) -> Iterator[_Problem]:
@@ -168,13 +156,6 @@ def _remedy_for_throwing(error: GlobThrows) -> str:
     if not error.pattern:
         return "Remove the empty pattern; an empty list deploys on every push."
     return f"Write it as `./{error.pattern}`." if len(error.pattern) < 99 else "Make it shorter."
-
-
-def _misspelt(pattern: str) -> Iterator[_Problem]:
-    """Find mistakes that are visible in the pattern alone."""
-    body = pattern.removeprefix("!")
-    for check in _SPELLING:
-        yield from check(pattern, body)
 
 
 def _slashes(pattern: str, body: str) -> Iterator[_Problem]:

@@ -235,9 +235,6 @@ def _likeness(pattern: str, file: str) -> float:
     asked = pattern.split("/")
     telling = [segment for segment in asked if segment.strip("*")]
     pairs = [pair for pair in zip(asked, file.split("/"), strict=False) if pair[0].strip("*")]
-    return sum(_alike(one, other) for one, other in pairs) / len(telling) if telling else 0.0
-
-
-def _alike(segment: str, name: str) -> float:
-    matcher = SequenceMatcher(None, segment.lower()[:100], name.lower()[:100], autojunk=False)
-    return matcher.ratio()
+    cut = ((one.lower()[:100], other.lower()[:100]) for one, other in pairs)
+    ratios = (SequenceMatcher(None, *pair, autojunk=False).ratio() for pair in cut)
+    return sum(ratios) / len(telling) if telling else 0.0

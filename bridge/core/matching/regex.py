@@ -33,7 +33,6 @@ class GlobError(Rejected):
     """A pattern that gives neither "match" nor "no match".
 
     Attributes:
-        pattern: as written by its owner.
         reason: one clause for people, without the pattern.
         code: stable and machine-readable, e.g. "throws" or "too_costly".
     """

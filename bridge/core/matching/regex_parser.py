@@ -278,7 +278,7 @@ class _Parser:
         found = _NAMED.match(self._source, self._at - 1)
         if found is None:
             raise BadExpression("Invalid group")
-        if not _is_name(found[1]):
+        if not found[1].replace("$", "_").isidentifier():
             raise BadExpression("Invalid capture group name")
         if found[1] in self._names:
             raise BadExpression("Duplicate capture group name")
@@ -357,7 +357,3 @@ def _counts(found: re.Match[str]) -> tuple[int, int | None]:
     if most is not None and most < least:
         raise BadExpression("numbers out of order in {} quantifier")
     return least, most
-
-
-def _is_name(text: str) -> bool:
-    return text.replace("$", "_").isidentifier()

@@ -53,7 +53,8 @@ def _second_star(draft: Draft) -> None:
     one = draft.last
     prior = one.before
     assert prior is not None  # a star is never the first token
-    if not _may_span(draft, prior):
+    may_span = prior.kind in (Kind.SLASH, Kind.START, Kind.PAREN)
+    if not may_span and not (draft.braces and prior.kind in (Kind.COMMA, Kind.BRACE)):
         draft.push(Token(Kind.STAR, "*", ""))
         return
     rest = _skip_repeats(draft)
@@ -78,12 +79,6 @@ def _second_star(draft: Draft) -> None:
         one.output = GLOBSTAR
         draft.output += GLOBSTAR
     one.value += "*"
-
-
-def _may_span(draft: Draft, prior: Token) -> bool:
-    if prior.kind in (Kind.SLASH, Kind.START, Kind.PAREN):
-        return True
-    return bool(draft.braces) and prior.kind in (Kind.COMMA, Kind.BRACE)
 
 
 def _skip_repeats(draft: Draft) -> str:

@@ -96,7 +96,7 @@ def plain_glob(glob: str) -> str | None:
         return None
     output = _SYMBOL_RUN.sub(_symbols, glob)
     if any(run[3] == "\\" for run in _SYMBOL_RUN.finditer(glob)):
-        output = _BACKSLASHES.sub(_halved, output)
+        output = _BACKSLASHES.sub(lambda row: "\\" * (2 - len(row[0]) % 2), output)
     return f"^(?:{output})$"
 
 
@@ -114,10 +114,6 @@ def _symbols(run: re.Match[str]) -> str:
     if symbol == "*":
         return f"{escape}*{STAR if more else ''}" if escape else STAR
     return run[0] if escape else f"\\{run[0]}"
-
-
-def _halved(row: re.Match[str]) -> str:
-    return "\\\\" if len(row[0]) % 2 == 0 else "\\"
 
 
 # ── From a glob to the regular expression that picomatch would build from it ────────────────────

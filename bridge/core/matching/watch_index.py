@@ -101,7 +101,10 @@ class Decision:
                 for entry in watch.entries:
                     if isinstance(entry, GlobError):
                         return entry
-            return self._excluding(watch) if watch.excludes_some else self._any(watch)
+            if not watch.excludes_some:
+                return self._any(watch)
+            entries = [entry for entry in watch.entries if isinstance(entry, Entry)]
+            return self._likely(entries) or self._by_masks(watch, entries)
         except GlobError as error:
             return error
 
@@ -113,10 +116,6 @@ class Decision:
             if entry in candidates and (place := self._first(entry)) is not None:
                 return self._hit(entry, index, place)
         return None
-
-    def _excluding(self, watch: Watch) -> Hit | None:
-        entries = [entry for entry in watch.entries if isinstance(entry, Entry)]
-        return self._likely(entries) or self._by_masks(watch, entries)
 
     def _likely(self, entries: Sequence[Entry]) -> Hit | None:
         """Try the first file of the first entry that has one: mostly, nothing objects."""
@@ -283,7 +282,8 @@ class WatchIndex:
             except GlobError as error:
                 return error
             self._entries[pattern] = entry
-            self._hang(entry)
+            for holder in self._holders(entry):  # where a push will find it
+                holder[entry] = None
         entry.users[app] = None
         return entry
 
@@ -293,11 +293,6 @@ class WatchIndex:
             return Entry(pattern, self._picomatch, known, known.negated)
         glob = Glob(pattern, self._picomatch)
         return Entry(pattern, self._picomatch, glob.outline, glob.excludes, glob)
-
-    def _hang(self, entry: Entry) -> None:
-        """Put a new entry where a push will find it."""
-        for holder in self._holders(entry):
-            holder[entry] = None
 
     def _holders(self, entry: Entry) -> Iterator[dict[Entry, None]]:
         known = entry.outline

@@ -33,6 +33,14 @@ class Hit:
     file: str
 
 
+def compiled(pattern: str, picomatch: Picomatch) -> Glob | GlobError:
+    """Return a pattern, or why it is broken."""
+    try:
+        return Glob(pattern, picomatch)
+    except GlobError as error:
+        return error
+
+
 class WatchPaths:
     """The compiled watch paths of one app.
 
@@ -70,14 +78,10 @@ class WatchPaths:
             GlobError: one pattern is broken. With "any" only if it is the first one: a
                 broken pattern does no harm there while an earlier one matches.
         """
-        globs: list[Glob | GlobError] = []
-        for pattern in patterns or ():
-            try:
-                globs.append(Glob(pattern, picomatch))
-            except GlobError as error:
-                if semantics == "exclude" or not globs:
-                    raise
-                globs.append(error)
+        globs = [compiled(pattern, picomatch) for pattern in patterns or ()]
+        for glob in globs if semantics == "exclude" else globs[:1]:
+            if isinstance(glob, GlobError):
+                raise glob
         return cls(globs, semantics)
 
     def first_match(self, files: Iterable[str]) -> Hit | None:

@@ -22,7 +22,6 @@ class NativePreview:
         id: the backend's own, e.g. "FDUnPqcjctC3gv1T8vDVf".
         maker: who makes it, for people, e.g. "Dokploy".
         app_id, app, backend: the app that is previewed, its label, and where it is.
-        number, title, branch, pull_url: of the pull request.
         state: of its newest build.
         commit: of its newest build; None if the backend does not tell.
         url: where it is served; None if that is not known.

@@ -1,4 +1,4 @@
-"""The record of one preview, and its names."""
+"""The record of one preview, its names, and the preview that a person names."""
 
 import hashlib
 import re
@@ -15,9 +15,15 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.policies import PreviewPolicy
 from bridge.core.pulls import PullRequest
 from bridge.core.variables import assignment
+from bridge.core.words import some
 
 if TYPE_CHECKING:
     from bridge.core.decision import Policy
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from bridge.core.apps import MOST_NAMED
+from bridge.core.errors import Ambiguous, NotFound, Rejected
 
 LONGEST_PART = 63
 """Characters of one part of a host name."""
@@ -58,7 +64,6 @@ class Preview:
         branch: the branch of the bridge's own that it is or was built from, and that ends with it;
             None if it was always the pull request's.
         approved, approver: the commit that somebody has approved, and who.
-        stopped: somebody has stopped it by hand.
         created_at: when the pull request was first reported, by which places are given.
         active_at: when it was last pushed to or extended.
         look_at: when to look at it next; None if only a report matters.
@@ -98,7 +103,6 @@ class Preview:
 
     @property
     def host(self) -> str:
-        """Return the name of its Git host."""
         return self.repository.host
 
     @property
@@ -108,7 +112,6 @@ class Preview:
 
     @property
     def number(self) -> int:
-        """Return the number of its pull request."""
         return self.pull.number
 
     @property
@@ -195,14 +198,7 @@ def rules_mark(app: App | None, decisions: "Policy") -> str:
     """
     if app is None:
         return "gone"
-    told = (
-        app.source,
-        app.branch,
-        app.watched,
-        app.rules.previews,
-        app.native_previews,
-        decisions,
-    )
+    told = (app.source, app.branch, app.watched, app.rules.previews, app.native_previews, decisions)
     return _digest(repr(told))
 
 
@@ -283,3 +279,87 @@ def _may_have(preview: Preview, policy: PreviewPolicy) -> bool:
 def variables_text(variables: Iterable[tuple[str, str]]) -> str:
     """Return variables as lines of NAME=value, as every backend reads them; raise Rejected."""
     return "\n".join(assignment(name, value) for name, value in variables)
+
+
+# ── the one that a person names ──────────────────────────────────────────────────────────────────
+
+_NAME = re.compile(r"(?P<app>[^#]*?)\s*[#!]?(?P<number>[0-9]{1,15})")
+_APART = re.compile(r"[#!\s][0-9]+\Z")
+
+
+class HasName(Protocol):
+    """A preview of a pull request that people can name: the bridge's, or a backend's own."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def app(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_over(self) -> bool: ...
+
+
+One = TypeVar("One", bound=HasName)
+
+
+def find_preview(previews: Sequence[One], name: str) -> One:
+    """Return the preview that somebody means, e.g. by "shop/web#12", "web#12", "#12" or its id.
+
+    One that there is comes before those of which nothing is left.
+
+    Args:
+        previews: those that they may see.
+
+    Raises:
+        NotFound, Ambiguous: none or several fit.
+        Rejected: it is no name of a preview.
+    """
+    if found := [one for one in previews if one.id == name]:
+        return found[0]
+    app, number = _parts(name)
+    of_number = [one for one in previews if one.number == number]
+    for fits in _rules(app.lower()):
+        of_app = [one for one in of_number if fits(one.app.lower())]
+        if of_app:
+            return _only([one for one in of_app if not one.is_over] or of_app, name)
+    raise NotFound(f"there is no preview {name[:80]!r}{_near(of_number)}")
+
+
+def _parts(name: str) -> tuple[str, int]:
+    """Return the app, "" for any, and the number of the pull request."""
+    text = name.strip()
+    found = _NAME.fullmatch(text)
+    if found is None or (found["app"] and not _APART.search(text)):
+        raise Rejected(
+            f"{name[:80]!r} names no preview: write the app and the pull request, e.g. shop/web#12"
+        )
+    return found["app"], int(found["number"])
+
+
+def _rules(app: str) -> tuple[Callable[[str], bool], ...]:
+    """Return the rules by which an app's name fits a label, the strictest first."""
+    return (
+        lambda label: app in ("", label),
+        lambda label: label.rpartition("/")[2] == app,
+        lambda label: label.startswith(app) or label.rpartition("/")[2].startswith(app),
+    )
+
+
+def _only(fits: Sequence[One], name: str) -> One:
+    if len(fits) == 1:
+        return fits[0]
+    names = [one.name for one in fits]
+    if len(set(names)) < len(names):
+        names = [one.id for one in fits]
+    named = some(sorted(names), MOST_NAMED)
+    raise Ambiguous(f"{name[:80]!r} fits several previews: {named}; say which")
+
+
+def _near(of_number: Sequence[HasName]) -> str:
+    names = sorted({one.name for one in of_number})[:MOST_NAMED]
+    if names:
+        return f"; did you mean {' or '.join(names)}?"
+    return "; `dokploy-bridge previews --all` lists them"

@@ -11,7 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from bridge.connecting import CannotConnect
-from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.errors import (
+    BridgeError,
+    NotFound,
+    Refused,
+    Rejected,
+    Unanswered,
+    Unreachable,
+)
 from bridge.core.errors.connection import why_not_connected
 from bridge.core.large_json import LARGE, load_large, must_be_usual
 from bridge.core.log_text import harmless

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from bridge.core.apps import App
-from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.health.fate import Now, note_now
 from bridge.core.health.rollback import version_of
@@ -30,7 +29,7 @@ from bridge.githosts.feedback.statuses import (
     reasons_of,
     standings,
 )
-from bridge.ports.feedback import Snapshot
+from bridge.ports.feedback import NO_CONSOLE, ConsolePages, Snapshot
 from bridge.ports.outcomes import LINK
 
 NO_CHATS: Mapping[str, str] = {}

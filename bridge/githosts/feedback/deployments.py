@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.core.apps import App
-from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import NotFound
 from bridge.core.health.fate import Fate, Now
 from bridge.core.lifecycle import OURS, Deployment, State
 from bridge.core.previews.preview import Preview
 from bridge.githosts.feedback.publishers import WriteTurns, too_early
 from bridge.githosts.feedback.statuses import deployment_status, environments, newest
-from bridge.ports.feedback import SaveCursor, Snapshot
+from bridge.ports.feedback import NO_CONSOLE, ConsolePages, SaveCursor, Snapshot
 from bridge.ports.githosts import CommitState, HasDeployments
 from bridge.ports.outcomes import Cursor, Subscription
 

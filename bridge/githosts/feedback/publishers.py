@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
 from bridge.core.lifecycle import BAD
 from bridge.githosts.feedback.comment import Compares, is_marked, nothing, render_comment
 from bridge.githosts.feedback.statuses import contexts, newest, standings, status_of
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import SaveCursor, Snapshot, Turn
+from bridge.ports.feedback import NO_CONSOLE, ConsolePages, SaveCursor, Snapshot, Turn
 from bridge.ports.githosts import Comment, HostApi
 from bridge.ports.outcomes import Cursor, Subscription
 

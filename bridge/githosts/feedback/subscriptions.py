@@ -11,7 +11,6 @@ from enum import StrEnum
 from functools import partial
 from operator import attrgetter
 
-from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import PullRequestChanged, RefKind, RefPushed, Repository
@@ -29,7 +28,14 @@ from bridge.githosts.feedback.statuses import (
     preview_environment,
     watches,
 )
-from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
+from bridge.ports.feedback import (
+    NO_CONSOLE,
+    ConsolePages,
+    Occasion,
+    Publisher,
+    SaveCursor,
+    Snapshot,
+)
 from bridge.ports.githosts import HasDeployments, HostApi
 from bridge.ports.outcomes import (
     Cursor,

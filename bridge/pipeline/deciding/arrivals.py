@@ -1,10 +1,9 @@
 """Deliveries as people look for them: with their subjects, decisions and deployments."""
 
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bridge.core.apps import unused
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.deciding.app_reading import unread_since
@@ -67,17 +66,12 @@ class Arrived:
     owed: Mapping[str, float] = field(default_factory=dict)
 
 
-async def look_up(
-    inbox: Inbox, journal: DecisionsAndNotes, wanted: Wanted, hosts: Collection[str]
-) -> list[Delivery]:
-    """Return the matching deliveries of these hosts, newest first."""
+async def look_up(inbox: Inbox, journal: DecisionsAndNotes, wanted: Wanted) -> list[Delivery]:
+    """Return the matching deliveries, newest first."""
     if not (wanted.repo or wanted.app_id or wanted.failed or wanted.of_push):
         found = await inbox.newest(wanted.limit, before=wanted.before)
     else:
-        found = [
-            *await _decided(inbox, journal, wanted),
-            *await _undecided(inbox, wanted, hosts),
-        ]
+        found = await _decided(inbox, journal, wanted) + await _undecided(inbox, wanted)
     by_seq = {one.seq: one for one in found}
     newest = sorted(by_seq.values(), key=lambda one: one.seq, reverse=True)
     since = wanted.since or 0.0
@@ -104,15 +98,14 @@ async def _decided(inbox: Inbox, journal: DecisionsAndNotes, wanted: Wanted) -> 
     return [one for seq in seqs if (one := await inbox.get(seq)) is not None]
 
 
-async def _undecided(inbox: Inbox, wanted: Wanted, hosts: Collection[str]) -> list[Delivery]:
+async def _undecided(inbox: Inbox, wanted: Wanted) -> list[Delivery]:
     """Return the matching deliveries that only the inbox knows: they concerned no app."""
     if wanted.app_id is not None or wanted.of_push or (wanted.repo and wanted.failed):
         return []
     if wanted.failed:
-        state, errors = DeliveryState.FAILED, []
-    else:
-        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in hosts]
-    return await inbox.ended(state, wanted.limit, before=wanted.before, errors=errors)
+        return await inbox.ended(DeliveryState.FAILED, wanted.limit, before=wanted.before)
+    state, repo = DeliveryState.IGNORED, wanted.repo or ""
+    return await inbox.ended(state, wanted.limit, before=wanted.before, unused=repo)
 
 
 async def first_after(inbox: Inbox, at: float) -> int:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from bridge.core.apps import App, made_at, unused
+from bridge.core.apps import App, made_at
 from bridge.core.decision import (
     Decision,
     Matcher,
@@ -33,7 +33,7 @@ from bridge.core.events import (
     RefPushed,
 )
 from bridge.core.lifecycle import deployment_id
-from bridge.core.origin import Cause, Origin
+from bridge.core.people import Cause, Origin
 from bridge.core.pins import OWN, owner_of
 from bridge.core.rules import NO_TAGS, AppTags
 from bridge.pipeline.deciding.app_index import AppIndex, apps_of, index
@@ -47,7 +47,7 @@ from bridge.ports.clock import Clock
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
 from bridge.ports.journal import DecisionsAndNotes
-from bridge.ports.outcomes import Audited, Outcome, PushSeen, Recorded, ref_key
+from bridge.ports.outcomes import Audited, Outcome, PushSeen, Recorded, Result, Stage, ref_key
 
 Tags = dict[str, AppTags]
 """Tags by app id."""
@@ -150,8 +150,9 @@ class Deciding:
             return self._obey(delivery, event, moment)
         decisions = self._decisions(meaning, event, moment, views.get(delivery.seq, {}))
         if not decisions:
-            why = unused(event.repository.name, event.repository.host)
-            return None, done(delivery, DeliveryState.IGNORED, why)
+            name = event.repository.name
+            why = f"no app deploys from {name} on {event.repository.host}"
+            return None, replace(done(delivery, DeliveryState.IGNORED, why), unused=name)
         origin = origin_of(meaning)
         outcome = Outcome(
             seq=delivery.seq,
@@ -228,11 +229,13 @@ def audited_of(delivery: Delivery, asked: Asked, outcome: Outcome) -> Audited | 
     if outcome.push is None:
         app_id = asked.target
         label = next((one.app for one in outcome.decisions), label)
-    said = f"kept as {delivery.id}"
+    result = Result(Stage.TOLD, f"kept as {delivery.id}")
     if not outcome.decisions:
-        said = f"refused: {label} is gone"
+        result = Result.failed(Stage.REFUSED, "refused", f"{label} is gone")
     what = str(asked.action)
-    return Audited(delivery.received_at, asked.by, what, app_id, label, (), said, seq=delivery.seq)
+    return Audited(
+        delivery.received_at, asked.by, what, app_id, label, (), result, seq=delivery.seq
+    )
 
 
 def unless_made_later(

@@ -28,7 +28,7 @@ from bridge.core.hooks import (
     may_be_ours,
     same_url,
 )
-from bridge.core.origin import NOBODY, Actor
+from bridge.core.people import NOBODY, Actor
 from bridge.pipeline.audit import record
 from bridge.pipeline.deciding.hook_targets import Target
 from bridge.ports.chats import Seal

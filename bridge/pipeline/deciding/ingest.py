@@ -24,8 +24,7 @@ from bridge.core.errors import (
     Unreachable,
 )
 from bridge.core.events import FOUND_EVENT, Event, FromRepository, Repository
-from bridge.core.hooks import Scope, SignedBy
-from bridge.core.named import named_in
+from bridge.core.hooks import Scope, SignedBy, named_in
 from bridge.core.refused import RefusedCounts, Senders, refused_webhook
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import Body, Envelope, GitHost

@@ -5,7 +5,6 @@ A large body may kill the process that reads it, so each attempt is recorded bef
 
 import asyncio
 import math
-import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,7 +25,7 @@ from bridge.core.events import (
 )
 from bridge.core.hooks import SIGNED_FOR
 from bridge.core.lifecycle import Deployment, State, deployment_id
-from bridge.core.origin import NOBODY, Cause, Origin
+from bridge.core.people import NOBODY, Cause, Origin
 from bridge.core.pins import tracked
 from bridge.core.tracking import token_for
 from bridge.pipeline.deciding.provenance import Provenance, Silent, nobody_asked
@@ -198,7 +197,6 @@ MOST_OF_SMALL = 20
 and their push must not be lost for that."""
 
 _NOTE = "attempt {number} of {most} has begun and has not ended"
-_NUMBER = re.compile(r"attempt (\d+) of \d+ has begun and has not ended").fullmatch
 
 
 class Attempts:
@@ -219,12 +217,12 @@ class Attempts:
         Returns:
             The deliveries that remain to be tried.
         """
-        lost = [one for one in batch if unfinished(one) >= most_unfinished(one)]
+        lost = [one for one in batch if one.unfinished >= most_unfinished(one)]
         if lost:
             await self._inbox.finish([_parked(one) for one in lost])
         left = [one for one in batch if one not in lost]
         notes = {
-            one.seq: _NOTE.format(number=unfinished(one) + 1, most=most_unfinished(one))
+            one.seq: _NOTE.format(number=one.unfinished + 1, most=most_unfinished(one))
             for one in left
             if self._is_risky(one)
         }
@@ -236,7 +234,7 @@ class Attempts:
         """Yield the deliveries to try together, in order; each suspect one is alone."""
         together: list[Delivery] = []
         for one in batch:
-            if is_heavy(one) or unfinished(one):
+            if is_heavy(one) or one.unfinished:
                 if together:
                     yield together
                     together = []
@@ -248,7 +246,7 @@ class Attempts:
 
     def _is_risky(self, delivery: Delivery) -> bool:
         found = self._found_at_start is not None and delivery.seq <= self._found_at_start
-        return found or is_heavy(delivery) or bool(unfinished(delivery))
+        return found or is_heavy(delivery) or bool(delivery.unfinished)
 
 
 def is_heavy(delivery: Delivery) -> bool:
@@ -261,15 +259,9 @@ def most_unfinished(delivery: Delivery) -> int:
     return MOST_UNFINISHED if is_heavy(delivery) else MOST_OF_SMALL
 
 
-def unfinished(delivery: Delivery) -> int:
-    """Return how many consecutive attempts have begun and not ended."""
-    found = _NUMBER(delivery.error or "")
-    return int(found[1]) if found else 0
-
-
 def _parked(delivery: Delivery) -> Finished:
     why = (
-        f"given up: the bridge was killed {unfinished(delivery)} times while it read this"
+        f"given up: the bridge was killed {delivery.unfinished} times while it read this"
         f" ({delivery.size} bytes), maybe because it took too much memory; `replay` tries it again"
     )
     return Finished(

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from bridge.core.apps import App, made_at, unused_name
+from bridge.core.apps import App, made_at
 from bridge.core.decision import concerns
 from bridge.core.events import RefPushed, Repository
 from bridge.pipeline.deciding.app_index import AppIndex, apps_of, index, keys_of_app
@@ -182,7 +182,7 @@ class Owed:
         They are decided like new ones, since nothing was recorded for them.
         """
         apps = self._found_apps()
-        ignored = [one for one in came if _may_concern(unused_name(one.error), apps)]
+        ignored = [one for one in came if _may_concern(one.unused, apps)]
 
         def misses(one: Meaning) -> bool:
             ids, event = self._owed_by(one.delivery), one.event

@@ -1,4 +1,4 @@
-"""Ask a Git host which repository has the name that a webhook gives; see `core.provenance`."""
+"""Ask a Git host which repository has the name that a webhook gives; see `core.hooks`."""
 
 import asyncio
 import time
@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from bridge.core.errors import BridgeError, NotFound, Refused
 from bridge.core.events import Repository
-from bridge.core.hooks import SIGNED_FOR, Scope
-from bridge.core.provenance import confirmed, spoken_for
+from bridge.core.hooks import SIGNED_FOR, Scope, confirmed, spoken_for
 from bridge.ports.githosts import HostApi
 
 HOLDS, HIDDEN_HOLDS = 3600.0, 60.0

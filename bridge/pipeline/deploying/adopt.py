@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.deploying.configure import ConfigurationJournal, Noted
 from bridge.ports.backends import Backend, DeploysPushes, ReadsApps, read_apps
 from bridge.ports.clock import Clock, Wake
@@ -72,7 +72,7 @@ class Adopter:
         """Return which of these apps were adopted and not put back since."""
         newest: dict[str, Audited] = {}
         for note in await self.journal.audited(limit=SEARCHED):
-            if note.what in (ADOPT, ADOPT_UNDO) and (note.outcome == DONE or note.perhaps):
+            if note.what in (ADOPT, ADOPT_UNDO) and (note.result == DONE or note.perhaps):
                 newest.setdefault(note.app_id, note)
         adopted = {id_ for id_, note in newest.items() if note.what == ADOPT}
         now, unread = await self._fresh([one for one in apps if one.id in adopted])

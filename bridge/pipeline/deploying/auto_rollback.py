@@ -16,14 +16,13 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
-from bridge.core.configuration.configuration import Saved
-from bridge.core.configuration.row import fields_of, plain
+from bridge.core.configuration.configuration import Saved, fields_of, plain
 from bridge.core.errors import BridgeError, Rejected, Unanswered, Unreachable
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.deploying.hands_off import why_not_started
 from bridge.pipeline.deploying.rollback_plan import FAR_BACK, Plan, Ways
 from bridge.ports.backends import Backend, ShowsSaved

@@ -32,9 +32,9 @@ from bridge.core.errors import (
     Unreachable,
 )
 from bridge.core.events import Action, Asked, RefPushed, parse_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.rules import RuleBook
-from bridge.pipeline.deploying.configure import Configurer
+from bridge.pipeline.deploying.configure import Configurer, result_of
 from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices
 from bridge.ports.chats import Permits, Seal
 from bridge.ports.clock import Clock, Sleep
@@ -42,7 +42,7 @@ from bridge.ports.flows import Steps
 from bridge.ports.githosts import APART, GitHost
 from bridge.ports.inbox import Delivery, Inbox
 from bridge.ports.journal import Apps, Audit, Decisions
-from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
+from bridge.ports.outcomes import DONE, UNKNOWN, Audited, Result, Stage
 
 
 class DraftJournal(Apps, Audit, Decisions, Protocol):
@@ -228,7 +228,9 @@ log = logging.getLogger(__name__)
 RETRY = Backoff(1.0, 30.0)
 """Seconds between two attempts; doubled each time."""
 
-FORGOTTEN = "Rejected: the requested change is no longer stored: open the dialog again"
+FORGOTTEN = Result.failed(
+    Stage.REFUSED, "Rejected", "the requested change is no longer stored: open the dialog again"
+)
 
 UNANSWERED = 5
 """Attempts without a clear answer, after which somebody has to look."""
@@ -293,16 +295,17 @@ class Configuring:
         trouble: BridgeError | None = None
         try:
             note = await self._make(chat, asked, note)
-            outcome = DONE
+            result = DONE
         except (Unreachable, Unanswered) as error:
             trouble = None if give_up and isinstance(error, Unanswered) else error
-            outcome = _refusal(error) if trouble is None else f"{WAITS}the backend: {error}"
+            result = _refusal(error) if trouble is None else Result.waits(error)
         except BridgeError as error:
-            outcome = _refusal(error)
+            result = _refusal(error)
         except Exception as error:  # a bug; the requester must still learn of it
             log.exception("a change failed unexpectedly", extra={"seq": seq})
-            outcome = f"{UNKNOWN}: the bridge had an internal error ({type(error).__name__})"
-        await self._settle(seq, note, outcome)
+            why = f"the bridge had an internal error ({type(error).__name__})"
+            result = Result.failed(Stage.UNSURE, UNKNOWN, why)
+        await self._settle(seq, note, result)
         if trouble is None:
             await self.journal.drop_draft(asked.draft)
         return trouble
@@ -356,21 +359,22 @@ class Configuring:
             raise Rejected("the confirmed change is no longer stored: open the dialog again")
         return str(form["what"]), read_undoing(form["undoing"])
 
-    async def _settle(self, seq: int, note: Audited, outcome: str) -> None:
-        """Add the outcome to the audit entry."""
+    async def _settle(self, seq: int, note: Audited, result: Result) -> None:
+        """Add the result to the audit entry."""
         kept = await self.journal.change_of(seq)
         if kept is None:
-            await self.journal.audit(replace(note, outcome=outcome))
-        elif kept.outcome != outcome:
-            await self.journal.settle(kept.number, outcome)
+            await self.journal.audit(replace(note, result=result))
+        elif kept.result != result:
+            await self.journal.settle(kept.number, result)
 
 
-def _refusal(error: BridgeError) -> str:
+def _refusal(error: BridgeError) -> Result:
     """Return why the change was not made, including what others changed, for people."""
-    words = f"{type(error).__name__}: {error}"
+    result = result_of(error)
     if isinstance(error, Overtaken | NotKept):
-        words += f" ({'; '.join(lines_of(error.changed))})"
-    return words
+        more = f" ({'; '.join(lines_of(error.changed))})"
+        return replace(result, says=result.says + more, why=result.why + more)
+    return result
 
 
 def _asked(seq: int, delivery: Delivery) -> Asked | None:

@@ -29,10 +29,13 @@ from bridge.core.configuration.difference import (
 )
 from bridge.core.configuration.merge import Wanted, merge
 from bridge.core.configuration.plan import (
+    HalfMade,
+    NotKept,
     Overtaken,
     Plan,
     back_to,
     breaks_pin,
+    change_of,
     going_on,
     not_as_asked,
     not_read_back,
@@ -40,13 +43,12 @@ from bridge.core.configuration.plan import (
     overruled,
     stray,
     there_of,
-    words_of,
 )
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment
 from bridge.core.matching.lint import lint
 from bridge.core.matching.watch_paths import Semantics
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.rules import RuleBook
 from bridge.ports.backends import (
     Backend,
@@ -60,7 +62,15 @@ from bridge.ports.chats import Seal
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.feedback import Subscriptions
 from bridge.ports.journal import AppsAndDeployments, Audit
-from bridge.ports.outcomes import CLEAR, DONE, NOT_CONFIGURED, Audited, Subscription
+from bridge.ports.outcomes import (
+    CLEAR,
+    DONE,
+    NOT_CONFIGURED,
+    Audited,
+    Result,
+    Stage,
+    Subscription,
+)
 
 
 class ConfigurationJournal(AppsAndDeployments, Audit, Subscriptions, Protocol):
@@ -93,10 +103,18 @@ class Noted:
 
     async def __aexit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if error is None:
-            await self._journal.settle(self._note.number, "done")
+            await self._journal.settle(self._note.number, DONE)
         elif isinstance(error, BridgeError):
-            await self._journal.settle(self._note.number, f"{type(error).__name__}: {error}")
+            await self._journal.settle(self._note.number, result_of(error))
         # Any other error interrupts it, and the entry correctly stays "begun".
+
+
+def result_of(error: BridgeError) -> Result:
+    """Return the result of a change that has failed."""
+    stage = Stage.UNSURE if isinstance(error, Unanswered) else Stage.REFUSED
+    if isinstance(error, HalfMade | NotKept):
+        stage = Stage.PARTLY
+    return Result.failed(stage, type(error).__name__, str(error))
 
 
 # ── clearing an app's logs ───────────────────────────────────────────────────────────────────────
@@ -204,7 +222,7 @@ class Configurer:
         new_paths = any(one.field == "watch_paths" for one in changed)
         return Plan(
             app=app,
-            what=words_of(wanted),
+            what=change_of(wanted),
             wanted=wanted,
             before=before,
             after=after,
@@ -233,7 +251,7 @@ class Configurer:
             here = only(now, undoing.part)
             if note.perhaps and not difference(undoing.before, here):
                 continue  # it was not made
-            done = note.outcome == DONE
+            done = note.result == DONE
             if between := difference(undoing.after, here) if done else stray(undoing, now):
                 raise Overtaken(app, between)
             return back_to(app, undoing, now, note.number, sure=done)
@@ -346,12 +364,12 @@ class Configurer:
             found = await self.journal.change(number)
             if found is None or found.app_id != app.id:
                 raise NotFound(f"there is no change of {app.label} to undo")
-            return [found] if found.outcome == DONE or found.perhaps else []
+            return [found] if found.result == DONE or found.perhaps else []
         notes: list[Audited] = []
         for note in await self.journal.audited(limit=NEWEST, app_id=app.id):
-            if note.what not in NOT_CONFIGURED and (note.outcome == DONE or note.perhaps):
+            if note.what not in NOT_CONFIGURED and (note.result == DONE or note.perhaps):
                 notes.append(note)
-            if notes and notes[-1].outcome == DONE:
+            if notes and notes[-1].result == DONE:
                 break
         return notes
 

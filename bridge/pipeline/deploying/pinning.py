@@ -13,7 +13,7 @@ from bridge.core.configuration.merge import WantedPin
 from bridge.core.configuration.plan import Plan
 from bridge.core.errors import Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import LOSABLE
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pins import fixed_at, is_one, pin_for, pin_of, tracked, unpinnable
 from bridge.core.rules import RuleBook, ruled, rules_for
 from bridge.pipeline.deciding.reconcile import NO_HOMES, Homes, place_of

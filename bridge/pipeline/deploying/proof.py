@@ -6,8 +6,14 @@ from dataclasses import dataclass, replace
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError
 from bridge.core.failure import LOG_LINES
-from bridge.core.health.containers import were_kept
-from bridge.core.health.images import Proof, built_image, judge_images, owner, still_runs
+from bridge.core.health.containers import (
+    Proof,
+    built_image,
+    judge_images,
+    owner,
+    still_runs,
+    were_kept,
+)
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, Evidence
 from bridge.pipeline.deploying.outcome import Ending

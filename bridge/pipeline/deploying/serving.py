@@ -17,7 +17,7 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.failure import LOG_LINES, Failure
-from bridge.core.health.images import owner
+from bridge.core.health.containers import owner
 from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import (
     By,

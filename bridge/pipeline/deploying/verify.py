@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError
 from bridge.core.health.containers import judge_containers
-from bridge.core.health.evidence import OUTPUT_LINES, evidence_of
-from bridge.core.health.verdict import Sighting
+from bridge.core.health.verdict import OUTPUT_LINES, Sighting, evidence_of
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import shorten
 from bridge.core.masking import Mask, redact

@@ -15,8 +15,8 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Unanswered, Unreachable
 from bridge.core.events import Action
+from bridge.core.health.containers import Proof
 from bridge.core.health.fate import without_way_back
-from bridge.core.health.images import Proof
 from bridge.core.health.rollback import Rung, version_of
 from bridge.core.health.serving import By, Look
 from bridge.core.health.verdict import Health, Tally, judge_health

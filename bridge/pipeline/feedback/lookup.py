@@ -138,7 +138,7 @@ class Finding:
         elif not named:
             why += " It covers apps that you may not lock."
         lines = granting(person, Right.LOCK, seen[0].label if len(lacking) == 1 and seen else "*")
-        return Denied(Right.LOCK, why, lines, target=scope.label)
+        return Denied(Right.LOCK, why, lines, target=scope.label, subject=scope.label)
 
     def picked(self, person: Person, place: Place, asked: Pick) -> Reply:
         """Answer a call that lacks its app with a list, if there is anything to pick from."""

@@ -21,8 +21,7 @@ from bridge.core.gates.approvals import (
     objection,
     remedy,
 )
-from bridge.core.gates.exceptions import Allowed
-from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import lift_of
 from bridge.core.gates.locks import (
     DAY,
@@ -35,16 +34,15 @@ from bridge.core.gates.locks import (
     next_reminder,
     scopes_of,
 )
-from bridge.core.gates.times import for_people
 from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import Actor
-from bridge.core.people import NO_IDENTITIES, Identities
+from bridge.core.people import NO_IDENTITIES, Actor, Identities
+from bridge.core.words import for_people
 from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.deployments import Deployments
 from bridge.ports.gates import Gates, HeadOf, Taken, untold
-from bridge.ports.outcomes import Audited
+from bridge.ports.outcomes import Audited, Result, Stage
 
 
 class GateJournal(Deployments, Gates, Protocol):
@@ -373,7 +371,8 @@ class GateCommands:
     def _note(self, actor: Requester, what: str, scope: Scope, outcome: str) -> Audited:
         """Return what the audit log is to say, in the transaction in which it is done."""
         at, app_id = self.clock(), app_in(scope.key) or ""
-        return Audited(at, actor.by, what, app_id, scope.label, (), outcome)
+        result = Result(Stage.TOLD, outcome)
+        return Audited(at, actor.by, what, app_id, scope.label, (), result)
 
 
 def _only(held: Deployment) -> Scope:

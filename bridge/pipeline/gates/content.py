@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bridge.core.apps import App, Approvers
 from bridge.core.decision import Policy
 from bridge.core.events import Commit
-from bridge.core.gates.content import SAME, Content, at_once, content_of, watched_of
+from bridge.core.gates.approvals import SAME, Content, at_once, content_of, watched_of
 from bridge.core.gates.order import Earlier
 from bridge.core.holds import MOST_FILES, Proposal
 from bridge.core.people import Brought

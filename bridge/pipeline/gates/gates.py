@@ -16,8 +16,7 @@ from bridge.core.backoff import Backoff
 from bridge.core.changes import Pushes
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.events import Action, Commit
-from bridge.core.gates.approvals import approved
-from bridge.core.gates.content import NO_COMPARED, Compared, Content, at_once
+from bridge.core.gates.approvals import NO_COMPARED, Compared, Content, approved, at_once
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.gates import by_commit
 from bridge.core.gates.locks import scopes_of

@@ -23,7 +23,7 @@ from bridge.core.gates.locks import (
     covered,
     next_reminder,
 )
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import home_of, normalise_url
 from bridge.pipeline.deciding.reconcile import Homes, place_of
@@ -32,7 +32,7 @@ from bridge.ports.clock import Clock, Wake
 from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.gates import DueLock, Gates
 from bridge.ports.githosts import HostApi, ReadsPulls
-from bridge.ports.outcomes import Audited, Subscription, about_change, about_lock
+from bridge.ports.outcomes import Audited, Result, Stage, Subscription, about_change, about_lock
 
 log = logging.getLogger(__name__)
 
@@ -255,10 +255,10 @@ class LockKeeper:
 
     async def _release(self, lock: Lock, why: str) -> None:
         assert lock.merge is not None
-        outcome = f"{why}; was locked by {lock.name}"
+        result = Result(Stage.TOLD, f"{why}; was locked by {lock.name}")
         app_id = app_in(lock.scope) or ""
         note = Audited(
-            self._clock(), Actor(name=lock.merge.host), "unlock", app_id, lock.label, (), outcome
+            self._clock(), Actor(name=lock.merge.host), "unlock", app_id, lock.label, (), result
         )
         labels = self._labels(lock)
 

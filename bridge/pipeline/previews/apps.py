@@ -12,7 +12,7 @@ from bridge.core.apps import SHARE_COMMITS, App
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pins import pin_for
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import (
@@ -22,7 +22,7 @@ from bridge.core.previews.preview import (
     environment_text,
     host_name,
 )
-from bridge.core.previews.steps import why_pinned
+from bridge.core.previews.verdict import why_pinned
 from bridge.pipeline.deploying.pinning import Pins
 from bridge.ports.backends import Address, Backend, Build, MakesApps, Progress, read_apps
 from bridge.ports.clock import Clock

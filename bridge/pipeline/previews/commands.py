@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from bridge.core.access import Access, Person, Right
 from bridge.core.chat.replies import NotAllowed, denial
 from bridge.core.errors import Rejected
-from bridge.core.previews.acts import NEEDS, STARTED_AGAIN, Act, possible
-from bridge.core.previews.naming import find_preview
 from bridge.core.previews.native import NativePreview, why_not_ours
-from bridge.core.previews.preview import Preview, PreviewState
-from bridge.core.previews.verdict import Why
+from bridge.core.previews.preview import Preview, PreviewState, find_preview
+from bridge.core.previews.verdict import NEEDS, STARTED_AGAIN, Act, Why, possible
 from bridge.pipeline.gates.commands import Requester
 from bridge.ports.clock import Clock
-from bridge.ports.outcomes import Audited
+from bridge.ports.outcomes import Audited, Result, Stage
 from bridge.ports.previews import Previews
 
 MOST = 5000
@@ -174,7 +172,8 @@ class PreviewCommands:
         """Change what people ask for, with its entry in the audit log."""
         said = f"{preview.label}: {outcome}" if outcome else preview.label
         at, by, app_id = self._clock(), asker.actor.by, preview.app_id
-        note = Audited(at, by, f"preview {act}", app_id, preview.app, (), said)
+        result = Result(Stage.TOLD, said)
+        note = Audited(at, by, f"preview {act}", app_id, preview.app, (), result)
         after = await self._journal.ask_previews(
             preview.id, lambda after: note if after else None, **facts
         )

@@ -26,8 +26,17 @@ from bridge.core.previews.preview import (
     model_id,
     rules_mark,
 )
-from bridge.core.previews.steps import Aim, Step, aim, why_pinned
-from bridge.core.previews.verdict import HOLDS, Verdict, Why, by_files, without_files
+from bridge.core.previews.verdict import (
+    HOLDS,
+    Aim,
+    Step,
+    Verdict,
+    Why,
+    aim,
+    by_files,
+    why_pinned,
+    without_files,
+)
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.leader import Turn, at_once

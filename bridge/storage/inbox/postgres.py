@@ -37,7 +37,7 @@ from bridge.storage.inbox.batches import (
     its_id,
     rows_of,
 )
-from bridge.storage.inbox.reading import BODY, FIELDS, LARGE
+from bridge.storage.inbox.reading import BODY, FIELDS, LARGE, PROGRESS
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +62,21 @@ CREATE TABLE IF NOT EXISTS inbox_work (
     attempts INTEGER NOT NULL DEFAULT 0,
     error TEXT,
     claimed_by TEXT,
-    claimed_until TIMESTAMPTZ
+    claimed_until TIMESTAMPTZ,
+    unfinished INTEGER NOT NULL DEFAULT 0,
+    unused TEXT
 ) WITH (fillfactor = 70);
 CREATE INDEX IF NOT EXISTS inbox_open ON inbox_work (seq) WHERE state = 'kept';
 """
+
+_FACTS = """
+ALTER TABLE inbox_work ADD unfinished INTEGER NOT NULL DEFAULT 0, ADD unused TEXT;
+UPDATE inbox_work SET unfinished = substring(error FROM 'attempt (\\d+) of ')::integer
+    WHERE error LIKE 'attempt % of % has begun and has not ended';
+UPDATE inbox_work SET unused = substring(error FROM 'no app deploys from (.*) on ')
+    WHERE state = 'ignored' AND error LIKE 'no app deploys from % on %';
+"""
+"""What tables of earlier releases lack; they have it as text alone."""
 
 
 def migrate(db: Connection) -> None:
@@ -75,11 +86,16 @@ def migrate(db: Connection) -> None:
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("migrate inbox")])
         if not _is_there(db):
-            db.execute(SCHEMA)
+            is_old = db.execute("SELECT to_regclass('inbox_open')").fetchone() != (None,)
+            db.execute(_FACTS if is_old else SCHEMA)
 
 
 def _is_there(db: Connection) -> bool:
-    return db.execute("SELECT to_regclass('inbox_open')").fetchone() != (None,)
+    query = (
+        "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('inbox_work')"
+        " AND attname = 'unused'"
+    )
+    return db.execute(query).fetchone() is not None
 
 
 CHANNEL = "bridge_inbox"
@@ -114,7 +130,7 @@ SELECT seq, pg_notify('{CHANNEL}', '') FROM again
 """
 
 _BEGIN = """
-UPDATE inbox_work w SET attempts = w.attempts + 1, error = b.note
+UPDATE inbox_work w SET attempts = w.attempts + 1, unfinished = w.unfinished + 1, error = b.note
 FROM unnest(%s::int8[], %s::text[]) AS b (seq, note)
 WHERE w.seq = b.seq AND w.state = 'kept' AND (w.claimed_by IS NULL OR w.claimed_by = %s)
 """
@@ -122,9 +138,9 @@ WHERE w.seq = b.seq AND w.state = 'kept' AND (w.claimed_by IS NULL OR w.claimed_
 _FINISH = """
 UPDATE inbox_work w
 SET state = f.state, due_at = f.due_at, attempts = f.attempts, error = f.error,
-    claimed_by = NULL, claimed_until = NULL
-FROM unnest(%s::int8[], %s::text[], %s::float8[], %s::int4[], %s::text[])
-    AS f (seq, state, due_at, attempts, error)
+    unfinished = 0, unused = f.unused, claimed_by = NULL, claimed_until = NULL
+FROM unnest(%s::int8[], %s::text[], %s::float8[], %s::int4[], %s::text[], %s::text[])
+    AS f (seq, state, due_at, attempts, error, unused)
 WHERE w.seq = f.seq AND w.state = 'kept' AND (w.claimed_by IS NULL OR w.claimed_by = %s)
 """
 
@@ -212,7 +228,10 @@ def _told_apart(known: Mapping[bytes, tuple[int, bytes, str]], item: Keep, row: 
 def _finish(db: Connection, items: Sequence[Finish], owner: str) -> None:
     finished = {one.seq: one for item in items for one in item.finished}.values()
     if finished:
-        rows = [(f.seq, f.state, f.due_at, f.attempts, _text(f.error)) for f in finished]
+        rows = [
+            (f.seq, f.state, f.due_at, f.attempts, *map(_text, (f.error, f.unused)))
+            for f in finished
+        ]
         columns = [list(column) for column in zip(*rows, strict=True)]
         db.execute(_FINISH, [*columns, owner])
 
@@ -240,7 +259,7 @@ CLAIM_SECONDS = 15.0
 ANSWER_SECONDS = 9.0
 """Seconds after which a sender is told to retry, before it gives up by itself."""
 
-_CLAIM = """
+_CLAIM = f"""
 WITH free AS (
     SELECT seq FROM inbox_work
     WHERE state = 'kept' AND (due_at <= %(now)s OR due_at > %(now)s + %(pause)s) AND (
@@ -251,7 +270,7 @@ WITH free AS (
     UPDATE inbox_work w
     SET claimed_by = %(owner)s,
         claimed_until = clock_timestamp() + %(seconds)s * interval '1 second'
-    FROM free WHERE w.seq = free.seq RETURNING w.seq, w.state, w.attempts, w.error
+    FROM free WHERE w.seq = free.seq RETURNING w.seq, {PROGRESS}
 )
 """
 

@@ -23,7 +23,8 @@ LARGE = 2**18
 """Bytes of a packed body above which it is written and read in pieces of at most that size, so that
 no large one is ever whole in memory."""
 
-FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
+PROGRESS = "w.state, w.attempts, w.error, w.unfinished, w.unused"
+FIELDS = f"d.seq, d.host, d.id, d.event, d.headers, d.received_at, {PROGRESS}"
 """The first columns that `read_delivery` expects, of a delivery and its work."""
 
 BODY = f"CASE WHEN length(d.body) <= {LARGE} THEN d.body END, length(d.body)"
@@ -54,11 +55,11 @@ class ReadInbox(ABC):
         return await self._read("WHERE d.seq < ? ORDER BY d.seq DESC LIMIT ?", [last, limit])
 
     async def ended(
-        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+        self, state: DeliveryState, limit: int, *, before: int, unused: str = ""
     ) -> list[Delivery]:
-        one_of = f" AND w.error IN ({', '.join('?' * len(errors))})" if errors else ""
-        where = f"WHERE w.state = ? AND w.seq < ?{one_of} ORDER BY w.seq DESC LIMIT ?"
-        return await self._read(where, [str(state), before, *errors, limit])
+        of_it = " AND w.unused = ?" if unused else ""
+        where = f"WHERE w.state = ? AND w.seq < ?{of_it} ORDER BY w.seq DESC LIMIT ?"
+        return await self._read(where, [str(state), before, *([unused] * bool(unused)), limit])
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
         key = [delivery_key(host, id)] * self.by_key.count("?")
@@ -107,7 +108,8 @@ def read_delivery(row: tuple[Any, ...], load: Callable[[int], Iterator[bytes]]) 
     Args:
         load: yields the packed body at a position, in pieces of at most `LARGE` bytes.
     """
-    seq, host, id_, event, headers, received_at, state, attempts, error, body, length = row
+    seq, host, id_, event, headers, received_at, *work, body, length = row
+    state, attempts, error, unfinished, unused = work
     stored = None
     if body:
         stored = PackedBody(body)
@@ -123,6 +125,8 @@ def read_delivery(row: tuple[Any, ...], load: Callable[[int], Iterator[bytes]]) 
         state=DeliveryState(state),
         attempts=attempts,
         error=error,
+        unfinished=unfinished,
+        unused=unused,
         stored=stored,
     )
 

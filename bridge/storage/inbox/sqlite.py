@@ -171,15 +171,17 @@ def _taken_up_again(db: sqlite3.Connection, seq: int) -> bool:
 
 def _begin(db: sqlite3.Connection, begun: Mapping[int, str]) -> None:
     db.executemany(
-        "UPDATE work SET attempts = attempts + 1, error = ? WHERE seq = ? AND state = 'kept'",
+        "UPDATE work SET attempts = attempts + 1, unfinished = unfinished + 1, error = ?"
+        " WHERE seq = ? AND state = 'kept'",
         [(note, seq) for seq, note in begun.items()],
     )
 
 
 def _update(db: sqlite3.Connection, finished: Sequence[Finished]) -> None:
     db.executemany(
-        "UPDATE work SET state = ?, due_at = ?, attempts = ?, error = ? WHERE seq = ?",
-        [(f.state, f.due_at, f.attempts, f.error, f.seq) for f in finished],
+        "UPDATE work SET state = ?, due_at = ?, attempts = ?, error = ?, unfinished = 0, unused = ?"
+        " WHERE seq = ?",
+        [(f.state, f.due_at, f.attempts, f.error, f.unused, f.seq) for f in finished],
     )
 
 

@@ -19,7 +19,7 @@ each would take two, and every page is two writes to the log."""
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000")
 
-VERSION = 1
+VERSION = 2
 """The version in `PRAGMA user_version`; files from before there were versions have 0."""
 
 TABLES = """
@@ -39,7 +39,9 @@ CREATE TABLE IF NOT EXISTS work (
     state TEXT NOT NULL DEFAULT 'kept',
     due_at REAL NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
-    error TEXT
+    error TEXT,
+    unfinished INTEGER NOT NULL DEFAULT 0,
+    unused TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS work_open ON work (seq) WHERE state = 'kept';
 -- Where each key is, of the deliveries up to a position (see Ids).
@@ -60,7 +62,7 @@ ALTER TABLE work RENAME TO old_work;
 _TAKE_OVER = """
 INSERT INTO deliveries
     SELECT seq, host, id, event, headers, received_at, body FROM old_deliveries ORDER BY seq;
-INSERT INTO work
+INSERT INTO work (seq, key, state, due_at, attempts, error)
     SELECT seq, key, state, due_at, attempts, error
     FROM old_work JOIN old_deliveries USING (seq) ORDER BY seq;
 INSERT INTO ids SELECT key, seq FROM old_deliveries ORDER BY key;
@@ -71,6 +73,18 @@ UPDATE sqlite_sequence SET name = 'deliveries' WHERE name = 'old_deliveries';
 DROP TABLE old_work;
 DROP TABLE old_deliveries;
 """
+
+_COLUMNS = """
+ALTER TABLE work ADD COLUMN unfinished INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE work ADD COLUMN unused TEXT;
+"""
+_FACTS = """
+UPDATE work SET unfinished = CAST(substr(error, 9) AS INTEGER)
+    WHERE error LIKE 'attempt % of % has begun and has not ended';
+UPDATE work SET unused = substr(error, 21, instr(error, ' on ') - 21)
+    WHERE state = 'ignored' AND error LIKE 'no app deploys from % on %';
+"""
+"""What earlier releases stored as text alone."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -103,9 +117,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if not _is_done(connection):
-            old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'deliveries'")
-            is_old = old.fetchone() is not None
-            _run(connection, _UNVERSIONED * is_old + TABLES + _TAKE_OVER * is_old)
+            _run(connection, _migration(connection))
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:  # a partial migration would be neither the old nor the new schema
@@ -134,6 +146,15 @@ def _is_done(connection: sqlite3.Connection) -> bool:
             " (docs/upgrading.md)"
         )
     return bool(version == VERSION)
+
+
+def _migration(connection: sqlite3.Connection) -> str:
+    """Return what makes the tables, or those of an earlier release, what they are now."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version:
+        return _COLUMNS + _FACTS
+    old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'deliveries'").fetchone()
+    return TABLES if old is None else _UNVERSIONED + TABLES + _TAKE_OVER + _FACTS
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:

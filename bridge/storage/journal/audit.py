@@ -5,7 +5,14 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from bridge.ports.outcomes import ABOUT_ANYTHING, Audited, Audits, about_change, about_delivery
+from bridge.ports.outcomes import (
+    ABOUT_ANYTHING,
+    Audited,
+    Audits,
+    Result,
+    about_change,
+    about_delivery,
+)
 from bridge.storage import tables
 from bridge.storage.journal import rows
 from bridge.storage.journal.outbox import changed, forget_feedback
@@ -27,9 +34,9 @@ class Audit(Transactions):
         at = self._clock()
         return await self._write(lambda db: add_audit(db, new, at))
 
-    async def settle(self, number: int, outcome: str) -> None:
+    async def settle(self, number: int, result: Result) -> None:
         at = self._clock()
-        await self._change(lambda db: _settle(db, number, outcome, at))
+        await self._change(lambda db: _settle(db, number, result, at))
 
     async def audited(
         self, *, limit: int, app_id: str | None = None, before: int | None = None
@@ -121,9 +128,9 @@ def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
     return len(old)
 
 
-def _settle(db: sa.Connection, number: int, outcome: str, at: float) -> None:
-    """Record the outcome of a change and mark its subscriptions as pending."""
-    db.execute(sa.update(_A).where(_A.c.number == number).values(outcome=outcome))
+def _settle(db: sa.Connection, number: int, result: Result, at: float) -> None:
+    """Record the result of a change and mark its subscriptions as pending."""
+    db.execute(sa.update(_A).where(_A.c.number == number).values(rows.result_row(result)))
     _raise(db, number, at)
 
 

@@ -29,7 +29,7 @@ from bridge.core.lifecycle import (
     State,
     Verdict,
 )
-from bridge.core.origin import Cause, Origin
+from bridge.core.people import Cause, Origin
 from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal.rows import actor_row, batched, split_actor

@@ -26,7 +26,7 @@ from bridge.core.lifecycle import (
     State,
     carries,
 )
-from bridge.core.origin import Cause
+from bridge.core.people import Cause
 from bridge.core.report import EndedDeployment
 from bridge.ports.gates import Judging
 from bridge.ports.outcomes import Audits

@@ -9,8 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.gates.approvals import Approval
-from bridge.core.gates.exceptions import Allowed
-from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import Facts
 from bridge.core.gates.locks import Lock, PullRef, Scope, scopes_of
 from bridge.core.holds import Gate

@@ -197,7 +197,7 @@ def _hold(
         keep_due(db, by.head, at)
     if found.state is not State.HELD:
         mark_followers_due(db, found.app_id, at, found.id)  # they no longer wait for it
-    new = found.state is not State.HELD or _headlines(holds) != _headlines(found.holds)
+    new = found.state is not State.HELD or _told(holds) != _told(found.holds)
     if held is not None and new:
         add_line(db, held, at)
     elif holds != found.holds:
@@ -205,9 +205,9 @@ def _hold(
     return held
 
 
-def _headlines(holds: Sequence[Hold]) -> list[tuple[str, str]]:
-    """Return what a history tells of holds: not each check that has passed."""
-    return [(one.key, one.says.partition(":")[0]) for one in holds]
+def _told(holds: Sequence[Hold]) -> list[tuple[str, str]]:
+    """Return what a history tells of holds."""
+    return [(one.key, one.headline or one.says) for one in holds]
 
 
 def earlier_apps(db: sa.Connection, ids: Mapping[str, str]) -> dict[str, Earlier]:

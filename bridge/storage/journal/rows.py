@@ -11,10 +11,10 @@ from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceTyp
 from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.policies import VerifyPolicy
 from bridge.ports.feedback import Pending
-from bridge.ports.outcomes import Audited, Explained, Subscription
+from bridge.ports.outcomes import Audited, Explained, Result, Stage, Subscription
 from bridge.storage import tables
 from bridge.storage.engines import on_postgres
 
@@ -121,11 +121,16 @@ def audit_row(new: Audited) -> dict[str, Any]:
         "app_id": new.app_id,
         "app": new.app,
         "difference": json.dumps([[one.field, one.before, one.after] for one in new.difference]),
-        "outcome": new.outcome,
+        **result_row(new.result),
         "seq": new.seq,
         "undoing": new.undoing,
         "undoes": new.undoes,
     }
+
+
+def result_row(result: Result) -> dict[str, str]:
+    """Return the columns of a result."""
+    return {"outcome": result.says, "stage": result.stage, "why": result.why}
 
 
 def read_audited(row: Mapping[str, Any]) -> Audited:
@@ -134,7 +139,10 @@ def read_audited(row: Mapping[str, Any]) -> Audited:
     difference = tuple(Changed(name, _value(old), _value(new)) for name, old, new in changes)
     facts, actor = split_actor(row)
     by = actor if actor.name else Actor.read(row["by"])
-    return Audited(**facts | {"difference": difference, "by": by})
+    says, stage, why = (facts.pop(name) for name in ("outcome", "stage", "why"))
+    # An older process beside ours fills in the text alone.
+    result = Result(Stage(stage), says, why) if stage else Result.read(says)
+    return Audited(**facts | {"difference": difference, "by": by, "result": result})
 
 
 def actor_row(actor: Actor) -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import Any
 from bridge.core.apps import App
 from bridge.core.gates.locks import Lock, scope_named
 from bridge.core.lifecycle import Deployment, app_of
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.gates.commands import GateCommands, Requester
 from bridge.pipeline.gates.gates import Gatekeeper
 from bridge.ports.gates import Judging

@@ -18,9 +18,9 @@ from bridge.chats.facts.card import Channels
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.feedback import Occasion, Snapshot
-from bridge.ports.outcomes import LINK, Audited, Outcome, Subscription
+from bridge.ports.outcomes import DONE, LINK, Audited, Outcome, Subscription
 from tests.fakes.discord import GUILD, TOKEN, FakeDiscord
 from tests.fakes.journey import app, deployment, live_now, push
 from tests.scenes.shop import LINKS
@@ -507,7 +507,7 @@ NOTE = Audited(
 
 async def test_a_change_is_told_once_it_is_made_and_says_when_it_was_undone(stage: Stage) -> None:
     assert await stage.change(NOTE) == ()
-    made = replace(NOTE, outcome="done")
+    made = replace(NOTE, result=DONE)
     (further,) = await stage.change(made)
     await stage.change(made)
     undo = replace(made, number=8, undoes=7, by=Actor("slack", "Grace", "U1"))

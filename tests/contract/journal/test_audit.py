@@ -9,8 +9,8 @@ from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import Scope
 from bridge.core.holds import Lift
-from bridge.core.origin import Actor
-from bridge.ports.outcomes import Audited
+from bridge.core.people import Actor
+from bridge.ports.outcomes import DONE, Audited
 from tests.contract.journal.test_due import ID, held, lock
 from tests.contract.journal.test_previews import WEB, WEB_12, reported
 from tests.fakes.journey import HEAD, ManualClock
@@ -75,7 +75,7 @@ async def test_nothing_is_done_without_its_entry(
         await do(journal, clock, fails)
     assert await state(journal) == before
 
-    entry = Audited(clock.now, Actor("cli", "ada"), what, "app-web", "shop/web", (), "done")
+    entry = Audited(clock.now, Actor("cli", "ada"), what, "app-web", "shop/web", (), DONE)
     await do(journal, clock, lambda _done: entry)
     assert await state(journal) != before
     (kept,) = await journal.audited(limit=9)

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.configuration.difference import Changed
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.outcomes import (
     ABOUT_ANYTHING,
     BEGUN,
+    DONE,
     Audited,
     Subscription,
     about_change,
@@ -25,14 +26,14 @@ async def test_changes_are_noted_before_they_are_made_and_settled_after(
     first = Audited(clock(), Actor("cli", "ada"), "provider set", "app-a", "shop/a", changes)
     second = replace(first, what="clear", app_id="app-b", difference=())
     numbers = [await journal.audit(new) for new in (first, second)]
-    await journal.settle(numbers[0], "done")
+    await journal.settle(numbers[0], DONE)
 
     journal = await reopened()
 
-    done = replace(first, outcome="done", number=numbers[0])
+    done = replace(first, result=DONE, number=numbers[0])
     assert await journal.audited(limit=9) == [replace(second, number=numbers[1]), done]
     assert await journal.audited(limit=9, app_id="app-a") == [done]
-    assert (await journal.audited(limit=1))[0].outcome == BEGUN
+    assert (await journal.audited(limit=1))[0].result == BEGUN
     assert await journal.audited(limit=9, before=numbers[1]) == [done]
     assert await journal.audited(limit=9, before=numbers[0]) == []
 
@@ -76,13 +77,13 @@ async def test_a_change_raises_what_shows_it_its_delivery_and_what_it_takes_back
     assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
     for name in keys:
         await journal.mark_published(name, 2)
-    await journal.settle(undoing, "done")
+    await journal.settle(undoing, DONE)
 
     assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
     snapshot = await journal.snapshot(subscriptions[0])
-    assert [(one.number, one.outcome) for one in snapshot.audited] == [
+    assert [(one.number, one.result) for one in snapshot.audited] == [
         (made, BEGUN),
-        (undoing, "done"),
+        (undoing, DONE),
     ]
     assert [one.number for one in (await journal.snapshot(subscriptions[1])).audited] == [undoing]
 

@@ -478,6 +478,7 @@ async def test_a_head_that_has_moved_is_judged_by_its_own_checks(
         f"the checks of {OTHER[:7]} are not known: they are being read",
         Right.OVERRIDE,
         changes_at=1_700_003_600.0,
+        headline=f"the checks of {OTHER[:7]} are not known",
     )
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 from bridge.core.apps import Rules
 from bridge.core.events import Action
-from bridge.core.gates.approvals import Approval
-from bridge.core.gates.content import SAME
+from bridge.core.gates.approvals import SAME, Approval
 from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Look
 from bridge.core.holds import Gate, Hold, Proposal

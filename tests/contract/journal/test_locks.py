@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.gates.locks import DAY, Lock, PullRef
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.gates import DueLock
-from bridge.ports.outcomes import Audited, Subscription, about_change, about_lock
+from bridge.ports.outcomes import Audited, Result, Stage, Subscription, about_change, about_lock
 from tests.contract.journal.test_due import ID, held, lock
 from tests.fakes.journey import NO_GATES, ManualClock
 
@@ -161,7 +161,13 @@ async def test_a_lock_is_released_once_with_what_tells_of_it(
     mine = lock(clock, merge=PULL)
     await journal.take_lock(mine, ["app-web"], steal=False)
     note = Audited(
-        clock.now, Actor(name="github"), "unlock", "", "shop/web", (), "Acme/Shop#12 is merged"
+        clock.now,
+        Actor(name="github"),
+        "unlock",
+        "",
+        "shop/web",
+        (),
+        Result(Stage.TOLD, "Acme/Shop#12 is merged"),
     )
 
     def tell(kept: Audited) -> list[Subscription]:

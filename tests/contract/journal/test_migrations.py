@@ -1,21 +1,28 @@
 """Migrations of the journal, from every earlier release."""
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from bridge.core.access import Right
 from bridge.core.errors import Rejected
+from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import NoteKind, State
-from bridge.core.origin import NOBODY, Actor, Cause, Origin
-from bridge.ports.outcomes import Audited
+from bridge.core.people import NOBODY, Actor, Cause, Origin
+from bridge.ports.outcomes import BEGUN, DONE, Audited, Result, Stage
 from bridge.storage import migrations, tables
 from bridge.storage.engines import postgres_engine, sqlite_engine
 from bridge.storage.journal.deployment_rows import all_of, read_change
+from bridge.storage.journal.gates import locks_where
 from bridge.storage.journal.rows import audit_row, read_audited
 from bridge.storage.journal.transitions import deployment_row
 from tests.fakes.journey import deployment
@@ -173,6 +180,83 @@ def test_what_a_note_says_is_read_from_the_text_of_an_earlier_release(engine: sa
     for those in (found, lines):
         said = [(str(one.state), one.note, one.note_kind, one.way_back) for one in those]
         assert said == NOTES
+
+
+RESULTS = {
+    "begun": BEGUN,
+    "done": DONE,
+    "waits for the backend: dokploy: no": Result(
+        Stage.WAITS, "waits for the backend: dokploy: no", "dokploy: no"
+    ),
+    "Refused: dokploy: no": Result.failed(Stage.REFUSED, "Refused", "dokploy: no"),
+    "refused: shop/web is gone": Result.failed(Stage.REFUSED, "refused", "shop/web is gone"),
+    "Unanswered: dokploy did not answer": Result.failed(
+        Stage.UNSURE, "Unanswered", "dokploy did not answer"
+    ),
+    "outcome unknown: a bug": Result.failed(Stage.UNSURE, "outcome unknown", "a bug"),
+    "HalfMade: only a part": Result.failed(Stage.PARTLY, "HalfMade", "only a part"),
+    "NotKept: it reads back differently": Result.failed(
+        Stage.PARTLY, "NotKept", "it reads back differently"
+    ),
+    "kept as 7": Result(Stage.TOLD, "kept as 7"),
+    "a reason: with a colon": Result(Stage.TOLD, "a reason: with a colon"),
+}
+
+
+def test_what_a_result_means_is_read_from_the_text_of_an_earlier_release(
+    engine: sa.Engine,
+) -> None:
+    make_earlier(engine, "0012")
+    for text in RESULTS:
+        note = Audited(1.0, Actor("cli", "ada"), "provider set", "", "", ())
+        _insert(engine, "audit", audit_row(note) | {"outcome": text})
+
+    migrations.migrate(engine)
+
+    a = tables.audit
+    with engine.begin() as db:
+        found = db.execute(sa.select(a).order_by(a.c.number)).mappings().all()
+        db.execute(sa.update(a).values(stage="", why=""))  # as an older process beside ours has it
+        again = db.execute(sa.select(a).order_by(a.c.number)).mappings().all()
+    for rows in (found, again):
+        assert [read_audited(dict(row)).result for row in rows] == list(RESULTS.values())
+
+
+ORDER = "api has not deployed it yet; api is building it"
+HOLDS = {
+    Gate.CHECKS: ("waits for checks of 1111111: lint, test", "waits for checks of 1111111"),
+    Gate.APPROVAL: ("needs 1 approval of 1111111, has 0", "needs 1 approval of 1111111, has 0"),
+    Gate.LOCK: ("shop/web is locked by Ada: a release", ""),
+    Gate.ORDER: ("api has not deployed it yet; api is building it: #7", ORDER),
+}
+
+
+def test_locks_and_holds_of_an_earlier_release_say_what_they_are(engine: sa.Engine) -> None:
+    make_earlier(engine, "0012")
+    _upgrade_to(engine, "0031")
+    holds = [Hold(gate, f"{gate}:1", says, Right.OVERRIDE) for gate, (says, _) in HOLDS.items()]
+    row = deployment_row(deployment(1, state=State.HELD))
+    earlier = [{k: v for k, v in asdict(one).items() if k != "headline"} for one in holds]
+    _insert(engine, "deployments", row | {"holds": json.dumps(earlier)})
+    for scope, reason in (("all", "rolled back by deployment #7; unlock it"), ("app/a", "mine")):
+        lock = {"scope": scope, "label": "x", "owner": "cli:ada", "name": "ada", "at": 1.0}
+        _insert(engine, "locks", lock | {"reason": reason})
+
+    migrations.migrate(engine)
+
+    with engine.begin() as db:
+        locks = {one.scope: one.of_rollback for one in locks_where(db, sa.true())}
+        (held,) = all_of(db, sa.select(tables.deployments))
+    assert locks == {"all": True, "app/a": False}
+    assert [one.headline for one in held.holds] == [told for _, told in HOLDS.values()]
+
+
+def _upgrade_to(engine: sa.Engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, revision)
 
 
 def _insert(engine: sa.Engine, table: str, row: Mapping[str, object]) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from bridge.core.health.serving import Look
 from bridge.core.lifecycle import State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.durable.system import sqlite_engine as workflows_engine
 from bridge.ports.outcomes import (
     Audited,

@@ -3,15 +3,15 @@
 import asyncio
 from typing import Any
 
-from bridge.core.origin import Actor
-from bridge.ports.outcomes import Audited
+from bridge.core.people import Actor
+from bridge.ports.outcomes import DONE, Audited
 from tests.fakes.journey import ManualClock
 from tests.worlds.journal import Opened
 
 
 async def test_stored_settings_are_replaced_and_removed(reopened: Opened) -> None:
     journal = await reopened()
-    note = Audited(1.0, Actor("cli", "ada"), "config set", "", "github.token", (), "done")
+    note = Audited(1.0, Actor("cli", "ada"), "config set", "", "github.token", (), DONE)
     await journal.store_settings({"github.token": "one", "public_url": "two"}, note)
     changed = {"github.token": "three", "public_url": None, "slack.team": None}
     await journal.store_settings(changed, note)

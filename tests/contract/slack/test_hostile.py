@@ -19,7 +19,7 @@ from bridge.core.chat.replies import Pick
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.origin import Origin
+from bridge.core.people import Origin
 from bridge.ports.outcomes import Explained
 from bridge.views.apps import listed as app_list
 from bridge.views.apps import status, status_of_all

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.app.storage import Stores
 from bridge.cli.forms import ASKED_FOR, outcomes_of
-from bridge.core.apps import Source, SourceType, unused
+from bridge.core.apps import Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.refused import refused_webhook
@@ -41,9 +41,7 @@ def busy(filled: Cli) -> Cli:
         await stores.inbox.finish(
             [
                 Finished(2, "github", "broken", DeliveryState.FAILED, "github push: no JSON"),
-                Finished(
-                    3, "github", "elsewhere", DeliveryState.IGNORED, unused("my-org/x", "github")
-                ),
+                ignored(3, "github", "elsewhere", "my-org/x"),
             ]
         )
         await stores.journal.move(DEPLOYMENT, State.FAILED, GONE)
@@ -119,12 +117,17 @@ def test_what_can_not_be_looked_for_is_said(
     assert why in busy("deliveries", *words, code=code).stderr
 
 
+def ignored(seq: int, host: str, id_: str, repository: str) -> Finished:
+    """A push to a repository from which no app deploys."""
+    why = f"no app deploys from {repository} on {host}"
+    return Finished(seq, host, id_, DeliveryState.IGNORED, why, unused=repository)
+
+
 def test_deliveries_of_a_further_server_are_found_by_repository_and_by_id(busy: Cli) -> None:
     async def come(stores: Stores) -> None:
         new = NewDelivery("gitea/second", "of-second", "push", {}, b"{}", time.time())
         kept = await stores.inbox.keep(new)
-        why = unused("my-org/lone", "gitea/second")
-        ended = Finished(kept.seq, "gitea/second", "of-second", DeliveryState.IGNORED, why)
+        ended = ignored(kept.seq, "gitea/second", "of-second", "my-org/lone")
         await stores.inbox.finish([ended])
 
     busy.with_stores(come)
@@ -235,7 +238,8 @@ def test_what_people_ask_for_is_told_with_who_asked() -> None:
     decision = Decision("app_web", "shop/web", Reason.CANCEL_ASKED, "cli: ada asked to cancel")
     delivery = Delivery(1, "command", "cli-1", "cancel", {}, 1.0, DeliveryState.DECIDED)
 
-    assert outcomes_of(Arrived(delivery, [decision])) == ["shop/web: cli: ada asked to cancel"]
+    told = [line.words for line in outcomes_of(Arrived(delivery, [decision]))]
+    assert told == ["shop/web: cli: ada asked to cancel"]
     assert {Reason(one) for one in ASKED_FOR} < set(Reason)
 
 

@@ -12,7 +12,7 @@ from bridge.cli.root import app
 from bridge.cli.what_if import parse_payload, split_request
 from bridge.core.errors import Rejected
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
 from tests.worlds.cli import DOCS, GUID, RECEIVED, WEB, Cli, push
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from bridge.app.storage import Stores
 from bridge.cli.show import shrunk
 from bridge.core.configuration.difference import Changed
-from bridge.core.origin import Actor
-from bridge.ports.outcomes import Audited, Subscription, about_deployment
+from bridge.core.people import Actor
+from bridge.ports.outcomes import DONE, Audited, Result, Subscription, about_deployment
 from tests.worlds.cli import RECEIVED, Cli
 
 DEPLOYMENT = "0000000000000001.app_web"
@@ -108,9 +108,11 @@ def test_where_nothing_is_kept_nothing_is_shown(cli: Cli) -> None:
 async def changed(stores: Stores) -> None:
     branch = (Changed("branch", "main", "dev"),)
     first = Audited(RECEIVED, Actor("cli", "ada"), "provider set", "app_web", "shop/web", branch)
-    await stores.journal.settle(await stores.journal.audit(first), "done")
+    await stores.journal.settle(await stores.journal.audit(first), DONE)
     gone = Audited(RECEIVED + 1, Actor("slack", "bob"), "clear", "app_old", "shop/old", ())
-    await stores.journal.settle(await stores.journal.audit(gone), "Refused: dokploy: no")
+    await stores.journal.settle(
+        await stores.journal.audit(gone), Result.read("Refused: dokploy: no")
+    )
 
 
 def test_who_changed_what_has_the_promised_fields(filled: Cli) -> None:

@@ -13,7 +13,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.origin import PUSH
+from bridge.core.people import PUSH
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.core.events import Action, Asked, Event, write_command
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.dispatch import CANCEL_FLOW, DEPLOYMENT_FLOW
 from bridge.pipeline.deciding.interpret import MOST_OF_SMALL

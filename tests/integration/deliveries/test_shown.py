@@ -15,7 +15,7 @@ from bridge.core.events import (
     Repository,
     write_command,
 )
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pulls import PullRequest
 from bridge.ports.feedback import Occasion
 from bridge.ports.inbox import DeliveryState

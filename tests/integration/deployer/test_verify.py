@@ -8,7 +8,7 @@ import pytest
 from bridge.core.apps import Rules
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.health.containers import Container
-from bridge.core.health.evidence import ANSWER_LINES, PRINTED
+from bridge.core.health.verdict import ANSWER_LINES, PRINTED
 from bridge.core.lifecycle import State
 from bridge.core.policies import VerifyPolicy
 from bridge.ports.probes import Answer, Silent, Unprobed

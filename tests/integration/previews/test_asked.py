@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands

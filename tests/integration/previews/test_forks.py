@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.errors import Rejected
-from bridge.core.origin import Actor
-from bridge.core.previews.acts import Act, possible
+from bridge.core.people import Actor
 from bridge.core.previews.preview import PreviewState
-from bridge.core.previews.verdict import Why
+from bridge.core.previews.verdict import Act, Why, possible
 from bridge.pipeline.deploying.pinning import Pins
 from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands

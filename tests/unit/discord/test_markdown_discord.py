@@ -21,8 +21,8 @@ from bridge.chats.facts.text import clean, units
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.origin import Actor
-from bridge.ports.outcomes import Audited
+from bridge.core.people import Actor
+from bridge.ports.outcomes import Audited, Result
 from bridge.views.view import Text
 from tests.contract.slack.test_hostile import APPS, DEPLOYMENTS, GENTLY, LINKS, WORDS
 from tests.oracles.discord_contract import POST, faults
@@ -133,7 +133,15 @@ def test_every_change_is_within_the_limits(
     by: str, app: str, outcome: str, fields: list[tuple[str, str]]
 ) -> None:
     difference = tuple(Changed(name, value, None) for name, value in fields)
-    note = Audited(1.0, Actor.read(by), "provider set", "a", app, difference, f"NotKept: {outcome}")
+    note = Audited(
+        1.0,
+        Actor.read(by),
+        "provider set",
+        "a",
+        app,
+        difference,
+        Result.read(f"NotKept: {outcome}"),
+    )
 
     assert faults(POST, render_change(note).body()) == []
 

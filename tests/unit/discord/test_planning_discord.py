@@ -7,7 +7,7 @@ from bridge.chats.discord.settings import Webhook
 from bridge.chats.facts.card import Channels
 from bridge.core.errors import Rejected
 from bridge.core.events import Action, Asked
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Audited, Outcome, about_delivery
 from bridge.settings import channels_of, read_settings

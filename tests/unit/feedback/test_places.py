@@ -13,7 +13,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, PullRequestChanged, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.core.pulls import PullRequest
 from bridge.githosts.feedback.comment import marker
 from bridge.githosts.feedback.publishers import WriteTurns

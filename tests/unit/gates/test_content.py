@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 from bridge.core.apps import App, Rules, Trigger
 from bridge.core.decision import Policy
 from bridge.core.events import Action
-from bridge.core.gates.approvals import Approval, approved, counts
-from bridge.core.gates.content import SAME, WHOLE, Compared, Content, at_once, content_of
+from bridge.core.gates.approvals import (
+    SAME,
+    WHOLE,
+    Approval,
+    Compared,
+    Content,
+    approved,
+    at_once,
+    content_of,
+    counts,
+)
 from bridge.core.gates.gates import Facts, next_look, open_gates
 from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Serving

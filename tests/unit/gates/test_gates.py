@@ -12,8 +12,7 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
 from bridge.core.gates.approvals import Approval
 from bridge.core.gates.ci import Ci
-from bridge.core.gates.exceptions import Allowed
-from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import Facts, lift_of, next_look, open_gates
 from bridge.core.gates.locks import Lock, scope_named, scopes_of
 from bridge.core.gates.order import Earlier

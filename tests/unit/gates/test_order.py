@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.app.doctor.settings import circles
 from bridge.core.apps import Rules
-from bridge.core.gates.order import circles, differing, earlier_of
+from bridge.core.gates.order import differing, earlier_of
 from tests.fakes.journey import app
 
 

@@ -7,12 +7,11 @@ import pytest
 
 from bridge.core.errors import Rejected
 from bridge.core.gates.times import (
-    for_people,
     in_words,
-    read_duration,
     read_moment,
     read_zone,
 )
+from bridge.core.words import for_people, read_duration
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=BERLIN).timestamp()  # a Friday

@@ -1,6 +1,6 @@
 """What the images of an app's containers prove of a deployment."""
 
-from bridge.core.health.images import Proof, built_image, judge_images
+from bridge.core.health.containers import Proof, built_image, judge_images
 from tests.worlds.rows import each_row
 
 OLD, NEW, OLDER, THIRD = (f"sha256:{letter * 64}" for letter in "abcd")

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.configuration.verify_text import read_verify, verify_text
 from bridge.core.errors import Rejected
-from bridge.core.policies import VerifyPolicy
+from bridge.core.policies import VerifyPolicy, read_verify, verify_text
 
 URLS = st.sampled_from(["/", "/healthz", "https://shop.example.com/up?full=1"])
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)

@@ -17,7 +17,7 @@ from bridge.core.health.rollback import (
     way_back,
 )
 from bridge.core.lifecycle import Deployment, State, Verdict
-from bridge.core.origin import Origin
+from bridge.core.people import Origin
 from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import app, deployment, serving_of
 

@@ -22,8 +22,15 @@ from bridge.core.previews.preview import (
     rules_mark,
     variables_text,
 )
-from bridge.core.previews.steps import Step, aim, why_pinned
-from bridge.core.previews.verdict import Verdict, Why, by_files, without_files
+from bridge.core.previews.verdict import (
+    Step,
+    Verdict,
+    Why,
+    aim,
+    by_files,
+    why_pinned,
+    without_files,
+)
 from bridge.core.pulls import PullRequest
 from bridge.core.variables import variables_in
 from bridge.settings.rules import Previews, as_previews

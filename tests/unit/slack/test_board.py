@@ -10,7 +10,7 @@ from bridge.chats.slack.payloads import Answer
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.feedback import Snapshot
 from tests.fakes.journey import deployment
 from tests.scenes.shop import LINKS

@@ -15,14 +15,14 @@ from bridge.chats.slack.payloads import Answer
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, TooEarly, Unreachable
 from bridge.core.events import Action, Asked
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import (
     UNKNOWN,
-    WAITS,
     Audited,
     Cursor,
     Outcome,
+    Result,
     Subscription,
     about_change,
     about_delivery,
@@ -124,7 +124,7 @@ async def told(client: Client, made: Audited, cursor: Cursor, **asked: Any) -> C
 async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(
     client: Client,
 ) -> None:
-    cursor = await told(client, replace(NOTE, outcome=f"{WAITS}the backend"), {})
+    cursor = await told(client, replace(NOTE, result=Result.read("waits for the backend")), {})
     cursor = await told(client, NOTE, cursor)
     await told(client, NOTE, cursor)
 
@@ -150,7 +150,7 @@ async def test_who_has_no_dialog_open_is_told_alone_what_became_of_it(
     client.refuse("views.update", "not_found")
     for method in refused:
         client.refuse(method, "not_in_channel")
-    failed = replace(NOTE, outcome="Overtaken: somebody was faster")
+    failed = replace(NOTE, result=Result.read("Overtaken: somebody was faster"))
 
     await told(client, failed, {}, **asked)
 
@@ -161,7 +161,9 @@ async def test_who_has_no_dialog_open_is_told_alone_what_became_of_it(
 async def test_of_what_the_channel_shows_and_what_still_waits_nobody_is_told_alone(
     client: Client,
 ) -> None:
-    cursor = await told(client, replace(NOTE, outcome=f"{WAITS}the backend"), {}, view="")
+    cursor = await told(
+        client, replace(NOTE, result=Result.read("waits for the backend")), {}, view=""
+    )
     await told(client, NOTE, cursor, view="")
 
     assert client.methods == []
@@ -180,7 +182,7 @@ NOT_KNOWN = "Whether shop/web was changed is not known"
     ],
 )
 def test_no_more_is_said_than_is_known(outcome: str, said: str) -> None:
-    assert told_text(replace(NOTE, outcome=outcome)).text == said
+    assert told_text(replace(NOTE, result=Result.read(outcome))).text == said
 
 
 async def test_an_unknown_refusal_of_the_dialog_is_raised(client: Client) -> None:
@@ -203,10 +205,17 @@ async def noted(client: Client, snapshot: Snapshot, remembered: Remembered) -> A
 async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: Client) -> None:
     remembered = Remembered()
     assert (
-        await noted(client, Snapshot(audited=(replace(NOTE, outcome="begun"),)), remembered) == ()
+        await noted(
+            client, Snapshot(audited=(replace(NOTE, result=Result.read("begun")),)), remembered
+        )
+        == ()
     )
     assert (
-        await noted(client, Snapshot(audited=(replace(NOTE, outcome="Refused: no"),)), remembered)
+        await noted(
+            client,
+            Snapshot(audited=(replace(NOTE, result=Result.read("Refused: no")),)),
+            remembered,
+        )
         == ()
     )
     assert client.calls == []
@@ -214,7 +223,7 @@ async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: 
     (further,) = await noted(client, Snapshot(audited=(NOTE,)), remembered)
     await noted(client, Snapshot(audited=(NOTE,)), remembered)
     undone = replace(note(), number=8, undoes=7, by=Actor("slack", "Bob", "U2"), seq=9)
-    trying = replace(undone, outcome="begun")
+    trying = replace(undone, result=Result.read("begun"))
     await noted(client, Snapshot(audited=(NOTE, trying)), remembered)
     await noted(client, Snapshot(audited=(NOTE, undone)), remembered)
 
@@ -226,7 +235,9 @@ async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: 
 
 @pytest.mark.parametrize("outcome", ["NotKept: reads back differently (branch)", "done"])
 async def test_a_channel_sees_whatever_was_made(client: Client, outcome: str) -> None:
-    await noted(client, Snapshot(audited=(replace(NOTE, outcome=outcome),)), Remembered())
+    await noted(
+        client, Snapshot(audited=(replace(NOTE, result=Result.read(outcome)),)), Remembered()
+    )
 
     said = str(client.calls[0][1]["blocks"])
     assert ("Not as asked: reads back differently" in said) == (outcome != "done")

@@ -6,7 +6,7 @@ from bridge.chats.facts.card import Channels
 from bridge.chats.slack.cards import CARD, NOTICE, Cards, card, lane_of
 from bridge.core.decision import Reason, because
 from bridge.core.events import Action, Asked
-from bridge.core.origin import Actor
+from bridge.core.people import Actor
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Outcome
 from tests.fakes.journey import app, deployment, push

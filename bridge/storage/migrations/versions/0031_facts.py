@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from bridge.core.origin import Actor, Origin
+from bridge.core.people import Actor, Origin
 
 revision = "0031"
 down_revision = "0030"
