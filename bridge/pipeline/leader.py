@@ -35,12 +35,7 @@ class Lead:
     """This process's view of the lead."""
 
     def __init__(
-        self,
-        journal: Leases,
-        owner: str,
-        *,
-        seconds: float = SECONDS,
-        sleep: Sleep = asyncio.sleep,
+        self, journal: Leases, owner: str, *, seconds: float = SECONDS, sleep: Sleep = asyncio.sleep
     ) -> None:
         """Take the parts; `owner` names this process among others."""
         self._journal = journal

@@ -74,10 +74,7 @@ async def look_up(
     if not (wanted.repo or wanted.app_id or wanted.failed or wanted.of_push):
         found = await inbox.newest(wanted.limit, before=wanted.before)
     else:
-        found = [
-            *await _decided(inbox, journal, wanted),
-            *await _undecided(inbox, wanted, hosts),
-        ]
+        found = [*await _decided(inbox, journal, wanted), *await _undecided(inbox, wanted, hosts)]
     by_seq = {one.seq: one for one in found}
     newest = sorted(by_seq.values(), key=lambda one: one.seq, reverse=True)
     since = wanted.since or 0.0
@@ -140,10 +137,7 @@ def keys_of(name: str, names: Mapping[str, str]) -> list[str]:
 
 
 async def collected(
-    inbox: Inbox,
-    journal: Journal,
-    found: Sequence[Delivery],
-    reading: Callable[[], Reading],
+    inbox: Inbox, journal: Journal, found: Sequence[Delivery], reading: Callable[[], Reading]
 ) -> list[Arrived]:
     """Collect each delivery's decisions, deployments and subject.
 

@@ -329,8 +329,7 @@ class Recording:
         if self.views is not None:
             outcomes = await self._seen_exactly(self.views, ready, outcomes, moment)
         recorded = await self.journal.record(
-            [outcome for outcome, _ in outcomes if outcome is not None],
-            window=self.window,
+            [outcome for outcome, _ in outcomes if outcome is not None], window=self.window
         )
         why = "rereading the apps that may deploy it"
         later = [

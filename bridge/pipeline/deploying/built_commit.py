@@ -17,11 +17,7 @@ def will_tell_commit(deployment: Deployment, app: App, record: BackendDeployment
 
 
 async def built(
-    deployment: Deployment,
-    app: App,
-    record: BackendDeployment,
-    backend: Backend,
-    journal: Journal,
+    deployment: Deployment, app: App, record: BackendDeployment, backend: Backend, journal: Journal
 ) -> str | None:
     """Return the commit that was built; None if it is not known.
 

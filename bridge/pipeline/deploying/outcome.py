@@ -17,10 +17,7 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, NotFound, Unanswered, Unreachable
 from bridge.core.events import Action
-from bridge.core.failure import (
-    LOG_LINES,
-    failed_by_itself,
-)
+from bridge.core.failure import LOG_LINES, failed_by_itself
 from bridge.core.gates.locks import lock_after
 from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, NoteKind, State
 from bridge.core.rules import RuleBook, ruled
@@ -225,11 +222,7 @@ class Ending:
         return self._ended(await move)
 
     async def _cancelled(
-        self,
-        deployment: Deployment,
-        app: App,
-        record: BackendDeployment,
-        facts: dict[str, object],
+        self, deployment: Deployment, app: App, record: BackendDeployment, facts: dict[str, object]
     ) -> None:
         """End or repeat a cancelled one: by a person, or by a restart, which sets no end time.
 
@@ -252,11 +245,7 @@ class Ending:
             await self.end(deployment.id, State.CANCELLED, RESTARTED, **facts)
 
     async def _failed(
-        self,
-        deployment: Deployment,
-        app: App,
-        record: BackendDeployment,
-        facts: dict[str, object],
+        self, deployment: Deployment, app: App, record: BackendDeployment, facts: dict[str, object]
     ) -> None:
         """End one whose record says that it failed, unless only its record could not be written."""
         build_log = await self._log(deployment, app, record)
@@ -387,11 +376,7 @@ class Ending:
         return await self.end(deployment.id, State.UNKNOWN, note, **facts)
 
     async def doubtful(
-        self,
-        deployment: Deployment,
-        records: Sequence[BackendDeployment],
-        *,
-        certain: bool = False,
+        self, deployment: Deployment, records: Sequence[BackendDeployment], *, certain: bool = False
     ) -> None:
         """End it by records of which any may be its own: claim only what holds for all.
 

@@ -76,11 +76,7 @@ class Prover:
         return were_kept(containers or (), self.ending.clock() - began)
 
     async def _built(
-        self,
-        backend: Backend,
-        deployment: Deployment,
-        app: App,
-        now: Sequence[str],
+        self, backend: Backend, deployment: Deployment, app: App, now: Sequence[str]
     ) -> tuple[str, ...]:
         """Return the ids of the images that a deployment has built, or goes back to; () if unknown.
 

@@ -12,14 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from bridge.core.apps import App, SourceType
-from bridge.core.errors import (
-    BridgeError,
-    NotFound,
-    Refused,
-    Rejected,
-    Unanswered,
-    Unreachable,
-)
+from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, NoteKind, State

@@ -18,14 +18,7 @@ from bridge.core.errors import BridgeError, Refused
 from bridge.core.failure import LOG_LINES, Failure
 from bridge.core.health.images import owner
 from bridge.core.health.rollback import Rung
-from bridge.core.health.serving import (
-    By,
-    Look,
-    Serving,
-    came_after,
-    overtaken,
-    served_record,
-)
+from bridge.core.health.serving import By, Look, Serving, came_after, overtaken, served_record
 from bridge.core.lifecycle import OURS, Deployment, Evidence, State
 from bridge.core.tracking import EndInLog, end_in, marked
 from bridge.pipeline.absence import last_absence
@@ -76,13 +69,7 @@ class Looks:
     clock: Clock
     titles: Mapping[str, str] = field(default_factory=dict)
 
-    async def at(
-        self,
-        backend: Backend,
-        app: App,
-        *,
-        told: str | None = None,
-    ) -> Serving | None:
+    async def at(self, backend: Backend, app: App, *, told: str | None = None) -> Serving | None:
         """Look at an app, and return what it serves; None if nothing is known to be served.
 
         While the backend may be at one of our deployments, nothing is concluded: its record may
@@ -113,11 +100,7 @@ class Looks:
         return await self.journal.serving_of(app)
 
     async def _look(
-        self,
-        backend: Backend,
-        app: App,
-        serving: Serving,
-        records: Sequence[BackendDeployment],
+        self, backend: Backend, app: App, serving: Serving, records: Sequence[BackendDeployment]
     ) -> Look:
         newest, doubt = serving.newest, serving.doubt
         look = Look(0.0, newest.id if newest else None, doubt.id if doubt else None)

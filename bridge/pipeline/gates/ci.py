@@ -102,8 +102,7 @@ class CiReader:
             return
         try:
             checks, required = await asyncio.gather(
-                api.checks(at.repository, at.commit),
-                api.required_checks(at.repository, at.branch),
+                api.checks(at.repository, at.commit), api.required_checks(at.repository, at.branch)
             )
             if isinstance(api, TellsApps) and (names := _of_apps(required, checks)):
                 checks = await api.with_apps(at.repository, at.commit, checks, names)

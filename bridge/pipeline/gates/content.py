@@ -68,12 +68,7 @@ class Contents:
         return SAME
 
     async def proposal(
-        self,
-        app: App,
-        now: Earlier,
-        head: CommitAt,
-        built: Commit,
-        who: Brought,
+        self, app: App, now: Earlier, head: CommitAt, built: Commit, who: Brought
     ) -> Proposal:
         """Return what an approval of the head would be for.
 

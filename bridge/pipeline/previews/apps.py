@@ -148,12 +148,7 @@ class PreviewApps:
         await self.journal.subscribe(self.shown(preview, None))
 
     async def _host(
-        self,
-        backend: HasApps,
-        made: App,
-        preview: Preview,
-        model: App,
-        policy: PreviewPolicy,
+        self, backend: HasApps, made: App, preview: Preview, model: App, policy: PreviewPolicy
     ) -> str | None:
         """Return the preview's host name; one that was suggested once stays."""
         if policy.host is not None:
