@@ -20,7 +20,7 @@ from bridge.console.slow_results import Workshop
 from bridge.console.visitors import with_owner
 from bridge.core.events import CONSOLE_HOST
 from bridge.githosts.large_bodies import Apart
-from bridge.pipeline.deploying.replay import Replays
+from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.ports.sign_in import SignsIn
 from bridge.settings import access_of, policy_of

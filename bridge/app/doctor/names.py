@@ -26,10 +26,10 @@ from bridge.core.pins import tracked
 from bridge.core.rules import label_matches
 from bridge.core.validation_errors import shortened
 from bridge.githosts.server import homes_of
+from bridge.pipeline.background import Turn
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.reconcile import ReadsRefs, place_of
 from bridge.pipeline.gates.ci import ListsChecks
-from bridge.pipeline.leader import Turn
 from bridge.ports.authors import TellsAccounts
 from bridge.ports.checks import Finding, Level
 from bridge.ports.clock import Sleep

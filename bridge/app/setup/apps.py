@@ -15,7 +15,7 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.hooks import ScopeKind
 from bridge.core.origin import Actor
 from bridge.githosts.server import homes_of
-from bridge.pipeline.deciding.hook_targets import Target
+from bridge.pipeline.deciding.hook_places import Target
 from bridge.pipeline.deciding.reconcile import wanted_of
 from bridge.ports.backends import Backend
 from bridge.ports.checks import Finding, in_order

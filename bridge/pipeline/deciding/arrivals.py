@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bridge.core.apps import unused
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.deciding.app_reading import unread_since
+from bridge.pipeline.deciding.apps import unread_since
 from bridge.pipeline.deciding.interpret import Meaning, Reading, about, is_heavy
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
 from bridge.ports.journal import Journal
@@ -24,10 +24,7 @@ class Wanted:
     Attributes:
         since: seconds since 1970.
         repo: a repository's name, or its last part.
-        app_id: an app that it was decided for.
         failed: it failed, or one of its deployments did.
-        state: one of its deployments is in this state.
-        ref: it was a push to this branch or tag.
         commit: it was a push of a commit that begins like this.
         author: it was a push by exactly this name.
         before: only deliveries before this position.
@@ -149,7 +146,8 @@ async def collected(
     decisions = await journal.decisions(seqs)
     deployments = await journal.deployments_of(seqs)
     abouts = await journal.abouts(seqs)
-    if unsaid := [one for one in found if _is_unsaid(one, abouts)]:
+    whole = {seq for seq, one in abouts.items() if None not in (one.repository, one.author)}
+    if unsaid := [one for one in found if one.seq not in whole]:
         abouts |= await _read(inbox, unsaid, reading())
     return [
         Arrived(
@@ -168,11 +166,6 @@ def _owed(delivery: Delivery, unread: Mapping[str, float]) -> dict[str, float]:
     if delivery.state != DeliveryState.DECIDED:
         return {}
     return {name: since for name, since in unread.items() if delivery.received_at >= since}
-
-
-def _is_unsaid(delivery: Delivery, abouts: Mapping[int, About]) -> bool:
-    known = abouts.get(delivery.seq)
-    return known is None or known.repository is None or known.author is None
 
 
 async def _read(inbox: Inbox, found: Sequence[Delivery], reading: Reading) -> dict[int, About]:

@@ -22,8 +22,14 @@ from bridge.core.gates.locks import lock_after
 from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, NoteKind, State
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, token_of, within
-from bridge.pipeline.deploying.build_log import BuildLog, end_by_log, why_failed
-from bridge.pipeline.deploying.built_commit import built, what_was_built, will_tell_commit
+from bridge.pipeline.deploying.built import (
+    BuildLog,
+    built,
+    end_by_log,
+    what_was_built,
+    why_failed,
+    will_tell_commit,
+)
 from bridge.pipeline.deploying.polling import BackendPollers
 from bridge.ports.backends import Backend, BackendDeployment, Progress, mask_for
 from bridge.ports.clock import Clock, Sleep, Wake
@@ -86,7 +92,6 @@ class Ending:
     """Records how deployments end.
 
     Attributes:
-        book: our own rules for apps.
         locks: whether a rollback locks its app.
         fingerprint: see `GoingBack.fingerprint`.
         changed: called when a deployment has ended.
@@ -392,7 +397,7 @@ class Ending:
             doubt = "the backend does not say whether this deployment or another one built it"
         else:
             doubt = f"the backend does not say which of {len(records)} deployments is this one"
-        if all(_failed_with(record, deployment.commit) for record in records):
+        if all(one.status is Progress.ERROR and one.commit == deployment.commit for one in records):
             why = await why_failed(await self._log(deployment, app, newest), newest)
             facts["log_tail"] = why.excerpt or None
             note = f"{why.reason} ({doubt})"
@@ -420,16 +425,10 @@ class Ending:
         return self.pollers.of(app).backend
 
 
-def _failed_with(record: BackendDeployment, commit: str | None) -> bool:
-    return record.status is Progress.ERROR and record.commit == commit
-
-
 async def _answers(backend: Backend, app: App) -> bool:
     """Return whether it answers another question about the app."""
     try:
         await backend.deployments(app)
-    except Unreachable:
-        return False
-    except BridgeError:
-        return True
+    except BridgeError as error:
+        return not isinstance(error, Unreachable)
     return True

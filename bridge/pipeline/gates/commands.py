@@ -80,7 +80,6 @@ class Requester:
 
     @property
     def name(self) -> str:
-        """Their name, for display."""
         return self.by.name
 
 
@@ -105,7 +104,6 @@ class GateCommands:
         wake: wakes the gatekeeper, if it runs in this process.
         pulls: finds the pull requests with whose end locks are released.
         head_of: tells whether what somebody approves would still be built.
-        identities: who is who.
     """
 
     journal: Journal

@@ -4,13 +4,13 @@ Every step looks first whether it is done already, so after a death the next loo
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import SHARE_COMMITS, App
 from bridge.core.errors import Rejected, Unreachable
-from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
+from bridge.core.events import PREVIEW_HOST, Action, Asked
 from bridge.core.lifecycle import Deployment
 from bridge.core.origin import Actor
 from bridge.core.pins import pin_for
@@ -27,7 +27,7 @@ from bridge.pipeline.deploying.pinning import Pins
 from bridge.ports.backends import Address, Backend, Build, MakesApps, Progress, read_apps
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import ShowsPreviews
-from bridge.ports.inbox import DeliveryState, Inbox, NewDelivery
+from bridge.ports.inbox import DeliveryState, Inbox, as_delivery
 from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,6 @@ class PreviewApps:
 
     Attributes:
         backends: by name; not all can make apps.
-        pins: moves the branches of the bridge's own.
         shown: returns where a preview is shown.
         unclosed: seconds for which a record without a job counts as a build that goes on.
     """
@@ -125,7 +124,10 @@ class PreviewApps:
         if pinned:
             ref = pull.head_sha if backend.builds_commits else pin_for(made)
             branch = branch if backend.builds_commits else ref
-        preview = await self._change(preview, made=made.id, url=url, branch=branch)
+        facts = {"made": made.id, "url": url, "branch": branch}
+        if (changed := await self.journal.change_preview(preview, **facts)) is None:
+            raise Rejected(f"the record of {preview.label} is gone")
+        preview = changed
         environment = environment_text(preview, policy, url)
         args = build_args_text(preview, policy)
         mirror = None if pull.own or backend.builds_commits else policy.mirror_for_forks
@@ -163,10 +165,7 @@ class PreviewApps:
         """Ask for something as a person does, once for each id; return the delivery."""
         by = Actor(PREVIEW_HOST, preview.label)
         asked = Asked(action, made.id, by, app=made.label, commit=commit)
-        kept = await self.inbox.keep(
-            NewDelivery(PREVIEW_HOST, id_, str(action), {}, write_command(asked), self.clock())
-        )
-        return kept.seq
+        return (await self.inbox.keep(as_delivery(PREVIEW_HOST, id_, asked, self.clock()))).seq
 
     # ── end ───────────────────────────────────────────────────────────────
 
@@ -186,7 +185,8 @@ class PreviewApps:
                 if (why := await self._unfinished(backend, preview, app)) is not None:
                     return Unfinished(why)
                 await backend.remove(app)
-        ours = await self._removed(preview)
+        stored = [*await self.journal.apps(), *await self.journal.gone_apps()]
+        ours = [app for app in stored if app.marker == preview.marker]
         if (unfinished := await self._looked_after(backend, preview, ours)) is not None:
             return unfinished
         for app in ours:
@@ -202,16 +202,12 @@ class PreviewApps:
         """Store apps before they are removed: only these records name what may be left of them."""
         await self.journal.renew_apps(await read_apps(backend, apps))
 
-    async def _removed(self, preview: Preview) -> list[App]:
-        """Return the apps that a preview has had, as they were stored last."""
-        stored = [*await self.journal.apps(), *await self.journal.gone_apps()]
-        return [app for app in stored if app.marker == preview.marker]
-
     async def _looked_after(
         self, backend: HasApps, preview: Preview, apps: Sequence[App]
     ) -> Unfinished | None:
         """Look what is left of removed apps: twice, as a service may appear after its app went."""
-        if apps and await self._is_built(backend, {app.id for app in apps}):
+        ids = {app.id for app in apps}  # their queue is looked at although they are gone
+        if ids and any(job.active and job.app in ids for job in await backend.queue() or ()):
             self._nothing_left.pop(preview.id, None)
             return Unfinished(BUILT)
         left = [one for app in apps for one in await backend.left_behind(app) or ()]
@@ -261,10 +257,6 @@ class PreviewApps:
         since = self._open_since.setdefault(app.id, self.clock())
         return queue is None or self.clock() - since < self.unclosed
 
-    async def _is_built(self, backend: HasApps, ids: Collection[str]) -> bool:
-        """Return whether one of these apps is built, be it gone; False if that is not told."""
-        return any(job.active and job.app in ids for job in await backend.queue() or ())
-
     async def _is_undecided(self, preview: Preview, app: App) -> bool:
         """Return whether a request waits in the inbox.
 
@@ -283,12 +275,6 @@ class PreviewApps:
         if not isinstance(backend, HasApps):
             raise Rejected(f"{preview.backend} is no backend in which the bridge can make apps")
         return backend
-
-    async def _change(self, preview: Preview, **facts: Any) -> Preview:
-        changed = await self.journal.change_preview(preview, **facts)
-        if changed is None:
-            raise Rejected(f"the record of {preview.label} is gone")
-        return changed
 
 
 def _unsafe(preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
