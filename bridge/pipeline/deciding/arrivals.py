@@ -79,7 +79,6 @@ async def look_up(
 
 
 async def _decided(inbox: Inbox, journal: Journal, wanted: Wanted) -> list[Delivery]:
-    """Return the deliveries that match by the journal's records."""
     keys: list[str] = []
     if wanted.repo:
         keys = keys_of(wanted.repo, await journal.repositories())

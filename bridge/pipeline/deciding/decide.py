@@ -97,7 +97,6 @@ class Deciding:
         ]
 
     def _with_targets(self, meaning: Meaning, outcome: Outcome) -> Outcome:
-        """Return the outcome with the subscriptions that will publish it."""
         event = meaning.event
         assert isinstance(event, Asked | RefPushed)
         asked = event if isinstance(event, Asked) else meaning.asked

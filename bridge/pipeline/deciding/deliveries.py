@@ -292,7 +292,6 @@ class Deliveries:
                     await self._wake.wait()
 
     async def close(self) -> None:
-        """Stop background work for deliveries that are not decided yet."""
         await self._freshness.close()
 
     def _until_next_look(self) -> float:
@@ -327,7 +326,6 @@ class Deliveries:
                 await self._backpressure.give(time.monotonic() - began)
 
     async def _decide_late(self) -> None:
-        """Decide pushes for apps that were found after the pushes arrived."""
         try:
             async for late in self._owed.decide():
                 tell(late.meanings, late.outcomes)

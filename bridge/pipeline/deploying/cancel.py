@@ -75,7 +75,6 @@ class _Others:
 
     @property
     def titles(self) -> str:
-        """Their titles, as far as they fit."""
         return ", ".join(job.title[:MOST_OF_A_TITLE] or "(no title)" for job in self.jobs)
 
     @property

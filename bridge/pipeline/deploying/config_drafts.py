@@ -77,8 +77,6 @@ class ConfigDrafts:
     def __post_init__(self) -> None:
         self._kept = _Kept(self.clock)
 
-    # ── plans ─────────────────────────────────────────────────────────────
-
     async def now(self, app: App) -> Configured:
         found = await self._configurer(app).now(app)
         self._kept.put(("now", app.id), found)
@@ -96,8 +94,6 @@ class ConfigDrafts:
         id_ = secrets.token_hex(12)
         await self.journal.keep_draft(id_, self.seal.close(json.dumps(form)))
         return id_
-
-    # ── lists to choose from ──────────────────────────────────────────────
 
     async def accounts(self, app: App) -> list[GitAccount]:
         choices = self._choices(app)
@@ -117,8 +113,6 @@ class ConfigDrafts:
             raise NotFound(f"{found.name} does not see {path}")
         key = (app.backend, account, path)
         return await self._kept.get(key, lambda: choices.branches(found, repository))
-
-    # ── rehearsal ─────────────────────────────────────────────────────────
 
     async def rehearse(self, app: App, configured: Configured) -> Rehearsal:
         pushes = await self._kept.get(("pushes", app.id), lambda: self._pushes(app))
@@ -145,8 +139,6 @@ class ConfigDrafts:
             if isinstance(event, RefPushed):
                 found.append(event)
         return found
-
-    # ── parts ─────────────────────────────────────────────────────────────
 
     def _configurer(self, app: App) -> Configurer:
         found = self.configurers.get(app.backend)

@@ -137,8 +137,6 @@ class Follower:
             return False
         return await self.journal.move(deployment.id, to, note, **facts) is not None
 
-    # ── deployments that do not progress ──────────────────────────────────
-
     async def _judge(
         self,
         poller: BackendPoller,

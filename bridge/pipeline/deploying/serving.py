@@ -212,7 +212,6 @@ class Looks:
 
 
 def _dated(record: BackendDeployment, backend: Backend, now: float) -> BackendDeployment:
-    """Return a record with times by our clock."""
     ended = record.finished_at
     return replace(
         record,
@@ -274,7 +273,6 @@ class ServingReconciler:
         return POLL
 
     async def _do(self, name: str) -> None:
-        """Look at the apps of one backend for which something is new."""
         told, first = self._told.get(name, {}), self._due.setdefault(name, set())
         now = self.clock()
         rest = {id_ for id_, (_, until) in self._pauses.items() if now < until}

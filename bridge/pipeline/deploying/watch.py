@@ -185,8 +185,6 @@ class Watching:
             return await so(self.ending.backend(app), app) is True
         return False
 
-    # ── verdicts ──────────────────────────────────────────────────────────
-
     async def _judge(
         self, deployment: Deployment, app: App, policy: VerifyPolicy, tally: Tally, seconds: float
     ) -> _Judged:

@@ -77,13 +77,11 @@ class CiReader:
         return await self._lanes.keep_up(self.journal.next_ci_at, self._read_some, self.poll)
 
     async def _read_some(self, host: str) -> None:
-        """Read the first commits that are due at a host."""
         due = await self.journal.due_ci(self.clock(), AT_ONCE, host)
         await all_ended(*map(self._read, due))
         self.changed()
 
     async def _read(self, due: DueCi) -> None:
-        """Read one commit's checks, and record them or why they can't be read."""
         at, now = due.at, self.clock()
         if due.known.read_at is not None and not await self.journal.awaited(at.commit):
             # Kept as it is; a deployment that waits for it later has it read again.

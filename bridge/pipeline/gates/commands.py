@@ -39,7 +39,7 @@ from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.origin import Actor
 from bridge.core.people import NO_IDENTITIES, Identities
-from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls
+from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls, ids_covered
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import HeadOf, Taken, untold
 from bridge.ports.journal import Journal
@@ -346,12 +346,8 @@ class GateCommands:
         self.wake()
         return lifted
 
-    # ── helpers ───────────────────────────────────────────────────────────
-
     def _ids(self, scope: Scope) -> list[str] | None:
-        apps = self.apps()
-        found = covered(scope, apps)
-        return None if len(found) == len(apps) else [app.id for app in found]
+        return ids_covered(scope, self.apps())
 
     async def _going(self, scope: Scope) -> tuple[Deployment, ...]:
         ids = {app.id for app in covered(scope, self.apps())}

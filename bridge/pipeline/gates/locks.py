@@ -152,6 +152,12 @@ NO_PULLS = Pulls({}, {})
 # ── what time and pull requests do to locks ─────────────────────────────────────────────────────
 
 
+def ids_covered(scope: Scope, apps: Sequence[App]) -> list[str] | None:
+    """Return the ids of the apps that a scope covers; None if these are all."""
+    found = covered(scope, apps)
+    return None if len(found) == len(apps) else [app.id for app in found]
+
+
 def nobody_is_told(_news: LockNews) -> Sequence[Subscription]:
     """No chat is set up."""
     return ()
@@ -207,8 +213,6 @@ class LockKeeper:
         if due.looks is not None and due.lock.merge is not None:
             await self._look(due.lock, due.lock.merge, due.looks)
 
-    # ── reminders ─────────────────────────────────────────────────────────
-
     async def _remind(self, due: DueLock) -> None:
         """Have a lock's owner reminded, once for this time; leave it out if it is too late."""
         lock, now = due.lock, self.clock()
@@ -224,8 +228,6 @@ class LockKeeper:
         )
         those = self.tell(news) if now <= latest else ()
         await self.journal.remind(lock, next_reminder(lock, now), those)
-
-    # ── pull requests ─────────────────────────────────────────────────────
 
     async def _look(self, lock: Lock, merge: PullRef, looks: int) -> None:
         """Release a lock if its pull request has ended."""
@@ -257,16 +259,11 @@ class LockKeeper:
             id_, follows = f"{lock.key} ended", about_change(kept.number)
             return self.tell(LockNews(lock, labels, id_, follows, ended=why))
 
-        if await self.journal.release_merged(lock, self._ids(lock), note, tell):
+        ids = ids_covered(Scope(lock.scope, lock.label), self.apps())
+        if await self.journal.release_merged(lock, ids, note, tell):
             log.info("a lock is released", extra={"scope": lock.label, "why": why})
             self.wake()
 
     def _labels(self, lock: Lock) -> tuple[str, ...]:
-        return tuple(app.label for app in self._covered(lock))
-
-    def _ids(self, lock: Lock) -> list[str] | None:
-        found = self._covered(lock)
-        return None if len(found) == len(self.apps()) else [app.id for app in found]
-
-    def _covered(self, lock: Lock) -> list[App]:
-        return covered(Scope(lock.scope, lock.label), self.apps())
+        scope = Scope(lock.scope, lock.label)
+        return tuple(app.label for app in covered(scope, self.apps()))

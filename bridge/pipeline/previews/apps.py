@@ -103,8 +103,6 @@ class PreviewApps:
             return ""
         return f"; CI then runs it, too, with the secrets of {preview.repository.name}"
 
-    # ── bring up ──────────────────────────────────────────────────────────
-
     async def bring_up(self, preview: Preview, model: App, policy: PreviewPolicy) -> Preview:
         """Have the preview's app deploy the pull request's commit; return it as it is then.
 
@@ -166,8 +164,6 @@ class PreviewApps:
         by = Actor(PREVIEW_HOST, preview.label)
         asked = Asked(action, made.id, by, app=made.label, commit=commit)
         return (await self.inbox.keep(as_delivery(PREVIEW_HOST, id_, asked, self.clock()))).seq
-
-    # ── end ───────────────────────────────────────────────────────────────
 
     async def end(self, preview: Preview) -> Unfinished | None:
         """Remove all that there is of a preview; return what is not finished, None if it is gone.

@@ -155,7 +155,6 @@ class PreviewKeeper:
         return await self.journal.previews_due(self.clock() + self.poll)
 
     async def _look_at_some(self, lane: Lane) -> None:
-        """Look at the first previews that are due in a lane."""
         by_app: dict[str, list[Preview]] = defaultdict(list)
         for one in await self.journal.due_previews(self.clock(), AT_ONCE, lane):
             by_app[one.app_id].append(one)
@@ -180,7 +179,6 @@ class PreviewKeeper:
             await self._look(one)
 
     async def _look(self, preview: Preview) -> None:
-        """Take a preview's next step, and record where it stands."""
         try:
             facts = await self._step(preview)
         except BridgeError as error:
@@ -293,8 +291,6 @@ class PreviewKeeper:
                 "look_at": idle_at if preview.takes_a_place else None,
             }
         return {"state": PreviewState.UP, "look_at": idle_at}
-
-    # ── what is wanted ────────────────────────────────────────────────────
 
     async def _verdict(
         self, preview: Preview, app: App | None, policy: PreviewPolicy | None

@@ -137,8 +137,6 @@ class PreviewSweep:
         why = {"host": self.api.name, "repository": repository, "why": str(error)}
         log.warning("pull requests can't be read", extra=why)
 
-    # ── which repositories ────────────────────────────────────────────────
-
     async def _followed(self, rows: Sequence[Preview], resting: Resting) -> Sequence[Followed]:
         """Return the repositories that have previews or may have some, each once."""
         wanted = self._wanted(rows)
@@ -189,10 +187,7 @@ class PreviewSweep:
             if _may_live(row) and (is_anothers or self._missed.get(row.key, 0) >= GONE):
                 await self.keeper.report(row.repository, _closed(row.pull))
 
-    # ── one repository ────────────────────────────────────────────────────
-
     async def _follow(self, one: Followed) -> None:
-        """Report what has changed about a repository's pull requests."""
         now, known = self.clock(), self._read.get(one.where.id)
         apps = frozenset(one.apps)
         if known is None or now - known.listed_at >= WHOLE or not apps <= known.apps:
