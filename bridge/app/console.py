@@ -19,7 +19,7 @@ from bridge.console.sharing import Workshop
 from bridge.console.visitors import SignIn, with_owner
 from bridge.core.events import CONSOLE_HOST
 from bridge.githosts.large_bodies import Apart
-from bridge.pipeline.deploying.replay import Replays
+from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.ports.sign_in import SignsIn
 from bridge.settings import access_of, policy_of

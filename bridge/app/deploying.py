@@ -14,7 +14,7 @@ from bridge.core.events import Repository
 from bridge.core.pulls import PullRequest
 from bridge.githosts.server import homes_of
 from bridge.pipeline.deciding.changes import Changes
-from bridge.pipeline.deciding.dispatch import (
+from bridge.pipeline.deciding.deliveries import (
     CANCEL_FLOW,
     CANCEL_ONE_FLOW,
     CONFIGURE_FLOW,
@@ -26,20 +26,16 @@ from bridge.pipeline.deploying.config_drafts import Configuring
 from bridge.pipeline.deploying.deployments import Deployer
 from bridge.pipeline.deploying.outcome import FollowTiming
 from bridge.pipeline.deploying.pinning import Pins
-from bridge.pipeline.deploying.proof import Prover
 from bridge.pipeline.deploying.serving import ServingReconciler
-from bridge.pipeline.deploying.verify import Verifier
-from bridge.pipeline.deploying.watch import Watching
-from bridge.pipeline.deploying.watch_all import POLL, POLL_ALONE, Watch
-from bridge.pipeline.gates.authors import AuthorsOfRanges
+from bridge.pipeline.deploying.verify import Prover, Verifier
+from bridge.pipeline.deploying.watch import POLL, POLL_ALONE, Watch, Watching
+from bridge.pipeline.gates.brought import AuthorsOfRanges, Contents
 from bridge.pipeline.gates.ci import CiReader
-from bridge.pipeline.gates.content import Contents
 from bridge.pipeline.gates.gates import Gatekeeper, Judges
 from bridge.pipeline.gates.locks import LockKeeper, nobody_is_told
 from bridge.pipeline.previews.apps import PreviewApps
-from bridge.pipeline.previews.native import NativePreviewFollower
 from bridge.pipeline.previews.previews import FollowsPulls, PreviewKeeper
-from bridge.pipeline.previews.sweep import PreviewSweep
+from bridge.pipeline.previews.sweep import NativePreviewFollower, PreviewSweep
 from bridge.ports.chats import Permits
 from bridge.ports.feedback import ShowsPreviews, TellsOfLocks
 from bridge.ports.flows import Flows

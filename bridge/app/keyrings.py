@@ -14,7 +14,8 @@ from bridge.core.hooks import Scope, ScopeKind, is_ours, scope_named, signed_by
 from bridge.core.people import Actor
 from bridge.core.refs import normalise_url
 from bridge.githosts.server import OwnRepositories, homes_of
-from bridge.pipeline.deciding.hooks import Hooks, HookServer
+from bridge.pipeline.deciding.hook_places import HookServer
+from bridge.pipeline.deciding.hooks import Hooks
 from bridge.pipeline.deciding.ingest import Key, Keyring
 from bridge.pipeline.deciding.reconcile import wanted_of
 from bridge.pipeline.deploying.adopt import Adopter

@@ -44,23 +44,21 @@ from bridge.core.masking import always_hidden
 from bridge.githosts import HOSTS
 from bridge.githosts.large_bodies import Apart
 from bridge.githosts.server import homes_of
-from bridge.pipeline.absence import notice_absence, stay
-from bridge.pipeline.deciding.app_reading import troubles_in
+from bridge.pipeline.background import Lead, Turn, at_once
+from bridge.pipeline.deciding.apps import troubles_in
 from bridge.pipeline.deciding.catalog import Catalog, Leads, always, never
 from bridge.pipeline.deciding.catchup import CatchUpTiming, catchup
 from bridge.pipeline.deciding.changes import Changes, ViewFinder
 from bridge.pipeline.deciding.deliveries import Backpressure, DecisionTiming, Deliveries
-from bridge.pipeline.deciding.hook_secrets import HookSecrets
+from bridge.pipeline.deciding.hooks import HookSecrets
 from bridge.pipeline.deciding.ingest import Ingest, RefusalLog
-from bridge.pipeline.deciding.interpret import Reading
+from bridge.pipeline.deciding.interpret import Provenance, Reading
 from bridge.pipeline.deciding.probe import Probe
-from bridge.pipeline.deciding.provenance import Provenance
 from bridge.pipeline.deciding.reconcile import ReadsRefs
 from bridge.pipeline.feedback.outbox import Feedback, PublishTiming, together
 from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.pipeline.gates.gates import Heads
-from bridge.pipeline.leader import Lead, Turn, at_once
-from bridge.pipeline.retention import Keeping, Retention
+from bridge.pipeline.housekeeping import Keeping, Retention, notice_absence, stay
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import HostApi

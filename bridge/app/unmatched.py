@@ -19,9 +19,9 @@ from bridge.core.hooks import scope_named
 from bridge.core.rules import label_matches
 from bridge.core.validation_errors import shortened
 from bridge.githosts.server import homes_of
+from bridge.pipeline.background import Turn
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.reconcile import wanted_of
-from bridge.pipeline.leader import Turn
 from bridge.ports.checks import Finding, Level
 from bridge.ports.clock import Sleep
 from bridge.ports.journal import Apps

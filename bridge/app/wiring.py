@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.app.storage import Stores
 from bridge.core.errors import BridgeError
+from bridge.pipeline.background import Turn
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.pipeline.feedback.lookup import Authors
 from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.pipeline.gates.gates import Heads
-from bridge.pipeline.leader import Turn
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, SteadyClock, Wake
 from bridge.ports.feedback import LatePlanner, Planner, Publisher, ShowsPreviews

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bridge.app.storage import Stores
     from bridge.core.apps import App
-    from bridge.pipeline.deciding.app_reading import Trouble
+    from bridge.pipeline.deciding.apps import Trouble
     from bridge.pipeline.deploying.configure import Configurer
     from bridge.ports.backends import Backend
     from bridge.ports.journal import Apps, Audit
@@ -207,7 +207,7 @@ async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
 async def troubles_of(settings: "Settings", stores: "Stores") -> dict[str, str]:
     """Return, by backend, that it refuses the key or is away, or clashes with another."""
     from bridge.app.data_folder import is_running
-    from bridge.pipeline.deciding.app_reading import NOTED, clashes_in, read_troubles
+    from bridge.pipeline.deciding.apps import NOTED, clashes_in, read_troubles
 
     clashes = await clashes_in(stores.journal)
     found = {f"{name} clashes": f"warning: {words}" for name, words in clashes.items()}
@@ -219,7 +219,7 @@ async def troubles_of(settings: "Settings", stores: "Stores") -> dict[str, str]:
 
 async def warn_of_owed(stores: "Stores") -> None:
     """Report on stderr the backends for which recent pushes are still to be decided."""
-    from bridge.pipeline.deciding.app_reading import unread_since
+    from bridge.pipeline.deciding.apps import unread_since
 
     for words in owed_words(await unread_since(stores.journal)):
         hint(clean(words), "yellow")

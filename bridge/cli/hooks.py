@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from bridge.app.storage import Stores
     from bridge.core.hooks import Scope
-    from bridge.pipeline.deciding.hook_targets import Target
-    from bridge.pipeline.deciding.hooks import Hooks, Place, SeenHook, Step
+    from bridge.pipeline.deciding.hook_places import Place, SeenHook, Target
+    from bridge.pipeline.deciding.hooks import Hooks, Step
     from bridge.ports.hooks import MadeHook
     from bridge.settings import Settings
 
@@ -135,7 +135,7 @@ class Reach:
     def targets(self, which: Which) -> "list[Target]":
         """Return what a person has named."""
         from bridge.core.hooks import ScopeKind
-        from bridge.pipeline.deciding.hook_targets import Target, host_of, named_target
+        from bridge.pipeline.deciding.hook_places import Target, host_of, named_target
 
         found = [named_target(one, which.host, self.known, self.able) for one in which.repositories]
         for name in which.owners:
@@ -291,7 +291,7 @@ async def _install(which: Which, how: How) -> int:
     """
     _must_name(which)
     from bridge.core.hooks import ScopeKind
-    from bridge.pipeline.deciding.hook_targets import Target
+    from bridge.pipeline.deciding.hook_places import Target
 
     async with _reached(how.config) as reach:
         places, failed = await _looked(reach, reach.targets(which))
@@ -331,7 +331,7 @@ def _named(which: Which) -> Which:
 
 async def _made_targets(reach: Reach) -> "list[Target]":
     from bridge.core.hooks import ScopeKind
-    from bridge.pipeline.deciding.hook_targets import Target
+    from bridge.pipeline.deciding.hook_places import Target
 
     return [
         Target(one.host, one.scope.kind, one.scope.name)
@@ -393,7 +393,7 @@ async def _rotate(which: Which, how: How) -> int:
     """
     _must_name(which)
     from bridge.app.data_folder import is_running
-    from bridge.pipeline.deciding.hook_targets import rotated_of
+    from bridge.pipeline.deciding.hook_places import rotated_of
 
     async with _reached(how.config) as reach:
         every = await reach.hooks.made()

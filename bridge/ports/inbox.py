@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from bridge.core.events import Asked, write_command
 from bridge.ports.githosts import Body
 
 LONGEST_PAUSE = 86_400.0
@@ -32,6 +33,11 @@ class NewDelivery:
     headers: Mapping[str, str]
     body: Body
     received_at: float
+
+
+def as_delivery(host: str, id_: str, asked: Asked, now: float) -> NewDelivery:
+    """Return a request as a delivery: it is kept, decided and carried out like a push."""
+    return NewDelivery(host, id_, str(asked.action), {}, write_command(asked), now)
 
 
 class StoredBody(Protocol):

@@ -27,7 +27,7 @@ from bridge.core.decision import Decision, Policy, decide
 from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.matching.watch_index import WatchIndex
 from bridge.core.matching.watch_paths import Semantics
-from bridge.pipeline.deciding.app_index import Watched, apps_of, index
+from bridge.pipeline.deciding.apps import Watched, apps_of, index
 from tests.contract.globs.micromatch_in_node import Node, unavailable
 
 PATTERNS_PER_APP = 10

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bridge.pipeline.deciding.app_reading import CLASHES, NOTED
+from bridge.pipeline.deciding.apps import CLASHES, NOTED
 from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import (
     Handler,

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.pipeline.deciding.hook_troubles import MOST, HookTroubles
+from bridge.pipeline.deciding.catchup import MOST, HookTroubles
 from bridge.ports.githosts import Hook
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab

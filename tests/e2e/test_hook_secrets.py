@@ -20,7 +20,7 @@ from bridge.app.data_folder import seal_of
 from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.events import Action
 from bridge.core.hooks import Scope, ScopeKind
-from bridge.pipeline.deciding import hook_secrets
+from bridge.pipeline.deciding import hooks as hook_secrets
 from bridge.ports.githosts import APART
 from bridge.ports.hooks import MadeHook
 from bridge.ports.inbox import DeliveryState

@@ -14,7 +14,7 @@ import pytest
 from bridge.app.wiring import NO_PUBLISHERS
 from bridge.cli import hooks
 from bridge.core.apps import App, Source, SourceType
-from bridge.pipeline.deciding import hook_secrets
+from bridge.pipeline.deciding import hooks as hook_secrets
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.host import FakeHook, FakeHost, FakeRepository, Spoil
 from tests.worlds.bridge import World, running_world

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.core.lifecycle import Deployment
-from bridge.pipeline.deciding.app_reading import NOTED
+from bridge.pipeline.deciding.apps import NOTED
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.worlds.bridge import SECRET, World, running_world
 from tests.worlds.embedded import until

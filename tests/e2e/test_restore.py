@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bridge.pipeline import absence
+from bridge.pipeline import housekeeping
 from tests.chaos.cluster import ROOT
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
@@ -62,7 +62,7 @@ async def test_what_was_answered_since_the_copy_is_fetched_and_deployed_under_an
         _, lost = await world.ended(2)
     shutil.rmtree(data)
     shutil.copytree(copy, data)
-    monkeypatch.setattr(absence, "LONG", 0.0)  # the copy is hours old, so to speak
+    monkeypatch.setattr(housekeeping, "LONG", 0.0)  # the copy is hours old, so to speak
 
     async with running_world(data, **settings) as world:
         fetched, known = await newest(world, 2)

@@ -12,8 +12,8 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Writer, unlisted_in
-from bridge.pipeline.deciding.dispatch import Starting
-from bridge.pipeline.gates.authors import UNLINKED_HOLDS, AuthorsOfRanges
+from bridge.pipeline.deciding.deliveries import Starting
+from bridge.pipeline.gates.brought import UNLINKED_HOLDS, AuthorsOfRanges
 from bridge.ports.authors import Authored
 from bridge.ports.gates import CommitAt
 from bridge.ports.outcomes import Outcome, PushSeen

@@ -12,15 +12,15 @@ from bridge.core.errors import BadSignature, NotFound, Rejected
 from bridge.core.hooks import SIGNED_WITH, HostHook, Scope, ScopeKind, fingerprint
 from bridge.githosts import HOSTS
 from bridge.githosts.base.checks import Aim, Events, HookCheck
-from bridge.pipeline.deciding.hook_targets import Target, named_target, rotated_of
-from bridge.pipeline.deciding.hooks import (
-    Does,
-    Hooks,
+from bridge.pipeline.deciding.hook_places import (
     HookServer,
     Place,
     SeenHook,
-    Step,
+    Target,
+    named_target,
+    rotated_of,
 )
+from bridge.pipeline.deciding.hooks import Does, Hooks, Step
 from bridge.ports.checks import Checked
 from bridge.ports.githosts import Hook
 from bridge.ports.hooks import HookState

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.pipeline.leader import SECONDS, Lead
+from bridge.pipeline.background import SECONDS, Lead
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock
 from tests.worlds.embedded import until

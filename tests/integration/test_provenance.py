@@ -18,10 +18,9 @@ from bridge.core.decision import concerns
 from bridge.core.errors import NotFound, Unreachable
 from bridge.core.events import RefPushed, Repository
 from bridge.core.hooks import scope_named
-from bridge.pipeline.deciding import provenance
-from bridge.pipeline.deciding.app_index import apps_of, index
-from bridge.pipeline.deciding.interpret import Later, Meaning, Reading
-from bridge.pipeline.deciding.provenance import Provenance
+from bridge.pipeline.deciding import interpret
+from bridge.pipeline.deciding.apps import apps_of, index
+from bridge.pipeline.deciding.interpret import Later, Meaning, Provenance, Reading
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.settings import Settings
 
@@ -209,7 +208,7 @@ def honest(name: str = "team-b/site", number: int = 7) -> dict[str, Any]:
 async def test_while_its_host_is_away_a_push_waits_and_then_deploys(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(provenance, "PAUSE", 0.0)
+    monkeypatch.setattr(interpret, "PAUSE", 0.0)
     api = Names("github", away=True)
     by = reading("github", "team-b/*", api)
 
@@ -229,7 +228,7 @@ async def test_what_a_host_has_told_holds_for_a_while_and_while_it_is_away(
     found = [await read(by, "github", honest()) for _ in range(3)]
     assert (len(api.asked), all(deployed("github", one) for one in found)) == (1, True)
 
-    monkeypatch.setattr(provenance, "HOLDS", 0.0)
+    monkeypatch.setattr(interpret, "HOLDS", 0.0)
     other = reading("github", "team-b/*", api)
     assert deployed("github", await read(other, "github", honest()))
     api.away = True

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.core.events import Repository
-from bridge.pipeline.deciding.app_reading import HOURLY
+from bridge.pipeline.deciding.apps import HOURLY
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deploying.serving import Looks, ServingReconciler
 from bridge.storage.journal import SqlJournal

@@ -7,7 +7,7 @@ import pytest
 from bridge.cli.backend import trouble_line
 from bridge.core.apps import App
 from bridge.core.errors import Unreachable
-from bridge.pipeline.deciding.app_reading import (
+from bridge.pipeline.deciding.apps import (
     NOTED,
     Trouble,
     read_troubles,

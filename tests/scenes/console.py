@@ -12,7 +12,7 @@ from bridge.core.events import Repository as GitRepository
 from bridge.core.lifecycle import State
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.deciding.hook_troubles import HookTroubles
+from bridge.pipeline.deciding.catchup import HookTroubles
 from bridge.ports.githosts import Hook
 from tests.fakes.journey import deployment
 from tests.worlds.bridge import Origin

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.core.hooks import Scope, ScopeKind
-from bridge.pipeline.deciding.hook_secrets import MOST_WAITING, PAUSE, HookSecrets
+from bridge.pipeline.deciding.hooks import MOST_WAITING, PAUSE, HookSecrets
 from bridge.ports.hooks import MadeHook
 
 NEW = MadeHook("github", Scope(ScopeKind.REPOSITORY, "my-org/mono", "1"), "sealed", 0.0)

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from bridge.pipeline.retention import DAY, Keeping, Retention
+from bridge.pipeline.housekeeping import DAY, Keeping, Retention
 from tests.fakes.journey import ManualClock
 
 

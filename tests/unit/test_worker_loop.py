@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.backoff import Backoff
 from bridge.core.errors import Unreachable
-from bridge.pipeline.worker_loop import Lanes, Rounds, all_ended
+from bridge.pipeline.background import Lanes, Rounds, all_ended
 
 NEVER = 3600.0
 

@@ -17,10 +17,9 @@ from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
 from bridge.core.people import Actor
 from bridge.core.refused import RefusedWebhooks
-from bridge.pipeline.deciding.hook_troubles import HookTroubles
+from bridge.pipeline.deciding.catchup import HookTroubles
 from bridge.pipeline.deciding.interpret import Reading
-from bridge.pipeline.deploying.replay import Replays
-from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.rollback_plan import Replays, Ways
 from bridge.pipeline.deploying.serving import Looks
 from bridge.pipeline.gates.gates import Heads
 from bridge.ports.checks import Finding

@@ -14,9 +14,8 @@ from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.pipeline.deploying.auto_rollback import GoingBack
 from bridge.pipeline.deploying.deployments import Deployer
 from bridge.pipeline.deploying.outcome import Ending, FollowTiming
-from bridge.pipeline.deploying.proof import Prover
 from bridge.pipeline.deploying.serving import Looks
-from bridge.pipeline.deploying.verify import Verifier
+from bridge.pipeline.deploying.verify import Prover, Verifier
 from bridge.pipeline.deploying.watch import Watching
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome

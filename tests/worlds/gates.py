@@ -12,13 +12,12 @@ from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, deployment_of
 from bridge.core.people import Actor, Identities, Writer
 from bridge.pipeline.deciding.changes import Changes
-from bridge.pipeline.deciding.dispatch import DEPLOYMENT_FLOW, Starting
+from bridge.pipeline.deciding.deliveries import DEPLOYMENT_FLOW, Starting
 from bridge.pipeline.deploying.deployments import Deployer
 from bridge.pipeline.deploying.pinning import Pins
-from bridge.pipeline.gates.authors import AuthorsOfRanges
+from bridge.pipeline.gates.brought import AuthorsOfRanges, Contents
 from bridge.pipeline.gates.ci import CiReader
 from bridge.pipeline.gates.commands import GateCommands, Requester
-from bridge.pipeline.gates.content import Contents
 from bridge.pipeline.gates.gates import Gatekeeper, Heads, Judges
 from bridge.ports.authors import Authored
 from bridge.ports.gates import PinsCommits

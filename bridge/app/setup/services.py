@@ -22,7 +22,7 @@ from bridge.core.hooks import ScopeKind
 from bridge.core.people import Actor
 from bridge.githosts import HOSTS
 from bridge.githosts.server import homes_of
-from bridge.pipeline.deciding.hook_targets import Target
+from bridge.pipeline.deciding.hook_places import Target
 from bridge.pipeline.deciding.reconcile import wanted_of
 from bridge.ports.backends import Backend
 from bridge.ports.checks import Checked, Finding, Level, in_order

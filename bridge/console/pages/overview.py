@@ -19,7 +19,7 @@ from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
 from bridge.pipeline.deciding.arrivals import Wanted
-from bridge.pipeline.deciding.hook_troubles import MOST, hook_troubles
+from bridge.pipeline.deciding.catchup import MOST, hook_troubles
 from bridge.ports.checks import Level
 from bridge.ports.inbox import DeliveryState
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.deciding.app_reading import unread_since
+from bridge.pipeline.deciding.apps import unread_since
 from bridge.pipeline.deciding.interpret import Meaning, Reading, about, is_heavy
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
 from bridge.ports.journal import DecisionsAndNotes
@@ -23,10 +23,7 @@ class Wanted:
     Attributes:
         since: seconds since 1970.
         repo: a repository's name, or its last part.
-        app_id: an app that it was decided for.
         failed: it failed, or one of its deployments did.
-        state: one of its deployments is in this state.
-        ref: it was a push to this branch or tag.
         commit: it was a push of a commit that begins like this.
         author: it was a push by exactly this name.
         before: only deliveries before this position.
@@ -71,7 +68,7 @@ async def look_up(inbox: Inbox, journal: DecisionsAndNotes, wanted: Wanted) -> l
     if not (wanted.repo or wanted.app_id or wanted.failed or wanted.of_push):
         found = await inbox.newest(wanted.limit, before=wanted.before)
     else:
-        found = await _decided(inbox, journal, wanted) + await _undecided(inbox, wanted)
+        found = [*await _decided(inbox, journal, wanted), *await _undecided(inbox, wanted)]
     by_seq = {one.seq: one for one in found}
     newest = sorted(by_seq.values(), key=lambda one: one.seq, reverse=True)
     since = wanted.since or 0.0
@@ -79,7 +76,6 @@ async def look_up(inbox: Inbox, journal: DecisionsAndNotes, wanted: Wanted) -> l
 
 
 async def _decided(inbox: Inbox, journal: DecisionsAndNotes, wanted: Wanted) -> list[Delivery]:
-    """Return the deliveries that match by the journal's records."""
     keys: list[str] = []
     if wanted.repo:
         keys = keys_of(wanted.repo, await journal.repositories())
@@ -148,7 +144,8 @@ async def collected(
     decisions = await journal.decisions(seqs)
     deployments = await journal.deployments_of(seqs)
     abouts = await journal.abouts(seqs)
-    if unsaid := [one for one in found if _is_unsaid(one, abouts)]:
+    whole = {seq for seq, one in abouts.items() if None not in (one.repository, one.author)}
+    if unsaid := [one for one in found if one.seq not in whole]:
         abouts |= await _read(inbox, unsaid, reading())
     return [
         Arrived(
@@ -167,11 +164,6 @@ def _owed(delivery: Delivery, unread: Mapping[str, float]) -> dict[str, float]:
     if delivery.state != DeliveryState.DECIDED:
         return {}
     return {name: since for name, since in unread.items() if delivery.received_at >= since}
-
-
-def _is_unsaid(delivery: Delivery, abouts: Mapping[int, About]) -> bool:
-    known = abouts.get(delivery.seq)
-    return known is None or known.repository is None or known.author is None
 
 
 async def _read(inbox: Inbox, found: Sequence[Delivery], reading: Reading) -> dict[int, About]:

@@ -15,8 +15,16 @@ from bridge.core.events import Repository
 from bridge.core.gates.order import differing
 from bridge.core.previews.preview import as_preview, model_id
 from bridge.core.rules import RuleBook, ruled
-from bridge.pipeline.deciding.app_index import AppIndex, Watched, apps_of, index
-from bridge.pipeline.deciding.app_reading import Reader, Reading, Troubles
+from bridge.pipeline.background import cancelled
+from bridge.pipeline.deciding.apps import (
+    AppIndex,
+    Reader,
+    Reading,
+    Troubles,
+    Watched,
+    apps_of,
+    index,
+)
 from bridge.ports.backends import Backend, TellsTime
 from bridge.ports.clock import Clock
 from bridge.ports.gates import Gates
@@ -87,7 +95,6 @@ class Catalog:
         """Take the parts.
 
         Args:
-            book: the bridge's own rules, laid over what the backends say.
             every: seconds between two readings.
             eager: minimum seconds between two readings caused by pushes of unknown repositories.
             leads: whether this process reads the backends on the timer, for all processes.
@@ -140,7 +147,6 @@ class Catalog:
             await self.follow()
 
     async def run(self) -> None:
-        """Refresh on the timer, and when woken."""
         try:
             while True:
                 woken = self._wake.is_set()
@@ -151,18 +157,14 @@ class Catalog:
                     log.warning("apps can't be stored", extra={"why": str(error)})
                 # Not wait_for: in Python 3.11 it swallows a cancel that comes with a wake.
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause()):
+                    pause = min(self._period(), FOLLOW_PAUSE) if self.shared else self._period()
+                    async with asyncio.timeout(pause):
                         await self._wake.wait()
         finally:
             await self.close()
 
     async def close(self) -> None:
-        """Stop the running readings."""
-        tasks = [*self._anew.values(), *self._in_turn.values()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await cancelled([*self._anew.values(), *self._in_turn.values()])
 
     async def _tick(self, woken: bool) -> None:
         """Read the backends if it is time and our turn, else load what another process has read."""
@@ -193,7 +195,6 @@ class Catalog:
                 self._version = version
 
     def wake(self) -> None:
-        """Read again soon: something has changed."""
         self._wake.set()
 
     def look_at(self, backend: str) -> None:
@@ -313,16 +314,13 @@ class Catalog:
         return self._snapshot
 
     def all(self) -> tuple[App, ...]:
-        """Return every app."""
         return tuple(self._apps.values())
 
     def get(self, app_id: str) -> App | None:
-        """Return one app by its id."""
         return self._apps.get(app_id)
 
     @property
     def backends(self) -> Collection[str]:
-        """Return the names of the backends that this process reads."""
         return self._backends.keys()
 
     def clocks_ahead(self) -> dict[str, float]:
@@ -392,9 +390,6 @@ class Catalog:
         snapshot = index(known.values())
         self.watched.update(snapshot)
         return known, snapshot
-
-    def _pause(self) -> float:
-        return min(self._period(), FOLLOW_PAUSE) if self.shared else self._period()
 
     def _period(self) -> float:
         return min(self._every, TROUBLE_PAUSE) if self.trouble else self._every

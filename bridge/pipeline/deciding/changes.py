@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 from bridge.core.backoff import Backoff
 from bridge.core.changes import Live, Question, compared, question, with_paths
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unreachable
 from bridge.core.events import RefPushed
+from bridge.pipeline.background import cancelled
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import ChangeSet, HostApi
 from bridge.ports.journal import Apps
@@ -67,39 +68,33 @@ class _Sight:
     at: float
 
 
+@dataclass(eq=False)
 class Changes:
-    """The differences between commits, as their hosts report them."""
+    """The differences between commits, as their hosts report them.
 
-    def __init__(
-        self,
-        apis: Mapping[str, HostApi],
-        clock: Clock,
-        *,
-        patience: float = 10.0,
-        pause: float = 1.0,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        apis: by host; the others can't be queried.
+        patience: seconds for a host to know a commit, or to come back.
+        pause: seconds between two attempts.
+    """
 
-        Args:
-            apis: by host; the others can't be queried.
-            patience: seconds for a host to know a commit, or to come back.
-            pause: seconds between two attempts.
-        """
-        self._apis = apis
-        self._clock = clock
-        self._patience = patience
-        self._pause = pause
-        self._sleep = sleep
-        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
-        self._paths_kept = 0
-        self._asking: dict[_Key, asyncio.Task[ChangeSet]] = {}
-        self._sights: dict[tuple[str, str], _Sight] = {}
-        self._turns = {host: asyncio.Semaphore(AT_A_TIME) for host in apis}
+    apis: Mapping[str, HostApi]
+    clock: Clock
+    _: KW_ONLY
+    patience: float = 10.0
+    pause: float = 1.0
+    sleep: Sleep = asyncio.sleep
+    _kept: OrderedDict[_Key, _Kept] = field(default_factory=OrderedDict, init=False)
+    _paths_kept: int = field(default=0, init=False)
+    _asking: dict[_Key, asyncio.Task[ChangeSet]] = field(default_factory=dict, init=False)
+    _sights: dict[tuple[str, str], _Sight] = field(default_factory=dict, init=False)
+    _turns: Mapping[str, asyncio.Semaphore] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = {host: asyncio.Semaphore(AT_A_TIME) for host in self.apis}
 
     def can_ask(self, push: RefPushed) -> bool:
-        """Return whether the host of a push can be queried."""
-        return push.repository.host in self._apis
+        return push.repository.host in self.apis
 
     def seen(self, push: RefPushed, question: Question) -> RefPushed | None:
         """Return the push as an app should see it; None while the host is being queried."""
@@ -123,14 +118,9 @@ class Changes:
         return with_paths(push, None, f"{question.why}; {note}" if note else question.why)
 
     async def close(self) -> None:
-        """Stop all requests."""
-        asking = list(self._asking.values())
-        for task in asking:
-            task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
+        await cancelled(self._asking.values())
 
     async def settled(self) -> None:
-        """Wait until every request has its answer."""
         while self._asking:
             await asyncio.gather(*self._asking.values(), return_exceptions=True)
 
@@ -142,7 +132,7 @@ class Changes:
         """
         if base == head:
             return NO_DIFFERENCE
-        if host not in self._apis:
+        if host not in self.apis:
             return ChangeSet(None, f"no credential is set with which {host} could be asked")
         key = _Key(host, repository, base, head)
         known = self._known(key)
@@ -158,7 +148,7 @@ class Changes:
 
     def _known(self, key: _Key) -> ChangeSet | None:
         kept = self._kept.get(key)
-        if kept is None or self._clock() >= kept.until:
+        if kept is None or self.clock() >= kept.until:
             return None
         self._kept.move_to_end(key)
         return kept.found
@@ -184,25 +174,25 @@ class Changes:
 
     async def _patiently(self, key: _Key) -> ChangeSet:
         """Return the answer, waiting for it if necessary; "unknown" in the end."""
-        until = self._clock() + self._patience
+        until = self.clock() + self.patience
         while True:
             try:
-                async with asyncio.timeout(max(0.0, until - self._clock()) + self._pause):
+                async with asyncio.timeout(max(0.0, until - self.clock()) + self.pause):
                     return await self._compared(key)
             except TimeoutError:
-                return ChangeSet(None, f"{key.host} did not answer in {self._patience:.0f} s")
+                return ChangeSet(None, f"{key.host} did not answer in {self.patience:.0f} s")
             except BridgeError as error:
                 hopeless = isinstance(error, Refused | Rejected) and not isinstance(error, NotFound)
                 asked = error.retry_after if isinstance(error, Unreachable) else None
-                pause = max(asked or 0.0, self._pause)
-                if hopeless or self._clock() + pause > until:
+                pause = max(asked or 0.0, self.pause)
+                if hopeless or self.clock() + pause > until:
                     return ChangeSet(None, str(error))
-                await self._sleep(pause)
+                await self.sleep(pause)
 
     async def _compared(self, key: _Key) -> ChangeSet:
         """Return the comparison; raise NotFound for a commit that the host does not know yet."""
         try:
-            return await self._apis[key.host].compare(key.repository, key.base, key.head)
+            return await self.apis[key.host].compare(key.repository, key.base, key.head)
         except NotFound as error:
             if await self._sees(key):
                 raise
@@ -214,24 +204,24 @@ class Changes:
         if known is not None:
             return known
         try:
-            await self._apis[key.host].repository(key.repository)
+            await self.apis[key.host].repository(key.repository)
             can = True
         except NotFound:
             can = False
-        self._sights[key.host, key.repository] = _Sight(can, self._clock())
+        self._sights[key.host, key.repository] = _Sight(can, self.clock())
         return can
 
     def _sight(self, host: str, repository: str, holds: float) -> bool | None:
         """Return whether a repository could be seen so many seconds ago; None if not known."""
         known = self._sights.get((host, repository))
-        return None if known is None or self._clock() >= known.at + holds else known.can
+        return None if known is None or self.clock() >= known.at + holds else known.can
 
     def _found_by(self, push: RefPushed) -> str:
-        return self._apis[push.repository.host].key(push.repository)
+        return self.apis[push.repository.host].key(push.repository)
 
     def _keep(self, key: _Key, found: ChangeSet) -> None:
         # The difference between two commits never changes.
-        until = float("inf") if found.paths is not None else self._clock() + SILENCE_HOLDS
+        until = float("inf") if found.paths is not None else self.clock() + SILENCE_HOLDS
         if (old := self._kept.pop(key, None)) is not None:
             self._paths_kept -= len(old.found.paths or ())
         self._kept[key] = _Kept(found, until)

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from bridge.core.apps import App, made_at
 from bridge.core.decision import (
@@ -36,13 +35,12 @@ from bridge.core.lifecycle import deployment_id
 from bridge.core.people import Cause, Origin
 from bridge.core.pins import OWN, owner_of
 from bridge.core.rules import NO_TAGS, AppTags
-from bridge.pipeline.deciding.app_index import AppIndex, apps_of, index
+from bridge.pipeline.deciding.apps import AppIndex, apps_of, index, utc
 from bridge.pipeline.deciding.catalog import LOOK_AGAIN, Catalog
 from bridge.pipeline.deciding.changes import Decided as ByItsList
 from bridge.pipeline.deciding.changes import ViewFinder
 from bridge.pipeline.deciding.freshness import Freshness, Pushed
 from bridge.pipeline.deciding.interpret import Meaning, author_of, origin_of, pushed_by, requested
-from bridge.pipeline.deciding.late_comments import unused_pull
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
@@ -81,19 +79,17 @@ class Moment:
     remark: Remark
 
 
+@dataclass(frozen=True, slots=True)
 class Deciding:
-    """Decides deliveries."""
+    """Decides deliveries; `plan` returns where an outcome is published."""
 
-    def __init__(self, catalog: Catalog, policy: Policy, plan: Planner) -> None:
-        """Take the parts; `plan` returns where an outcome is published."""
-        self._catalog = catalog
-        self._policy = policy
-        self._plan = plan
+    catalog: Catalog
+    policy: Policy
+    plan: Planner
 
     def outcomes(
         self, meanings: Sequence[Meaning], moment: Moment, views: SeenBySeq
     ) -> list[Decided]:
-        """Return the outcome of each delivery, in order."""
         found = [self._outcome(meaning, moment, views) for meaning in meanings]
         return [
             (outcome and self._with_targets(meaning, outcome), end)
@@ -101,20 +97,18 @@ class Deciding:
         ]
 
     def _with_targets(self, meaning: Meaning, outcome: Outcome) -> Outcome:
-        """Return the outcome with the subscriptions that will publish it."""
         event = meaning.event
         assert isinstance(event, Asked | RefPushed)
         asked = event if isinstance(event, Asked) else meaning.asked
-        found = (self._catalog.get(decision.app_id) for decision in outcome.decisions)
+        found = (self.catalog.get(decision.app_id) for decision in outcome.decisions)
         apps = {app.id: app for app in found if app is not None}
-        subscriptions = self._plan(Occasion(event, asked, outcome, apps))
+        subscriptions = self.plan(Occasion(event, asked, outcome, apps))
         audited = audited_of(meaning.delivery, asked, outcome) if asked else None
         return replace(outcome, subscriptions=tuple(subscriptions), audited=audited)
 
     def _decisions(
         self, meaning: Meaning, push: RefPushed, moment: Moment, views: Mapping[str, RefPushed]
     ) -> list[tuple[App, Decision]]:
-        """Return the decision for each app of the repository."""
         apps = apps_of(moment.snapshot, push.repository)
         if push.ref.name.startswith(OWN) and (owner := owner_of(push, apps)) is not None:
             return [(owner, of_own_branch(owner, push))]
@@ -124,9 +118,9 @@ class Deciding:
         for app in apps:
             seen = views.get(app.id, push)
             if (matcher := matchers.get(id(seen))) is None:
-                matcher = matchers[id(seen)] = self._catalog.watched.matcher(seen)
+                matcher = matchers[id(seen)] = self.catalog.watched.matcher(seen)
             of_app = tags.get(app.id, NO_TAGS)
-            decision = decide(seen, app, self._policy, tags=of_app, matcher=matcher)
+            decision = decide(seen, app, self.policy, tags=of_app, matcher=matcher)
             if decision.reason is Reason.REPOSITORY_MISMATCH:
                 continue
             decision = unless_made_later(decision, app, made_at(app, moment.ahead), pushed)
@@ -145,7 +139,8 @@ class Deciding:
             known = bool(apps_of(moment.snapshot, event.repository))
             return None, done(delivery, DeliveryState.IGNORED, unused_pull(event, known=known))
         if isinstance(event, CheckReported):
-            return None, done(delivery, DeliveryState.IGNORED, unawaited(event))
+            why = f"no deployment waits for the checks of {event.commit[:7]}"
+            return None, done(delivery, DeliveryState.IGNORED, why)
         if isinstance(event, Asked):
             return self._obey(delivery, event, moment)
         decisions = self._decisions(meaning, event, moment, views.get(delivery.seq, {}))
@@ -153,24 +148,14 @@ class Deciding:
             name = event.repository.name
             why = f"no app deploys from {name} on {event.repository.host}"
             return None, replace(done(delivery, DeliveryState.IGNORED, why), unused=name)
-        origin = origin_of(meaning)
+        what = (Action.DEPLOY, origin_of(meaning), moment.salt, moment.now)
         outcome = Outcome(
             seq=delivery.seq,
             delivery=delivery.id,
             decisions=tuple(decision for _, decision in decisions),
             deployments=tuple(
                 replace(
-                    requested(
-                        delivery,
-                        app,
-                        Action.DEPLOY,
-                        origin,
-                        moment.salt,
-                        moment.now,
-                        event,
-                        meaning.asked,
-                    ),
-                    behind=decision.behind,
+                    requested(delivery, app, *what, event, meaning.asked), behind=decision.behind
                 )
                 for app, decision in decisions
                 if decision.deploy
@@ -190,31 +175,23 @@ class Deciding:
         return outcome, done(delivery, DeliveryState.DECIDED)
 
     def _obey(self, delivery: Delivery, asked: Asked, moment: Moment) -> Decided:
-        app = self._catalog.get(asked.target)
+        app = self.catalog.get(asked.target)
         if app is None:
             why = f"there is no app {asked.app or asked.target} (any more)"
             # Recorded anyway: the person who asked by chat was told that it will be done.
             outcome = Outcome(delivery.seq, delivery.id, (), explicit=True)
             return outcome, done(delivery, DeliveryState.FAILED, why)
-        reason = Reason.ASKED
-        what_for = ""
+        reason, only = Reason.ASKED, None
         if asked.action is Action.CANCEL:
-            reason = Reason.CANCEL_ONE_ASKED if asked.deployment else Reason.CANCEL_ASKED
-            what_for = " one deployment" if asked.deployment else ""
+            only = asked.deployment or None
+            reason = Reason.CANCEL_ONE_ASKED if only else Reason.CANCEL_ASKED
         elif asked.action in CONFIGURING:
             reason = Reason.CONFIGURE_ASKED
+        what_for = " one deployment" if only else ""
         decision = because(app, reason, f"{asked.actor} asked to {asked.action.verb}{what_for}")
         what = (asked.action, Origin(Cause.ASKED, asked.actor), moment.salt, moment.now)
-        new = requested(delivery, app, *what, asked=asked)
-        deployments = (new,) if decision.deploy else ()
-        outcome = Outcome(
-            delivery.seq,
-            delivery.id,
-            (decision,),
-            deployments,
-            explicit=True,
-            only=asked.deployment or None if asked.action is Action.CANCEL else None,
-        )
+        new = (requested(delivery, app, *what, asked=asked),) if decision.deploy else ()
+        outcome = Outcome(delivery.seq, delivery.id, (decision,), new, explicit=True, only=only)
         return outcome, done(delivery, DeliveryState.DECIDED)
 
 
@@ -249,24 +226,38 @@ def unless_made_later(
     """
     if not decision.deploy or pushed_by is None or made <= pushed_by:
         return decision
-    date = datetime.fromtimestamp(made, UTC).isoformat(timespec="seconds")
-    evidence = f"it was made at {date}, after this push; to deploy it, ask for it by name"
+    evidence = f"it was made at {utc(made)}, after this push; to deploy it, ask for it by name"
     return because(app, Reason.MADE_LATER, evidence)
 
 
-def unawaited(event: CheckReported) -> str:
-    """Return why a check's event is ignored."""
-    return f"no deployment waits for the checks of {event.commit[:7]}"
+def unused_pull(event: PullRequestChanged, *, known: bool) -> str:
+    """Return why a pull request's event is ignored; `known`: an app deploys from its repository."""
+    number = event.pull.number
+    if not event.pull.open:
+        return f"no lock ends with pull request {number}"
+    if not event.opened:
+        return f"pull request {number} has changed: nothing depends on it"
+    if not event.pull.own:
+        return f"pull request {number} is from a fork, which sends its own pushes"
+    where = f"{event.repository.name} on {event.repository.host}"
+    why = "there is nothing to show on it" if known else f"no known app deploys from {where}"
+    return f"{was_opened(event)} {why}"
+
+
+def was_opened(event: PullRequestChanged) -> str:
+    """Return the beginning of every remark about an opened pull request."""
+    return f"pull request {event.pull.number} was opened:"
 
 
 def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
     """Return a delivery's new state."""
-    return Finished(
-        delivery.seq, delivery.host, delivery.id, state, error, attempts=delivery.attempts
-    )
+    which = (delivery.seq, delivery.host, delivery.id)
+    return Finished(*which, state, error, attempts=delivery.attempts)
 
 
 # ── Decide a batch and record the outcomes, in one transaction ──────────────────────────────────
+
+LATE = " (decided late: the app was found after the push came)"
 
 TAGS_LEASE, TAGS_LEASE_SECONDS, TAGS_LEASE_PAUSE = "tags", 15.0, 0.05
 """Held by the one process that decides tags of apps that accept only newer ones."""
@@ -277,10 +268,7 @@ class Recording:
     """Decides deliveries and records the outcomes.
 
     Attributes:
-        freshness: reads apps again that may have changed.
         window: seconds in which the same push, delivered by two hooks, deploys once.
-        views: finds the files that pushes do not list; None: they stay unknown.
-        owner: this process among those that share the stores.
     """
 
     journal: DecisionsAndNotes
@@ -307,9 +295,8 @@ class Recording:
             A delivery that waits for its host's API is postponed.
         """
         async with self._alone(bool(self._only_newer(meanings))):
-            moment = self._moment(index(apps), await self._tags(meanings), _late)
-            decided = self.deciding.outcomes
-            outcomes = await asyncio.to_thread(decided, meanings, moment, {})
+            moment = self._moment(index(apps), await self._tags(meanings), lambda *_: LATE)
+            outcomes = await asyncio.to_thread(self.deciding.outcomes, meanings, moment, {})
             if self.views is not None:
                 outcomes = await self._seen_exactly(self.views, meanings, outcomes, moment)
             new = [outcome for outcome, _ in outcomes if outcome is not None]
@@ -332,8 +319,7 @@ class Recording:
         if self.views is not None:
             outcomes = await self._seen_exactly(self.views, ready, outcomes, moment)
         recorded = await self.journal.record(
-            [outcome for outcome, _ in outcomes if outcome is not None],
-            window=self.window,
+            [outcome for outcome, _ in outcomes if outcome is not None], window=self.window
         )
         why = "rereading the apps that may deploy it"
         later = [
@@ -366,7 +352,6 @@ class Recording:
                 await self.journal.release(*lease)
 
     async def _tags(self, meanings: Sequence[Meaning]) -> Tags:
-        """Return the tags of the apps that accept only newer ones."""
         apps = self._only_newer(meanings)
         return await self.journal.tags(sorted(apps)) if apps else {}
 
@@ -407,11 +392,6 @@ class Recording:
                 why = f"asking {meaning.delivery.host} which files have changed"
                 found[meaning.delivery.seq] = _postponed(meaning, why, moment.now + pause)
         return list(found.values())
-
-
-def _late(_app: App, _decision: Decision) -> str:
-    """Return the remark on a decision for an app that was found after the push."""
-    return " (decided late: the app was found after the push came)"
 
 
 def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pushed]:

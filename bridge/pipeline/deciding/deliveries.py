@@ -10,7 +10,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -20,6 +20,8 @@ from bridge.core.checks import Check
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import (
+    CONFIGURING,
+    Action,
     Asked,
     CheckReported,
     Event,
@@ -30,17 +32,15 @@ from bridge.core.events import (
     Repository,
 )
 from bridge.core.gates.gates import by_commit
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Deployment, State, deployment_id, deployment_of, flow_of
 from bridge.core.pins import tracked
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.changes import ViewFinder
 from bridge.pipeline.deciding.decide import Decided, Deciding, Recording, done
-from bridge.pipeline.deciding.dispatch import Starting
 from bridge.pipeline.deciding.freshness import Freshness
 from bridge.pipeline.deciding.interpret import Attempts, Later, Meaning, Reading
-from bridge.pipeline.deciding.late_comments import LateComments
-from bridge.pipeline.deciding.late_decisions import Owed
+from bridge.pipeline.deciding.late_decisions import LateComments, Owed
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.deployments import Deployments
 from bridge.ports.feedback import LatePlanner, Planner, Subscriptions
@@ -48,7 +48,7 @@ from bridge.ports.flows import Flows
 from bridge.ports.gates import Gates
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 from bridge.ports.journal import DecisionsAndNotes
-from bridge.ports.outcomes import Outcome
+from bridge.ports.outcomes import Outcome, Recorded
 
 
 class DeliveryJournal(DecisionsAndNotes, Deployments, Gates, Subscriptions, Protocol):
@@ -58,21 +58,18 @@ class DeliveryJournal(DecisionsAndNotes, Deployments, Gates, Subscriptions, Prot
 MANY = 300.0
 """Webhooks a second above which decisions are throttled; ten busy organisations send fewer."""
 
-SHARE = 4.0
-"""The pause after a batch, as a multiple of the time it took."""
-
 FEW = 16
 """Deliveries per batch under load: larger batches block the interpreter while senders wait."""
 
-LONGEST = 0.5
-"""The longest pause, in seconds."""
+SHARE, LONGEST = 4.0, 0.5
+"""The pause after a batch, as a multiple of the time it took, and at most so many seconds."""
 
 
 class Backpressure:
     """Makes batches smaller, with pauses between them, while many webhooks arrive.
 
     Args:
-        kept: how many webhooks this process has kept since its start.
+        kept: returns how many this process has kept since its start.
     """
 
     def __init__(
@@ -90,7 +87,6 @@ class Backpressure:
         self._crowded = False
 
     def batch(self, most: int) -> int:
-        """Return how many deliveries to decide together."""
         return min(most, FEW) if self._crowded else most
 
     async def give(self, took: float) -> None:
@@ -103,27 +99,62 @@ class Backpressure:
             await self._sleep(min(took * SHARE, LONGEST))
 
 
+# ── flows ────────────────────────────────────────────────────────────────────────────────────────
+
+DEPLOYMENT_FLOW = "deployment"
+CANCEL_FLOW = "cancel"
+CANCEL_ONE_FLOW = "cancel one"
+CONFIGURE_FLOW = "configure"
+OTHER_FLOWS = {Action.CANCEL: CANCEL_FLOW} | dict.fromkeys(CONFIGURING, CONFIGURE_FLOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """Starts flows, each only once however often it is requested."""
+
+    flows: Flows
+
+    async def resume(self, going: Iterable[Deployment]) -> list[str]:
+        """Make sure that each of these has an active flow; return those given up."""
+        wanted = {flow_of(one): one.app_id for one in going}
+        return list(map(deployment_of, await self.flows.ensure(DEPLOYMENT_FLOW, wanted)))
+
+    async def release(self, deployment: Deployment) -> None:
+        """Start a deployment that gates have let pass."""
+        await self.flows.start(DEPLOYMENT_FLOW, flow_of(deployment), key=deployment.app_id)
+
+    async def follow(self, recorded: Recorded) -> None:
+        """Start the recorded deployments, and remove superseded ones from the queue."""
+        await self.flows.drop(DEPLOYMENT_FLOW, recorded.drop)
+        for id_ in recorded.start:
+            await self.flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
+
+    async def other(self, asked: Asked, seq: int) -> None:
+        """Start a person's request, delivery `seq`, if it is not a deployment."""
+        if (flow := OTHER_FLOWS.get(asked.action)) is None:
+            return
+        about = asked.target
+        if asked.action is Action.CANCEL and asked.deployment:
+            flow, about = CANCEL_ONE_FLOW, asked.deployment
+        await self.flows.start(flow, deployment_id(seq, about), key=asked.target)
+
+
 # ── decisions ───────────────────────────────────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
-NOISE = Ignored | PullRequestChanged | CheckReported
-
 
 def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
     """Log the outcome of each delivery; unwanted events only at the debug level."""
-    noise = {one.delivery.seq for one in meanings if isinstance(one.event, NOISE)}
+    noise = Ignored | PullRequestChanged | CheckReported
+    unwanted = {one.delivery.seq for one in meanings if isinstance(one.event, noise)}
     for outcome, end in outcomes:
-        if outcome is not None:
-            _tell(outcome)
-        elif end.state is DeliveryState.IGNORED:
-            _tell_ignored(end, logging.DEBUG if end.seq in noise else logging.INFO)
-
-
-def _tell_ignored(end: Finished, level: int) -> None:
-    """Log that a delivery affects none of our apps."""
-    with trace.about(end.id):
-        log.log(level, "ignored", extra={"why": end.error})
+        with trace.about(end.id):
+            if outcome is not None:
+                _tell(outcome)
+            elif end.state is DeliveryState.IGNORED:
+                level = logging.DEBUG if end.seq in unwanted else logging.INFO
+                log.log(level, "ignored", extra={"why": end.error})
 
 
 def _tell(outcome: Outcome) -> None:
@@ -131,15 +162,14 @@ def _tell(outcome: Outcome) -> None:
 
     Name each skipped app only at the debug level.
     """
-    with trace.about(outcome.delivery):
-        if not any(one.deploy for one in outcome.decisions):
-            reasons = sorted({str(one.reason) for one in outcome.decisions})
-            what = {"apps": len(outcome.decisions), "reasons": ", ".join(reasons)}
-            log.info("nothing deploys", extra=what)
-        for one in outcome.decisions:
-            level = logging.INFO if one.deploy else logging.DEBUG
-            if log.isEnabledFor(level):
-                log.log(level, "decided", extra={"app": one.app, "reason": str(one.reason)})
+    if not any(one.deploy for one in outcome.decisions):
+        reasons = sorted({str(one.reason) for one in outcome.decisions})
+        what = {"apps": len(outcome.decisions), "reasons": ", ".join(reasons)}
+        log.info("nothing deploys", extra=what)
+    for one in outcome.decisions:
+        level = logging.INFO if one.deploy else logging.DEBUG
+        if log.isEnabledFor(level):
+            log.log(level, "decided", extra={"app": one.app, "reason": str(one.reason)})
 
 
 ASK_AGAIN = 15.0
@@ -150,15 +180,14 @@ GIVEN_UP = "the bridge failed at it again and again, which is a bug; its log say
 
 @dataclass(frozen=True, slots=True)
 class DecisionTiming:
-    """Timing of decisions.
+    """How deliveries are decided; all but the counts in seconds.
 
     Attributes:
-        batch: deliveries that are decided and recorded together.
-        poll: seconds between polls of the inbox for deliveries kept by another process.
-        window: seconds in which the same push, delivered by two hooks, deploys once.
-        tries: attempts before a delivery is parked as failed.
-        retry: pauses between these attempts.
-        resume: seconds between two checks that every open deployment has an active flow.
+        batch: how many are decided and recorded together.
+        poll: between polls of the inbox for those that another process has kept.
+        window: in which the same push, delivered by two hooks, deploys once.
+        tries: attempts before a delivery is parked as failed; `retry`: pauses between them.
+        resume: between two checks that every open deployment has an active flow.
     """
 
     batch: int = 128
@@ -172,18 +201,12 @@ class DecisionTiming:
 Reported = Callable[[Repository, str, Check | None], Awaitable[bool]]
 """Records an event about the checks of a commit; see `CiReader.report`."""
 
-
-async def nobody_waits(_repository: Repository, _commit: str, _check: Check | None) -> bool:
-    """No deployment waits for checks."""
-    return False
-
-
 ReportedPull = Callable[[Repository, PullRequest], Awaitable[bool]]
 """Records that a pull request has changed; returns whether something depends on it."""
 
 
-async def nothing_depends(_repository: Repository, _pull: PullRequest) -> bool:
-    """Nothing depends on pull requests."""
+async def nothing_waits(*_: object) -> bool:
+    """Return False: nothing waits for checks, or depends on pull requests."""
     return False
 
 
@@ -206,8 +229,8 @@ class Deliveries:
         *,
         owner: str = "solo",
         backpressure: Backpressure | None = None,
-        checks: Reported = nobody_waits,
-        pulls: ReportedPull = nothing_depends,
+        checks: Reported = nothing_waits,
+        pulls: ReportedPull = nothing_waits,
         wake_gates: Wake = lambda: None,
     ) -> None:
         """Take the parts.
@@ -219,9 +242,6 @@ class Deliveries:
             owner: the name of this process among those that share the stores.
             backpressure: slows senders down, if this process receives webhooks as well.
             wake_gates: called when held deployments are to be judged again.
-            checks: records what an event says of checks; returns whether a deployment waits for it.
-            pulls: records that a pull request has changed; returns whether a lock or a preview
-                depends on it.
         """
         self._backpressure = backpressure
         self._inbox = inbox
@@ -252,11 +272,9 @@ class Deliveries:
         self._again_at = math.inf
 
     def wake(self) -> None:
-        """Wake the loop: a delivery was kept."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Decide as long as the process lives."""
         resume_at = time.monotonic()
         looked = False
         while True:
@@ -282,7 +300,6 @@ class Deliveries:
                     await self._wake.wait()
 
     async def close(self) -> None:
-        """Stop background work for deliveries that are not decided yet."""
         await self._freshness.close()
 
     def _until_next_look(self) -> float:
@@ -293,10 +310,7 @@ class Deliveries:
         return min(left, self._timing.poll)
 
     async def resume(self) -> None:
-        """Make sure that every open deployment has an active flow.
-
-        One that gates hold has none, and neither has one that is served already.
-        """
+        """Make sure that every open deployment has a flow, unless it is held or served already."""
         open_ = await self._journal.open_deployments(held=False)
         going = {one.id: one for one in open_ if not one.served}
         for id_ in await self._starting.resume(going.values()):
@@ -308,7 +322,10 @@ class Deliveries:
         """Decide everything that is due; start nothing after `until`, by the monotonic clock."""
         while time.monotonic() < until:
             await self._decide_late()
-            if not (batch := await self._inbox.due(self._clock(), self._at_once())):
+            most = self._timing.batch
+            if self._backpressure is not None:
+                most = self._backpressure.batch(most)
+            if not (batch := await self._inbox.due(self._clock(), most)):
                 return
             began = time.monotonic()
             for some in self._attempts.apart(batch):
@@ -317,7 +334,6 @@ class Deliveries:
                 await self._backpressure.give(time.monotonic() - began)
 
     async def _decide_late(self) -> None:
-        """Decide pushes for apps that were found after the pushes arrived."""
         try:
             async for late in self._owed.decide():
                 tell(late.meanings, late.outcomes)
@@ -327,10 +343,6 @@ class Deliveries:
         except Exception:  # a bug, which must not stop the decision of new deliveries
             log.exception("pushes that apps have missed can't be decided; retrying later")
             self._owed.failed()
-
-    def _at_once(self) -> int:
-        most = self._timing.batch
-        return most if self._backpressure is None else self._backpressure.batch(most)
 
     async def _handle(self, batch: Sequence[Delivery]) -> None:
         if not batch:
@@ -355,8 +367,7 @@ class Deliveries:
 
     async def _decide(self, batch: Sequence[Delivery]) -> list[Finished]:
         await self._catalog.follow()  # another process may have read or changed apps
-        finished: list[Finished] = []
-        meanings: list[Meaning] = []
+        finished, meanings = list[Finished](), list[Meaning]()
         for delivery, found in zip(batch, await self._reading.meanings(batch), strict=True):
             if isinstance(found, Later):
                 later = done(delivery, DeliveryState.KEPT, found.why)
@@ -410,8 +421,7 @@ class Deliveries:
         self, meanings: Sequence[Meaning]
     ) -> tuple[list[Meaning], list[Finished]]:
         """Return the deliveries to decide now, and those that wait for a reading of the apps."""
-        ready: list[Meaning] = []
-        postponed: list[Finished] = []
+        ready, postponed = list[Meaning](), list[Finished]()
         for meaning in meanings:
             come_again = None
             if not self._knows(event := meaning.event):

@@ -16,6 +16,7 @@ from bridge.core.apps import App
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError
 from bridge.core.events import Repository
+from bridge.pipeline.background import cancelled
 from bridge.pipeline.deciding.catalog import INLINE, TROUBLE_PAUSE, Catalog
 from bridge.ports.clock import Clock
 
@@ -36,7 +37,6 @@ class Budget:
     """A token bucket, with one token per app."""
 
     def __init__(self, clock: Clock) -> None:
-        """Start with a full bucket."""
         self._clock = clock
         self._left = float(MOST)
         self._at = clock()
@@ -141,7 +141,6 @@ class Freshness:
     """
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
-        """Take the parts."""
         self._catalog = catalog
         self._reader = catalog.reader
         self._clock = clock
@@ -179,12 +178,7 @@ class Freshness:
         return f" (by the app as it was read {age}: {unread.why})"
 
     async def close(self) -> None:
-        """Stop the running readings."""
-        tasks = {going.task for going in self._going.values()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await cancelled({going.task for going in self._going.values()})
 
     def _needed(self, pushes: Sequence[Pushed]) -> dict[int, list[App]]:
         """Return the apps to read before each push can be decided, by the push's seq."""

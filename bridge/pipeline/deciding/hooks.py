@@ -2,21 +2,21 @@
 
 A secret is stored before its webhook is made, so nothing that the host sends is refused. Every step
 may be repeated: a command that was killed goes on where it stopped.
+
+The secrets are kept in memory as the store has them. A command in another process may have made a
+webhook a moment ago, so a webhook that no known secret has signed waits for the next reading. There
+is at most one a second, however many wait.
 """
 
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from dataclasses import dataclass, replace
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from bridge.core.errors import NotFound, Rejected
+from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.hooks import (
     SIGNED_WITH,
     HostHook,
@@ -30,9 +30,9 @@ from bridge.core.hooks import (
 )
 from bridge.core.people import NOBODY, Actor
 from bridge.pipeline.audit import record
-from bridge.pipeline.deciding.hook_targets import Target
+from bridge.pipeline.deciding.hook_places import HookServer, Place, SeenHook, Target
 from bridge.ports.chats import Seal
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.hooks import MadeHook, MadeHooks, ManagesHooks, key_of
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Audit, Decisions
@@ -40,83 +40,6 @@ from bridge.ports.journal import Audit, Decisions
 
 class HookStore(MadeHooks, Audit, Decisions, Protocol):
     """What webhooks use of the journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class HookServer:
-    """A server of a Git host.
-
-    Attributes:
-        name: as in the paths of webhooks.
-        api: its API; None without a credential for it.
-        url: where its webhooks have to send; None if the bridge's own address is not set.
-        new_secret: returns a random secret.
-    """
-
-    name: str
-    api: ManagesHooks | None
-    url: str | None
-    new_secret: Callable[[], str]
-
-
-@dataclass(frozen=True, slots=True)
-class SeenHook:
-    """A webhook that leads to this bridge, or deploys without it.
-
-    Attributes:
-        made: our record of it; None if it was made by hand.
-        deploys_itself: it is the backend's own, which deploys each push beside the bridge.
-        faults: what is wrong with it, for people.
-    """
-
-    hook: HostHook
-    made: MadeHook | None = None
-    deploys_itself: bool = False
-    faults: tuple[str, ...] = ()
-
-    @property
-    def reports(self) -> bool:
-        """Return whether pushes reach the bridge by it."""
-        return not self.deploys_itself
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A repository, an organisation or an App, and all webhooks that report it.
-
-    Attributes:
-        hooks: those at the place itself, then those above it.
-        unseen: places above it whose webhooks our credential may not see.
-        made: our record of a webhook at the place itself.
-    """
-
-    host: str
-    scope: Scope
-    hooks: tuple[SeenHook, ...] = ()
-    unseen: tuple[Scope, ...] = ()
-    made: MadeHook | None = None
-
-    @property
-    def own(self) -> list[SeenHook]:
-        """Return the webhooks at the place itself that lead to this bridge."""
-        return [one for one in self.hooks if one.reports and one.hook.scope == self.scope]
-
-    @property
-    def above(self) -> list[SeenHook]:
-        """Return the webhooks above it that lead to this bridge."""
-        return [one for one in self.hooks if one.reports and one.hook.scope != self.scope]
-
-    def warnings(self) -> Iterator[str]:
-        """Yield what is wrong with the place as a whole, for people."""
-        many = [*self.own, *self.above]
-        if len(many) > 1:
-            where = ", ".join(f"{one.hook.id} of {one.hook.scope}" for one in many)
-            yield f"{self.scope} is reported {len(many)} times ({where}); one is enough"
-        if any(one.deploys_itself for one in self.hooks):
-            yield (
-                f"a webhook of {self.scope} leads to the backend itself, which then deploys each"
-                " push beside the bridge: delete it at the Git host"
-            )
 
 
 class Does(StrEnum):
@@ -133,8 +56,6 @@ class Step:
     """One step of a plan.
 
     Attributes:
-        why: for people.
-        hook: the webhook to change or remove.
         once: the place that reports these pushes instead; its own step must succeed before.
     """
 
@@ -158,7 +79,6 @@ class Hooks:
     """Lists, makes, rotates and removes webhooks.
 
     Attributes:
-        by: who makes, rotates and removes them, for the audit log.
         deploys_itself: see `SeenHook`.
     """
 
@@ -384,20 +304,20 @@ MOST_LOOKED_AT = 2000
 """The most deliveries to search for one that a new secret has signed."""
 
 
+@dataclass(eq=False)
 class Seen:
     """Looks for a delivery that a secret has signed."""
 
-    def __init__(self, inbox: Inbox, wanted: str) -> None:
-        self._inbox = inbox
-        self._wanted = wanted
-        self._upto = 0
+    inbox: Inbox
+    wanted: str
+    _upto: int = field(default=0, init=False)
 
     async def look(self) -> bool:
         """Return whether there is one among those that were not looked at yet."""
         newest, count = self._upto, 0
         async for seq, signed_with in self._newer():
             newest, count = max(newest, seq), count + 1
-            if signed_with == self._wanted:
+            if signed_with == self.wanted:
                 return True
             if count >= MOST_LOOKED_AT:
                 break
@@ -406,7 +326,7 @@ class Seen:
 
     async def _newer(self) -> AsyncIterator[tuple[int, str | None]]:
         before: int | None = None
-        while found := await self._inbox.newest(200, before=before):
+        while found := await self.inbox.newest(200, before=before):
             for one in found:
                 if one.seq <= self._upto:
                     return
@@ -428,3 +348,68 @@ def _url_of(server: HookServer) -> str:
             " BRIDGE_PUBLIC_URL to the bridge's own address, e.g. https://bridge.example.com"
         )
     return server.url
+
+
+# ── the secrets of our own webhooks, in memory as the store has them ─────────────────────────────
+
+log = logging.getLogger(__name__)
+
+PAUSE = 1.0
+"""Seconds between two readings, at least."""
+
+EVERY = 10.0
+"""Seconds between two readings if nobody waits: so long is a dropped secret still accepted."""
+
+MOST_WAITING = 32
+"""Webhooks that may wait for a reading; more are refused at once, as they hold memory."""
+
+Use = Callable[[Sequence[MadeHook]], None]
+"""Called with the webhooks after each reading."""
+
+
+@dataclass(eq=False)
+class HookSecrets:
+    """Reads the webhooks at the start, when asked to, and now and then."""
+
+    store: MadeHooks
+    use: Use
+    sleep: Sleep = asyncio.sleep
+    _asked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _waiting: list[asyncio.Future[bool]] = field(default_factory=list, init=False)
+
+    async def read(self) -> None:
+        """Read and use them; some secrets are accepted only for a while."""
+        self.use(await self.store.made_hooks())
+
+    @property
+    def full(self) -> bool:
+        return len(self._waiting) >= MOST_WAITING
+
+    async def renew(self) -> bool:
+        if self.full:
+            return False
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        self._asked.set()
+        return await done
+
+    async def run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await self._asked.wait()
+            self._asked.clear()
+            waiting, self._waiting = self._waiting, []
+            done = await self._read_or_tell()
+            for one in waiting:
+                if not one.done():
+                    one.set_result(done)
+            await self.sleep(PAUSE)
+
+    async def _read_or_tell(self) -> bool:
+        try:
+            await self.read()
+        except BridgeError as error:
+            log.warning("secrets of webhooks can't be read", extra={"why": str(error)})
+            return False
+        return True

@@ -67,7 +67,6 @@ class Key:
     """A secret.
 
     Attributes:
-        host: verifies webhooks signed with it.
         scope: whose repositories it speaks for; None if for every one.
         signed_by: what is kept of it with a delivery; None if it speaks for every repository.
         hint: what its webhooks say of themselves, unverified, e.g. the webhook's id; "" if they say
@@ -98,7 +97,6 @@ class Keyring:
         """Take the parts.
 
         Args:
-            parser: interprets what was accepted.
             given: the secrets in the settings; `made` replaces all others.
             hint_in: returns the hint in a webhook's headers.
             own: returns a repository as the server has it; raises Rejected for another server's.
@@ -116,7 +114,6 @@ class Keyring:
 
     @property
     def serves(self) -> bool:
-        """Return whether it has a secret."""
         return bool(self._every)
 
     def made(self, keys: Iterable[Key]) -> None:
@@ -154,7 +151,6 @@ class Keyring:
             del error  # this frame would hold it, and it holds the frames of whoever reads the body
 
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
-        """See `GitHost.fetched`."""
         return self._parser.fetched(headers)
 
     def narrowed(self, envelope: Envelope, body: Body) -> tuple[Envelope, bool]:
@@ -201,7 +197,6 @@ class Keyring:
         return self.bind(self._parser.parse(event, headers, body))
 
     def bind(self, event: Event) -> Event:
-        """See `Binds`."""
         if not isinstance(event, FromRepository):
             return event
         return replace(event, repository=self._own(event.repository))
@@ -390,31 +385,28 @@ EVERY = 2.0
 """Seconds between two writes."""
 
 
+@dataclass(eq=False)
 class RefusalLog:
     """Counts refused webhooks and stores the counts."""
 
-    def __init__(
-        self, journal: Refusals, senders: Senders, clock: Clock, sleep: Sleep = asyncio.sleep
-    ) -> None:
-        self._journal = journal
-        self._senders = senders
-        self._clock = clock
-        self._sleep = sleep
-        self._counts = RefusedCounts()
-        self._some = asyncio.Event()
-        self._told = False
+    journal: Refusals
+    senders: Senders
+    clock: Clock
+    sleep: Sleep = asyncio.sleep
+    _counts: RefusedCounts = field(default_factory=RefusedCounts, init=False)
+    _some: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _told: bool = field(default=False, init=False)
 
     def note(self, reason: str, why: str, path: str, headers: Mapping[str, str], peer: str) -> None:
         """Count a refused webhook; never wait."""
-        now = self._clock()
-        self._counts.add(refused_webhook(self._senders, reason, why, path, headers, peer, now))
+        now = self.clock()
+        self._counts.add(refused_webhook(self.senders, reason, why, path, headers, peer, now))
         self._some.set()
 
     async def run(self) -> None:
-        """Store counts as long as the process lives."""
         while True:
             await self._some.wait()
-            await self._sleep(EVERY)
+            await self.sleep(EVERY)
             await self.flush()
 
     async def flush(self) -> None:
@@ -424,7 +416,7 @@ class RefusalLog:
             return
         taken = self._counts.take()
         try:
-            await self._journal.keep_refused(taken)
+            await self.journal.keep_refused(taken)
         except BridgeError as error:
             self._counts.give_back(taken)
             self._some.set()

@@ -5,11 +5,13 @@ A large body may kill the process that reads it, so each attempt is recorded bef
 
 import asyncio
 import math
+import time
+from collections import OrderedDict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
-from bridge.core.errors import MalformedPayload, Rejected
+from bridge.core.errors import BridgeError, MalformedPayload, NotFound, Refused, Rejected
 from bridge.core.events import (
     ASKING_HOSTS,
     FOUND_EVENT,
@@ -20,27 +22,23 @@ from bridge.core.events import (
     PullRequestChanged,
     RefKind,
     RefPushed,
+    Repository,
     parse_command,
     parse_found,
 )
-from bridge.core.hooks import SIGNED_FOR
+from bridge.core.hooks import SIGNED_FOR, Scope, confirmed, spoken_for
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.people import NOBODY, Cause, Origin
 from bridge.core.pins import tracked
 from bridge.core.tracking import token_for
-from bridge.pipeline.deciding.provenance import Provenance, Silent, nobody_asked
-from bridge.ports.githosts import APART, GitHost, ParsesApart
+from bridge.ports.githosts import APART, GitHost, HostApi, ParsesApart
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 from bridge.ports.outcomes import About
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A delivery with its event; a replay has the event of the original.
-
-    Attributes:
-        original: the replayed delivery; None if this is not a replay.
-    """
+    """A delivery with its event; a replay has the event of the original delivery."""
 
     delivery: Delivery
     event: Event
@@ -155,9 +153,7 @@ def requested(
     """Return the deployment that a delivery requests for an app, in its initial state.
 
     Args:
-        origin: what led to it.
         salt: random, see `token_for`.
-        asked: the person's request, if somebody asked.
     """
     id_ = deployment_id(delivery.seq, app.id)
     branch = tracked(app)
@@ -199,16 +195,16 @@ and their push must not be lost for that."""
 _NOTE = "attempt {number} of {most} has begun and has not ended"
 
 
+@dataclass(eq=False)
 class Attempts:
     """Decides which deliveries are tried together, and records risky attempts beforehand."""
 
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-        self._found_at_start: int | None = None
+    inbox: Inbox
+    _found_at_start: int = field(default=0, init=False)
 
     async def look(self) -> None:
         """Treat everything now in the inbox as suspect; later only large deliveries are."""
-        newest = await self._inbox.newest(1)
+        newest = await self.inbox.newest(1)
         self._found_at_start = newest[0].seq if newest else 0
 
     async def begin(self, batch: Sequence[Delivery]) -> list[Delivery]:
@@ -219,15 +215,15 @@ class Attempts:
         """
         lost = [one for one in batch if one.unfinished >= most_unfinished(one)]
         if lost:
-            await self._inbox.finish([_parked(one) for one in lost])
+            await self.inbox.finish([_parked(one) for one in lost])
         left = [one for one in batch if one not in lost]
         notes = {
             one.seq: _NOTE.format(number=one.unfinished + 1, most=most_unfinished(one))
             for one in left
-            if self._is_risky(one)
+            if one.seq <= self._found_at_start or is_heavy(one) or one.unfinished
         }
         if notes:
-            await self._inbox.begin(notes)
+            await self.inbox.begin(notes)
         return left
 
     def apart(self, batch: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
@@ -243,10 +239,6 @@ class Attempts:
                 together.append(one)
         if together:
             yield together
-
-    def _is_risky(self, delivery: Delivery) -> bool:
-        found = self._found_at_start is not None and delivery.seq <= self._found_at_start
-        return found or is_heavy(delivery) or bool(delivery.unfinished)
 
 
 def is_heavy(delivery: Delivery) -> bool:
@@ -264,11 +256,102 @@ def _parked(delivery: Delivery) -> Finished:
         f"given up: the bridge was killed {delivery.unfinished} times while it read this"
         f" ({delivery.size} bytes), maybe because it took too much memory; `replay` tries it again"
     )
-    return Finished(
-        *(delivery.seq, delivery.host, delivery.id, DeliveryState.FAILED, why),
-        attempts=delivery.attempts,
+    which = (delivery.seq, delivery.host, delivery.id)
+    return Finished(*which, DeliveryState.FAILED, why, attempts=delivery.attempts)
+
+
+# ── whom a webhook's repository is known from; see `core.hooks` ─────────────────────────────
+
+HOLDS, HIDDEN_HOLDS = 3600.0, 60.0
+"""Seconds for which an answer holds, and the same where our credential could not see it."""
+
+PATIENCE = 5.0
+"""Seconds for an answer; other deliveries wait meanwhile."""
+
+PAUSE = 15.0
+"""Seconds until a host that did not answer is asked again."""
+
+MOST = 10_000
+"""Answers that are kept."""
+
+AT_A_TIME = 8
+"""Requests to all hosts together."""
+
+
+class Silent(Exception):
+    """A Git host does not answer; the message says so for people."""
+
+
+@dataclass(eq=False)
+class Provenance:
+    """Keeps of a webhook's repository only what somebody vouches for."""
+
+    apis: Mapping[str, HostApi]
+    _told: OrderedDict[tuple[str, str], tuple[float, Repository | None]] = field(
+        default_factory=OrderedDict, init=False
+    )
+    _silent: dict[str, tuple[float, str]] = field(default_factory=dict, init=False)
+    _turn: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(AT_A_TIME), init=False
     )
 
+    async def of(self, headers: Mapping[str, str], repository: Repository) -> Repository:
+        """Return a webhook's repository as far as it is vouched for.
+
+        Args:
+            headers: as kept with the delivery; they name the scope of its secret.
+
+        Raises:
+            Rejected: nobody vouches for it.
+            Silent: its host must be asked and does not answer.
+        """
+        scope = Scope.read(headers[SIGNED_FOR])
+        found = spoken_for(scope, repository)
+        if found is None:
+            async with self._turn:
+                found = confirmed(scope, repository, await self._told_of(repository))
+        return found
+
+    async def _told_of(self, repository: Repository) -> Repository | None:
+        """Return what a host has by a repository's name; None if it can't tell."""
+        if (api := self.apis.get(repository.host)) is None:
+            return None
+        key = (repository.host, repository.name.lower())
+        until, known = self._told.get(key, (0.0, None))
+        agrees = known is not None and known.id == repository.id
+        if until > time.monotonic() and (agrees or known is None):
+            return known
+        try:
+            told = await self._ask(api, repository)
+        except Silent:
+            if agrees:
+                return known
+            raise
+        holds = HIDDEN_HOLDS if told is None else HOLDS
+        self._told[key] = time.monotonic() + holds, told
+        self._told.move_to_end(key)
+        if len(self._told) > MOST:
+            self._told.popitem(last=False)
+        return told
+
+    async def _ask(self, api: HostApi, repository: Repository) -> Repository | None:
+        host = repository.host
+        until, why = self._silent.get(host, (0.0, ""))
+        if until > time.monotonic():
+            raise Silent(why)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await api.repository(repository.name)
+        except (NotFound, Refused):
+            return None  # our credential can't see it
+        except (BridgeError, TimeoutError) as error:
+            answer = str(error) or f"no answer within {PATIENCE:g} s"
+            why = f"{host} is asked whether {repository.name} has this number: {answer}"
+            self._silent[host] = time.monotonic() + PAUSE, why
+            raise Silent(why) from None
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 LONGEST_NUMBER = 20
 """Digits of a delivery's number; a longer one names no delivery."""
@@ -287,7 +370,7 @@ class Reading:
     hosts: Mapping[str, GitHost]
     apart: ParsesApart | None = None
     asking: Container[str] = ASKING_HOSTS
-    provenance: Provenance = field(default_factory=nobody_asked)
+    provenance: Provenance = field(default_factory=lambda: Provenance({}))
 
     def is_webhook(self, delivery: Delivery) -> bool:
         """Return whether a Git host sent it, and is served."""
@@ -297,8 +380,9 @@ class Reading:
         """Return what each delivery means, or why it can't be read at all, or not yet."""
         heavy = {one.seq: await self._heavy(one) for one in batch if self._is_heavy(one)}
         light = [one for one in batch if one.seq not in heavy]
-        read_ = await asyncio.to_thread(self._light, light)
-        found = heavy | {one.seq: meaning for one, meaning in zip(light, read_, strict=True)}
+        found = heavy | await asyncio.to_thread(
+            lambda: {one.seq: read(one, self.hosts, self.asking) for one in light}
+        )
         whole = [await self._replayed(found[one.seq]) for one in batch]
         return await asyncio.gather(*map(self._vouched, whole))
 
@@ -317,28 +401,17 @@ class Reading:
             return Later(str(error))
         return replace(meaning, event=replace(meaning.event, repository=found))
 
-    def _light(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
-        return [read(one, self.hosts, self.asking) for one in batch]
-
     def _is_heavy(self, delivery: Delivery) -> bool:
-        return (
-            self.apart is not None
-            and is_heavy(delivery)
-            and delivery.host in self.hosts
-            and delivery.event != FOUND_EVENT
-        )
+        from_host = delivery.host in self.hosts and delivery.event != FOUND_EVENT
+        return self.apart is not None and is_heavy(delivery) and from_host
 
     async def _heavy(self, delivery: Delivery) -> Meaning | str:
         """Return what a delivery with a large body means, as `read` does."""
         assert self.apart is not None
         assert delivery.stored is not None
         try:
-            event = await self.apart(
-                self.hosts[delivery.host],
-                delivery.event,
-                delivery.headers,
-                delivery.stored.pieces(),
-            )
+            host, pieces = self.hosts[delivery.host], delivery.stored.pieces()
+            event = await self.apart(host, delivery.event, delivery.headers, pieces)
         except Rejected as error:
             return str(error)
         return Meaning(delivery, event)

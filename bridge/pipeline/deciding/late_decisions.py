@@ -9,21 +9,31 @@ restart loses nothing.
 import logging
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Protocol, TypeGuard
 
 from bridge.core.apps import App, made_at
 from bridge.core.decision import concerns
-from bridge.core.events import RefPushed, Repository
-from bridge.pipeline.deciding.app_index import AppIndex, apps_of, index, keys_of_app
-from bridge.pipeline.deciding.app_reading import MARKED, Mark, read_marks, write_marks
+from bridge.core.events import PullRequestChanged, Ref, RefKind, RefPushed, Repository
+from bridge.pipeline.deciding.apps import (
+    MARKED,
+    AppIndex,
+    Mark,
+    apps_of,
+    index,
+    keys_of_app,
+    read_marks,
+    write_marks,
+)
 from bridge.pipeline.deciding.catalog import Catalog
-from bridge.pipeline.deciding.decide import Decided, Recording, done
+from bridge.pipeline.deciding.decide import Decided, Recording, done, was_opened
 from bridge.pipeline.deciding.interpret import Later, Meaning, Reading, is_heavy
 from bridge.ports.clock import Clock
-from bridge.ports.inbox import Delivery, DeliveryState, Inbox
-from bridge.ports.journal import DecisionsAndNotes
-from bridge.ports.outcomes import Recorded
+from bridge.ports.feedback import LatePlanner, Subscriptions
+from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
+from bridge.ports.journal import Decisions, DecisionsAndNotes
+from bridge.ports.outcomes import Outcome, Recorded, ref_key
 
 log = logging.getLogger(__name__)
 
@@ -74,32 +84,26 @@ class Late:
     recorded: Recorded
 
 
+@dataclass(eq=False)
 class Owed:
     """Decides pushes late, for apps that were found after the pushes arrived."""
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        inbox: Inbox,
-        journal: DecisionsAndNotes,
-        reading: Reading,
-        recording: Recording,
-        clock: Clock,
-    ) -> None:
-        """Take the parts."""
-        self._catalog = catalog
-        self._inbox = inbox
-        self._journal = journal
-        self._reading = reading
-        self._recording = recording
-        self._clock = clock
-        self._began = Mark(clock(), clock())  # before the first webhook is accepted
-        self._marks: dict[str, Mark] | None = None
-        self._snapshot: AppIndex | None = None
-        self._places: Mapping[str, frozenset[str]] = {}
-        self._found: dict[str, _Found] = {}
-        self._due_at = -math.inf
-        self._silent = False
+    catalog: Catalog
+    inbox: Inbox
+    journal: DecisionsAndNotes
+    reading: Reading
+    recording: Recording
+    clock: Clock
+    _began: Mark = field(init=False)
+    _marks: dict[str, Mark] | None = field(default=None, init=False)
+    _snapshot: AppIndex | None = field(default=None, init=False)
+    _places: Mapping[str, frozenset[str]] = field(default_factory=dict, init=False)
+    _found: dict[str, _Found] = field(default_factory=dict, init=False)
+    _due_at: float = field(default=-math.inf, init=False)
+    _silent: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._began = Mark(self.clock(), self.clock())  # before the first webhook is accepted
 
     async def decide(self) -> AsyncIterator[Late]:
         """Yield the late decisions, recorded; do nothing if no app was found.
@@ -108,9 +112,9 @@ class Owed:
             Unreachable: our own stores are away.
         """
         marks = await self._known_marks()
-        read = self._catalog.reader.marks()  # first, so `_look` sees what these readings found
+        read = self.catalog.reader.marks()  # first, so `_look` sees what these readings found
         self._look(marks)
-        if self._found and self._clock() >= self._due_at:
+        if self._found and self.clock() >= self._due_at:
             self._silent = False
             came = await self._came()
             waits = await self._reopen(came)
@@ -124,15 +128,15 @@ class Owed:
 
     def failed(self) -> None:
         """Postpone the next attempt, after an internal error in this one."""
-        self._due_at = self._clock() + AFTER_A_BUG
+        self._due_at = self.clock() + AFTER_A_BUG
 
     async def _known_marks(self) -> dict[str, Mark]:
         """Return how far each backend was read, by any process; for new ones, our own start."""
-        if self._marks is None or self._catalog.snapshot is not self._snapshot:
-            known = read_marks(await self._journal.recall(MARKED))
-            marks = {name: known.get(name, self._began) for name in self._catalog.backends}
+        if self._marks is None or self.catalog.snapshot is not self._snapshot:
+            known = read_marks(await self.journal.recall(MARKED))
+            marks = {name: known.get(name, self._began) for name in self.catalog.backends}
             if marks.keys() != known.keys():
-                await self._journal.note(MARKED, write_marks(marks))
+                await self.journal.note(MARKED, write_marks(marks))
             self._marks = marks
         return self._marks
 
@@ -140,9 +144,9 @@ class Owed:
         """Record how far backends were read, once all apps found until then have decisions."""
         if all(name not in read or read[name].listed <= marks[name].listed for name in marks):
             return
-        known = marks | read_marks(await self._journal.recall(MARKED))  # others read as well
+        known = marks | read_marks(await self.journal.recall(MARKED))  # others read as well
         later = {name: known[name].later(read.get(name, known[name])) for name in marks}
-        await self._journal.note(MARKED, write_marks(later))
+        await self.journal.note(MARKED, write_marks(later))
         self._marks = later
 
     def _look(self, marks: Mapping[str, Mark]) -> None:
@@ -150,12 +154,12 @@ class Owed:
 
         After a start, that is every app: the last process may have died before it decided.
         """
-        if (snapshot := self._catalog.snapshot) is self._snapshot:
+        if (snapshot := self.catalog.snapshot) is self._snapshot:
             return
-        until = self._clock() + (OTHERS if self._catalog.shared else 0.0)
-        places = {app.id: frozenset(keys_of_app(app)) for app in self._catalog.all()}
-        ahead = self._catalog.clocks_ahead()
-        for app in self._catalog.all():
+        until = self.clock() + (OTHERS if self.catalog.shared else 0.0)
+        places = {app.id: frozenset(keys_of_app(app)) for app in self.catalog.all()}
+        ahead = self.catalog.clocks_ahead()
+        for app in self.catalog.all():
             before = self._places.get(app.id)
             if not places[app.id] or before == places[app.id] or app.backend not in marks:
                 continue
@@ -169,7 +173,7 @@ class Owed:
 
     def _looked(self, waits: bool) -> None:
         """Drop the apps that have been checked for the last time."""
-        now = self._clock()
+        now = self.clock()
         if waits:  # for a host to report the changed files, or which repository it is
             self._due_at = now + 1.0
             return
@@ -191,12 +195,12 @@ class Owed:
             )
 
         missed = [
-            replace(done(one.delivery, DeliveryState.KEPT, FOUND), due_at=self._clock())
+            replace(done(one.delivery, DeliveryState.KEPT, FOUND), due_at=self.clock())
             async for pushes in self._read(ignored)
             for one in pushes
             if misses(one)
         ]
-        await self._inbox.finish(missed)
+        await self.inbox.finish(missed)
         return bool(missed)
 
     async def _missed(self, decided: Sequence[Delivery]) -> AsyncIterator[Late]:
@@ -206,16 +210,16 @@ class Owed:
             for ids, group in groupby(pushes, lambda one: self._owed_by(one.delivery)):
                 meanings = list(group)
                 those = [app for app in apps if app.id in ids]
-                outcomes, recorded = await self._recording.complete(meanings, those)
+                outcomes, recorded = await self.recording.complete(meanings, those)
                 yield Late(meanings, outcomes, recorded)
 
     def _found_apps(self) -> list[App]:
-        return [app for id_ in self._found if (app := self._catalog.get(id_)) is not None]
+        return [app for id_ in self._found if (app := self.catalog.get(id_)) is not None]
 
     async def _read(self, deliveries: Sequence[Delivery]) -> AsyncIterator[list[Meaning]]:
         """Yield the meanings of those that are pushes, some at a time, in order."""
         async for some in self._with_bodies(deliveries):
-            read = await self._reading.meanings(some)
+            read = await self.reading.meanings(some)
             self._silent |= any(isinstance(one, Later) for one in read)
             yield [
                 one for one in read if isinstance(one, Meaning) and isinstance(one.event, RefPushed)
@@ -225,7 +229,7 @@ class Owed:
         """Yield deliveries with their bodies, some at a time; each large one is alone."""
         some: list[Delivery] = []
         for seq in [one.seq for one in listed]:
-            if (one := await self._inbox.get(seq)) is None:
+            if (one := await self.inbox.get(seq)) is None:
                 continue
             if some and (is_heavy(one) or len(some) == AT_ONCE):
                 yield some
@@ -241,8 +245,8 @@ class Owed:
         self, deliveries: Sequence[Delivery], apps: Sequence[App]
     ) -> list[Delivery]:
         """Return the decided pushes that a found app may have missed."""
-        pushed = await self._journal.pushed([one.seq for one in deliveries])
-        decided = await self._journal.decisions([*pushed])
+        pushed = await self.journal.pushed([one.seq for one in deliveries])
+        decided = await self.journal.decisions([*pushed])
         # A clone URL is compared with those in the body.
         by_url = [app.id for app in apps if app.source is not None and app.source.url is not None]
         by_name = index(apps)
@@ -261,12 +265,12 @@ class Owed:
         """Return the deliveries that found apps may have missed, oldest first, without bodies."""
         since = min(one.since for one in self._found.values())
         found: list[Delivery] = []
-        page = await self._inbox.newest(PAGE)
+        page = await self.inbox.newest(PAGE)
         while page:
             found += page
             if page[-1].received_at < since - CLOCKS_DIFFER:
                 break
-            page = await self._inbox.newest(PAGE, before=page[-1].seq)
+            page = await self.inbox.newest(PAGE, before=page[-1].seq)
         return [one for one in reversed(found) if one.received_at >= since]
 
     def _owed_by(self, delivery: Delivery) -> frozenset[str]:
@@ -287,3 +291,54 @@ def _may_concern(name: str | None, apps: Sequence[App]) -> bool:
     by_name = (one.repository.lower() for one in sources if one.repository is not None)
     by_body = any(one.repository is None or one.repository_id is not None for one in sources)
     return by_body or name.lower() in by_name
+
+
+# ── pull requests that were opened after their pushes were decided ───────────────────────────────
+
+SHOWN = "it gets the comment of what was pushed"
+
+
+class LateJournal(Decisions, Subscriptions, Protocol):
+    """What late comments use of the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateComments:
+    """Publishes earlier pushes on pull requests that are opened later."""
+
+    journal: LateJournal
+    planners: Sequence[LatePlanner]
+
+    async def subscribe(
+        self, meanings: Sequence[Meaning], outcomes: Sequence[tuple[Outcome | None, Finished]]
+    ) -> list[tuple[Outcome | None, Finished]]:
+        """Subscribe opened pull requests to their pushes; idempotent.
+
+        Returns:
+            The outcomes; those of pull requests that get a comment say so.
+        """
+        shown = {
+            meaning.delivery.seq: f"{was_opened(meaning.event)} {SHOWN}"
+            for meaning in meanings
+            if shows_late(meaning.event) and await self._wanted(meaning.event)
+        }
+        return [
+            (outcome, replace(end, error=shown.get(end.seq, end.error)))
+            for outcome, end in outcomes
+        ]
+
+    async def _wanted(self, opened: PullRequestChanged) -> bool:
+        """Return whether there is something to publish."""
+        key = ref_key(opened.repository, Ref(RefKind.BRANCH, opened.pull.head))
+        seqs = await self.journal.pushes_to(key, opened.pull.head_sha)
+        if not seqs:
+            return False
+        decided = await self.journal.decisions(seqs)
+        subscriptions = [target for plan in self.planners for target in plan(opened, decided)]
+        await self.journal.subscribe(subscriptions)
+        return bool(subscriptions)
+
+
+def shows_late(event: object) -> TypeGuard[PullRequestChanged]:
+    """Return whether it is a pull request that earlier pushes may be published on."""
+    return isinstance(event, PullRequestChanged) and event.opened and event.pull.own

@@ -10,7 +10,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App, Source, Trigger
@@ -120,41 +120,30 @@ class Move:
     since: int
 
 
+@dataclass(eq=False)
 class Reconciler:
-    """Finds pushes that no event has reported."""
+    """Finds pushes that no event has reported.
 
-    def __init__(
-        self,
-        apis: Mapping[str, ReadsRefs],
-        inbox: Inbox,
-        journal: DecisionsAndNotes,
-        clock: Clock,
-        budget: Budget,
-        *,
-        grace: float = 90.0,
-        homes: Homes = NO_HOMES,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        grace: seconds that a webhook may take; a move that none has reported by then counts.
+    """
 
-        Args:
-            homes: the servers, for sources with a clone URL.
-            grace: seconds that a webhook may take; a move that none has reported by then counts.
-        """
-        self._apis = apis
-        self._inbox = inbox
-        self._journal = journal
-        self._clock = clock
-        self._budget = budget
-        self._grace = grace
-        self._homes = homes
-        self._repositories: dict[tuple[str, str], Repository] = {}
-        self._first_seen: dict[str, tuple[str, float]] = {}
+    apis: Mapping[str, ReadsRefs]
+    inbox: Inbox
+    journal: DecisionsAndNotes
+    clock: Clock
+    budget: Budget
+    _: KW_ONLY
+    grace: float = 90.0
+    homes: Homes = field(default_factory=dict)
+    _repositories: dict[tuple[str, str], Repository] = field(default_factory=dict, init=False)
+    _first_seen: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
 
     async def round(self, apps: Iterable[App]) -> int:
         """Compare all refs that apps deploy from once; return how many pushes were found."""
         found, resting = 0, Resting()
-        for (host, name), wanted in wanted_of(apps, self._homes).items():
-            api = self._apis.get(host)
+        for (host, name), wanted in wanted_of(apps, self.homes).items():
+            api = self.apis.get(host)
             if api is None or resting.has(host, name):
                 continue
             try:
@@ -170,7 +159,7 @@ class Reconciler:
         repository = replace(repository, urls=repository.urls | wanted.urls)
         found = 0
         for branch in sorted(wanted.branches):
-            await self._budget.spend()
+            await self.budget.spend()
             head = await api.head(name, branch)
             if head is not None:
                 ref = Ref(RefKind.BRANCH, branch)
@@ -182,16 +171,16 @@ class Reconciler:
     async def _known(self, api: ReadsRefs, host: str, name: str) -> Repository:
         """Return a repository with its id, requested once in the life of the process."""
         if (host, name) not in self._repositories:
-            await self._budget.spend()
+            await self.budget.spend()
             self._repositories[host, name] = await api.repository(name)
         return self._repositories[host, name]
 
     async def _branch(self, api: ReadsRefs, repository: Repository, ref: Ref, head: str) -> int:
         key = ref_key(repository, ref)
-        last = await self._journal.newest_push(key)
-        before = last.after if last else await self._journal.recall(f"head {key}")
+        last = await self.journal.newest_push(key)
+        before = last.after if last else await self.journal.recall(f"head {key}")
         if before is None:  # seen for the first time: an existing ref is not a push
-            await self._journal.note(f"head {key}", head)
+            await self.journal.note(f"head {key}", head)
             return 0
         if before == head:
             self._first_seen.pop(key, None)
@@ -200,16 +189,16 @@ class Reconciler:
 
     async def _tags(self, api: ReadsRefs, repository: Repository) -> int:
         key = f"tags {repository.host} {repository.id}"
-        await self._budget.spend()
+        await self.budget.spend()
         listed = {tag.name: tag.commit for tag in await api.tags(repository.name, MOST_TAGS)}
-        text = await self._journal.recall(key)
+        text = await self.journal.recall(key)
         known: set[str] = set(json.loads(text)) if text else set()
         found = 0
         for name, commit in sorted(listed.items()):
             ref = Ref(RefKind.TAG, name)
             if text is None or name in known:
                 continue
-            if await self._journal.newest_push(key_of := ref_key(repository, ref)) is not None:
+            if await self.journal.newest_push(key_of := ref_key(repository, ref)) is not None:
                 self._first_seen.pop(key_of, None)
                 known.add(name)
             elif await self._found(api, repository, ref, Move(ZERO, commit, 0)):
@@ -217,15 +206,15 @@ class Reconciler:
                 found += 1
         now_known = json.dumps(sorted(known & set(listed) if text else listed))
         if now_known != text:
-            await self._journal.note(key, now_known)
+            await self.journal.note(key, now_known)
         return found
 
     async def _found(self, api: ReadsRefs, repository: Repository, ref: Ref, move: Move) -> bool:
         """Keep a move as a push, once a webhook has had its time; return whether it was kept."""
-        key, now = ref_key(repository, ref), self._clock()
-        if now - self._seen_since(key, move.after, now) < self._grace:
+        key, now = ref_key(repository, ref), self.clock()
+        if now - self._seen_since(key, move.after, now) < self.grace:
             return False
-        await self._budget.spend()
+        await self.budget.spend()
         commit = await self._commit(api, repository, move.after)
         push = RefPushed(
             repository,
@@ -236,7 +225,7 @@ class Reconciler:
             several=ref.kind is RefKind.BRANCH and move.before not in commit.parents[:1],
         )
         id_ = _id_of(key, move)
-        kept = await self._inbox.keep(
+        kept = await self.inbox.keep(
             NewDelivery(repository.host, id_, FOUND_EVENT, {}, write_found(push), now)
         )
         if not kept.duplicate:

@@ -52,7 +52,6 @@ class Adopter:
 
     Attributes:
         heard: whether an app's pushes can reach the bridge.
-        wake: called after a change, to notify a catalog in this process.
     """
 
     backends: Mapping[str, Backend]

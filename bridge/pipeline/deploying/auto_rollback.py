@@ -6,28 +6,31 @@ is served by now: somebody may have mended it at the backend. If what it goes ba
 as well, it goes back further, but only to verified versions, and not for ever.
 """
 
+import asyncio
 import hashlib
 import hmac
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
 from bridge.core.configuration.configuration import Saved, fields_of, plain
 from bridge.core.errors import BridgeError, Rejected, Unanswered, Unreachable
-from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
+from bridge.core.events import COMMAND_HOST, Action, Asked
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Actor
-from bridge.pipeline.deploying.hands_off import why_not_started
+from bridge.pipeline.deploying.outcome import Ending
 from bridge.pipeline.deploying.rollback_plan import FAR_BACK, Plan, Ways
-from bridge.ports.backends import Backend, ShowsSaved
-from bridge.ports.clock import Clock
-from bridge.ports.inbox import Inbox, NewDelivery
+from bridge.pipeline.deploying.serving import Looks
+from bridge.ports.backends import Backend, ShowsSaved, is_stopped
+from bridge.ports.clock import Clock, Sleep
+from bridge.ports.deployments import Deployments
+from bridge.ports.inbox import Inbox, as_delivery
 from bridge.ports.journal import AppsDeploymentsAndNotes
 
 
@@ -143,7 +146,8 @@ class GoingBack:
         if (why := await why_not_started(self.backends[app.backend], app)) is not None:
             raise Rejected(why)
         going = await self.journal.open_deployments(held=False, app_id=app.id)
-        if (coming := _coming(unhealthy, going)) is not None:
+        newer = (one for one in going if one.seq > unhealthy.seq and one.under_way)
+        if (coming := next(newer, None)) is not None:  # it may be the fix; others may wait for long
             raise Rejected(f"deployment #{coming.seq} is newer and about to be deployed")
         if _in_a_row(unhealthy, history) > MOST_FURTHER:
             raise Rejected(f"{MOST_FURTHER + 1} rollbacks in a row were unhealthy")
@@ -164,9 +168,7 @@ class GoingBack:
             back_from=unhealthy.id,
         )
         id_ = f"rollback-{unhealthy.id}"
-        await self.inbox.keep(
-            NewDelivery(COMMAND_HOST, id_, Action.ROLLBACK, {}, write_command(asked), self.clock())
-        )
+        await self.inbox.keep(as_delivery(COMMAND_HOST, id_, asked, self.clock()))
 
 
 def _fits(now: str | None, to: Deployment) -> None:
@@ -180,20 +182,8 @@ def _fits(now: str | None, to: Deployment) -> None:
         )
 
 
-def _coming(unhealthy: Deployment, going: Sequence[Deployment]) -> Deployment | None:
-    """Return a newer deployment that the backend has: it may be the fix, and goes first.
-
-    What only waits goes first as well, in the journal's order, but it may wait for long.
-    """
-    return next((one for one in going if one.seq > unhealthy.seq and one.under_way), None)
-
-
 def _left_before(unhealthy: Deployment, history: Sequence[Deployment]) -> Deployment | None:
-    """Return a deployment of the same version from which the bridge did go back.
-
-    Args:
-        history: what was served.
-    """
+    """Return a deployment of the same version that was served, and from which the bridge left."""
     version = unhealthy.deployed_commit or unhealthy.image
     left = {one.back_from for one in history}
     same = (one for one in history if version in (one.deployed_commit, one.image))
@@ -201,11 +191,7 @@ def _left_before(unhealthy: Deployment, history: Sequence[Deployment]) -> Deploy
 
 
 def _in_a_row(unhealthy: Deployment, history: Sequence[Deployment]) -> int:
-    """Return how many unhealthy rollbacks an unhealthy deployment ends, itself included.
-
-    Args:
-        history: what was served, newest first.
-    """
+    """Return how many unhealthy rollbacks an unhealthy deployment ends, itself included."""
     row = itertools.takewhile(
         lambda one: one.action is Action.ROLLBACK and one.state is State.UNHEALTHY,
         (one for one in history if one.seq < unhealthy.seq),
@@ -225,3 +211,54 @@ def _text(saved: Saved) -> bytes:
         },
     ]
     return json.dumps(parts, sort_keys=True, default=str).encode()
+
+
+# ── not starting a stopped app, nor overtaking a fix ─────────────────────────────────────────────
+
+PAUSE = 15.0
+"""Seconds between two looks at a build that may be the fix."""
+
+
+async def why_not_started(backend: Backend, app: App) -> str | None:
+    """Return why the bridge does not start an app by itself; None if it may."""
+    if await is_stopped(backend, app) is False:
+        return None
+    return "it is idle, so somebody may have stopped it"
+
+
+async def is_in_queue(backend: Backend, app: App) -> bool:
+    """Return whether a deployment is in the backend's queue, whoever has asked for it."""
+    return any(one.app == app.id for one in await backend.queue() or ())
+
+
+@dataclass(frozen=True, slots=True)
+class HandsOff:
+    """Looks at the backend before it is asked for a rollback by the bridge itself."""
+
+    journal: Deployments
+    ending: Ending
+    looks: Looks
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
+
+    async def lets(self, own: Deployment, backend: Backend, app: App) -> bool:
+        """Return whether the backend may be asked; else wait, or end what must not be asked for.
+
+        What is served by now is stored for the journal to judge.
+
+        Args:
+            own: a rollback by the bridge itself; what people ask for always may be asked for.
+        """
+        assert own.back_from is not None
+        if await is_in_queue(backend, app):
+            await self.journal.say(own.id, "waits for what the backend builds: it may be the fix")
+            await self.sleep(PAUSE)
+            return False
+        await self.looks.at(backend, app)
+        if (why := await why_not_started(backend, app)) is None:
+            return True
+        left = await self.journal.deployment(own.back_from)
+        note = f"not gone back{f' from {version_of(left)}' if left is not None else ''}: {why}"
+        if own.maybe_asked:
+            note += "; the backend may have been asked for it before"
+        await self.ending.end(own.id, State.UNKNOWN if own.maybe_asked else State.CANCELLED, note)
+        return False

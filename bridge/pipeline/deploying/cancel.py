@@ -7,7 +7,7 @@ and cancels a running build if the backend can. The deployment's history records
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
@@ -75,7 +75,6 @@ class _Others:
 
     @property
     def titles(self) -> str:
-        """Their titles, as far as they fit."""
         return ", ".join(job.title[:MOST_OF_A_TITLE] or "(no title)" for job in self.jobs)
 
     @property
@@ -92,31 +91,28 @@ DROPPED = "dropped from the backend's queue"
 UNLISTED = "this backend does not list what"
 
 
+@dataclass(eq=False)
 class Canceller:
-    """Cancels an app's deployments."""
+    """Cancels an app's deployments.
 
-    def __init__(
-        self,
-        backends: Mapping[str, Backend],
-        journal: AppsAndDeployments,
-        clock: Clock,
-        *,
-        may_kill: Container[str] = (),
-        late: float = 10.0,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        may_kill: backends on whose hosts all builds may be interrupted.
+        late: seconds within which a backend lists a requested job.
+    """
 
-        Args:
-            may_kill: backends on whose hosts all builds may be interrupted.
-            late: seconds within which a backend lists a requested job.
-        """
-        self._pollers = BackendPollers(backends, clock, journal.pinned, sleep=sleep)
-        self._may_kill = may_kill
-        self._late = late
-        self._journal = journal
-        self._clock = clock
-        self._sleep = sleep
+    backends: Mapping[str, Backend]
+    journal: AppsAndDeployments
+    clock: Clock
+    _: KW_ONLY
+    may_kill: Container[str] = ()
+    late: float = 10.0
+    sleep: Sleep = asyncio.sleep
+    _pollers: BackendPollers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pollers = BackendPollers(
+            self.backends, self.clock, self.journal.pinned, sleep=self.sleep
+        )
 
     async def run(self, steps: Steps, id_: str) -> None:
         """Run the flow; `id_` holds the cancelling delivery's seq and the app."""
@@ -140,78 +136,74 @@ class Canceller:
         failures = 0
         while failures < FAILURES:
             try:
-                return await work(meant)
+                await work(meant)
             except Unreachable as error:
                 log.warning("cancel waits", extra={"why": str(error)})
             except Exception:  # a bug; report what the cancel could not do, never leave it open
                 log.exception("a cancel failed unexpectedly", extra={"app": meant.app_id})
                 failures += 1
-            await self._sleep(PAUSE)
-        return await self._give_up(meant)
-
-    async def _give_up(self, meant: _Meant) -> None:
-        """Note the failure on open deployments, where the requester looks."""
-        if (deployment := await self._going(meant)) is not None:
+            else:
+                return
+            await self.sleep(PAUSE)
+        if (deployment := await self._going(meant)) is not None:  # say it where the requester looks
             why = "can't be cancelled: the bridge had an internal error, its log says more"
-            await self._journal.say(deployment.id, why)
+            await self.journal.say(deployment.id, why)
 
     async def _drop_ours(self, meant: _Meant) -> None:
         """Cancel waiting deployments, and mark the rest: they are never requested again."""
-        await self._journal.cancel(meant.app_id, meant.seq, meant.only)
+        await self.journal.cancel(meant.app_id, meant.seq, meant.only)
 
     async def _drop_theirs(self, meant: _Meant) -> None:
-        app = await self._journal.app(meant.app_id)
+        app = await self.journal.app(meant.app_id)
         others, away = _Others(), 0
         while (deployment := await self._going(meant)) is not None and app is not None:
             if deployment.state in OURS:
                 # It is being requested just now. If that fails, it waits here again.
-                await self._sleep(PAUSE)
+                await self.sleep(PAUSE)
                 await self._drop_ours(meant)
                 continue
             try:
                 await self._cancel(app, deployment, others)
             except Refused as error:
-                await self._journal.say(deployment.id, f"can't be cancelled: {error}")
+                await self.journal.say(deployment.id, f"can't be cancelled: {error}")
                 return
             except (Unreachable, Unanswered) as error:
                 away += 1
-                await self._journal.say(deployment.id, f"cancel waits: {error}")
-                await self._sleep(RETRY.after(away, error))
+                await self.journal.say(deployment.id, f"cancel waits: {error}")
+                await self.sleep(RETRY.after(away, error))
             else:
                 return
 
     async def _going(self, meant: _Meant) -> Deployment | None:
         """Return the app's oldest open deployment that is meant."""
-        for deployment in await self._journal.open_deployments():
+        for deployment in await self.journal.open_deployments():
             if meant.covers(deployment):
                 return deployment
         return None
 
     async def _cancel(self, app: App, deployment: Deployment, others: _Others) -> None:
         """Remove it from the backend's queue, or cancel its build."""
-        backend = self._pollers.of(app).backend
-        if deployment.state is not State.RUNNING and not await self._has_begun(app, deployment):
-            await self._drop_waiting(backend, app, deployment, others)
+        poller = self._pollers.of(app)
+        backend = poller.backend
+        if deployment.state is not State.RUNNING:
+            look = await poller.look_now(deployment, app)
+            begun = look.record is not None or (look.job is not None and look.job.active)
+            if not (begun or look.doubtful):  # else only others' jobs would be dropped
+                await self._drop_waiting(backend, app, deployment, others)
         listed = others.saw_ours or deployment.state is not State.ASKED
         shown, ended = await self._shown(app, deployment, listed=listed)
         if ended:
             return  # its follower records how it ended; the running job is somebody else's
         if not shown and deployment.state is not State.RUNNING:
-            await self._journal.move(deployment.id, State.CANCELLED, others.note)
+            await self.journal.move(deployment.id, State.CANCELLED, others.note)
             return
         try:
             words = await backend.cancel(app)
         except Refused:
-            if app.backend not in self._may_kill or not isinstance(backend, KillsBuilds):
+            if app.backend not in self.may_kill or not isinstance(backend, KillsBuilds):
                 raise
             words = await self._interrupt(backend, app, deployment)
-        await self._journal.say(deployment.id, f"cancel asked for: {words}")
-
-    async def _has_begun(self, app: App, deployment: Deployment) -> bool:
-        """Return whether none of our jobs waits any more, so only others' would be dropped."""
-        look = await self._pollers.of(app).look_now(deployment, app)
-        active = look.job is not None and look.job.active
-        return active or look.record is not None or bool(look.doubtful)
+        await self.journal.say(deployment.id, f"cancel asked for: {words}")
 
     async def _drop_waiting(
         self, backend: Backend, app: App, deployment: Deployment, others: _Others
@@ -223,7 +215,7 @@ class Canceller:
         others.add(deployment, app, await backend.queue())
         if others.jobs:
             note = "the backend is asked to drop all that waits for the app, also what others had"
-            await self._journal.say(deployment.id, f"{note} asked for there: {others.titles}")
+            await self.journal.say(deployment.id, f"{note} asked for there: {others.titles}")
         await backend.drop_waiting(app)
 
     async def _interrupt(self, backend: KillsBuilds, app: App, deployment: Deployment) -> str:
@@ -233,15 +225,15 @@ class Canceller:
         affected builds as well.
         """
         others = await self._also_building(app)
-        await self._journal.mark_cancel(deployment.id, Cancel.INTERRUPTED)
+        await self.journal.mark_cancel(deployment.id, Cancel.INTERRUPTED)
         try:
             await backend.kill_build(app)
         except Refused:
-            await self._journal.mark_cancel(deployment.id, Cancel.REQUESTED)
+            await self.journal.mark_cancel(deployment.id, Cancel.REQUESTED)
             raise
         for other in others:
             note = f"may be interrupted: the cancel of {app.label} stopped the host's Docker builds"
-            await self._journal.say(other.id, note)
+            await self.journal.say(other.id, note)
         if not others:
             return "its Docker build was interrupted; no other one of the bridge's was running"
         labels = ", ".join(sorted({other.app for other in others}))
@@ -249,13 +241,14 @@ class Canceller:
 
     async def _also_building(self, app: App) -> list[Deployment]:
         """Return the deployments of other apps of the same backend that are building."""
-        found = []
-        for other in await self._journal.open_deployments():
-            if other.state is State.RUNNING and other.app_id != app.id:
-                their = await self._journal.app(other.app_id)
-                if their is not None and their.backend == app.backend:
-                    found.append(other)
-        return found
+        return [
+            other
+            for other in await self.journal.open_deployments()
+            if other.state is State.RUNNING
+            and other.app_id != app.id
+            and (theirs := await self.journal.app(other.app_id)) is not None
+            and theirs.backend == app.backend
+        ]
 
     async def _shown(self, app: App, deployment: Deployment, *, listed: bool) -> tuple[bool, bool]:
         """Return whether the backend still has it, as a job or a record, and whether it ended.
@@ -266,11 +259,11 @@ class Canceller:
             listed: the backend has shown it before.
         """
         poller = self._pollers.of(app)
-        until = self._clock() + SEEN_WITHIN
+        until = self.clock() + SEEN_WITHIN
         if not listed:
-            until = max(until, (deployment.asked_at or 0.0) + self._late)
+            until = max(until, (deployment.asked_at or 0.0) + self.late)
         while True:
-            began = self._clock()
+            began = self.clock()
             look = await poller.look_now(deployment, app)
             if look.record is not None:
                 return True, look.record.status is not Progress.RUNNING
@@ -280,4 +273,4 @@ class Canceller:
                 return True, True
             if began >= until:
                 return False, False
-            await self._sleep(PAUSE)
+            await self.sleep(PAUSE)

@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from bridge.core.apps import App
@@ -63,37 +63,26 @@ FRESH = 60.0
 MOST_KEPT = 500
 
 
+@dataclass(eq=False)
 class ConfigDrafts:
     """Reads, plans and tries changes; see `ports.chats.ConfigDrafts`."""
 
-    def __init__(
-        self,
-        configurers: Mapping[str, Configurer],
-        backends: Mapping[str, Backend],
-        inbox: Inbox,
-        journal: DraftJournal,
-        hosts: Mapping[str, GitHost],
-        seal: Seal,
-        *,
-        policy: Policy,
-        book: RuleBook = (),
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Take the parts; `clock`: any steady seconds."""
-        self._configurers = configurers
-        self._backends = backends
-        self._inbox = inbox
-        self._journal = journal
-        self._hosts = hosts
-        self._seal = seal
-        self._policy = policy
-        self._book = book
-        self._kept = _Kept(clock)
+    configurers: Mapping[str, Configurer]
+    backends: Mapping[str, Backend]
+    inbox: Inbox
+    journal: DraftJournal
+    hosts: Mapping[str, GitHost]
+    seal: Seal
+    _: KW_ONLY
+    policy: Policy
+    book: RuleBook = ()
+    clock: Callable[[], float] = time.monotonic
+    _kept: "_Kept" = field(init=False)
 
-    # ── plans ─────────────────────────────────────────────────────────────
+    def __post_init__(self) -> None:
+        self._kept = _Kept(self.clock)
 
     async def now(self, app: App) -> Configured:
-        """Return how the app is configured now."""
         found = await self._configurer(app).now(app)
         self._kept.put(("now", app.id), found)
         return found
@@ -103,32 +92,25 @@ class ConfigDrafts:
         return await self._kept.get(("now", app.id), lambda: self.now(app))
 
     async def plan(self, app: App, wanted: Wanted) -> Plan:
-        """Return what a change would do; nothing is written."""
         return await self._configurer(app).plan(app, wanted)
 
     async def keep(self, plan: Plan) -> str:
-        """Store a plan, sealed, until somebody confirms it; return the draft's id."""
         form = {"app": plan.app.id, "what": plan.what, "undoing": written(plan.undoing)}
         id_ = secrets.token_hex(12)
-        await self._journal.keep_draft(id_, self._seal.close(json.dumps(form)))
+        await self.journal.keep_draft(id_, self.seal.close(json.dumps(form)))
         return id_
 
-    # ── lists to choose from ──────────────────────────────────────────────
-
     async def accounts(self, app: App) -> list[GitAccount]:
-        """Return the Git accounts of the app's backend; none if it offers no lists."""
         choices = self._choices(app)
         if choices is None:
             return []
         return await self._kept.get((app.backend,), choices.git_providers)
 
     async def repositories(self, app: App, account: str) -> list[GitRepository]:
-        """Return the repositories of an account; raise NotFound if there is no such account."""
         choices, found = await self._account(app, account)
         return await self._kept.get((app.backend, account), lambda: choices.repositories(found))
 
     async def branches(self, app: App, account: str, path: str) -> list[str]:
-        """Return the branches of a repository, by its whole path."""
         choices, found = await self._account(app, account)
         listed = await self.repositories(app, account)
         repository = next((one for one in listed if one.path == path), None)
@@ -137,20 +119,17 @@ class ConfigDrafts:
         key = (app.backend, account, path)
         return await self._kept.get(key, lambda: choices.branches(found, repository))
 
-    # ── rehearsal ─────────────────────────────────────────────────────────
-
     async def rehearse(self, app: App, configured: Configured) -> Rehearsal:
-        """Return what the app's recent pushes would do with that configuration."""
         pushes = await self._kept.get(("pushes", app.id), lambda: self._pushes(app))
-        return await asyncio.to_thread(rehearse, app, configured, pushes, self._policy, self._book)
+        return await asyncio.to_thread(rehearse, app, configured, pushes, self.policy, self.book)
 
     async def _pushes(self, app: App) -> list[RefPushed]:
-        seen = await self._journal.explained(app.id, limit=LOOKED_AT)
+        seen = await self.journal.explained(app.id, limit=LOOKED_AT)
         seqs = dict.fromkeys(one.seq for one in seen if one.delivery is not None)
         found: list[RefPushed] = []
         for seq in list(seqs)[:PUSHES]:
-            delivery = await self._inbox.get(seq)
-            host = self._hosts.get(delivery.host) if delivery else None
+            delivery = await self.inbox.get(seq)
+            host = self.hosts.get(delivery.host) if delivery else None
             if delivery is None or host is None:
                 continue
             if not 0 < delivery.size <= APART:
@@ -166,16 +145,14 @@ class ConfigDrafts:
                 found.append(event)
         return found
 
-    # ── parts ─────────────────────────────────────────────────────────────
-
     def _configurer(self, app: App) -> Configurer:
-        found = self._configurers.get(app.backend)
+        found = self.configurers.get(app.backend)
         if found is None:
             raise NotFound(f"{app.label} is in a backend that is not configured: {app.backend}")
         return found
 
     def _choices(self, app: App) -> Choices | None:
-        backend: object = self._backends.get(app.backend)
+        backend: object = self.backends.get(app.backend)
         return backend.pickers if isinstance(backend, OffersChoices) else None
 
     async def _account(self, app: App, account: str) -> tuple[Choices, GitAccount]:
@@ -195,7 +172,6 @@ class _Kept:
         self._found: dict[tuple[str, ...], tuple[float, asyncio.Future[Any]]] = {}
 
     def put(self, key: tuple[str, ...], found: Any) -> None:
-        """Store what was just read."""
         known: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         known.set_result(found)
         self._keep(key, known)
@@ -286,12 +262,7 @@ class Configuring:
             await self._settle(seq, note or first, FORGOTTEN)
             return None
         if note is None:
-            note = replace(
-                first,
-                by=asked.by,
-                what=str(asked.action),
-                app=asked.app or app_id,
-            )
+            note = replace(first, by=asked.by, what=str(asked.action), app=asked.app or app_id)
         trouble: BridgeError | None = None
         try:
             note = await self._make(chat, asked, note)

@@ -155,15 +155,11 @@ def check_nothing_open(
     open_here = [one for one in ours if one.app_id == app.id]
     # A running build has a job: a running record without one will never be closed.
     runs = queue is None and any(one.status is Progress.RUNNING for one in records)
-    why = (
-        "is being built"
-        if runs or any(job.active for job in jobs)
-        else "waits in the backend's queue"
-        if jobs
-        else f"is {open_here[0].state} here"
-        if open_here
-        else None
-    )
+    why = f"is {open_here[0].state} here" if open_here else None
+    if jobs:
+        why = "waits in the backend's queue"
+    if runs or any(job.active for job in jobs):
+        why = "is being built"
     if why is not None:
         raise Rejected(
             f"a deployment of {app.label} {why}; {_HARM}: wait for its end, or cancel it"

@@ -30,7 +30,7 @@ from bridge.core.lifecycle import (
 )
 from bridge.core.rules import RuleBook
 from bridge.core.tracking import Sight, Timing, Verdict, verdict
-from bridge.pipeline.deploying.hands_off import HandsOff, why_not_started
+from bridge.pipeline.deploying.auto_rollback import HandsOff, why_not_started
 from bridge.pipeline.deploying.outcome import Ending, Fingerprint, FollowTiming
 from bridge.pipeline.deploying.pinning import Pins
 from bridge.pipeline.deploying.polling import BackendPoller, BackendPollers, Look, Troubled
@@ -136,8 +136,6 @@ class Follower:
         if not may_move(deployment.state, to):
             return False
         return await self.journal.move(deployment.id, to, note, **facts) is not None
-
-    # ── deployments that do not progress ──────────────────────────────────
 
     async def _judge(
         self,
@@ -341,14 +339,7 @@ class Deployer:
             at_once: returns as much of that as no Git host has to be asked for; None: all of it.
             pins: has the backend build exact commits; None: no app can be pinned.
             at_a_time: how many deployments of one backend are in progress at a time.
-            book: our own rules for apps.
-            locks: whether a rollback locks its app.
-            fingerprint: see `GoingBack.fingerprint`.
             looks: looks at what is served before the bridge goes back by itself.
-            changed: called when a deployment has ended.
-            went_live: see `Ending.went_live`.
-            ended: see `Ending.ended`.
-            troubled: see `polling.Troubled`.
         """
         self._journal = journal
         self._timing = timing or FollowTiming()

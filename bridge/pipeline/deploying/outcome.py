@@ -17,16 +17,19 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, NotFound, Unanswered, Unreachable
 from bridge.core.events import Action
-from bridge.core.failure import (
-    LOG_LINES,
-    failed_by_itself,
-)
+from bridge.core.failure import LOG_LINES, failed_by_itself
 from bridge.core.gates.locks import lock_after
 from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, NoteKind, State
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, token_of, within
-from bridge.pipeline.deploying.build_log import BuildLog, end_by_log, why_failed
-from bridge.pipeline.deploying.built_commit import built, what_was_built, will_tell_commit
+from bridge.pipeline.deploying.built import (
+    BuildLog,
+    built,
+    end_by_log,
+    what_was_built,
+    why_failed,
+    will_tell_commit,
+)
 from bridge.pipeline.deploying.polling import BackendPollers
 from bridge.ports.backends import Backend, BackendDeployment, Progress, mask_for
 from bridge.ports.clock import Clock, Sleep, Wake
@@ -89,7 +92,6 @@ class Ending:
     """Records how deployments end.
 
     Attributes:
-        book: our own rules for apps.
         locks: whether a rollback locks its app.
         fingerprint: see `GoingBack.fingerprint`.
         changed: called when a deployment has ended.
@@ -225,11 +227,7 @@ class Ending:
         return self._ended(await move)
 
     async def _cancelled(
-        self,
-        deployment: Deployment,
-        app: App,
-        record: BackendDeployment,
-        facts: dict[str, object],
+        self, deployment: Deployment, app: App, record: BackendDeployment, facts: dict[str, object]
     ) -> None:
         """End or repeat a cancelled one: by a person, or by a restart, which sets no end time.
 
@@ -252,11 +250,7 @@ class Ending:
             await self.end(deployment.id, State.CANCELLED, RESTARTED, **facts)
 
     async def _failed(
-        self,
-        deployment: Deployment,
-        app: App,
-        record: BackendDeployment,
-        facts: dict[str, object],
+        self, deployment: Deployment, app: App, record: BackendDeployment, facts: dict[str, object]
     ) -> None:
         """End one whose record says that it failed, unless only its record could not be written."""
         build_log = await self._log(deployment, app, record)
@@ -387,11 +381,7 @@ class Ending:
         return await self.end(deployment.id, State.UNKNOWN, note, **facts)
 
     async def doubtful(
-        self,
-        deployment: Deployment,
-        records: Sequence[BackendDeployment],
-        *,
-        certain: bool = False,
+        self, deployment: Deployment, records: Sequence[BackendDeployment], *, certain: bool = False
     ) -> None:
         """End it by records of which any may be its own: claim only what holds for all.
 
@@ -407,7 +397,7 @@ class Ending:
             doubt = "the backend does not say whether this deployment or another one built it"
         else:
             doubt = f"the backend does not say which of {len(records)} deployments is this one"
-        if all(_failed_with(record, deployment.commit) for record in records):
+        if all(one.status is Progress.ERROR and one.commit == deployment.commit for one in records):
             why = await why_failed(await self._log(deployment, app, newest), newest)
             facts["log_tail"] = why.excerpt or None
             note = f"{why.reason} ({doubt})"
@@ -435,16 +425,10 @@ class Ending:
         return self.pollers.of(app).backend
 
 
-def _failed_with(record: BackendDeployment, commit: str | None) -> bool:
-    return record.status is Progress.ERROR and record.commit == commit
-
-
 async def _answers(backend: Backend, app: App) -> bool:
     """Return whether it answers another question about the app."""
     try:
         await backend.deployments(app)
-    except Unreachable:
-        return False
-    except BridgeError:
-        return True
+    except BridgeError as error:
+        return not isinstance(error, Unreachable)
     return True

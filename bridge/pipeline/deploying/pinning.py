@@ -5,7 +5,7 @@ bridge moves to the commit just before it asks for the deployment.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
@@ -16,7 +16,7 @@ from bridge.core.lifecycle import LOSABLE
 from bridge.core.people import Actor
 from bridge.core.pins import fixed_at, is_one, pin_for, pin_of, tracked, unpinnable
 from bridge.core.rules import RuleBook, ruled, rules_for
-from bridge.pipeline.deciding.reconcile import NO_HOMES, Homes, place_of
+from bridge.pipeline.deciding.reconcile import Homes, place_of
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.githosts import HostApi, ListsRefs, MovesBranches
 from bridge.ports.journal import AppsAndDeployments
@@ -27,20 +27,17 @@ class HasBranches(HostApi, ListsRefs, MovesBranches, Protocol):
     """A host whose branches can be read and moved."""
 
 
+@dataclass(frozen=True, slots=True)
 class Pins:
     """The branches of pinned apps."""
 
-    def __init__(
-        self, apis: Mapping[str, HostApi], homes: Homes = NO_HOMES, book: RuleBook = ()
-    ) -> None:
-        """Take the Git hosts, the beginnings of their clone addresses, and our own rules."""
-        self._apis = apis
-        self._homes = homes
-        self._book = book
+    apis: Mapping[str, HostApi]
+    homes: Homes = field(default_factory=dict)
+    book: RuleBook = ()
 
     def pins(self, app: App) -> bool:
         """Return whether an app is pinned, or is to be by our own rules."""
-        by_rule = not app.marker and bool(ruled(app, self._book).rules.pin)
+        by_rule = not app.marker and bool(ruled(app, self.book).rules.pin)
         return by_rule or pin_of(app) is not None
 
     async def place(self, app: App, commit: str | None) -> str:
@@ -119,11 +116,11 @@ class Pins:
     def _find(self, app: App) -> tuple[HasBranches, str] | str:
         if (why := unpinnable(app.source)) is not None or app.source is None:
             return why or ""
-        place = place_of(app.source, self._homes)
+        place = place_of(app.source, self.homes)
         if place is None:
             where = app.source.url or app.source.type
             return f"{where} is at no Git host of the settings; set the address of its server"
-        api = self._apis.get(place[0])
+        api = self.apis.get(place[0])
         if not isinstance(api, HasBranches):
             return f"no credential is set with which branches of {place[0]} could be moved"
         return api, place[1]

@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused
@@ -126,6 +126,7 @@ class _Followed:
         self.early = not (self.listed or late)
 
 
+@dataclass(eq=False)
 class BackendPoller:
     """Polls one backend on behalf of all followed deployments.
 
@@ -139,45 +140,33 @@ class BackendPoller:
             active; it grows to limit these reads to one a second.
     """
 
-    def __init__(
-        self,
-        backend: Backend,
-        clock: Clock,
-        pinned: Pinned,
-        *,
-        troubled: Troubled = lambda _backend: None,
-        sleep: Sleep = asyncio.sleep,
-        quick: float = 40.0,
-        per_second: float = 8.0,
-        queue_age: float = 0.2,
-        record_age: float = 30.0,
-    ) -> None:
-        self.backend = backend
-        self._clock = clock
-        self._pinned = pinned
-        self._troubled = troubled
-        self._sleep = sleep
-        self._quick = quick
-        self._per_second = per_second
-        self._queue_age = queue_age
-        self._record_age = record_age
-        self._free_at = -1e9
-        self._queue: list[QueuedJob] | None = None
-        self._queue_at = -1e9
-        self._failure: tuple[float, BridgeError] | None = None
-        self._watched_since: float | None = None
-        self._failed_at = -1e9
-        self._reading = asyncio.Lock()
-        self._followed: dict[str, _Followed] = {}
+    backend: Backend
+    clock: Clock
+    pinned: Pinned
+    _: KW_ONLY
+    troubled: Troubled = lambda _backend: None
+    sleep: Sleep = asyncio.sleep
+    quick: float = 40.0
+    per_second: float = 8.0
+    queue_age: float = 0.2
+    record_age: float = 30.0
+    _free_at: float = field(default=-1e9, init=False)
+    _queue: list[QueuedJob] | None = field(default=None, init=False)
+    _queue_at: float = field(default=-1e9, init=False)
+    _failure: tuple[float, BridgeError] | None = field(default=None, init=False)
+    _watched_since: float | None = field(default=None, init=False)
+    _failed_at: float = field(default=-1e9, init=False)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _followed: dict[str, _Followed] = field(default_factory=dict, init=False)
 
     def restarted(self) -> None:
         """Note that the backend was restarted since the last poll, or may have been."""
-        self._watched_since, self._failed_at = None, self._clock()
+        self._watched_since, self._failed_at = None, self.clock()
 
     @contextmanager
     def following(self, id_: str) -> Iterator[None]:
         """Count a deployment as followed; the more there are, the older the queue may be."""
-        self._followed[id_] = _Followed(self._clock())
+        self._followed[id_] = _Followed(self.clock())
         try:
             yield
         finally:
@@ -186,7 +175,7 @@ class BackendPoller:
     @property
     def watched_since(self) -> float:
         """Since when every poll has succeeded quickly, without long gaps."""
-        return self._clock() if self._watched_since is None else self._watched_since
+        return self.clock() if self._watched_since is None else self._watched_since
 
     async def begin_to_watch(self) -> None:
         """Read the queue, so deployments requested from now on are watched from the start."""
@@ -196,7 +185,7 @@ class BackendPoller:
     async def look(self, deployment: Deployment, app: App) -> Look:
         """Return the state of a deployment, as of a moment ago."""
         asked_at = deployment.asked_at or 0.0
-        followed = self._followed.get(deployment.id) or _Followed(self._clock())
+        followed = self._followed.get(deployment.id) or _Followed(self.clock())
 
         async def queue() -> list[QueuedJob] | None:
             jobs = await self._recent_queue(asked_at)
@@ -220,7 +209,7 @@ class BackendPoller:
             app,
             self.backend.queue,
             lambda: self.backend.deployments(app),
-            _Followed(self._clock()),
+            _Followed(self.clock()),
         )
 
     async def tells_queue(self) -> bool:
@@ -249,7 +238,7 @@ class BackendPoller:
         if job is not None and (known_to_run or not job.active):
             return Look(job=job, idle=idle)  # a waiting job has no record yet
         listed = {record.id: record for record in await records()}
-        pinned = await self._pinned(app.id) if job is None else ()
+        pinned = await self.pinned(app.id) if job is None else ()
         intent_at, asked_at = deployment.intent_at or 0.0, deployment.asked_at or 0.0
         lost = followed.early or self._failed_at >= asked_at
         found = match(
@@ -270,8 +259,7 @@ class BackendPoller:
         return Look(None, job, doubtful, idle, blocked, found.untimely or followed.early)
 
     def by_our_clock(self, moment: float) -> float:
-        """See the function of this name."""
-        return by_our_clock(self.backend, moment, self._clock())
+        return by_our_clock(self.backend, moment, self.clock())
 
     def _by_its_clock(self, moment: float) -> float:
         """Convert a time to the backend's clock, or an earlier one, so nothing is missed."""
@@ -286,28 +274,28 @@ class BackendPoller:
 
     def _to_come(self, moment: float) -> bool:
         """Return whether a time is in the future, so another clock wrote it and it is useless."""
-        return moment > self._clock()
+        return moment > self.clock()
 
     async def _recent_queue(self, asked_at: float = 0.0) -> list[QueuedJob] | None:
         """Return the queue, read after `asked_at`: an older one lacks what was requested then.
 
         All callers share a failure, as they share an answer.
         """
-        age = min(2.0, self._queue_age * (1 + len(self._followed) / 50))
+        age = min(2.0, self.queue_age * (1 + len(self._followed) / 50))
         async with self._reading:
-            if self._failure is not None and self._clock() - self._failure[0] < age:
+            if self._failure is not None and self.clock() - self._failure[0] < age:
                 raise self._failure[1]
-            if self._clock() - self._queue_at >= age or self._queue_at <= asked_at:
+            if self.clock() - self._queue_at >= age or self._queue_at <= asked_at:
                 self._take_turn()  # the job appears at once, its record a little later
                 await self._read_queue()
             return self._queue
 
     async def _read_queue(self) -> None:
-        before, asked_at = self._queue_at, self._clock()
+        before, asked_at = self._queue_at, self.clock()
         try:
             self._queue = await self.backend.queue()
         except BridgeError as error:
-            self._failure = self._clock(), error
+            self._failure = self.clock(), error
             self._blinded()
             raise
         self._queue_at, self._failure = asked_at, None
@@ -317,17 +305,17 @@ class BackendPoller:
 
     def _doubt_if_late(self, asked_at: float) -> None:
         """Restart the watch after a slow answer: it may have waited for the database."""
-        if self._clock() - asked_at > LONGEST_ANSWER:
+        if self.clock() - asked_at > LONGEST_ANSWER:
             self._watched_since = None
 
     def _blinded(self) -> None:
         self.restarted()
-        self._troubled(self.backend.name)
+        self.troubled(self.backend.name)
 
     async def _spaced(self, id_: str, app: App) -> list[BackendDeployment]:
         if (pause := self._take_turn()) > 0:
-            await self._sleep(pause)
-        asked_at = self._clock()
+            await self.sleep(pause)
+        asked_at = self.clock()
         try:
             records = await self.backend.deployments(app)
         except BridgeError:
@@ -335,14 +323,14 @@ class BackendPoller:
             raise
         self._doubt_if_late(asked_at)
         if id_ in self._followed:
-            self._followed[id_].read_at = self._clock()
+            self._followed[id_].read_at = self.clock()
         return records
 
     def _take_turn(self) -> float:
         """Return the seconds until the next read is due."""
-        now = self._clock()
+        now = self.clock()
         few = max(0.0, 1 - len(self._followed) / MANY)
-        per_second = self._per_second + few * max(0.0, self._quick - self._per_second)
+        per_second = self.per_second + few * max(0.0, self.quick - self.per_second)
         burst = 1.0  # second
         self._free_at = max(self._free_at + 1 / per_second, now - burst)
         return self._free_at - now
@@ -352,8 +340,8 @@ class BackendPoller:
         if deployment.state is not State.RUNNING or deployment.backend_id is None:
             return False
         followed = self._followed.get(deployment.id)
-        longest = max(self._record_age, len(self._followed))
-        return followed is not None and self._clock() - followed.read_at < longest
+        longest = max(self.record_age, len(self._followed))
+        return followed is not None and self.clock() - followed.read_at < longest
 
 
 class BackendPollers:

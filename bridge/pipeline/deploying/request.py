@@ -12,19 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from bridge.core.apps import App, SourceType
-from bridge.core.errors import (
-    BridgeError,
-    NotFound,
-    Refused,
-    Rejected,
-    Unanswered,
-    Unreachable,
-)
+from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, NoteKind, State
 from bridge.core.tracking import description_of, marked, title_of
-from bridge.pipeline.deploying.hands_off import HandsOff
+from bridge.pipeline.deploying.auto_rollback import HandsOff
 from bridge.pipeline.deploying.outcome import Ending, FollowTiming
 from bridge.pipeline.deploying.polling import BackendPollers, Look, seen
 from bridge.ports.backends import Backend, WritesSource, read_apps
@@ -96,7 +89,9 @@ class Asker:
             except Unreachable as error:
                 if error.service == JOURNAL:  # the workflow engine's database, not the backend
                     raise
-                await self._wait_for_backend(deployment, error, attempt)
+                self.pollers.troubled(error.service)
+                note = f"waits for the backend: {error}"
+                await self._wait(deployment, note, error, attempt, NoteKind.AWAY)
             except Unanswered as error:
                 again = _again(deployment, attempt)
                 attempt.unanswered, attempt.answer = attempt.unanswered + 1, str(error)
@@ -171,8 +166,9 @@ class Asker:
         return f"not gone back from {left.image}: the app's image is {image} by now"
 
     def _must_be_placed(self, deployment: Deployment, app: App) -> bool:
-        """Return whether the branch has to be at one commit, to be found out at its Git host."""
-        return _builds(deployment) and (self.pins.pins(app) or deployment.pinned is not None)
+        """Return whether a commit is cloned for it, and the branch has to be at a certain one."""
+        clones = deployment.action is not Action.REDEPLOY and deployment.way != Rung.IMAGE
+        return clones and (self.pins.pins(app) or deployment.pinned is not None)
 
     async def _place(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
         """Have the backend clone the commit that was judged, if the app is pinned.
@@ -277,13 +273,6 @@ class Asker:
         await self.ending.end(deployment.id, State.UNKNOWN, note)
         return False
 
-    async def _wait_for_backend(
-        self, deployment: Deployment, error: Unreachable, attempt: _Attempt
-    ) -> None:
-        self.pollers.troubled(error.service)
-        note = f"waits for the backend: {error}"
-        await self._wait(deployment, note, error, attempt, NoteKind.AWAY)
-
     async def _wait(
         self,
         deployment: Deployment,
@@ -332,11 +321,6 @@ class Asker:
 
     def _backend(self, app: App) -> Backend:
         return self.pollers.of(app).backend
-
-
-def _builds(deployment: Deployment) -> bool:
-    """Return whether a commit is cloned for it."""
-    return deployment.action is not Action.REDEPLOY and deployment.way != Rung.IMAGE
 
 
 def _again(deployment: Deployment, attempt: _Attempt) -> str:

@@ -1,10 +1,14 @@
-"""Plan a rollback or a promotion: of which version, how, and what to say before it is done."""
+"""Plan a rollback, a promotion or a replay: of which version, how, and what to say before.
+
+A backend builds the head of a branch. An earlier commit comes back only where the app is pinned, or
+where the backend has kept what it built.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 from bridge.core.apps import App
-from bridge.core.errors import Rejected
+from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.gates import Facts, closed_to, will_hold
@@ -21,7 +25,9 @@ from bridge.core.health.rollback import (
 )
 from bridge.core.holds import Hold
 from bridge.core.lifecycle import Deployment, State, Verdict
+from bridge.core.pins import pin_of, tracked
 from bridge.pipeline.deploying.serving import Looks
+from bridge.pipeline.gates.gates import Heads
 from bridge.ports.backends import Backend
 from bridge.ports.journal import AppsAndDeployments
 
@@ -37,7 +43,6 @@ class Plan:
         served: the version that is served now; None if that is not known.
         tried: whether the version to go back to was ever found to work.
         going: what has not ended yet, newest first; the rollback follows what is being built.
-        locks: whether the app will be locked.
         holds: what would hold it now.
     """
 
@@ -85,23 +90,20 @@ class _Wanted:
     action: Action = Action.ROLLBACK
 
 
+@dataclass(frozen=True, slots=True)
 class Ways:
-    """Finds the ways back to earlier versions, and from one app to another."""
+    """Finds the ways back to earlier versions, and from one app to another.
 
-    def __init__(
-        self,
-        backends: Mapping[str, Backend],
-        looks: Looks,
-        *,
-        locks: bool = True,
-        freezes: Sequence[Freeze] = (),
-    ) -> None:
-        """Take the parts; `locks`: whether a rollback locks; `freezes`: those of the settings."""
-        self._backends = backends
-        self._looks = looks
-        self._journal = looks.journal
-        self._locks = locks
-        self._freezes = freezes
+    Attributes:
+        locks: whether a rollback locks its app.
+        freezes: those of the settings.
+    """
+
+    backends: Mapping[str, Backend]
+    looks: Looks
+    _: KW_ONLY
+    locks: bool = True
+    freezes: Sequence[Freeze] = ()
 
     async def plan(
         self,
@@ -126,17 +128,17 @@ class Ways:
             NotFound, Rejected: there is no such version, or no way back to it.
             Unreachable, Unanswered, Refused: the backend can't be asked.
         """
-        if (backend := self._backends.get(app.backend)) is None:
+        if (backend := self.backends.get(app.backend)) is None:
             raise Rejected(f"no backend {app.backend!r} is configured any more")
         history = await self._history(app, failing)
-        serving, records = await self._looks.at(backend, app), await backend.deployments(app)
+        serving, records = await self.looks.at(backend, app), await backend.deployments(app)
         served = serving.version_served if serving is not None else None
         targets = targets_of(history, served, wanted, verified_only=verified_only)
         way = first_way_back(app, targets, records, history, served, fits)
         going = tuple(one for one in history if not one.final)
         asking = _Wanted(person, failing.id if failing is not None else None)
         tried, holds = looked_well(way.to, history), await self._holds(app, asking)
-        return Plan(app, way, served, tried, going, self._locks, holds)
+        return Plan(app, way, served, tried, going, self.locks, holds)
 
     async def promotion(self, from_: App, to: App, person: str) -> Promotion:
         """Return how to promote what one app runs to another, and what would hold that.
@@ -144,14 +146,14 @@ class Ways:
         Raises:
             NotFound, Rejected: nothing can be promoted.
         """
-        found = await promotion(self._journal, from_, to)
+        found = await promotion(self.looks.journal, from_, to)
         holds = await self._holds(to, _Wanted(person, action=Action.DEPLOY))
         return replace(found, holds=holds)
 
     async def _history(self, app: App, failing: Deployment | None) -> list[Deployment]:
         """Return what went live and what came last, newest first; `failing` is unhealthy."""
-        lived = await self._journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
-        last = await self._journal.deployments(limit=FAR_BACK, app_id=app.id)
+        lived = await self.looks.journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
+        last = await self.looks.journal.deployments(limit=FAR_BACK, app_id=app.id)
         both = {one.id: one for one in (*lived, *last)}
         if failing is not None and (one := both.get(failing.id)) is not None:
             both[one.id] = replace(one, state=State.UNHEALTHY, verdict=Verdict.UNHEALTHY)
@@ -160,12 +162,12 @@ class Ways:
     async def _holds(self, app: App, wanted: _Wanted) -> tuple[Hold, ...]:
         """Return the locks and freezes that would hold it now."""
         scopes = scopes_of(app)
-        freezes = [*self._freezes, *await self._journal.freezes()]
+        freezes = [*self.freezes, *await self.looks.journal.freezes()]
         facts = Facts(
-            locks=[one for one in await self._journal.locks() if one.scope in scopes],
+            locks=[one for one in await self.looks.journal.locks() if one.scope in scopes],
             freezes=[one for one in freezes if one.covers(app.label, scopes)],
         )
-        return tuple(closed_to(wanted, facts, self._looks.clock()))
+        return tuple(closed_to(wanted, facts, self.looks.clock()))
 
 
 def version_asked(to: Deployment | None, way: str) -> dict[str, str]:
@@ -182,3 +184,70 @@ async def promotion(journal: AppsAndDeployments, from_: App, to: App) -> Promoti
     serving = await journal.serving([from_, to])
     there = await journal.deployments(limit=FAR_BACK, app_id=from_.id, lived=True)
     return promotion_of(from_, to, serving.get(from_.id), serving.get(to.id), there)
+
+
+# ── replays: the version that a webhook has deployed ──────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How a version is deployed again.
+
+    Attributes:
+        says: the plan for people.
+        to: the deployment whose version is wanted.
+        served: of a rollback, the deployment from which it leads back.
+    """
+
+    action: Action
+    says: str
+    to: Deployment
+    way: Rung
+    served: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replays:
+    """Finds how the versions of earlier webhooks are deployed again, as they were then."""
+
+    heads: Heads
+    ways: Ways
+
+    async def plan(self, app: App, then: Deployment) -> Again:
+        """Return how to deploy the version of a webhook's deployment.
+
+        Raises:
+            Rejected: it can't be done; the message says why, and what to change.
+            Unreachable, Unanswered, Refused: the backend can't be asked what it has kept.
+        """
+        if (commit := then.deployed_commit or then.commit) is None:
+            raise Rejected(f"which commit deployment #{then.seq} of {app.label} built is not known")
+        if pin_of(app) is not None:
+            says = f"build {commit[:7]} again, from the pinned branch"
+            return Again(Action.DEPLOY, says, then, Rung.PIN)
+        branch = tracked(app)
+        head, trouble = await self.heads.of(app)
+        if head is not None and head.commit == commit:
+            says = f"build the head of {branch}, which is {commit[:7]}"
+            return Again(Action.DEPLOY, says, then, Rung.PIN)
+        try:
+            plan = await self.ways.plan(app, commit)
+        except Rejected as error:
+            now = f"which is {head.commit[:7]} now, not {commit[:7]}" if head else f"and {trouble}"
+            raise Rejected(
+                f"{app.label} can't be deployed as it was: {app.backend} builds the head of"
+                f" {branch or 'its branch'}, {now}; {_why(app, commit, error)}"
+            ) from None
+        says = "; ".join((plan.says, *plan.warns))
+        served = plan.served.id if plan.served is not None else ""
+        return Again(Action.ROLLBACK, says, plan.way.to, plan.way.rung, served)
+
+
+def _why(app: App, commit: str, error: Rejected) -> str:
+    """Return why the backend can't serve an earlier build, and what to do."""
+    if not isinstance(error, NotFound):
+        return str(error)
+    return (
+        f"no healthy build of {commit[:7]} is known that could be served again: pin the app"
+        f" (`dokploy-bridge pin {app.label}`), and exactly that commit can be built"
+    )

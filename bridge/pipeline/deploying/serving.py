@@ -19,19 +19,12 @@ from bridge.core.errors import BridgeError, Refused
 from bridge.core.failure import LOG_LINES, Failure
 from bridge.core.health.containers import owner
 from bridge.core.health.rollback import Rung
-from bridge.core.health.serving import (
-    By,
-    Look,
-    Serving,
-    came_after,
-    overtaken,
-    served_record,
-)
+from bridge.core.health.serving import By, Look, Serving, came_after, overtaken, served_record
 from bridge.core.lifecycle import OURS, Deployment, Evidence, State
 from bridge.core.tracking import EndInLog, end_in, marked
-from bridge.pipeline.absence import last_absence
+from bridge.pipeline.background import Lanes
 from bridge.pipeline.deploying.polling import by_our_clock, seen
-from bridge.pipeline.worker_loop import Lanes
+from bridge.pipeline.housekeeping import last_absence
 from bridge.ports.backends import Backend, BackendDeployment, Progress, ShowsImages, is_stopped
 from bridge.ports.clock import Clock
 from bridge.ports.gates import Gates
@@ -83,13 +76,11 @@ class Looks:
     clock: Clock
     titles: Mapping[str, str] = field(default_factory=dict)
 
-    async def at(
-        self,
-        backend: Backend,
-        app: App,
-        *,
-        told: str | None = None,
-    ) -> Serving | None:
+    def place(self, backend: str) -> str:
+        """Return a backend's name for people."""
+        return self.titles.get(backend, backend)
+
+    async def at(self, backend: Backend, app: App, *, told: str | None = None) -> Serving | None:
         """Look at an app, and return what it serves; None if nothing is known to be served.
 
         While the backend may be at one of our deployments, nothing is concluded: its record may
@@ -120,11 +111,7 @@ class Looks:
         return await self.journal.serving_of(app)
 
     async def _look(
-        self,
-        backend: Backend,
-        app: App,
-        serving: Serving,
-        records: Sequence[BackendDeployment],
+        self, backend: Backend, app: App, serving: Serving, records: Sequence[BackendDeployment]
     ) -> Look:
         newest, doubt = serving.newest, serving.doubt
         look = Look(0.0, newest.id if newest else None, doubt.id if doubt else None)
@@ -144,6 +131,8 @@ class Looks:
         whose = mine.get(shown.id) or next(
             (one.id for one in (newest, doubt) if one and marked(one, seen(shown))), None
         )
+        absence = None if whose else await last_absence(self.journal)  # our journal may be a copy
+        lost = absence is not None and absence.covers(shown.created_at)
         look = replace(
             look,
             record=shown.id,
@@ -151,8 +140,8 @@ class Looks:
             commit=shown.commit,
             since=shown.finished_at or shown.created_at,
             evidence=Evidence.LOG if shown.id in built else Evidence.RECORD,
-            by=By.BRIDGE if whose else await self._by(shown),
-            place=self.titles.get(backend.name, backend.name),
+            by=By.BRIDGE if whose else By.UNKNOWN if lost else By.BACKEND,
+            place=self.place(backend.name),
         )
         if newest is None or (newest.id != whose and overtaken(newest, dated, shown)):
             return look
@@ -228,15 +217,8 @@ class Looks:
                 found[one.id] = end_in(tail, Failure("", ""))
         return found
 
-    async def _by(self, record: BackendDeployment) -> By:
-        """Return who made a record that is not in our journal, which may be an older copy."""
-        absence = await last_absence(self.journal)
-        lost = absence is not None and absence.covers(record.created_at)
-        return By.UNKNOWN if lost else By.BACKEND
-
 
 def _dated(record: BackendDeployment, backend: Backend, now: float) -> BackendDeployment:
-    """Return a record with times by our clock."""
     ended = record.finished_at
     return replace(
         record,
@@ -245,35 +227,33 @@ def _dated(record: BackendDeployment, backend: Backend, now: float) -> BackendDe
     )
 
 
+@dataclass(eq=False)
 class ServingReconciler:
     """Looks at apps whose backends show something new, or of which a deployment did not go live.
 
     Each backend has a lane of its own, so one that hangs delays no other.
+
+    Attributes:
+        app_of: returns a known app by its id.
     """
 
-    def __init__(
-        self,
-        backends: Mapping[str, Backend],
-        journal: ServingJournal,
-        clock: Clock,
-        looks: Looks,
-        app_of: Callable[[str], App | None],
-    ) -> None:
-        """Take the parts; `app_of` returns a known app by its id."""
-        self._backends = backends
-        self._journal = journal
-        self._looks = looks
-        self._app_of = app_of
-        self._told: dict[str, dict[str, str]] = {}
-        self._looked: dict[str, str] = {}
-        self._due: dict[str, set[str]] = {}
-        self._pauses: dict[str, tuple[int, float]] = {}  # how often in a row, and until when
-        self._ran: dict[str, dict[str, str]] = {}
-        self._clock = clock
-        self._lanes = Lanes[str](TROUBLE, self._round, clock, RETRY)
+    backends: Mapping[str, Backend]
+    journal: ServingJournal
+    clock: Clock
+    looks: Looks
+    app_of: Callable[[str], App | None]
+    _told: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+    _looked: dict[str, str] = field(default_factory=dict, init=False)
+    _due: dict[str, set[str]] = field(default_factory=dict, init=False)
+    _pauses: dict[str, tuple[int, float]] = field(default_factory=dict, init=False)
+    """How often in a row each app paused, and until when."""
+    _ran: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+    _lanes: Lanes[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lanes = Lanes[str](TROUBLE, self._round, self.clock, RETRY)
 
     async def run(self) -> None:
-        """Look as long as the process lives."""
         await self._lanes.run()
 
     def heard(self, backend: str, told: Mapping[str, str]) -> None:
@@ -287,28 +267,27 @@ class ServingReconciler:
 
     def ended(self, deployment: Deployment) -> None:
         """Look at an app again: a deployment that the backend had has ended without being live."""
-        app = self._app_of(deployment.app_id)
-        if app is not None and app.backend in self._backends:
+        app = self.app_of(deployment.app_id)
+        if app is not None and app.backend in self.backends:
             self._due.setdefault(app.backend, set()).add(app.id)
             self._pauses.pop(app.id, None)
             self._lanes.wake()
 
     async def _round(self) -> float:
-        names = (self._told.keys() | self._due.keys()) & self._backends.keys()
+        names = (self._told.keys() | self._due.keys()) & self.backends.keys()
         free = {name: self._do(name) for name in names if not self._lanes.goes_on(name)}
-        if free:
-            await self._lanes.begin(free)
+        await self._lanes.begin(free)
         return POLL
 
     async def _do(self, name: str) -> None:
-        """Look at the apps of one backend for which something is new."""
         told, first = self._told.get(name, {}), self._due.setdefault(name, set())
-        now = self._clock()
+        now = self.clock()
         rest = {id_ for id_, (_, until) in self._pauses.items() if now < until}
-        ran = await self._fingerprints(name, told)
+        ran: Mapping[str, str] = {}
+        if isinstance(backend := self.backends[name], ShowsImages):
+            ran = await backend.fingerprints([app for id_ in told if (app := self.app_of(id_))])
         due = [*first - rest, *await self._changed(told, first | rest)]
-        rerun = await self._rerun(name, ran, first & rest)
-        looked = set()
+        rerun, looked = await self._rerun(name, ran, first & rest), set[str]()
         for app_id in dict.fromkeys((*due, *rerun)):
             first.discard(app_id)
             with self._alone(app_id, first):
@@ -328,13 +307,7 @@ class ServingReconciler:
 
     def _pause(self, app_id: str) -> None:
         times = self._pauses.get(app_id, (0, 0.0))[0] + 1
-        self._pauses[app_id] = times, self._clock() + RETRY.pause(times)
-
-    async def _fingerprints(self, name: str, told: Mapping[str, str]) -> Mapping[str, str]:
-        """Return texts by app id, which differ once other containers run."""
-        if not isinstance(backend := self._backends[name], ShowsImages):
-            return {}
-        return await backend.fingerprints([app for id_ in told if (app := self._app_of(id_))])
+        self._pauses[app_id] = times, self.clock() + RETRY.pause(times)
 
     async def _rerun(self, name: str, now: Mapping[str, str], besides: Container[str]) -> list[str]:
         """Return the apps that run other containers than at the last look, that longest ago first.
@@ -346,7 +319,7 @@ class ServingReconciler:
             besides: what could not be read, and is to be read again after a pause.
         """
         if name not in self._ran:
-            self._ran[name] = json.loads(await self._journal.recall(RAN.format(name)) or "{}")
+            self._ran[name] = json.loads(await self.journal.recall(RAN.format(name)) or "{}")
         ran = self._ran[name]
         rerun = [id_ for id_, text in ran.items() if now.get(id_, text) != text]
         return [id_ for id_ in rerun if id_ not in besides][:RERUN_AT_ONCE]
@@ -363,7 +336,7 @@ class ServingReconciler:
         kept = {id_: before[id_] for id_ in waiting if id_ in told and id_ not in looked}
         new = {id_: text for id_, text in now.items() if id_ not in kept}
         if told and kept | new != before:
-            await self._journal.note(RAN.format(name), json.dumps(kept | new))
+            await self.journal.note(RAN.format(name), json.dumps(kept | new))
         if told:
             self._ran[name] = kept | new
 
@@ -374,8 +347,8 @@ class ServingReconciler:
             for id_, text in told.items()
             if text and self._looked.get(id_) != text and id_ not in besides
         ]
-        apps = [app for id_ in new if (app := self._app_of(id_)) is not None]
-        serving = await self._journal.serving(apps) if apps else {}
+        apps = [app for id_ in new if (app := self.app_of(id_)) is not None]
+        serving = await self.journal.serving(apps) if apps else {}
         stale, unknown, unsure = [], [], []
         for app in apps:
             known = serving.get(app.id)
@@ -394,11 +367,11 @@ class ServingReconciler:
 
         Of an app that is not known to serve anything, there is nothing to look at again.
         """
-        app = self._app_of(app_id)
+        app = self.app_of(app_id)
         if app is None:
             return False
-        before = await self._journal.serving_of(app)
-        now = await self._looks.at(self._backends[name], app, told=told)
+        before = await self.journal.serving_of(app)
+        now = await self.looks.at(self.backends[name], app, told=told)
         look = now.look if now is not None else None
         if look is not None and look.told is None:
             self._pause(app_id)

@@ -8,7 +8,8 @@ is served. It ends only once something else is.
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 from bridge.core.apps import App
@@ -22,14 +23,19 @@ from bridge.core.health.serving import By, Look
 from bridge.core.health.verdict import Health, Tally, judge_health
 from bridge.core.lifecycle import VERIFIED, Deployment, Evidence, State, Verdict
 from bridge.core.policies import VerifyPolicy
-from bridge.pipeline.deploying.auto_rollback import NOTHING_TO_UNDO, Announced, GoingBack
-from bridge.pipeline.deploying.hands_off import is_in_queue
+from bridge.pipeline.background import Lanes, Turn, at_once
+from bridge.pipeline.deploying.auto_rollback import (
+    NOTHING_TO_UNDO,
+    Announced,
+    GoingBack,
+    is_in_queue,
+)
 from bridge.pipeline.deploying.outcome import Ending
-from bridge.pipeline.deploying.proof import Finding, Prover
 from bridge.pipeline.deploying.serving import Looks
-from bridge.pipeline.deploying.verify import Verifier
-from bridge.ports.backends import is_stopped
+from bridge.pipeline.deploying.verify import Finding, Prover, Verifier
+from bridge.ports.backends import Backend, is_stopped
 from bridge.ports.clock import Clock, Sleep
+from bridge.ports.deployments import Deployments
 from bridge.ports.journal import AppsAndDeployments
 
 log = logging.getLogger(__name__)
@@ -44,10 +50,7 @@ AGAIN = Backoff(2.0, 60.0)
 """Pauses while the backend is away before a rollback can be decided on, or asked for."""
 
 MOST_AWAY = 4
-"""The number of attempts to decide on a rollback before the version is reported unhealthy."""
-
-NOT_PROVEN = "; healthy, but not proven: "
-"""Begins the end of the note of a deployment that looked well; the reason follows."""
+"""Attempts to decide on a rollback before the version is reported unhealthy."""
 
 STILL_OLD = "it still serves the previous image"
 
@@ -59,11 +62,6 @@ PROOF_LOOKS = (3.0, 6.0, 12.0, 20.0, 40.0, 80.0, 160.0, UNPROVEN - 321.0, 0.0)
 
 STILL = 40.0
 """Seconds after which an old image that still runs counts as live, though it may be replaced."""
-
-NO_VERDICT = (Health.UNDECIDED, Health.UNTOLD)
-
-NOT_YET = (Proof.OLD, Proof.PENDING)
-"""What images show while a version may still replace the one before."""
 
 LOOKED_WELL = (Verdict.VERIFIED, Verdict.HEALTHY)
 """The verdicts of what stays watched."""
@@ -141,13 +139,12 @@ class Watching:
         serving = await self.journal.serving_of(app)
         if serving is None or serving.newest is None:
             return None
-        if not serving.known:
+        if serving.known:
+            still = serving.newest.id == deployment.id and serving.seen and serving.seen.still_runs
+        else:
             since = serving.doubt.finished_at if serving.doubt else None
-            if self.clock() - (since or 0.0) < UNPROVEN:
-                return None
-        elif serving.newest.id == deployment.id and serving.seen and serving.seen.still_runs:
-            return None
-        return serving.instead_of(deployment)
+            still = self.clock() - (since or 0.0) < UNPROVEN
+        return None if still else serving.instead_of(deployment)
 
     async def _known(self, app: App) -> bool:
         """Return whether it is known what is served."""
@@ -172,24 +169,22 @@ class Watching:
             await self.looks.at(self.ending.backend(app), app)
         return await self._replaced(deployment, app)
 
-    async def _next_is_under_way(self, deployment: Deployment) -> bool:
-        """Return whether the backend is asked for another deployment of the app, or builds it."""
-        open_ = await self.journal.open_deployments(held=False, app_id=deployment.app_id)
-        return any(one.id != deployment.id and one.under_way for one in open_)
-
-    async def _is_in_queue(self, app: App) -> bool:
-        """Return whether a deployment is in the backend's queue, whoever has asked for it."""
-        with contextlib.suppress(BridgeError):
-            return await is_in_queue(self.ending.backend(app), app)
-        return False
-
     async def _without_rule(self, deployment: Deployment, app: App) -> None:
         if deployment.state is State.DONE and deployment.images is None:
             await self._prove(deployment, app)
         else:
             await self._over(deployment, "its rule was removed")
 
-    # ── verdicts ──────────────────────────────────────────────────────────
+    async def _next_is_under_way(self, deployment: Deployment) -> bool:
+        """Return whether the backend is asked for another deployment of the app, or builds it."""
+        open_ = await self.journal.open_deployments(held=False, app_id=deployment.app_id)
+        return any(one.id != deployment.id and one.under_way for one in open_)
+
+    async def _is(self, so: Callable[[Backend, App], Awaitable[bool | None]], app: App) -> bool:
+        """Return whether something is surely so of an app at its backend."""
+        with contextlib.suppress(BridgeError):
+            return await so(self.ending.backend(app), app) is True
+        return False
 
     async def _judge(
         self, deployment: Deployment, app: App, policy: VerifyPolicy, tally: Tally, seconds: float
@@ -198,28 +193,24 @@ class Watching:
         health, why = judge_health(policy, tally, seconds)
         if deployment.final and self.verifier.hears_nothing():
             health = Health.UNTOLD
-        elif health is Health.UNHEALTHY and await self._is_stopped(app):
-            place = self.looks.titles.get(app.backend, app.backend)
-            health, why = Health.UNTOLD, f"it is stopped in {place}, so it is not judged"
-        if health in NO_VERDICT or (health is Health.HEALTHY and deployment.final):
+        elif health is Health.UNHEALTHY and await self._is(is_stopped, app):
+            health = Health.UNTOLD
+            why = f"it is stopped in {self.looks.place(app.backend)}, so it is not judged"
+        if health in (Health.UNDECIDED, Health.UNTOLD) or (
+            health is Health.HEALTHY and deployment.final
+        ):
             return _Judged(health, why, tally.body, Finding(Proof.UNTOLD))
         found = await self.prover.look(deployment, app)
         named = found.proof is Proof.PENDING and _named(deployment, policy)
-        if health is Health.HEALTHY and found.proof in NOT_YET and not named:
+        may_come = found.proof in (Proof.OLD, Proof.PENDING)  # it may still replace the one before
+        if health is Health.HEALTHY and may_come and not named:
             if seconds < policy.within:
                 health = Health.UNDECIDED
             elif found.proof is Proof.OLD:
                 health, why = Health.UNHEALTHY, STILL_OLD
         return _Judged(health, why, tally.body, found)
 
-    async def _is_stopped(self, app: App) -> bool:
-        """Return whether somebody has surely stopped it at its backend."""
-        with contextlib.suppress(BridgeError):
-            return await is_stopped(self.ending.backend(app), app) is True
-        return False
-
     async def _store(self, deployment: Deployment, app: App, found: Finding) -> None:
-        """Store what its images show."""
         images = found.images or deployment.images or ()
         evidence = Evidence.IMAGE if found.proof is Proof.PROVEN else None
         await self.journal.prove(deployment.id, images, evidence)
@@ -250,7 +241,7 @@ class Watching:
             since=runs.live_at if found.still else self.clock(),
             evidence=Evidence.IMAGE,
             by=By.BRIDGE if found.still else By.BACKEND,
-            place=self.looks.titles.get(app.backend, app.backend),
+            place=self.looks.place(app.backend),
         )
         await self.journal.save_look(app.id, look)
 
@@ -277,7 +268,7 @@ class Watching:
         if proven or unseen or _named(deployment, policy):
             await self._end(deployment, State.DONE, VERIFIED, verdict=Verdict.VERIFIED)
         else:
-            note = f"{NOT_PROVEN}{found.why}"
+            note = f"; healthy, but not proven: {found.why}"
             await self._end(deployment, State.DONE, note, verdict=Verdict.HEALTHY)
 
     async def _prove(self, deployment: Deployment, app: App) -> None:
@@ -309,7 +300,7 @@ class Watching:
         Return False if another deployment is under way meanwhile, which may be the fix. If somebody
         has put something else in its place, its watch is over.
         """
-        if await self._is_in_queue(app):
+        if await self._is(is_in_queue, app):
             await self.sleep(RARELY)
             return False
         found, evidence = judged.proof, await self.verifier.evidence(app, judged.why, judged.body)
@@ -353,7 +344,7 @@ class Watching:
         """Ask for the rollback that was announced before the process died, or decide on it now."""
         failures = 0
         while self.going_back is not None:
-            if await self._next_is_under_way(deployment) or await self._is_in_queue(app):
+            if await self._next_is_under_way(deployment) or await self._is(is_in_queue, app):
                 await self.sleep(RARELY)
                 continue
             try:
@@ -384,3 +375,75 @@ class Watching:
 def _named(deployment: Deployment, policy: VerifyPolicy) -> bool:
     """Return whether a healthy page has named the commit, which is proof as well."""
     return policy.names_commit and deployment.deployed_commit is not None
+
+
+# ── what is to be watched ────────────────────────────────────────────────────────────────────────
+
+RETRY = Backoff(1.0, 60.0)
+"""Pauses after the journal could not be reached, or after a bug."""
+
+POLL = 2.0
+"""Seconds between two searches for deployments that another process has brought."""
+
+POLL_ALONE = 30.0
+"""The same where this process brings them all, and is woken."""
+
+REST = 5.0
+"""Seconds after the end of a watch in which the same deployment is not watched again."""
+
+LATE = 86400.0
+"""Seconds for which the rollback that an unhealthy deployment announces is still asked for."""
+
+
+@dataclass(eq=False)
+class Watch:
+    """Watches everything that is to be watched, each in a lane of its own; see POLL."""
+
+    journal: Deployments
+    watching: Watching
+    apps: Callable[[], Iterable[App]]
+    clock: Clock
+    _: KW_ONLY
+    turn: Turn = at_once
+    poll: float = POLL
+    _rest: dict[str, float] = field(default_factory=dict, init=False)
+    _lanes: Lanes[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lanes = Lanes[str](
+            "what is served can't be watched", self._round, self.clock, RETRY, patience=0.0
+        )
+
+    async def run(self) -> None:
+        await self._lanes.run()
+
+    def wake(self) -> None:
+        self._lanes.wake()
+
+    async def _round(self) -> float:
+        await self.turn()
+        await self._lanes.begin({one.id: self._watch(one.id) for one in await self._found()})
+        return self.poll
+
+    async def _watch(self, id_: str) -> None:
+        try:
+            await self.watching.watch(id_)
+        finally:
+            now = self.clock()
+            rest = {one: until for one, until in self._rest.items() if until > now}
+            self._rest = rest | {id_: now + REST}
+
+    async def _found(self) -> list[Deployment]:
+        """Return the deployments to watch that nobody watches yet."""
+        now = self.clock()
+        keeps = {app.id: app.verify.keep for app in self.apps() if app.verify is not None}
+        longest = max(keeps.values(), default=0.0)
+        kept = now - longest if longest else None
+        those = await self.journal.watched(now - LATE, now - UNPROVEN, kept)
+        resting = {id_ for id_, until in self._rest.items() if until > now}
+        free = [one for one in those if one.id not in resting and not self._lanes.goes_on(one.id)]
+        return [one for one in free if self._is_due(one, keeps.get(one.app_id, 0.0))]
+
+    def _is_due(self, one: Deployment, keep: float) -> bool:
+        kept = one.verdict in LOOKED_WELL and self.clock() < (one.live_at or 0.0) + keep
+        return kept or one.state is not State.DONE or one.images is None

@@ -6,6 +6,7 @@ pages. Where no event comes, polling finds the change, within a budget for each 
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol, runtime_checkable
 
 from bridge.core.backoff import Backoff
@@ -13,7 +14,7 @@ from bridge.core.checks import Check, Required
 from bridge.core.errors import BridgeError
 from bridge.core.events import Repository
 from bridge.core.gates.ci import Ci
-from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
+from bridge.pipeline.background import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.gates import CiFacts, DueCi, ReadsChecks, RequiresGlobs, TellsApps
 from bridge.ports.githosts import HostApi
@@ -38,6 +39,7 @@ class ListsChecks(HostApi, ReadsChecks, Protocol):
     """A host whose checks can be read."""
 
 
+@dataclass(eq=False)
 class CiReader:
     """Keeps the journal's checks up to date, as long as somebody waits for them.
 
@@ -45,64 +47,54 @@ class CiReader:
         changed: called when a commit's checks were read.
     """
 
-    def __init__(
-        self,
-        journal: CiFacts,
-        apis: Mapping[str, HostApi],
-        clock: Clock,
-        *,
-        poll: float = POLL,
-        patience: float = PATIENCE,
-    ) -> None:
-        self._journal = journal
-        self._apis = apis
-        self._clock = clock
-        self._poll = poll
-        self._lanes = Lanes[str](TROUBLE, self.look, clock, RETRY, patience)
-        self.changed: Callable[[], None] = lambda: None
+    journal: CiFacts
+    apis: Mapping[str, HostApi]
+    clock: Clock
+    _: KW_ONLY
+    poll: float = POLL
+    patience: float = PATIENCE
+    _lanes: Lanes[str] = field(init=False)
+    changed: Callable[[], None] = field(default_factory=lambda: lambda: None, init=False)
+
+    def __post_init__(self) -> None:
+        self._lanes = Lanes[str](TROUBLE, self.look, self.clock, RETRY, self.patience)
 
     async def run(self) -> None:
-        """Read as long as the process lives."""
         await self._lanes.run()
 
     def wake(self) -> None:
-        """Begin to read at once."""
         self._lanes.wake()
 
     async def report(self, repository: Repository, commit: str, check: Check | None) -> bool:
         """Record an event about a commit's checks; return whether somebody waits for them."""
-        waited = await self._journal.report_check(repository, commit, check, self._clock())
+        waited = await self.journal.report_check(repository, commit, check, self.clock())
         if waited:
             self.wake()
         return waited
 
     async def look(self) -> float:
-        """Read everything that is due; return the seconds until the next look."""
-        return await self._lanes.keep_up(self._journal.next_ci_at, self._read_some, self._poll)
+        return await self._lanes.keep_up(self.journal.next_ci_at, self._read_some, self.poll)
 
     async def _read_some(self, host: str) -> None:
-        """Read the first commits that are due at a host."""
-        due = await self._journal.due_ci(self._clock(), AT_ONCE, host)
+        due = await self.journal.due_ci(self.clock(), AT_ONCE, host)
         await all_ended(*map(self._read, due))
         self.changed()
 
     async def _read(self, due: DueCi) -> None:
-        """Read one commit's checks, and record them or why they can't be read."""
-        at, now = due.at, self._clock()
-        if due.known.read_at is not None and not await self._journal.awaited(at.commit):
+        at, now = due.at, self.clock()
+        if due.known.read_at is not None and not await self.journal.awaited(at.commit):
             # Kept as it is; a deployment that waits for it later has it read again.
             stale = Ci(at.commit, due.known.checks, None, due.known.required)
-            await self._journal.save_ci(at, stale, reported=due.reported, due_at=None)
+            await self.journal.save_ci(at, stale, reported=due.reported, due_at=None)
             return
-        api = self._apis.get(at.host)
+        api = self.apis.get(at.host)
         if not isinstance(api, ListsChecks):
             why = f"no credential is set with which {at.host} could be asked for checks"
             await self._failed(due, why, now + LONGEST)
             return
         try:
             checks, required = await asyncio.gather(
-                api.checks(at.repository, at.commit),
-                api.required_checks(at.repository, at.branch),
+                api.checks(at.repository, at.commit), api.required_checks(at.repository, at.branch)
             )
             if isinstance(api, TellsApps) and (names := _of_apps(required, checks)):
                 checks = await api.with_apps(at.repository, at.commit, checks, names)
@@ -113,14 +105,13 @@ class CiReader:
         if required and isinstance(api, RequiresGlobs):
             required = _named(api, required, checks)
         ci = Ci(at.commit, tuple(checks), now, required)
-        await self._journal.save_ci(
-            at, ci, reported=due.reported, due_at=now + _pause(now - due.since)
-        )
+        pause = min(max((now - due.since) / 4, FIRST), LONGEST)
+        await self.journal.save_ci(at, ci, reported=due.reported, due_at=now + pause)
 
     async def _failed(self, due: DueCi, why: str, again_at: float) -> None:
         known = due.known
         ci = Ci(known.commit, known.checks, known.read_at, known.required, why, fresh=False)
-        await self._journal.save_ci(
+        await self.journal.save_ci(
             due.at, ci, reported=due.reported, due_at=again_at, failures=due.failures + 1
         )
 
@@ -138,8 +129,3 @@ def _of_apps(required: Sequence[Required] | None, checks: Sequence[Check]) -> se
     """Return the names of statuses that count only if a certain app has set them."""
     apart = {one.name for one in required or () if one.app_id is not None}
     return {one.name for one in checks if not one.app and one.name in apart}
-
-
-def _pause(age: float) -> float:
-    """Return the seconds until the next reading of a commit that has been waited for so long."""
-    return min(max(age / 4, FIRST), LONGEST)

@@ -38,7 +38,7 @@ from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES, Actor, Identities
 from bridge.core.words import for_people
-from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls
+from bridge.pipeline.gates.locks import KEPT, NO_PULLS, Pulls, ids_covered
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.deployments import Deployments
 from bridge.ports.gates import Gates, HeadOf, Taken, untold
@@ -84,7 +84,6 @@ class Requester:
 
     @property
     def name(self) -> str:
-        """Their name, for display."""
         return self.by.name
 
 
@@ -109,7 +108,6 @@ class GateCommands:
         wake: wakes the gatekeeper, if it runs in this process.
         pulls: finds the pull requests with whose end locks are released.
         head_of: tells whether what somebody approves would still be built.
-        identities: who is who.
     """
 
     journal: GateJournal
@@ -352,12 +350,8 @@ class GateCommands:
         self.wake()
         return lifted
 
-    # ── helpers ───────────────────────────────────────────────────────────
-
     def _ids(self, scope: Scope) -> list[str] | None:
-        apps = self.apps()
-        found = covered(scope, apps)
-        return None if len(found) == len(apps) else [app.id for app in found]
+        return ids_covered(scope, self.apps())
 
     async def _going(self, scope: Scope) -> tuple[Deployment, ...]:
         ids = {app.id for app in covered(scope, self.apps())}

@@ -8,7 +8,7 @@ starts a flow for what passes, which judges once more just before the backend is
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Protocol
 
 from bridge.core.apps import App
@@ -26,11 +26,10 @@ from bridge.core.holds import Proposal
 from bridge.core.lifecycle import Deployment, State, app_of, promotes
 from bridge.core.pins import exact, pin_of, tracked
 from bridge.core.rules import RuleBook, ruled
+from bridge.pipeline.background import PATIENCE, Lanes, cancelled
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.reconcile import Homes, ReadsRefs, place_of
-from bridge.pipeline.gates.authors import AuthorsOfRanges
-from bridge.pipeline.gates.content import Contents
-from bridge.pipeline.worker_loop import PATIENCE, Lanes
+from bridge.pipeline.gates.brought import AuthorsOfRanges, Contents
 from bridge.ports.clock import Clock
 from bridge.ports.deployments import Deployments
 from bridge.ports.gates import CiFacts, CommitAt, Gates, Judging
@@ -83,6 +82,7 @@ Head = tuple[str | None, str]
 # ── what a deployment is judged by ──────────────────────────────────────────────────────────────
 
 
+@dataclass(eq=False)
 class Heads:
     """Reads the commits of branches.
 
@@ -90,20 +90,19 @@ class Heads:
     before. So those who ask during a reading share the next one.
     """
 
-    def __init__(self, apis: Mapping[str, HostApi], clock: Clock, homes: Homes) -> None:
-        self._apis = apis
-        self._clock = clock
-        self._homes = homes
-        self._next: dict[Place, asyncio.Task[Head]] = {}
-        self._turns: dict[Place, asyncio.Lock] = {}
-        self._readings: set[asyncio.Task[Head]] = set()
+    apis: Mapping[str, HostApi]
+    clock: Clock
+    homes: Homes
+    _next: dict[Place, asyncio.Task[Head]] = field(default_factory=dict, init=False)
+    _turns: dict[Place, asyncio.Lock] = field(default_factory=dict, init=False)
+    _readings: set[asyncio.Task[Head]] = field(default_factory=set, init=False)
 
     def place(self, app: App) -> Place | None:
         """Return where the branch is whose head is to be built."""
         branch = tracked(app)
         if app.source is None or branch is None:
             return None
-        found = place_of(app.source, self._homes)
+        found = place_of(app.source, self.homes)
         return None if found is None else (*found, branch)
 
     def never(self, app: App) -> str:
@@ -111,7 +110,7 @@ class Heads:
         place = self.place(app)
         if place is None:
             return ONE_BRANCH if pin_of(app) else NO_BRANCH
-        if not isinstance(self._apis.get(place[0]), ReadsRefs):
+        if not isinstance(self.apis.get(place[0]), ReadsRefs):
             return f"no credential is set with which {place[0]} could be asked"
         return ""
 
@@ -129,7 +128,7 @@ class Heads:
             return None, why
         assert place is not None
         host, repository, branch = place
-        api = self._apis[host]
+        api = self.apis[host]
         assert isinstance(api, ReadsRefs)
         if place not in self._next:
             reading = self._next[place] = asyncio.create_task(self._read(api, place))
@@ -162,16 +161,12 @@ class Heads:
 
     async def commit(self, at: CommitAt) -> Commit:
         """Return a commit with its message and authors; raise the errors of `HostApi`."""
-        if at.host not in self._apis:
+        if at.host not in self.apis:
             raise Rejected(f"no credential is set with which {at.host} could be asked")
-        return await self._apis[at.host].commit(at.repository, at.commit)
+        return await self.apis[at.host].commit(at.repository, at.commit)
 
     async def close(self) -> None:
-        """Stop reading."""
-        readings = list(self._readings)
-        for task in readings:
-            task.cancel()
-        await asyncio.gather(*readings, return_exceptions=True)
+        await cancelled(self._readings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +174,6 @@ class Judges:
     """Finds what deployments are judged by, besides the facts in the journal.
 
     Attributes:
-        contents: tells whether two commits are the same for an app.
-        book: our own rules for apps.
         authors: tells who wrote and pushed what a deployment brings, and who is who.
         wake: called when checks are to be read.
     """
@@ -207,7 +200,9 @@ class Judges:
         deployment = await self.journal.deployment(id_)
         head, trouble = await self.heads.of(app, exact(deployment, app) if deployment else None)
         if head is not None and app.rules.checks is not None:
-            await self._want(head)
+            now = self.clock()
+            if await self.journal.want_ci(head, now, listed_after=now - LIST_LASTS):
+                self.wake()
         proposal = None
         if deployment is not None and head is not None and app.rules.approvals:
             try:
@@ -272,11 +267,6 @@ class Judges:
             return await self.contents.compared(app, one, by.head)
         return at_once(app, one, commit) or Content(None, by.unknown_head)
 
-    async def _want(self, head: CommitAt) -> None:
-        now = self.clock()
-        if await self.journal.want_ci(head, now, listed_after=now - LIST_LASTS):
-            self.wake()
-
     async def _app(self, id_: str) -> App:
         app = self.catalog.get(id_) or await self.journal.app(id_)
         if app is None:
@@ -336,6 +326,7 @@ def _deployed(
 # ── waking the held ones ────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(eq=False)
 class Gatekeeper:
     """Judges held deployments when a fact has changed or their time has come.
 
@@ -343,52 +334,44 @@ class Gatekeeper:
     on it.
     """
 
-    def __init__(
-        self,
-        journal: HeldJournal,
-        judges: Judges,
-        release: Callable[[Deployment], Awaitable[None]],
-        clock: Clock,
-        *,
-        poll: float = POLL,
-        patience: float = PATIENCE,
-    ) -> None:
-        """Take the parts; `release` starts the flow of a deployment that passes."""
-        self._journal = journal
-        self._judges = judges
-        self._release = release
-        self._clock = clock
-        self._poll = poll
-        self._lanes = Lanes[str](TROUBLE, self.look, clock, RETRY, patience)
+    journal: HeldJournal
+    judges: Judges
+    release: Callable[[Deployment], Awaitable[None]]
+    clock: Clock
+    _: KW_ONLY
+    poll: float = POLL
+    patience: float = PATIENCE
+    _lanes: Lanes[str] = field(init=False)
+    _recording: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lanes = Lanes[str](TROUBLE, self.look, self.clock, RETRY, self.patience)
         self._recording = asyncio.Semaphore(RECORDED_AT_ONCE)
 
     async def run(self) -> None:
-        """Judge as long as the process lives."""
         await self._lanes.run()
 
     def wake(self) -> None:
-        """Judge at once: a fact has changed."""
         self._lanes.wake()
 
     async def look(self) -> float:
-        """Judge everything that is due; return the seconds until the next look."""
-        now, late = self._clock(), False
+        now, late = self.clock(), False
         while due := await self._due(now):
             works = {one.id: self._judge(one) for one in due}
             late = not await self._lanes.begin(works, hurry=late) or late
-            now = self._clock()
-        next_at = await self._journal.next_hold_at(now)
-        return self._poll if next_at is None else min(self._poll, next_at - self._clock())
+            now = self.clock()
+        next_at = await self.journal.next_hold_at(now)
+        return self.poll if next_at is None else min(self.poll, next_at - self.clock())
 
     async def _due(self, now: float) -> list[Deployment]:
         """Return the first deployments that are due, without those that are being judged."""
-        found = await self._journal.due_holds(now, AT_ONCE + len(self._lanes))
+        found = await self.journal.due_holds(now, AT_ONCE + len(self._lanes))
         return [one for one in found if not self._lanes.goes_on(one.id)][:AT_ONCE]
 
     async def _judge(self, held: Deployment) -> None:
-        by = await self._judges.now(held.id)
+        by = await self.judges.now(held.id)
         async with self._recording:  # what has waited for the same host does so at once
-            judged = await self._journal.judge(held.id, by, seen=held.look_at)
+            judged = await self.journal.judge(held.id, by, seen=held.look_at)
         if judged is not None and judged.state is State.WAITING:
             log.info("held deployment released", extra={"app": judged.app, "deployment": judged.id})
-            await self._release(judged)
+            await self.release(judged)

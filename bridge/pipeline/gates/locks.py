@@ -7,6 +7,7 @@ comes, the host is asked now and then.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
@@ -26,8 +27,8 @@ from bridge.core.gates.locks import (
 from bridge.core.people import Actor
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import home_of, normalise_url
+from bridge.pipeline.background import PATIENCE, Lanes, all_ended
 from bridge.pipeline.deciding.reconcile import Homes, place_of
-from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.gates import DueLock, Gates
@@ -66,28 +67,26 @@ class TellsPulls(HostApi, ReadsPulls, Protocol):
 # ── the pull request that somebody means ────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, slots=True)
 class Pulls:
-    """Finds pull requests of the repositories that apps deploy from."""
+    """Finds pull requests of the repositories that apps deploy from.
 
-    def __init__(
-        self, apis: Mapping[str, HostApi], homes: Homes, signs: Mapping[str, str] | None = None
-    ) -> None:
-        """Take the parts; `signs` stand before the numbers of a host's pull requests."""
-        self._apis = apis
-        self._homes = homes
-        self._signs = signs or {}
+    Attributes:
+        signs: what stands before the numbers of a host's pull requests; "#" if nothing is said.
+    """
+
+    apis: Mapping[str, HostApi]
+    homes: Homes
+    signs: Mapping[str, str] = field(default_factory=dict)
 
     async def open(self, name: PullName, scope: Scope, apps: Sequence[App]) -> PullRef:
         """Return the open pull request that is meant.
-
-        Args:
-            apps: those that the scope covers.
 
         Raises:
             Rejected: it is no open pull request of a repository of these apps.
         """
         host, repository = self._place(name, scope, apps)
-        meant = PullRef(host, repository, name.number, self._signs.get(host, "#"))
+        meant = PullRef(host, repository, name.number, self.signs.get(host, "#"))
         found = await self._read(meant)
         if not found.open:
             end = "merged" if found.merge_sha else "closed"
@@ -96,7 +95,7 @@ class Pulls:
 
     def _place(self, name: PullName, scope: Scope, apps: Sequence[App]) -> tuple[str, str]:
         """Return the host and the repository of the pull request that is meant."""
-        found = (place_of(app.source, self._homes) for app in apps if app.source is not None)
+        found = (place_of(app.source, self.homes) for app in apps if app.source is not None)
         places = sorted({one for one in found if one is not None})
         if not places:
             raise Rejected(
@@ -121,12 +120,12 @@ class Pulls:
     def _is_named(self, name: PullName, place: tuple[str, str]) -> bool:
         host, repository = place
         if name.url:
-            found = home_of(normalise_url(name.url), self._homes)
+            found = home_of(normalise_url(name.url), self.homes)
             return found is not None and found == (host, repository.lower())
         return not name.repository or name.repository.lower() == repository.lower()
 
     async def _read(self, meant: PullRef) -> PullRequest:
-        api = self._apis.get(meant.host)
+        api = self.apis.get(meant.host)
         if not isinstance(api, TellsPulls):
             raise Rejected(
                 f"no credential is set with which {meant.host} could be asked for {meant}: set"
@@ -152,75 +151,70 @@ NO_PULLS = Pulls({}, {})
 # ── what time and pull requests do to locks ─────────────────────────────────────────────────────
 
 
+def ids_covered(scope: Scope, apps: Sequence[App]) -> list[str] | None:
+    """Return the ids of the apps that a scope covers; None if these are all."""
+    found = covered(scope, apps)
+    return None if len(found) == len(apps) else [app.id for app in found]
+
+
 def nobody_is_told(_news: LockNews) -> Sequence[Subscription]:
     """No chat is set up."""
     return ()
 
 
+@dataclass(eq=False)
 class LockKeeper:
-    """Reminds owners, and releases locks whose pull request has ended."""
+    """Reminds owners, and releases locks whose pull request has ended.
 
-    def __init__(
-        self,
-        journal: Gates,
-        apis: Mapping[str, HostApi],
-        apps: Callable[[], Sequence[App]],
-        clock: Clock,
-        *,
-        tell: TellsOfLocks = nobody_is_told,
-        wake: Wake = lambda: None,
-        poll: float = POLL,
-        patience: float = PATIENCE,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        tell: returns where a chat tells of a lock.
+        wake: called when a lock was released.
+    """
 
-        Args:
-            tell: returns where a chat tells of a lock.
-            wake: called when a lock was released.
-        """
-        self._journal = journal
-        self._apis = apis
-        self._apps = apps
-        self._clock = clock
-        self._tell = tell
-        self._wake = wake
-        self._poll = poll
-        self._lanes = Lanes[str](TROUBLE, self.look, clock, RETRY, patience)
+    journal: Gates
+    apis: Mapping[str, HostApi]
+    apps: Callable[[], Sequence[App]]
+    clock: Clock
+    _: KW_ONLY
+    tell: TellsOfLocks = nobody_is_told
+    wake: Wake = lambda: None
+    poll: float = POLL
+    patience: float = PATIENCE
+    _lanes: Lanes[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lanes = Lanes[str](TROUBLE, self.look, self.clock, RETRY, self.patience)
 
     async def run(self) -> None:
-        """Remind and release as long as the process lives."""
         await self._lanes.run()
 
     async def report(self, repository: Repository, number: int) -> bool:
         """Record that a pull request may have ended; return whether a lock ends with it."""
         names = (repository.name, repository.id)
-        waits = await self._journal.report_pull(repository.host, names, number)
+        waits = await self.journal.report_pull(repository.host, names, number)
         if waits:
             self._lanes.wake()
         return waits
 
     async def look(self) -> float:
-        """Do everything that is due; return the seconds until the next look."""
-        return await self._lanes.keep_up(self._journal.next_lock_at, self._keep_some, self._poll)
+        return await self._lanes.keep_up(self.journal.next_lock_at, self._keep_some, self.poll)
 
     async def _keep_some(self, host: str) -> None:
         """Do what is due for the first locks that end with a pull request at a host, or without."""
         if not host:
-            await self._journal.end_locks()
-        due = await self._journal.due_locks(self._clock(), AT_ONCE, host)
+            await self.journal.end_locks()
+        due = await self.journal.due_locks(self.clock(), AT_ONCE, host)
         await all_ended(*map(self._keep, due))
 
     async def _keep(self, due: DueLock) -> None:
-        if due.lock.remind_at is not None and due.lock.remind_at <= self._clock():
+        if due.lock.remind_at is not None and due.lock.remind_at <= self.clock():
             await self._remind(due)  # first: the host may hang
         if due.looks is not None and due.lock.merge is not None:
             await self._look(due.lock, due.lock.merge, due.looks)
 
-    # ── reminders ─────────────────────────────────────────────────────────
-
     async def _remind(self, due: DueLock) -> None:
         """Have a lock's owner reminded, once for this time; leave it out if it is too late."""
-        lock, now = due.lock, self._clock()
+        lock, now = due.lock, self.clock()
         assert lock.remind_at is not None
         latest = lock.remind_at + LATEST
         news = LockNews(
@@ -231,14 +225,12 @@ class LockKeeper:
             held=due.held,
             latest=latest,
         )
-        those = self._tell(news) if now <= latest else ()
-        await self._journal.remind(lock, next_reminder(lock, now), those)
-
-    # ── pull requests ─────────────────────────────────────────────────────
+        those = self.tell(news) if now <= latest else ()
+        await self.journal.remind(lock, next_reminder(lock, now), those)
 
     async def _look(self, lock: Lock, merge: PullRef, looks: int) -> None:
         """Release a lock if its pull request has ended."""
-        api, pause = self._apis.get(merge.host), LOOKS.pause(looks + 1)
+        api, pause = self.apis.get(merge.host), LOOKS.pause(looks + 1)
         try:
             found = (
                 await api.pull_request(merge.repository, merge.number)
@@ -249,7 +241,7 @@ class LockKeeper:
             log.info("a lock's pull request can't be read", extra={"why": str(error)})
             pause, found = max(pause, asked_to_wait(error) or 0.0), None
         if found is None or found.open:
-            await self._journal.look_later(lock, self._clock() + pause)
+            await self.journal.look_later(lock, self.clock() + pause)
             return
         await self._release(lock, f"{merge} is {'merged' if found.merge_sha else 'closed'}")
 
@@ -258,24 +250,19 @@ class LockKeeper:
         result = Result(Stage.TOLD, f"{why}; was locked by {lock.name}")
         app_id = app_in(lock.scope) or ""
         note = Audited(
-            self._clock(), Actor(name=lock.merge.host), "unlock", app_id, lock.label, (), result
+            self.clock(), Actor(name=lock.merge.host), "unlock", app_id, lock.label, (), result
         )
         labels = self._labels(lock)
 
         def tell(kept: Audited) -> Sequence[Subscription]:
             id_, follows = f"{lock.key} ended", about_change(kept.number)
-            return self._tell(LockNews(lock, labels, id_, follows, ended=why))
+            return self.tell(LockNews(lock, labels, id_, follows, ended=why))
 
-        if await self._journal.release_merged(lock, self._ids(lock), note, tell):
+        ids = ids_covered(Scope(lock.scope, lock.label), self.apps())
+        if await self.journal.release_merged(lock, ids, note, tell):
             log.info("a lock is released", extra={"scope": lock.label, "why": why})
-            self._wake()
+            self.wake()
 
     def _labels(self, lock: Lock) -> tuple[str, ...]:
-        return tuple(app.label for app in self._covered(lock))
-
-    def _ids(self, lock: Lock) -> list[str] | None:
-        found = self._covered(lock)
-        return None if len(found) == len(self._apps()) else [app.id for app in found]
-
-    def _covered(self, lock: Lock) -> list[App]:
-        return covered(Scope(lock.scope, lock.label), self._apps())
+        scope = Scope(lock.scope, lock.label)
+        return tuple(app.label for app in covered(scope, self.apps()))

@@ -4,13 +4,13 @@ Every step looks first whether it is done already, so after a death the next loo
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import SHARE_COMMITS, App
 from bridge.core.errors import Rejected, Unreachable
-from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
+from bridge.core.events import PREVIEW_HOST, Action, Asked
 from bridge.core.lifecycle import Deployment
 from bridge.core.people import Actor
 from bridge.core.pins import pin_for
@@ -27,7 +27,7 @@ from bridge.pipeline.deploying.pinning import Pins
 from bridge.ports.backends import Address, Backend, Build, MakesApps, Progress, read_apps
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import ShowsPreviews, Subscriptions
-from bridge.ports.inbox import DeliveryState, Inbox, NewDelivery
+from bridge.ports.inbox import DeliveryState, Inbox, as_delivery
 from bridge.ports.journal import AppsAndDeployments
 from bridge.ports.previews import Previews
 
@@ -72,7 +72,6 @@ class PreviewApps:
 
     Attributes:
         backends: by name; not all can make apps.
-        pins: moves the branches of the bridge's own.
         shown: returns where a preview is shown.
         unclosed: seconds for which a record without a job counts as a build that goes on.
     """
@@ -110,8 +109,6 @@ class PreviewApps:
             return ""
         return f"; CI then runs it, too, with the secrets of {preview.repository.name}"
 
-    # ── bring up ──────────────────────────────────────────────────────────
-
     async def bring_up(self, preview: Preview, model: App, policy: PreviewPolicy) -> Preview:
         """Have the preview's app deploy the pull request's commit; return it as it is then.
 
@@ -131,7 +128,10 @@ class PreviewApps:
         if pinned:
             ref = pull.head_sha if backend.builds_commits else pin_for(made)
             branch = branch if backend.builds_commits else ref
-        preview = await self._change(preview, made=made.id, url=url, branch=branch)
+        facts = {"made": made.id, "url": url, "branch": branch}
+        if (changed := await self.journal.change_preview(preview, **facts)) is None:
+            raise Rejected(f"the record of {preview.label} is gone")
+        preview = changed
         environment = environment_text(preview, policy, url)
         args = build_args_text(preview, policy)
         mirror = None if pull.own or backend.builds_commits else policy.mirror_for_forks
@@ -154,12 +154,7 @@ class PreviewApps:
         await self.journal.subscribe(self.shown(preview, None))
 
     async def _host(
-        self,
-        backend: HasApps,
-        made: App,
-        preview: Preview,
-        model: App,
-        policy: PreviewPolicy,
+        self, backend: HasApps, made: App, preview: Preview, model: App, policy: PreviewPolicy
     ) -> str | None:
         """Return the preview's host name; one that was suggested once stays."""
         if policy.host is not None:
@@ -174,12 +169,7 @@ class PreviewApps:
         """Ask for something as a person does, once for each id; return the delivery."""
         by = Actor(PREVIEW_HOST, preview.label)
         asked = Asked(action, made.id, by, app=made.label, commit=commit)
-        kept = await self.inbox.keep(
-            NewDelivery(PREVIEW_HOST, id_, str(action), {}, write_command(asked), self.clock())
-        )
-        return kept.seq
-
-    # ── end ───────────────────────────────────────────────────────────────
+        return (await self.inbox.keep(as_delivery(PREVIEW_HOST, id_, asked, self.clock()))).seq
 
     async def end(self, preview: Preview) -> Unfinished | None:
         """Remove all that there is of a preview; return what is not finished, None if it is gone.
@@ -197,7 +187,8 @@ class PreviewApps:
                 if (why := await self._unfinished(backend, preview, app)) is not None:
                     return Unfinished(why)
                 await backend.remove(app)
-        ours = await self._removed(preview)
+        stored = [*await self.journal.apps(), *await self.journal.gone_apps()]
+        ours = [app for app in stored if app.marker == preview.marker]
         if (unfinished := await self._looked_after(backend, preview, ours)) is not None:
             return unfinished
         for app in ours:
@@ -213,16 +204,12 @@ class PreviewApps:
         """Store apps before they are removed: only these records name what may be left of them."""
         await self.journal.renew_apps(await read_apps(backend, apps))
 
-    async def _removed(self, preview: Preview) -> list[App]:
-        """Return the apps that a preview has had, as they were stored last."""
-        stored = [*await self.journal.apps(), *await self.journal.gone_apps()]
-        return [app for app in stored if app.marker == preview.marker]
-
     async def _looked_after(
         self, backend: HasApps, preview: Preview, apps: Sequence[App]
     ) -> Unfinished | None:
         """Look what is left of removed apps: twice, as a service may appear after its app went."""
-        if apps and await self._is_built(backend, {app.id for app in apps}):
+        ids = {app.id for app in apps}  # their queue is looked at although they are gone
+        if ids and any(job.active and job.app in ids for job in await backend.queue() or ()):
             self._nothing_left.pop(preview.id, None)
             return Unfinished(BUILT)
         left = [one for app in apps for one in await backend.left_behind(app) or ()]
@@ -272,10 +259,6 @@ class PreviewApps:
         since = self._open_since.setdefault(app.id, self.clock())
         return queue is None or self.clock() - since < self.unclosed
 
-    async def _is_built(self, backend: HasApps, ids: Collection[str]) -> bool:
-        """Return whether one of these apps is built, be it gone; False if that is not told."""
-        return any(job.active and job.app in ids for job in await backend.queue() or ())
-
     async def _is_undecided(self, preview: Preview, app: App) -> bool:
         """Return whether a request waits in the inbox.
 
@@ -294,12 +277,6 @@ class PreviewApps:
         if not isinstance(backend, HasApps):
             raise Rejected(f"{preview.backend} is no backend in which the bridge can make apps")
         return backend
-
-    async def _change(self, preview: Preview, **facts: Any) -> Preview:
-        changed = await self.journal.change_preview(preview, **facts)
-        if changed is None:
-            raise Rejected(f"the record of {preview.label} is gone")
-        return changed
 
 
 def _unsafe(preview: Preview, app: App, policy: PreviewPolicy) -> str | None:

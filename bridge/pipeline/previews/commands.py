@@ -55,13 +55,12 @@ class Asker:
             raise NotAllowed(denial(self.access or Access(), self.person, right, label))
 
 
+@dataclass(frozen=True, slots=True)
 class PreviewCommands:
     """Carries out what people ask of previews, and records it in the audit log."""
 
-    def __init__(self, journal: Previews, clock: Clock) -> None:
-        """Take the parts."""
-        self._journal = journal
-        self._clock = clock
+    journal: Previews
+    clock: Clock
 
     async def seen_by(self, asker: Asker, *, ended: bool = False) -> list[Preview]:
         """Return the previews that somebody may see, newest first.
@@ -69,12 +68,12 @@ class PreviewCommands:
         Args:
             ended: also those of which nothing is left, and pull requests that have none.
         """
-        found = await self._journal.previews(ended=ended, limit=MOST)
+        found = await self.journal.previews(ended=ended, limit=MOST)
         return [one for one in found if asker.may(Right.VIEW, one.app)]
 
     async def native_seen_by(self, asker: Asker) -> list[NativePreview]:
         """Return the backends' own previews that somebody may see, the last built one first."""
-        found = await self._journal.native_previews()
+        found = await self.journal.native_previews()
         return [one for one in found if asker.may(Right.VIEW, one.app)]
 
     async def named(self, asker: Asker, name: str) -> Preview | NativePreview:
@@ -126,7 +125,7 @@ class PreviewCommands:
         if ends and preview.reason not in STARTED_AGAIN:
             raise Rejected(f"there is nothing to extend: {_why_none(preview)}")
         outcome = "starts again" if ends or preview.stopped else ""
-        facts = {"active_at": self._clock(), "stopped": False}
+        facts = {"active_at": self.clock(), "stopped": False}
         return await self._ask(asker, Act.EXTEND, preview, outcome, **facts)
 
     async def approve(self, asker: Asker, preview: Preview, commit: str) -> Preview:
@@ -171,10 +170,10 @@ class PreviewCommands:
     ) -> Preview:
         """Change what people ask for, with its entry in the audit log."""
         said = f"{preview.label}: {outcome}" if outcome else preview.label
-        at, by, app_id = self._clock(), asker.actor.by, preview.app_id
+        at, by, app_id = self.clock(), asker.actor.by, preview.app_id
         result = Result(Stage.TOLD, said)
         note = Audited(at, by, f"preview {act}", app_id, preview.app, (), result)
-        after = await self._journal.ask_previews(
+        after = await self.journal.ask_previews(
             preview.id, lambda after: note if after else None, **facts
         )
         if after is None:

@@ -9,7 +9,7 @@ import logging
 import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from bridge.core.apps import App
@@ -38,10 +38,9 @@ from bridge.core.previews.verdict import (
     without_files,
 )
 from bridge.core.pulls import PullRequest
+from bridge.pipeline.background import PATIENCE, Lanes, Turn, all_ended, at_once
 from bridge.pipeline.deciding.catalog import Catalog
-from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.previews.apps import PreviewApps
-from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import ChangeSet, HostApi, ListsPulls
 from bridge.ports.previews import Lane, Previewed, Previews, Reported
@@ -77,46 +76,37 @@ class FollowsPulls(HostApi, ListsPulls, Protocol):
 NO_FILES = ChangeSet(None, "no credential is set with which its files could be read")
 
 
+@dataclass(eq=False)
 class PreviewKeeper:
-    """Brings previews in line with their pull requests."""
+    """Brings previews in line with their pull requests.
 
-    def __init__(
-        self,
-        journal: Previews,
-        catalog: Catalog,
-        apps: PreviewApps,
-        apis: Mapping[str, HostApi],
-        clock: Clock,
-        decisions: Policy,
-        *,
-        limit: int,
-        turn: Turn = at_once,
-        poll: float = POLL,
-        patience: float = PATIENCE,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        decisions: how watch paths are read.
+        limit: the most previews of all apps at a time.
+    """
 
-        Args:
-            decisions: how watch paths are read.
-            limit: the most previews of all apps at a time.
-            turn: returns once it is this process's turn to do it.
-        """
-        self._journal = journal
-        self._catalog = catalog
-        self._apps = apps
-        self._apis = apis
-        self._clock = clock
-        self._decisions = decisions
-        self._limit = limit
-        self._turn = turn
-        self._poll = poll
-        self._places = asyncio.Lock()
-        self._by_files: OrderedDict[tuple[Any, ...], Verdict] = OrderedDict()
-        self._seen_apps: tuple[App, ...] | None = None
-        self._lanes = Lanes[Lane](TROUBLE, self.look, clock, RETRY, patience)
+    journal: Previews
+    catalog: Catalog
+    apps: PreviewApps
+    apis: Mapping[str, HostApi]
+    clock: Clock
+    decisions: Policy
+    _: KW_ONLY
+    limit: int
+    turn: Turn = at_once
+    poll: float = POLL
+    patience: float = PATIENCE
+    _places: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _by_files: OrderedDict[tuple[Any, ...], Verdict] = field(
+        default_factory=OrderedDict, init=False
+    )
+    _seen_apps: tuple[App, ...] | None = field(default=None, init=False)
+    _lanes: Lanes[Lane] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lanes = Lanes[Lane](TROUBLE, self.look, self.clock, RETRY, self.patience)
 
     async def run(self) -> None:
-        """Look as long as the process lives."""
         await self._lanes.run()
 
     async def report(
@@ -130,9 +120,9 @@ class PreviewKeeper:
             read_at: see `Reported`.
         """
         of_repository = [
-            app for app in self._catalog.of(repository) if app.previewed or app.native_previews
+            app for app in self.catalog.of(repository) if app.previewed or app.native_previews
         ]
-        every = self._catalog.all() if of_repository else ()
+        every = self.catalog.all() if of_repository else ()
         there = {app.marker: app.id for app in every if app.marker}
         apps = [
             Previewed(
@@ -142,64 +132,61 @@ class PreviewKeeper:
             for app in of_repository
         ]
         reported = replace(self._reported(repository, pull), read_at=read_at)
-        if depends := await self._journal.report_previews(reported, apps):
+        if depends := await self.journal.report_previews(reported, apps):
             self.wake()
         return depends
 
     async def adopt(self, repository: Repository, pull: PullRequest, made: App) -> None:
         """Record a pull request whose preview's app is there, though no record of it is."""
-        model = self._catalog.get(model_id(made.marker))
+        model = self.catalog.get(model_id(made.marker))
         label = made.label if model is None else model.label
         app = Previewed(model_id(made.marker), label, made.backend, made=made.id)
-        await self._journal.report_previews(self._reported(repository, pull), [app])
+        await self.journal.report_previews(self._reported(repository, pull), [app])
         self.wake()
 
     def _reported(self, repository: Repository, pull: PullRequest) -> Reported:
-        api = self._apis.get(repository.host)
+        api = self.apis.get(repository.host)
         key = repository.id if api is None else api.key(repository)
         return Reported(key, repository, pull)
 
     def wake(self) -> None:
-        """Look at once: somebody has asked for something."""
         self._lanes.wake()
 
     async def look(self) -> float:
         """Look at everything that is due; return the seconds until the next round."""
-        await self._turn()
-        await self._catalog.ready.wait()  # else every app would seem to be gone
+        await self.turn()
+        await self.catalog.ready.wait()  # else every app would seem to be gone
         await self._heed_rules()
-        return await self._lanes.keep_up(self._next_at, self._look_at_some, self._poll)
+        return await self._lanes.keep_up(self._next_at, self._look_at_some, self.poll)
 
     async def _next_at(self) -> Mapping[Lane, float]:
-        return await self._journal.previews_due(self._clock() + self._poll)
+        return await self.journal.previews_due(self.clock() + self.poll)
 
     async def _look_at_some(self, lane: Lane) -> None:
-        """Look at the first previews that are due in a lane."""
         by_app: dict[str, list[Preview]] = defaultdict(list)
-        for one in await self._journal.due_previews(self._clock(), AT_ONCE, lane):
+        for one in await self.journal.due_previews(self.clock(), AT_ONCE, lane):
             by_app[one.app_id].append(one)
         await all_ended(*map(self._look_in_turn, by_app.values()))
 
     async def _heed_rules(self) -> None:
         """Have previews looked at whose app or rules have changed since, also by a restart."""
-        apps = self._catalog.all()
+        apps = self.catalog.all()
         if apps == self._seen_apps:
             return
-        for app_id, known in (await self._journal.rules_of_previews()).items():
-            rules = self._rules(self._catalog.get(app_id))
+        for app_id, known in (await self.journal.rules_of_previews()).items():
+            rules = self._rules(self.catalog.get(app_id))
             if known != {rules}:
-                await self._journal.look_at_previews(app_id, rules)
+                await self.journal.look_at_previews(app_id, rules)
         self._seen_apps = apps
 
     def _rules(self, app: App | None) -> str:
-        return rules_mark(app, self._decisions)
+        return rules_mark(app, self.decisions)
 
     async def _look_in_turn(self, those: Sequence[Preview]) -> None:
         for one in those:
             await self._look(one)
 
     async def _look(self, preview: Preview) -> None:
-        """Take a preview's next step, and record where it stands."""
         try:
             facts = await self._step(preview)
         except BridgeError as error:
@@ -207,31 +194,31 @@ class PreviewKeeper:
             pause = max(RETRY.pause(failures), asked_to_wait(error) or 0.0)
             why = str(error)
             log.warning("a preview can't go on", extra={"preview": preview.label, "why": why})
-            facts = {"note": why, "failures": failures, "look_at": self._clock() + pause}
+            facts = {"note": why, "failures": failures, "look_at": self.clock() + pause}
         except Exception:  # a bug, which must not keep the others from their turn
             failures = preview.failures + 1
             log.exception("a preview can't go on", extra={"preview": preview.label})
-            facts = {"failures": failures, "look_at": self._clock() + RETRY.pause(failures)}
+            facts = {"failures": failures, "look_at": self.clock() + RETRY.pause(failures)}
         else:
             facts = {"failures": 0} | facts
-        await self._journal.change_preview(preview, **facts)
+        await self.journal.change_preview(preview, **facts)
 
     async def _step(self, preview: Preview) -> dict[str, Any]:
         """Take the next step; return what is to be recorded of it."""
-        app = self._catalog.get(preview.app_id)
+        app = self.catalog.get(preview.app_id)
         policy = None if app is None else app.rules.previews
         rules = self._rules(app)
         verdict = await self._verdict(preview, app, policy)
-        found = aim(preview, verdict, policy, self._clock())
+        found = aim(preview, verdict, policy, self.clock())
         said = {"reason": found.verdict.why, "note": found.verdict.evidence, "rules": rules}
         if found.verdict.wanted:
-            await self._apps.show(preview)
+            await self.apps.show(preview)
         if found.verdict.why is Why.APPROVAL:
             assert app is not None
             assert policy is not None
             if (why := self._missing(preview, app, policy)) is not None:
-                return _held(preview, Why.CANNOT_BUILD, why, self._clock() + RETRY.longest)
-            said["note"] += self._apps.warning(preview, policy)
+                return _held(preview, Why.CANNOT_BUILD, why, self.clock() + RETRY.longest)
+            said["note"] += self.apps.warning(preview, policy)
         if found.step is Step.END:
             return await self._end(preview, said, again=found.verdict.wanted)
         if found.step is Step.BRING_UP or (found.runs and preview.rules != rules):
@@ -251,7 +238,7 @@ class PreviewKeeper:
         Raises:
             BridgeError: the host can't be asked, or does not know the newest yet.
         """
-        api, now = self._apis.get(preview.host), self._clock()
+        api, now = self.apis.get(preview.host), self.clock()
         if not isinstance(api, FollowsPulls):
             return True
         known, told = preview.pull, await api.pull_request(preview.key, preview.number)
@@ -265,22 +252,22 @@ class PreviewKeeper:
 
     def _missing(self, preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
         """Return why a preview can't be built; None if it can, as far as is known."""
-        what, api = why_pinned(preview.pull, policy), self._apis.get(preview.host)
+        what, api = why_pinned(preview.pull, policy), self.apis.get(preview.host)
         if what is not None and not isinstance(api, FollowsPulls):
             return f"{what} is built only once {preview.host} was asked about it: set a credential"
-        return self._apps.missing(preview, app, policy)
+        return self.apps.missing(preview, app, policy)
 
     async def _bring_up(self, preview: Preview, app: App, policy: PreviewPolicy) -> dict[str, Any]:
         if (why := self._missing(preview, app, policy)) is not None:
-            return _held(preview, Why.CANNOT_BUILD, why, self._clock() + RETRY.longest)
+            return _held(preview, Why.CANNOT_BUILD, why, self.clock() + RETRY.longest)
         async with self._places:
             if (why := await self._address_taken(preview, app, policy)) is not None:
-                return _held(preview, Why.CANNOT_BUILD, why, self._clock() + NEXT_PLACE)
+                return _held(preview, Why.CANNOT_BUILD, why, self.clock() + NEXT_PLACE)
             if not preview.takes_a_place:
                 if (why := await self._no_room(preview, policy)) is not None:
-                    return _held(preview, Why.LIMIT, why, self._clock() + NEXT_PLACE)
-                await self._journal.change_preview(preview, state=PreviewState.MAKING)
-        await self._apps.bring_up(preview, app, policy)
+                    return _held(preview, Why.LIMIT, why, self.clock() + NEXT_PLACE)
+                await self.journal.change_preview(preview, state=PreviewState.MAKING)
+        await self.apps.bring_up(preview, app, policy)
         log.info("a preview is up", extra={"preview": preview.label})
         return {
             "state": PreviewState.UP,
@@ -290,13 +277,13 @@ class PreviewKeeper:
 
     async def _end(self, preview: Preview, said: dict[str, Any], *, again: bool) -> dict[str, Any]:
         """Go on with the end of a preview; `again`: it is wanted again, so it begins anew then."""
-        await self._journal.change_preview(preview, state=PreviewState.ENDING, **said)
-        if (unfinished := await self._apps.end(preview)) is not None:
+        await self.journal.change_preview(preview, state=PreviewState.ENDING, **said)
+        if (unfinished := await self.apps.end(preview)) is not None:
             note = f"{said['note']}; {unfinished.why}"
-            return said | {"note": note, "look_at": self._clock() + unfinished.pause}
+            return said | {"note": note, "look_at": self.clock() + unfinished.pause}
         log.info("a preview has ended", extra={"preview": preview.label, "why": said["note"]})
         gone = {"made": None, "asked": None, "url": None, "branch": None}
-        look_at = self._clock() if again else None
+        look_at = self.clock() if again else None
         return said | gone | {"state": _over(preview), "look_at": look_at}
 
     def _at_rest(
@@ -313,8 +300,6 @@ class PreviewKeeper:
             }
         return {"state": PreviewState.UP, "look_at": idle_at}
 
-    # ── what is wanted ────────────────────────────────────────────────────
-
     async def _verdict(
         self, preview: Preview, app: App | None, policy: PreviewPolicy | None
     ) -> Verdict:
@@ -323,19 +308,19 @@ class PreviewKeeper:
         if app is None:
             return Verdict(Why.NO_PREVIEWS, f"{preview.app} is gone")
         repository = preview.repository
-        if (found := without_files(pull, app, repository, policy, self._decisions)) is not None:
+        if (found := without_files(pull, app, repository, policy, self.decisions)) is not None:
             return found
         about = (preview.id, pull.head_sha, pull.base, app.watched)
         if about not in self._by_files:
             files = await self._files(preview) if app.watched else NO_FILES
-            verdict = by_files(pull, app, repository, files.paths, files.note, self._decisions)
+            verdict = by_files(pull, app, repository, files.paths, files.note, self.decisions)
             self._by_files[about] = verdict
             while len(self._by_files) > REMEMBERED:
                 self._by_files.popitem(last=False)
         return self._by_files[about]
 
     async def _files(self, preview: Preview) -> ChangeSet:
-        api = self._apis.get(preview.host)
+        api = self.apis.get(preview.host)
         if not isinstance(api, FollowsPulls):
             return NO_FILES
         return await api.pull_files(preview.key, preview.pull.number)
@@ -348,7 +333,7 @@ class PreviewKeeper:
         if policy.host is None:
             return None
         host = host_name(policy.host, app, preview.number)
-        for one in await self._journal.previews(limit=None):
+        for one in await self.journal.previews(limit=None):
             if preview.gives_way_to(one) and host in (one.host_name, self._host_name(one)):
                 return (
                     f"{host} is the address of {one.label} already: give each app another"
@@ -358,7 +343,7 @@ class PreviewKeeper:
 
     def _host_name(self, preview: Preview) -> str | None:
         """Return the host name that a preview has by its app's rule, or gets next."""
-        app = self._catalog.get(preview.app_id)
+        app = self.catalog.get(preview.app_id)
         policy = None if app is None else app.rules.previews
         if app is None or policy is None or policy.host is None:
             return None
@@ -366,16 +351,16 @@ class PreviewKeeper:
 
     async def _no_room(self, preview: Preview, policy: PreviewPolicy) -> str | None:
         """Return why there is no place for another preview; None if there is one."""
-        taken = await self._journal.places_taken()
+        taken = await self.journal.places_taken()
         if (why := self._full(preview, policy, taken)) is not None:
             return why
         earlier = [
             one
-            for one in await self._journal.previews(limit=None)
+            for one in await self.journal.previews(limit=None)
             if one.reason == Why.LIMIT and one.created_at < preview.created_at
         ]
         for one in reversed(earlier):  # the oldest first; who waits for another limit takes none
-            app = self._catalog.get(one.app_id)
+            app = self.catalog.get(one.app_id)
             theirs = None if app is None else app.rules.previews
             if theirs is not None and self._full(one, theirs, taken) is None:
                 taken[one.app_id] = taken.get(one.app_id, 0) + 1
@@ -387,8 +372,8 @@ class PreviewKeeper:
         """Return which limit is reached, so that a preview has to wait; None if none is."""
         if taken.get(preview.app_id, 0) >= policy.limit:
             return f"{preview.app} has {policy.limit} previews already, the limit of its rule"
-        if sum(taken.values()) >= self._limit:
-            return f"there are {self._limit} previews already, the limit of all apps together"
+        if sum(taken.values()) >= self.limit:
+            return f"there are {self.limit} previews already, the limit of all apps together"
         return None
 
 

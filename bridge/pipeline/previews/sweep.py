@@ -1,21 +1,28 @@
-"""Compare open pull requests with previews, so a webhook that was lost costs minutes at most."""
+"""Look what previews there should be, and are: what no webhook tells costs minutes at most.
+
+Whether a backend makes previews of an app by itself is known from what the catalogue reads anyway,
+so nothing is asked where none does: one request a round for each app of which it does.
+"""
 
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
-from bridge.core.errors import BridgeError, NotFound
+from bridge.core.errors import BridgeError, NotFound, Refused
 from bridge.core.events import Repository
+from bridge.core.previews.native import NativePreview, NativeState
 from bridge.core.previews.preview import Preview, model_id, number_in
 from bridge.core.pulls import PullRequest
+from bridge.pipeline.background import Rounds, Turn
+from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.reconcile import Homes, Resting, place_of
-from bridge.pipeline.leader import Turn
 from bridge.pipeline.previews.previews import FollowsPulls, PreviewKeeper
-from bridge.pipeline.worker_loop import Rounds
+from bridge.ports.backends import Backend, MakesPreviews
 from bridge.ports.clock import Clock
 from bridge.ports.previews import Previews
 
@@ -71,44 +78,32 @@ class Followed:
 Step = Callable[[Followed], Awaitable[None]]
 
 
+@dataclass(eq=False)
 class PreviewSweep:
     """Reports what has changed about the pull requests of one host, also without a webhook.
 
     Each host has a sweep of its own: one that hangs holds up no other.
-
-    Attributes:
-        run: does so as long as the process lives.
     """
 
-    def __init__(
-        self,
-        keeper: PreviewKeeper,
-        journal: Previews,
-        api: FollowsPulls,
-        homes: Homes,
-        apps: Callable[[], Sequence[App]],
-        clock: Clock,
-        *,
-        every: float,
-        turn: Turn,
-    ) -> None:
-        """Take the parts; `every`: seconds between two rounds."""
-        self._keeper = keeper
-        self._journal = journal
-        self._api = api
-        self._homes = homes
-        self._apps = apps
-        self._clock = clock
-        self._every = every
-        self._turn = turn
-        self._read: dict[str, Read] = {}
-        self._repositories: dict[str, tuple[Repository, float]] = {}
-        self._missed: dict[str, int] = {}
-        self.run = Rounds("pull requests can't be compared", self.look, RETRY).run
+    keeper: PreviewKeeper
+    journal: Previews
+    api: FollowsPulls
+    homes: Homes
+    apps: Callable[[], Sequence[App]]
+    clock: Clock
+    _: KW_ONLY
+    every: float
+    turn: Turn
+    _read: dict[str, Read] = field(default_factory=dict, init=False)
+    _repositories: dict[str, tuple[Repository, float]] = field(default_factory=dict, init=False)
+    _missed: dict[str, int] = field(default_factory=dict, init=False)
+
+    async def run(self) -> None:
+        await Rounds("pull requests can't be compared", self.look, RETRY).run()
 
     async def look(self) -> float:
         """Compare everything once; return the seconds until the next round."""
-        await self._turn()
+        await self.turn()
         resting = Resting()
         rows = await self._rows()
         followed = await self._followed(rows, resting)
@@ -118,15 +113,15 @@ class PreviewSweep:
                 await self._try(step, one, resting)
             rows = await self._rows()
         await self._end_of_gone(rows)
-        return self._every
+        return self.every
 
     async def _rows(self) -> list[Preview]:
-        rows = await self._journal.previews(ended=True, limit=None)
-        return [row for row in rows if row.host == self._api.name]
+        rows = await self.journal.previews(ended=True, limit=None)
+        return [row for row in rows if row.host == self.api.name]
 
     async def _try(self, step: Step, one: Followed, resting: Resting) -> None:
         name = one.where.name
-        if resting.has(self._api.name, name):
+        if resting.has(self.api.name, name):
             return
         try:
             await step(one)
@@ -135,21 +130,19 @@ class PreviewSweep:
             self._repositories = {at: there for at, there in known if there[0].id != one.where.id}
             self._tell(name, error)
         except BridgeError as error:
-            resting.note(self._api.name, name, error)
+            resting.note(self.api.name, name, error)
             self._tell(name, error)
 
     def _tell(self, repository: str, error: BridgeError) -> None:
-        why = {"host": self._api.name, "repository": repository, "why": str(error)}
+        why = {"host": self.api.name, "repository": repository, "why": str(error)}
         log.warning("pull requests can't be read", extra=why)
-
-    # ── which repositories ────────────────────────────────────────────────
 
     async def _followed(self, rows: Sequence[Preview], resting: Resting) -> Sequence[Followed]:
         """Return the repositories that have previews or may have some, each once."""
         wanted = self._wanted(rows)
         found: dict[str, Followed] = {}
         for name in sorted(wanted):
-            if resting.has(self._api.name, name):
+            if resting.has(self.api.name, name):
                 continue
             try:
                 where = await self._repository(name)
@@ -158,10 +151,10 @@ class PreviewSweep:
                 self._tell(name, error)
                 continue
             except BridgeError as error:
-                resting.note(self._api.name, name, error)
+                resting.note(self.api.name, name, error)
                 self._tell(name, error)
                 continue
-            one = found.setdefault(where.id, Followed(where, self._api.key(where)))
+            one = found.setdefault(where.id, Followed(where, self.api.key(where)))
             one.apps |= wanted[name]
             self._missed.pop(name, None)
         return [*found.values()]
@@ -169,9 +162,9 @@ class PreviewSweep:
     def _wanted(self, rows: Iterable[Preview]) -> dict[str, set[str]]:
         """Return the apps that have previews, by their repositories' names or keys."""
         wanted: dict[str, set[str]] = defaultdict(set)
-        for app in self._apps():
-            place = place_of(app.source, self._homes) if app.source is not None else None
-            if app.previewed and place is not None and place[0] == self._api.name:
+        for app in self.apps():
+            place = place_of(app.source, self.homes) if app.source is not None else None
+            if app.previewed and place is not None and place[0] == self.api.name:
                 wanted[place[1]].add(app.id)
         for row in rows:
             if _may_live(row):
@@ -180,9 +173,9 @@ class PreviewSweep:
 
     async def _repository(self, name: str) -> Repository:
         known = self._repositories.get(name)
-        if known is None or self._clock() - known[1] >= WHOLE:
-            known = where, _ = await self._api.repository(name), self._clock()
-            for said in (name, where.name, self._api.key(where)):
+        if known is None or self.clock() - known[1] >= WHOLE:
+            known = where, _ = await self.api.repository(name), self.clock()
+            for said in (name, where.name, self.api.key(where)):
                 self._repositories[said] = known
         return known[0]
 
@@ -192,19 +185,16 @@ class PreviewSweep:
             known = self._repositories.get(row.key)
             is_anothers = known is not None and known[0].id != row.repository.id
             if _may_live(row) and (is_anothers or self._missed.get(row.key, 0) >= GONE):
-                await self._keeper.report(row.repository, _closed(row.pull))
-
-    # ── one repository ────────────────────────────────────────────────────
+                await self.keeper.report(row.repository, _closed(row.pull))
 
     async def _follow(self, one: Followed) -> None:
-        """Report what has changed about a repository's pull requests."""
-        now, known = self._clock(), self._read.get(one.where.id)
+        now, known = self.clock(), self._read.get(one.where.id)
         apps = frozenset(one.apps)
         if known is None or now - known.listed_at >= WHOLE or not apps <= known.apps:
-            pulls = await self._api.open_pulls(one.key)
+            pulls = await self.api.open_pulls(one.key)
             read = Read(0.0, now, apps)
         else:
-            pulls = await self._api.pulls_since(one.key, known.until - OVERLAP)
+            pulls = await self.api.pulls_since(one.key, known.until - OVERLAP)
             read = known
         for pull in pulls:
             await self._report(one, read, pull, now)
@@ -216,21 +206,21 @@ class PreviewSweep:
         self._read[one.where.id] = read
 
     async def _report(self, one: Followed, read: Read, pull: PullRequest, read_at: float) -> None:
-        await self._keeper.report(one.where, pull, read_at)
+        await self.keeper.report(one.where, pull, read_at)
         read.said[pull.number] = pull
 
     async def _adopt_lost(self, one: Followed) -> None:
         """Report pull requests whose app is there without a record, as after a restored backup."""
         known = {row.marker for row in one.rows}
-        for app in self._apps():
+        for app in self.apps():
             number = number_in(app.marker, one.where)
             if number is None or app.marker in known or model_id(app.marker) not in one.apps:
                 continue
             try:
-                pull = await self._api.pull_request(one.key, number)
+                pull = await self.api.pull_request(one.key, number)
             except NotFound:
                 pull = PullRequest(number, "", "", open=False)
-            await self._keeper.adopt(one.where, pull, app)
+            await self.keeper.adopt(one.where, pull, app)
 
     async def _check_doubtful(self, one: Followed) -> None:
         """Read those of which a webhook of the same second has said something else.
@@ -259,9 +249,9 @@ class PreviewSweep:
         """
         failed: BridgeError | None = None
         for number in sorted(numbers):
-            read_at = self._clock()
+            read_at = self.clock()
             try:
-                pull = await self._api.pull_request(one.key, number)
+                pull = await self.api.pull_request(one.key, number)
             except NotFound:
                 known = next(row.pull for row in one.rows if row.pull.number == number)
                 pull = _closed(known)
@@ -295,3 +285,84 @@ def _is_older(pull: PullRequest, than: PullRequest) -> bool:
 def _matter(pull: PullRequest) -> tuple[object, ...]:
     """Return what previews depend on."""
     return pull.open, pull.head_sha, pull.base, pull.draft, pull.labels, pull.own
+
+
+# ── the previews that backends make by themselves, read only ──────────────────────────────────────
+
+EVERY = 60.0
+"""Seconds between two rounds."""
+
+SOON = 5.0
+"""Seconds between two rounds while something is built."""
+
+LONGEST_BUILD = 1800.0
+"""Seconds after which a build counts as stuck; Dokploy shows some as running for ever."""
+
+GOING = (NativeState.WAITING, NativeState.BUILDING)
+
+NATIVE_RETRY = Backoff(10.0, 300.0)
+"""Pauses after a round failed."""
+
+
+@runtime_checkable
+class HasPreviews(Backend, MakesPreviews, Protocol):
+    """A backend that may make previews by itself."""
+
+
+@dataclass(eq=False)
+class NativePreviewFollower:
+    """Records the previews that backends make by themselves."""
+
+    journal: Previews
+    catalog: Catalog
+    backends: Mapping[str, Backend]
+    clock: Clock
+    _: KW_ONLY
+    turn: Turn
+    _failing: set[str] = field(default_factory=set, init=False)
+
+    async def run(self) -> None:
+        what = "the previews that backends make by themselves can't be read"
+        await Rounds(what, self.look, NATIVE_RETRY).run()
+
+    async def look(self) -> float:
+        """Read those of every app that has some; return the seconds until the next round."""
+        await self.turn()
+        await self.catalog.ready.wait()  # else every app would seem to be gone
+        known: dict[str, list[NativePreview]] = {}
+        for one in await self.journal.native_previews():
+            known.setdefault(one.app_id, []).append(one)
+        apps = {app.id: app for app in self.catalog.all() if app.native_previews}
+        # Where they were switched off, those that there are stay until their pull requests end.
+        apps |= {id_: app for id_ in known if (app := self.catalog.get(id_)) is not None}
+        going = False
+        for id_ in sorted(apps.keys() | known.keys()):
+            before = known.get(id_, [])
+            found = await self._read(apps.get(id_), before)
+            if found != before:
+                await self.journal.save_native_previews(id_, found)
+            since = self.clock() - LONGEST_BUILD
+            going = going or any(one.state in GOING and one.active_at > since for one in found)
+        return SOON if going else EVERY
+
+    async def _read(self, app: App | None, before: list[NativePreview]) -> list[NativePreview]:
+        """Return an app's previews; as they were known if they can't be read now."""
+        if app is None:
+            return []
+        backend = self.backends.get(app.backend)
+        if not isinstance(backend, HasPreviews):
+            return []
+        try:
+            found = await backend.native_previews(app)
+        except BridgeError as error:
+            self._tell(app, error)
+            return [] if isinstance(error, Refused) else before
+        self._failing.discard(app.id)
+        return found
+
+    def _tell(self, app: App, error: BridgeError) -> None:
+        """Log a failure once, however often it repeats."""
+        if app.id not in self._failing:
+            self._failing.add(app.id)
+            what = {"app": app.label, "why": str(error)}
+            log.warning("the backend's own previews can't be read", extra=what)

@@ -10,9 +10,9 @@ from bridge.core.absence import AWAY
 from bridge.core.apps import Source, SourceType
 from bridge.core.errors import Unreachable
 from bridge.core.events import FOUND_EVENT
-from bridge.pipeline.absence import ALIVE, last_absence, notice_absence, stay
-from bridge.pipeline.deciding.hook_troubles import hook_troubles
+from bridge.pipeline.deciding.catchup import hook_troubles
 from bridge.pipeline.deciding.reconcile import Budget
+from bridge.pipeline.housekeeping import ALIVE, last_absence, notice_absence, stay
 from bridge.ports.githosts import Hook, Payload, Sending
 from tests.fakes.journey import ManualClock, app, delivery
 from tests.worlds.catchup import A, B, Scene

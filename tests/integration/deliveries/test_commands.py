@@ -6,7 +6,7 @@ from bridge.core.errors import MalformedPayload
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import State
 from bridge.core.people import Actor
-from bridge.pipeline.deciding.dispatch import CANCEL_FLOW, CANCEL_ONE_FLOW
+from bridge.pipeline.deciding.deliveries import CANCEL_FLOW, CANCEL_ONE_FLOW
 from bridge.ports.inbox import DeliveryState, NewDelivery
 from tests.fakes.journey import app, deployment, push
 from tests.worlds.deliveries import PATIENCE, Desk

@@ -10,7 +10,7 @@ from bridge.core.apps import Rules, Trigger
 from bridge.core.errors import MalformedPayload
 from bridge.core.events import Ignored, RefKind
 from bridge.pipeline.deciding.catalog import SELDOM, TROUBLE_PAUSE
-from bridge.pipeline.deciding.dispatch import DEPLOYMENT_FLOW
+from bridge.pipeline.deciding.deliveries import DEPLOYMENT_FLOW
 from bridge.ports.inbox import DeliveryState
 from tests.fakes.journey import app, deployment, push, source
 from tests.worlds.deliveries import ELSEWHERE, Desk

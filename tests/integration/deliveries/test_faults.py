@@ -13,7 +13,7 @@ from bridge.core.errors import Unreachable
 from bridge.core.events import Action, Asked, Event, write_command
 from bridge.core.people import Actor
 from bridge.pipeline.deciding.catalog import Catalog
-from bridge.pipeline.deciding.dispatch import CANCEL_FLOW, DEPLOYMENT_FLOW
+from bridge.pipeline.deciding.deliveries import CANCEL_FLOW, DEPLOYMENT_FLOW
 from bridge.pipeline.deciding.interpret import MOST_OF_SMALL
 from bridge.ports.githosts import APART, Body
 from bridge.ports.inbox import DeliveryState

@@ -9,7 +9,7 @@ import pytest
 from bridge.core.backoff import Backoff
 from bridge.core.errors import Unreachable
 from bridge.core.events import Ignored
-from bridge.pipeline.deciding.dispatch import DEPLOYMENT_FLOW
+from bridge.pipeline.deciding.deliveries import DEPLOYMENT_FLOW
 from bridge.ports.inbox import Delivery, DeliveryState
 from tests.fakes.journey import NO_GATES, FakeFlows, deployment, push
 from tests.worlds.deliveries import PATIENCE, Desk

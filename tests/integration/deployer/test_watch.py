@@ -11,7 +11,7 @@ from bridge.core.apps import App, Rules
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.core.policies import VerifyPolicy
 from bridge.pipeline.deploying.serving import Looks
-from bridge.pipeline.deploying.watch_all import Watch
+from bridge.pipeline.deploying.watch import Watch
 from bridge.ports.probes import Answer, Silent
 from tests.fakes.journey import KeptSteps
 from tests.worlds.deployer import ShowsImages, Stage, asked_for, deploy, fails, image_of

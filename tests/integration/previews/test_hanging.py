@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.previews.preview import PreviewState
-from bridge.pipeline.worker_loop import PATIENCE
+from bridge.pipeline.background import PATIENCE
 from tests.chaos.dokploy.faults import says_nothing
 from tests.fakes.dokploy_building import BuildingDokploy
 from tests.worlds.embedded import until

@@ -9,8 +9,8 @@ from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.leader import at_once
-from bridge.pipeline.previews.native import EVERY, LONGEST_BUILD, SOON, NativePreviewFollower
+from bridge.pipeline.background import at_once
+from bridge.pipeline.previews.sweep import EVERY, LONGEST_BUILD, SOON, NativePreviewFollower
 from tests.chaos.dokploy.faults import resets
 from tests.worlds.preview_keeper import KeeperWorld
 

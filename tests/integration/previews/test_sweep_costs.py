@@ -11,9 +11,9 @@ from bridge.core.apps import Rules, Source, SourceType
 from bridge.core.decision import Policy
 from bridge.core.policies import PreviewPolicy
 from bridge.githosts import HOSTS
+from bridge.pipeline.background import at_once
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deploying.pinning import Pins
-from bridge.pipeline.leader import at_once
 from bridge.pipeline.previews.apps import PreviewApps
 from bridge.pipeline.previews.previews import PreviewKeeper
 from bridge.pipeline.previews.sweep import WHOLE, PreviewSweep

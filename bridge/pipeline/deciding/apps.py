@@ -1,14 +1,21 @@
-"""Read apps from their backends into the journal, in rotation, and note backends in trouble."""
+"""The apps of all backends: read in rotation, backends in trouble noted, indexed by repository."""
 
 import asyncio
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
 from bridge.core.apps import App
+from bridge.core.decision import Matcher, Policy
 from bridge.core.errors import BridgeError
+from bridge.core.events import RefPushed, Repository
+from bridge.core.matching import GlobError
+from bridge.core.matching.watch_index import WatchIndex
+from bridge.core.matching.watch_paths import Hit
 from bridge.ports.backends import Backend, Listed, ReadsApps, read_apps
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Apps, Notes
@@ -86,7 +93,6 @@ class Reading:
         listed: how each of its apps is listed, by id, if a listing was read.
         told: what a listing tells of each app's newest deployment, by id; it differs when one
             begins, which is when it is dated, and when it ends.
-        began: when the reading began.
     """
 
     backend: str
@@ -97,39 +103,37 @@ class Reading:
     told: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(eq=False)
 class Reader:
     """Reads all apps of a backend, those that are due, or single ones.
 
     Reading and storing are separate steps: the first raises the backend's errors, the second those
     of our own journal.
+
+    Attributes:
+        every: seconds between two ticks of the timer.
     """
 
-    def __init__(
-        self,
-        backends: Mapping[str, Backend],
-        journal: Apps,
-        clock: Clock,
-        known: Known,
-        *,
-        every: float,
-    ) -> None:
-        """Take the parts; `every` is the seconds between two ticks of the timer."""
-        self._backends = backends
-        self._journal = journal
-        self._clock = clock
-        self._known = known
-        self._every = every
-        self._rotas = {name: Rota() for name in backends}
-        self._all_at: dict[str, float] = {}
-        self._lists: dict[str, tuple[float, frozenset[str]]] = {}
-        self._kept_at: dict[str, float] = {}
-        self.read_at: dict[str, float] = {}
-        """When this process's newest reading of each app began, by the app's id."""
+    backends: Mapping[str, Backend]
+    journal: Apps
+    clock: Clock
+    known: Known
+    _: KW_ONLY
+    every: float
+    _rotas: Mapping[str, Rota] = field(init=False)
+    _all_at: dict[str, float] = field(default_factory=dict, init=False)
+    _lists: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict, init=False)
+    _kept_at: dict[str, float] = field(default_factory=dict, init=False)
+    read_at: dict[str, float] = field(default_factory=dict, init=False)
+    """When this process's newest reading of each app began, by the app's id."""
+
+    def __post_init__(self) -> None:
+        self._rotas = {name: Rota() for name in self.backends}
 
     @property
     def all_at(self) -> float:
         """The earliest start among the backends' newest complete readings."""
-        return min(map(self.all_of_at, self._backends), default=math.inf)
+        return min(map(self.all_of_at, self.backends), default=math.inf)
 
     def all_of_at(self, backend: str) -> float:
         """Return when the newest complete reading of one backend began."""
@@ -144,10 +148,9 @@ class Reader:
 
     def reads(self, backend: str) -> bool:
         """Return whether this process can reach that backend."""
-        return backend in self._backends
+        return backend in self.backends
 
     async def all(self, name: str) -> Reading:
-        """Read every app of a backend."""
         return await self._listed(name, whole=True)
 
     async def in_turn(self, name: str) -> Reading:
@@ -158,9 +161,8 @@ class Reader:
         return await self._listed(name, whole=name not in self._all_at)
 
     async def some(self, name: str, apps: Sequence[App]) -> Reading:
-        """Read single apps of a backend."""
-        began = self._clock()
-        found = await read_apps(self._backends[name], apps)
+        began = self.clock()
+        found = await read_apps(self.backends[name], apps)
         return Reading(name, frozenset(app.id for app in apps), found, None, began)
 
     async def keep(self, reading: Reading) -> None:
@@ -169,10 +171,10 @@ class Reader:
         asked = reading.asked - newer
         found = [app for app in reading.found if app.id in asked]
         if reading.listed is None:
-            await self._journal.renew_apps(found, gone=asked.difference(app.id for app in found))
+            await self.journal.renew_apps(found, gone=asked.difference(app.id for app in found))
         else:
             kept = (reading.listed.keys() - reading.asked) | newer
-            await self._journal.save_apps(reading.backend, found, kept=kept)
+            await self.journal.save_apps(reading.backend, found, kept=kept)
             self._rotas[reading.backend].note(reading.listed)
         self._kept_at.update(dict.fromkeys(asked, reading.began))
 
@@ -190,15 +192,15 @@ class Reader:
             self._all_at[reading.backend] = reading.began
 
     async def _listed(self, name: str, *, whole: bool) -> Reading:
-        began, backend = self._clock(), self._backends[name]
+        began, backend = self.clock(), self.backends[name]
         if not isinstance(backend, ReadsApps):
             found = await backend.apps()
             listed = dict.fromkeys((app.id for app in found), "")
             return Reading(name, frozenset(listed), found, listed, began)
         listing = await backend.listing()
-        share = share_of(len(listing), self._every, backend.apps_per_request)
+        share = share_of(len(listing), self.every, backend.apps_per_request)
         due = self._rotas[name].due(
-            listing, self._known(name), self.read_at, len(listing) if whole else share
+            listing, self.known(name), self.read_at, len(listing) if whole else share
         )
         found = await backend.read_apps(due)
         listed = {one.app.id: one.signal for one in listing}
@@ -225,7 +227,6 @@ class Mark:
     whole: float
 
     def later(self, other: "Mark") -> "Mark":
-        """Return the later of two marks, field by field."""
         return Mark(max(self.listed, other.listed), max(self.whole, other.whole))
 
 
@@ -326,6 +327,11 @@ class Troubles:
                 self._noted = text
 
 
+def utc(seconds: float) -> str:
+    """Return a time as people read it in messages, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
 async def troubles_in(journal: Notes) -> dict[str, str]:
     """Return each backend in trouble, as `/readyz` shows it; none if the journal is away."""
     try:
@@ -335,10 +341,97 @@ async def troubles_in(journal: Notes) -> dict[str, str]:
     except (BridgeError, TimeoutError):
         return {}
     return {f"backend {name}": words for name, words in clashes.items()} | {
-        f"backend {name}": f"{one.why} (since {_utc(one.since)})"
+        f"backend {name}": f"{one.why} (since {utc(one.since)})"
         for name, one in read_troubles(noted).items()
     }
 
 
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+# ── apps by repository, with their watch paths compiled together ──────────────────────────────────
+
+AppIndex = Mapping[str, tuple[App, ...]]
+"""Apps by the keys of the repository that they deploy from; immutable."""
+
+
+class Watched:
+    """The watch paths of all apps, compiled together by repository and cached.
+
+    Safe to read in any thread while another updates it.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._indexes: dict[str, WatchIndex] = {}
+        self._added: dict[str, dict[str, tuple[str, ...] | None]] = {}
+
+    def update(self, snapshot: AppIndex) -> None:
+        """Apply what has changed, at a cost proportional to the change."""
+        for key in [key for key in self._indexes if key not in snapshot]:
+            del self._indexes[key], self._added[key]
+        for key, apps in snapshot.items():
+            index = self._indexes.setdefault(
+                key, WatchIndex(self._policy.semantics, self._policy.picomatch)
+            )
+            added = self._added.setdefault(key, {})
+            wanted = {app.id: app.watched for app in apps}
+            for id_ in [id_ for id_ in added if id_ not in wanted]:
+                index.remove(id_)
+                del added[id_]
+            for id_, patterns in wanted.items():
+                if id_ not in added or added[id_] != patterns:
+                    index.add(id_, patterns)
+                    added[id_] = patterns
+
+    def matcher(self, push: RefPushed) -> Matcher:
+        """Return the matches for one push, computed for all apps at the first call."""
+
+        @cache
+        def verdicts() -> dict[str, Hit | GlobError]:
+            found: dict[str, Hit | GlobError] = {}
+            for key in _keys_of_repository(push.repository):
+                if (index := self._indexes.get(key)) is not None:
+                    found |= index.decide(push.paths or ())
+            return found
+
+        return lambda app: verdicts().get(app.id)
+
+
+def index(apps: Iterable[App]) -> AppIndex:
+    """Return apps by repository, so a push only considers those that it may affect."""
+    found: dict[str, list[App]] = defaultdict(list)
+    for app in apps:
+        for key in keys_of_app(app):
+            found[key].append(app)
+    return {key: tuple(sorted(those, key=lambda app: app.label)) for key, those in found.items()}
+
+
+def apps_of(snapshot: AppIndex, repository: Repository) -> tuple[App, ...]:
+    """Return the apps that may deploy from a repository, each once, by label."""
+    found = {
+        app.id: app for key in _keys_of_repository(repository) for app in snapshot.get(key, ())
+    }
+    return tuple(sorted(found.values(), key=lambda app: app.label))
+
+
+def keys_of_app(app: App) -> Iterable[str]:
+    """Yield the keys of the repository whose pushes deploy an app; none if none do.
+
+    The apps of previews are deployed by their pull requests.
+    """
+    source = app.source
+    if source is None or app.marker:
+        return
+    if source.url is not None:
+        yield f"url {source.url}"
+    elif source.repository_id is not None:
+        yield f"{source.type} #{source.repository_id}"
+        if source.repository is not None:  # for a repository without a number
+            yield f"{source.type} named {source.repository.lower()}"
+    elif source.repository is not None:
+        yield f"{source.type} {source.repository.lower()}"
+
+
+def _keys_of_repository(repository: Repository) -> Iterable[str]:
+    which = f"#{repository.id}" if repository.numbered else f"named {repository.id}"
+    yield f"{repository.kind} {which}"
+    yield f"{repository.kind} {repository.name.lower()}"
+    yield from (f"url {url}" for url in repository.urls)
