@@ -33,7 +33,7 @@ async def test_every_page_shows_what_happened(tmp_path: Path, origin: Origin) ->
         (first, second) = await console.world.deployments()
 
         pages = {
-            path: (await web.get(path.format(id=app_id, seq=first.seq)))
+            path: (await web.get(path.format(id=app_id, seq=first.seq, name="freeze")))
             for path in PAGES
             if path != "/console/deployments/{id}"
         }
@@ -54,7 +54,7 @@ async def test_nobody_without_a_session_sees_a_page_or_does_anything(
 ) -> None:
     async with console_world(tmp_path / "bridge") as console, console.browsing("") as web:
         for path in PAGES:
-            answer = await web.get(path.format(id="x", seq=1))
+            answer = await web.get(path.format(id="x", seq=1, name="lock"))
             assert answer.status_code == 303, path
             assert answer.headers["Location"].startswith("/console/sign-in?then="), path
 
@@ -213,8 +213,8 @@ async def test_a_notice_is_shown_to_nobody_else(tmp_path: Path, origin: Origin) 
         web.stream("GET", "/console/live") as stream,
     ):
         await anext(stream.aiter_lines())
-        app = f"/console/apps/{await console.deployed(origin)}"
-        done = await web.post(f"{app}/lock", data={"reason": "sale", "scope": "all"})
+        await console.deployed(origin)
+        done = await web.post("/console/do/lock", data={"reason": "sale", "scope": "all"})
         noticed = done.headers["Location"]
 
         assert "Locked by owner: all apps." in (await web.get(noticed, headers=PART)).text
@@ -250,14 +250,14 @@ async def test_a_wider_lock_is_unlocked_where_it_is_shown(
 ) -> None:
     async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
         page = f"/console/apps/{await console.deployed(origin)}"
-        locked = await web.post(f"{page}/lock", data={"reason": "sale", "scope": scope})
+        locked = await web.post("/console/do/lock", data={"reason": "sale", "scope": scope})
         assert f"Locked by owner: {says}." in (await web.get(locked.headers["Location"])).text
         (form,) = re.findall(
-            r'<form[^>]*/unlock">.*?</form>', (await web.get(page)).text, re.DOTALL
+            r'<form[^>]*/do/unlock">.*?</form>', (await web.get(page)).text, re.DOTALL
         )
 
         fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', form))
-        unlocked = await web.post(f"{page}/unlock", data=fields)
+        unlocked = await web.post("/console/do/unlock", data=fields)
 
         assert unlocked.status_code == 303, unlocked.text
         assert f"Unlocked: {says}." in (await web.get(unlocked.headers["Location"])).text

@@ -317,7 +317,7 @@ async def test_who_picks_is_told_where_no_card_shows_it(
     assert (picked.status, picked.body) == (200, {})
     alone = [(one["channel"], one["text"]) for one in door.slack.ephemerals]
     alone += [(c.id, one["text"]) for c in door.slack.channels.values() for one in c.messages]
-    assert alone == ([(told_in, "Deploying shop/web")] if told_in else [])
+    assert alone == ([(told_in, "Deploying *shop/web*")] if told_in else [])
 
 
 async def test_who_clicks_is_told_where_no_card_shows_it(door: Door) -> None:

@@ -73,7 +73,7 @@ async def pages_of(records: Records, visitor: Visitor, query: str = "") -> dict[
     for path, view in PAGES.items():
         for seq in (1, 3):
             of = deployment_id(seq, "app-web") if "deployments" in path else "app-web"
-            asked = Asked({"id": of, "seq": str(seq)}, {"q": query, "paths": query})
+            asked = Asked({"id": of, "seq": str(seq), "name": "lock"}, {"q": query, "paths": query})
             try:
                 page = await view(records, visitor, asked)
                 while page.facts.get("worked", "at once") is None:  # the machine is busy

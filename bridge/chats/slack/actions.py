@@ -21,7 +21,6 @@ from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import Configure, Denied, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.gates.locks import scope_of_hold
-from bridge.core.lifecycle import Deployment
 from bridge.core.previews.verdict import Act
 from bridge.ports.chats import AnyReply, LogTail, Place
 from bridge.views.view import View
@@ -100,9 +99,12 @@ async def _tell(parts: Parts, body: Body, task: Any, *, replaces: bool) -> None:
         await later(parts, body, replace(message, public=False))
 
 
-async def _sees(parts: Parts, body: Body, deployment: Deployment) -> bool:
-    seen = parts.commands.apps(await parts.person(body), place_of(body), Right.VIEW)
-    return deployment.app_id in {one.id for one in seen}
+UNSEEN = "That app is gone, or you may not see it."
+
+
+async def _sees(parts: Parts, body: Body, app_id: str, place: Place | None = None) -> bool:
+    person, here = await parts.person(body), place or place_of(body)
+    return app_id in {one.id for one in parts.commands.apps(person, here, Right.VIEW)}
 
 
 async def _provider(parts: Parts, body: Body) -> AnyReply:
@@ -186,9 +188,10 @@ async def _call_of(parts: Parts, body: Body) -> Call | Sorry:
     name, arguments = clicked
     given = dict(zip(arguments, value.split(" ", 1), strict=False))
     if (id_ := given.get("deployment") or given.get("to")) is None:
-        return Call(name, given)
+        seen = await _sees(parts, body, given["app"])
+        return Call(name, given) if seen else Sorry(UNSEEN)
     deployment = await parts.journal.deployment(id_)
-    if deployment is None or not await _sees(parts, body, deployment):
+    if deployment is None or not await _sees(parts, body, deployment.app_id):
         return Sorry("That deployment is gone, or you may not see its app.")
     if name == "unlock":
         scope = scope_of_hold(given.get("seen", ""), deployment.app)
@@ -262,7 +265,7 @@ def _submitted(parts: Parts) -> Callable[..., Awaitable[Any]]:
     async def on_submit(ack: Any, body: Body) -> Any:
         view, user = body["view"], str(body["user"]["id"])
         id_ = one_time("view", view.get("id"), user)
-        work = _sorry_if_not(run(parts, body, _typed_in(view), id_, _opened_in(view)))
+        work = _sorry_if_not(_of_dialog(parts, body, id_))
         task = await parts.background.in_time(work, "dialog")
         if not task.done():
             parts.background.start(_tell_late(parts, body, task), "answer to a dialog")
@@ -284,6 +287,13 @@ def _submitted(parts: Parts) -> Callable[..., Awaitable[Any]]:
         return await ack()
 
     return on_submit
+
+
+async def _of_dialog(parts: Parts, body: Body, id_: str) -> AnyReply:
+    view, place = body["view"], _opened_in(body["view"])
+    if (app_id := chosen(view)) and not await _sees(parts, body, app_id, place):
+        return Sorry(UNSEEN)
+    return await run(parts, body, _typed_in(view), id_, place)
 
 
 def _typed_in(view: Mapping[str, Any]) -> Call | Command:

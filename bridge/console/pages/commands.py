@@ -7,14 +7,16 @@ from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor, inside
 from bridge.core.access import Right
+from bridge.core.errors import NotFound
 from bridge.operations.every import OPERATIONS
 
 
-async def commands(_records: Records, _visitor: Visitor, _asked: Asked) -> Page:
-    """List what can be done, by families."""
+async def commands(records: Records, visitor: Visitor, _asked: Asked) -> Page:
+    """List what somebody may do with any app, by families."""
     families: dict[str, list[Any]] = {}
     for one in OPERATIONS.values():
-        families.setdefault(one.family, []).append(one)
+        if records.seen(visitor, one.needs or Right.VIEW):
+            families.setdefault(one.family, []).append(one)
     return Page("commands", "Commands", {"families": families})
 
 
@@ -22,11 +24,13 @@ async def command(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """Show the form of an operation; the query may fill its fields."""
     wanted = operation_of(asked.parts["name"])
     given = {one.name: asked.text(one.name) for one in wanted.arguments}
+    if not (apps := records.seen(visitor, wanted.needs or Right.VIEW)):
+        raise NotFound(f"There is no app that you may {wanted.needs or Right.VIEW}.")
     facts = {
         "asked": wanted,
         "fields": [one for one in wanted.arguments if not one.kind.hidden],
         "given": given,
-        "apps": records.seen(visitor, wanted.needs or Right.VIEW),
+        "apps": apps,
         "then": inside(asked.text("then") or "/console/do"),
     }
     return Page("command", wanted.name.capitalize(), facts)
