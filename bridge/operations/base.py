@@ -72,7 +72,7 @@ class Desk:
     gone: "Sequence[App]" = ()
     program: str = "dokploy-bridge"
     help: str = "{} --help"
-    no_apps: str = "There are no apps yet"
+    no_apps: str = "There is no app that you may see"
     troubles: "Callable[[], Awaitable[Mapping[str, str]]]" = untroubled
 
 
