@@ -316,10 +316,10 @@ async def test_one_that_another_process_has_by_the_database_is_left_to_it(
     say(flows, GIVEN, name="work.0001.a", to="another-1-00000001")
 
     await flows.look()
-    assert flows._bodies.runs("work.0001.a")
+    assert flows._bodies.running() == ["work.0001.a"]
     await flows.look()
 
-    assert not flows._bodies.runs("work.0001.a")
+    assert flows._bodies.running() == []
     await until_it_says(flows, "work.0001.a", "PENDING")
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypedDict, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -18,6 +18,7 @@ import requests
 from bridge.connecting.blocking import Adapter, prepared
 from bridge.core.errors import Unreachable
 from bridge.githosts.base.webhook import give_back
+from bridge.ports.clock import Clock
 
 
 class Closes(Protocol):
@@ -50,6 +51,14 @@ class Bounds:
     idle: float = 20.0
     hanging: int = 32
     silence: float = 10.0
+
+
+class Limits(TypedDict, total=False):
+    """How a host is reached: its own authorities, and how long it may take; see `Bounds`."""
+
+    ca: str | None
+    bounds: Bounds | None
+    clock: Clock
 
 
 class TooLong(Exception):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from fnmatch import translate
 from functools import lru_cache, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from pydantic import SecretStr
 from requests import PreparedRequest
@@ -40,7 +40,7 @@ from bridge.githosts.base.http import (
     part,
 )
 from bridge.githosts.base.payloads import CommitStatus
-from bridge.githosts.base.pool import Bounds, OwnHostSession
+from bridge.githosts.base.pool import Bounds, Limits, OwnHostSession
 from bridge.githosts.base.repos_api import (
     Contents,
     File,
@@ -425,6 +425,8 @@ def _expanded(glob: str, at: int, *, nested: bool) -> tuple[list[str], int]:
     return now, at
 
 
-def gitea_api(name: str = "gitea", *, token: SecretStr | None, **given: Any) -> Gitea | None:
+def gitea_api(
+    name: str = "gitea", *, token: SecretStr | None, url: str, **limits: Unpack[Limits]
+) -> Gitea | None:
     """Return the API of a Gitea or Forgejo; None if no token is set; else see `GiteaAccess`."""
-    return None if token is None else Gitea(GiteaAccess(name, token, **given))
+    return None if token is None else Gitea(GiteaAccess(name, token, url=url, **limits))

@@ -19,6 +19,8 @@ from bridge.githosts.base.tokens import user_in
 from bridge.githosts.base.webhook import Model
 from bridge.ports.clock import Clock
 
+API_URL = "https://api.github.com"
+
 CHECKS = "checks"
 """The permission that only reading check runs needs."""
 
@@ -216,7 +218,7 @@ class GithubAccess(Access):
         self,
         credential: Credential,
         *,
-        api_url: str = "https://api.github.com",
+        api_url: str = API_URL,
         ca: str | None = None,
         bounds: Bounds | None = None,
         clock: Clock = time.time,

@@ -4,7 +4,7 @@ https://docs.github.com/en/rest
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from pydantic import Field, SecretStr
 
@@ -13,7 +13,7 @@ from bridge.core.pulls import PullRequest
 from bridge.githosts.base.api import PAGE_OF_RECENT, Query, Tip, check_moved, remedied
 from bridge.githosts.base.commits import MOST_COMMITS, TOO_MANY, AuthoredCommit, authored
 from bridge.githosts.base.http import cut, numeric, part
-from bridge.githosts.base.pool import Bounds
+from bridge.githosts.base.pool import Bounds, Limits
 from bridge.githosts.base.repos_api import (
     Contents,
     File,
@@ -24,7 +24,13 @@ from bridge.githosts.base.repos_api import (
     contents,
 )
 from bridge.githosts.base.webhook import Model
-from bridge.githosts.github.access import AppCredential, Credential, GithubAccess, TokenCredential
+from bridge.githosts.github.access import (
+    API_URL,
+    AppCredential,
+    Credential,
+    GithubAccess,
+    TokenCredential,
+)
 from bridge.githosts.github.ci import GithubReadsChecks
 from bridge.githosts.github.hooks import GithubHooks
 from bridge.githosts.github.webhooks import GitHub as Webhooks
@@ -300,18 +306,18 @@ def github_api(
     token: SecretStr | None = None,
     app_id: int | None = None,
     private_key: SecretStr | None = None,
-    **given: Any,
+    api_url: str = API_URL,
+    **limits: Unpack[Limits],
 ) -> Github | None:
     """Return GitHub's API, with a token or as an App; None if neither is set.
-
-    Args:
-        given: see `GithubAccess`.
 
     Raises:
         Rejected: a setting is unusable.
     """
     credential = credential_of(token, app_id, private_key)
-    return None if credential is None else Github(GithubAccess(credential, **given))
+    return (
+        None if credential is None else Github(GithubAccess(credential, api_url=api_url, **limits))
+    )
 
 
 def api_of(settings: "Settings", bounds: Bounds | None = None) -> Github | None:

@@ -21,6 +21,8 @@ from bridge.githosts.base.http import Access, Ask, Client, checked_base, checked
 from bridge.githosts.base.pool import Bounds, OwnHostSession
 from bridge.ports.clock import Clock
 
+WEB_URL = "https://gitlab.com"
+
 
 class _Session(OwnHostSession):
     """Stores the last answer."""
@@ -86,7 +88,7 @@ class GitlabAccess(Access):
         self,
         token: SecretStr,
         *,
-        url: str = "https://gitlab.com",
+        url: str = WEB_URL,
         ca: str | None = None,
         bounds: Bounds | None = None,
         clock: Clock = time.time,

@@ -4,7 +4,7 @@ https://docs.gitlab.com/api/rest/
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar, Unpack
 
 from pydantic import AliasPath, Field, SecretStr
 
@@ -13,8 +13,9 @@ from bridge.core.events import Commit, Repository
 from bridge.core.pulls import PullRequest
 from bridge.githosts.base.api import PAGE_OF_RECENT, PullForm, Query, RecreatesBranches, remedied
 from bridge.githosts.base.http import PAGE, numeric, part
+from bridge.githosts.base.pool import Limits
 from bridge.githosts.base.webhook import Model, address, clone_urls, web_url
-from bridge.githosts.gitlab.access import GitlabAccess
+from bridge.githosts.gitlab.access import WEB_URL, GitlabAccess
 from bridge.githosts.gitlab.commits import GitlabReadsChecks, authors, commit_at
 from bridge.githosts.gitlab.hooks import GitlabHooks
 from bridge.githosts.gitlab.merges import OPEN, Merge, number_in
@@ -330,6 +331,8 @@ def _paths(files: Sequence[_File]) -> tuple[str, ...]:
     return tuple(sorted({name for file in files for name in (file.old_path, file.new_path)}))
 
 
-def gitlab_api(token: SecretStr | None, **given: Any) -> Gitlab | None:
-    """Return GitLab's API; None if no token is set; for the rest see `GitlabAccess`."""
-    return None if token is None else Gitlab(GitlabAccess(token, **given))
+def gitlab_api(
+    token: SecretStr | None, url: str = WEB_URL, **limits: Unpack[Limits]
+) -> Gitlab | None:
+    """Return GitLab's API; None if no token is set; else see `GitlabAccess`."""
+    return None if token is None else Gitlab(GitlabAccess(token, url=url, **limits))
