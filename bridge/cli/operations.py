@@ -191,6 +191,7 @@ async def _carry_out(
     from bridge.cli.views import Links, show
     from bridge.pipeline.gates.commands import Requester
     from bridge.ports.chats import Place
+    from bridge.views.deploying import Kept
 
     key = person_key()
     asking, actor = Person(key, key.removeprefix(f"{CLI}:")), Requester(key, person())
@@ -203,7 +204,7 @@ async def _carry_out(
             view = await carry_out(Context(desk, call, asking, Place(), actor, once))
             if none and view.empty:
                 view = replace(view, head=(none,))
-            if view.asks is None and asked.kept and not view.refused:
+            if isinstance(view.data, Kept):
                 from bridge.cli.deploy import kept
 
                 return await kept(settings, stores, view, follow=follow, json=how.json)

@@ -96,7 +96,7 @@ async def cancel(ctx: Context, app: App, deployment: Of = None) -> View:
         return _refused(why, called("rollback", {"app": app.label}))
     open_ = await journal.open_deployments()
     if not any(one.app_id == app.id for one in open_) and not await undecided(inbox):
-        raise Rejected(f"Nothing waits or runs for {app.label}, so there is nothing to cancel")
+        return views.nothing_to_cancel(app)
     return await _keep(ctx, app, Action.CANCEL, deployment=only)
 
 

@@ -97,6 +97,11 @@ def kept(
     )
 
 
+def nothing_to_cancel(app: App) -> View:
+    """Say that nothing waits or runs, so nothing is to be done."""
+    return View(("Nothing waits or runs for ", _label(app), ", so there is nothing to cancel"))
+
+
 # ── what would be done ────────────────────────────────────────────────────────────────────────────
 
 

@@ -75,7 +75,7 @@ async def test_a_failed_deployment_is_code_three_and_a_cancel_ends_nothing_that_
     assert steps.splitlines()[-1].split()[1] == "failed"
     assert "'gone'" in steps.splitlines()[-1]
     assert tail.splitlines()[-1].strip() == steps.splitlines()[-1].split(maxsplit=2)[2]
-    assert "nothing waits or runs for default/web" in cancelled
+    assert "Nothing waits or runs for default/web" in cancelled
 
 
 async def test_what_is_asked_while_nobody_serves_is_done_afterwards(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ async def paths_of(console: ConsoleWorld, app_id: str) -> list[str]:
     """The path of every page."""
     one = (await console.world.deployments())[-1]
     return [
-        path.format(id=one.id if "deployments" in path else app_id, seq=one.seq) for path in PAGES
+        path.format(id=one.id if "deployments" in path else app_id, seq=one.seq, name="lock")
+        for path in PAGES
     ]
 
 

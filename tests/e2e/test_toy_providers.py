@@ -314,7 +314,7 @@ async def redeployed_by_chat(http: httpx.AsyncClient) -> None:
     heard = await http.post("/walkie/events", json=said, headers={"Walkie-Password": PASSWORD})
 
     assert forged.status_code == 401
-    assert (heard.status_code, heard.text) == (200, "Accepted")
+    assert (heard.status_code, heard.text) == (200, "View")
 
 
 def test_a_payload_of_a_toy_host_is_explained(tmp_path: Path, origin: Origin) -> None:

@@ -7,6 +7,7 @@ from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor, inside
 from bridge.core.access import Right
+from bridge.core.apps import App
 from bridge.core.errors import NotFound
 from bridge.operations.every import OPERATIONS
 
@@ -15,7 +16,7 @@ async def commands(records: Records, visitor: Visitor, _asked: Asked) -> Page:
     """List what somebody may do with any app, by families."""
     families: dict[str, list[Any]] = {}
     for one in OPERATIONS.values():
-        if records.seen(visitor, one.needs or Right.VIEW):
+        if _apps(records, visitor, one.needs) or not records.apps():
             families.setdefault(one.family, []).append(one)
     return Page("commands", "Commands", {"families": families})
 
@@ -24,7 +25,8 @@ async def command(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """Show the form of an operation; the query may fill its fields."""
     wanted = operation_of(asked.parts["name"])
     given = {one.name: asked.text(one.name) for one in wanted.arguments}
-    if not (apps := records.seen(visitor, wanted.needs or Right.VIEW)):
+    apps = _apps(records, visitor, wanted.needs)
+    if not apps and records.apps():
         raise NotFound(f"There is no app that you may {wanted.needs or Right.VIEW}.")
     facts = {
         "asked": wanted,
@@ -34,3 +36,7 @@ async def command(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "then": inside(asked.text("then") or "/console/do"),
     }
     return Page("command", wanted.name.capitalize(), facts)
+
+
+def _apps(records: Records, visitor: Visitor, needs: Right | None) -> list[App]:
+    return records.seen(visitor, needs or Right.VIEW)
