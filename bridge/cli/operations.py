@@ -201,7 +201,8 @@ async def _carry_out(
     settings, none = await _with_data(settings, asked, given)
     async with _opened(settings, asked, given, asking) as (desk, stores):
         while True:
-            view = await carry_out(Context(desk, call, asking, Place(), actor, once))
+            ctx = Context(desk, call, asking, Place(), actor, once, plan_only)
+            view = await carry_out(ctx)
             if none and view.empty:
                 view = replace(view, head=(none,))
             if isinstance(view.data, Kept):

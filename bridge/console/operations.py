@@ -14,7 +14,7 @@ from bridge.console.records import HERE, Records
 from bridge.console.render import Page
 from bridge.console.views import written_with
 from bridge.console.visitors import Visitor, inside
-from bridge.core.chat.calls import Call
+from bridge.core.chat.calls import Call, given_in
 from bridge.core.errors import NotFound
 from bridge.operations.base import Operation
 from bridge.operations.every import OPERATIONS
@@ -62,10 +62,9 @@ def _shown(records: Records, view: View, then: str) -> dict[str, Any]:
 def _asked(form: Form) -> dict[str, Any]:
     """Return the arguments that a page has asked to be agreed to; they prove nothing."""
     try:
-        given = json.loads(form.get("call") or "{}")
+        return given_in(json.loads(form.get("call") or "{}"))
     except (ValueError, RecursionError):
         return {}
-    return given if isinstance(given, dict) else {}
 
 
 def _once(visitor: Visitor, call: Call, form: Mapping[str, str]) -> str:

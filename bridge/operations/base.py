@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
     from bridge.core.access import Person
     from bridge.core.apps import App
     from bridge.core.gates.freezes import Freeze
+    from bridge.core.lifecycle import Deployment
     from bridge.pipeline.audit import ChatAudit
     from bridge.pipeline.deploying.rollback_plan import Ways
     from bridge.pipeline.feedback.lookup import Finding
@@ -94,6 +95,7 @@ class Context:
         call: what they ask for.
         by: how they are named where they act; None: by the door, with their id.
         once: the id of the delivery that it is kept as; one id acts only once.
+        plan_only: show what would be done, and do nothing.
     """
 
     desk: Desk
@@ -102,6 +104,7 @@ class Context:
     place: "Place"
     by: "Requester | None" = None
     once: str = ""
+    plan_only: bool = False
 
     @property
     def right(self) -> Right:
@@ -123,6 +126,16 @@ class Context:
     def seen(self, right: Right = Right.VIEW) -> "list[App]":
         """Return the apps to which they have a right, by label."""
         return self.desk.finding.apps(self.person, self.place, right)
+
+    async def shown(self, id_: str, app: "App") -> "Deployment":
+        """Return the deployment of an app that a door has shown; raise Rejected if it is another's.
+
+        Its id proves nothing: the right is to the app that is named beside it.
+        """
+        found = await self.desk.journal.deployment(id_)
+        if found is None or found.app_id != app.id:
+            raise Rejected("That deployment is gone")
+        return found
 
     async def seen_gone(self) -> "list[App]":
         """Return the apps that were deleted, or whose backend was removed, and that they viewed."""
@@ -266,8 +279,9 @@ class Operation:
         acts: it changes something.
         recorded: what it does writes the audit log itself; otherwise it is written here.
         plan: shows what it would do, where that is to be agreed to first. It takes arguments as
-            `run` does, None for those that are missing, and perhaps others. It returns a view with
-            `asks`; None if there is nothing to ask, or they have agreed to what they have seen.
+            `run` does, and perhaps others; what it has a default for may still be asked for after
+            it. It returns a view with `asks`; None if there is nothing to ask, or they have agreed
+            to what they have seen, unless only the plan is wanted.
         family: what it belongs to, for help.
         examples: calls as they are typed, without the program's name.
         aliases: other words for it, with the arguments that they imply.
@@ -378,8 +392,9 @@ def _taken(run: Run | Plan, values: Mapping[str, Any]) -> dict[str, Any]:
 async def carry_out(ctx: Context) -> View:
     """Read the arguments, check the right, and run; record a refusal.
 
-    Return a view that `asks` instead of running, if the operation has something to show first. What
-    it asks may lack required arguments, such as a reason: the door asks for them as well.
+    Return a view that `asks` instead of running, if the operation has something to show first, and
+    always where only the plan is wanted. What it asks may lack required arguments, such as a
+    reason: the door asks for them as well.
 
     Raises:
         NotAllowed: they lack the right; the audit log has it.
@@ -395,11 +410,13 @@ async def carry_out(ctx: Context) -> View:
             if one.kind.checked and about is not None and asked.needs and not asked.right_varies:
                 ctx.check(asked.needs, about)
         if asked.plan is not None:
+            _must_be_given(asked.plan, asked, ctx.call.given)
             shown = await asked.plan(ctx, **_taken(asked.plan, values))
             if shown is not None:
                 return _with_fields(shown)
-        for one in _missing(asked, ctx.call.given):
-            raise Rejected(f"{one.kind.metavar} is missing: {one.kind.help}")
+        if ctx.plan_only:
+            raise Rejected(f"{asked.name} has no plan to show")
+        _must_be_given(asked.run, asked, ctx.call.given)
         done = await asked.run(ctx, **_taken(asked.run, values))
     except NotAllowed as error:
         await ctx.desk.audit.note(ctx.person, asked.name, error.denied)
@@ -407,6 +424,15 @@ async def carry_out(ctx: Context) -> View:
     if asked.acts and not (asked.recorded or asked.kept or done.refused):
         await _record(ctx, asked, values)
     return replace(done, call=ctx.call)
+
+
+def _must_be_given(run: Run | Plan, asked: Operation, given: Given) -> None:
+    """Raise Rejected if an argument for which a function has no default is missing."""
+    taken = inspect.signature(run).parameters
+    for one in asked.arguments:
+        needed = one.name in taken and taken[one.name].default is inspect.Parameter.empty
+        if needed and not given.get(one.name):
+            raise Rejected(f"{one.kind.metavar} is missing: {one.kind.help}")
 
 
 async def _record(ctx: Context, asked: Operation, values: Mapping[str, Any]) -> None:

@@ -88,8 +88,8 @@ async def cancel(ctx: Context, app: App, deployment: Of = None) -> View:
     journal, inbox = ctx.desk.journal, ctx.desk.inbox
     only = "" if deployment is None else deployment
     if deployment is not None:
-        found = await journal.deployment(deployment)
-        if found is not None and found.final:
+        found = await ctx.shown(deployment, app)
+        if found.final:
             raise Rejected(f"It has ended already: it is {found.state}")
     if (live := await live_already(journal, inbox, app.id, only)) is not None:
         why = f"It can't be cancelled: {too_late(live)}. A rollback leads back"

@@ -203,7 +203,7 @@ async def plan_approval(
     """Show the commit that would be approved, unless they name the one that they have seen."""
     from bridge.pipeline.gates.commands import proposed
 
-    if commit is not None:
+    if commit is not None and not ctx.plan_only:
         return None
     waiting = await _held(ctx, app, deployment)
     proposal = proposed(waiting)
@@ -247,7 +247,8 @@ async def plan_override(
     ctx.check(right_to_lift(waiting.holds), app)
     holds = {one.short for one in waiting.holds}
     told = seen is not None and holds <= set(seen)
-    if told or (seen is None and reason and not warnings_in(waiting.holds)):
+    nothing_to_ask = seen is None and reason and not warnings_in(waiting.holds)
+    if not ctx.plan_only and (told or nothing_to_ask):
         return None
     given = {**ctx.call.given, "deployment": waiting.id, "seen": " ".join(sorted(holds))}
     return held_views.override_asked(waiting, called("override", given), more=seen is not None)
@@ -283,9 +284,7 @@ async def _held(ctx: Context, app: App, deployment: Of) -> "Deployment":
     """Return the held deployment that was shown, else the newest one of an app."""
     if deployment is None:
         return await ctx.desk.gates.held(app)
-    found = await ctx.desk.journal.deployment(deployment)
-    if found is None or found.app_id != app.id:
-        raise Rejected("That deployment is gone")
+    found = await ctx.shown(deployment, app)
     if found.state is not State.HELD:
         raise Rejected(f"It is not held any more: it is {found.state}")
     return found

@@ -234,6 +234,18 @@ async def test_what_is_only_being_verified_is_not_cancelled(desk: Desk) -> None:
     assert await desk.inbox.newest(5) == []
 
 
+async def test_a_click_cancels_nothing_of_another_app(desk: Desk) -> None:
+    """The right is to the app that is named; an id beside it proves nothing."""
+    other = deployment(1, "app-vault", app="secret/vault", state=State.RUNNING)
+    await record(desk.journal, outcome(1, other))
+    await desk.made(2, "b", State.WAITING)
+
+    said = await desk.click("cancel", deployment=other.id)
+
+    assert said == Sorry("That deployment is gone.")
+    assert await desk.inbox.newest(5) == []
+
+
 async def test_what_waits_behind_it_is_cancelled_all_the_same(desk: Desk) -> None:
     live = await desk.made(2, "b", State.VERIFYING)
     waits = await desk.made(3, "c", State.WAITING)

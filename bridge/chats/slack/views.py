@@ -40,7 +40,7 @@ from bridge.chats.slack.mrkdwn import (
     plain,
     prose,
 )
-from bridge.core.chat.calls import Call
+from bridge.core.chat.calls import Call, given_in
 from bridge.core.chat.grammar import capital
 from bridge.core.gates.times import in_words
 from bridge.core.holds import Gate
@@ -329,7 +329,7 @@ def read_call(value: str) -> Call:
     """Read what `write_call` wrote; anything else is a call of nothing."""
     try:
         name, given = json.loads(value)
-        return Call(str(name), {str(key): given[key] for key in given})
+        return Call(str(name), given_in(given))
     except (ValueError, TypeError, RecursionError):
         return Call("", {})
 

@@ -210,6 +210,19 @@ def test_what_is_approved_is_shown_first(filled: Cli) -> None:
     assert (given.commit, given.person) == (SHOWN.commit, "cli:ada")
 
 
+def test_a_plan_is_shown_and_nothing_is_done(filled: Cli) -> None:
+    (filled.folder / "bridge.yaml").write_text("identities: {ada: [cli:ada, github:ada]}\n")
+    wait_for_approval(filled)
+
+    asked = filled("approve", "shop/web", "--commit", SHOWN.commit, "--plan")
+    lifted = filled("override", "shop/web", "-m", "the fix of the outage", "--plan")
+
+    assert asked.stdout.startswith("shop/web would build bbbbbbb")
+    assert "What holds it" in lifted.stdout
+    assert filled.with_stores(lambda stores: stores.journal.approvals("app_web")) == []
+    assert [one["app"] for one in filled.json("held")] == ["shop/web"]
+
+
 def test_a_commit_that_would_not_be_built_by_now_is_not_approved(filled: Cli) -> None:
     wait_for_approval(filled)
 

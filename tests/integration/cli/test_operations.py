@@ -1,17 +1,21 @@
 """Every operation is the same at every door; and a new one is at all of them."""
 
+import contextlib
 import inspect
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import typer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from bridge.chats.facts.links import Links
-from bridge.chats.slack.views import message_of
+from bridge.chats.slack.views import message_of, read_call
 from bridge.cli.completion import complete_app
 from bridge.cli.operations import add_operations
 from bridge.console.actions import Done
@@ -24,6 +28,7 @@ from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Unclear
 from bridge.core.chat.replies import Denied, NotAllowed
+from bridge.core.errors import BridgeError
 from bridge.operations.arguments import App, Reason
 from bridge.operations.base import Context, Operation, operation
 from bridge.operations.commands import ChatCommands
@@ -104,6 +109,31 @@ async def test_each_door_refuses_the_same_and_records_it(name: str, records: Rec
     audited = await records.journal.audited(limit=9)
     assert {(one.by.door, one.what) for one in audited} == {("slack", name), ("console", name)}
     assert all(one.outcome.startswith("refused") for one in audited)
+
+
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from([*OPERATIONS]),
+    call=st.dictionaries(
+        st.sampled_from([*SAMPLES, "seen", "deployment", "commit", "to"]), HOSTILE
+    ),
+)
+async def test_what_a_page_sends_back_breaks_nothing(
+    name: str, call: dict[str, Any], records: Records
+) -> None:
+    form = {"call": json.dumps(call), "reason": "because"}
+
+    with contextlib.suppress(BridgeError):
+        await operate(records, _visitor(ADA), {"name": name}, form)
+    read = read_call(json.dumps([name, call]))
+    await _door(records, "slack").answer(ADA, Place("C0"), read, "1")
 
 
 def _visitor(person: Person) -> Visitor:
