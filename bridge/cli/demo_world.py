@@ -267,7 +267,7 @@ LOGIN = "bridge"
 
 @dataclass(slots=True)
 class Services:
-    """What people would see there.
+    """The demo's stand-ins for a Git host and a chat.
 
     Attributes:
         url: of both stand-ins.

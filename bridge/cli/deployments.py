@@ -1,4 +1,4 @@
-"""What commands about deployments share: options, and their history on a terminal."""
+"""Share the options of commands about deployments, and their history on a terminal."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 

@@ -1,7 +1,4 @@
-"""What visitors share: one drawing of a part, one computation of what takes long, one look.
-
-Whatever many ask for at the same time is worked out once.
-"""
+"""Work out once what several visitors ask for at the same time: drawn parts, slow results, polls."""
 
 import asyncio
 import contextlib

@@ -44,7 +44,7 @@ def setup_routes(parts: Parts, beginning: Beginning) -> list[web.RouteDef]:
 
 @dataclass(slots=True)
 class SetupDoor:
-    """Serves the page to whoever has a session; starts the bridge anew with other settings."""
+    """Serves the setup page to people with a session, and restarts the bridge with new settings."""
 
     settings: Settings
     setting_up: SettingUp

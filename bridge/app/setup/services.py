@@ -1,4 +1,4 @@
-"""What setup can do: connect backends, Git hosts and chats with a `Setup`; then the last steps."""
+"""Connect backends, Git hosts and chats during setup, then take the last steps."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

@@ -95,7 +95,7 @@ class Forbidden(Refused):
 
 
 class UnlessGone:
-    """A block that may be about something that is not there: its refusal with a 404 is no error."""
+    """Suppress a 404 in a block about something that may be gone."""
 
     def __enter__(self) -> None: ...
 

@@ -167,7 +167,7 @@ CLICKS = {
     names.GATE_UNLOCK: ("unlock", ("deployment", "seen")),
     names.GATE_OVERRIDE: ("override", ("deployment",)),
 }
-"""What the buttons of cards and answers call, with the arguments that their value names."""
+"""The operation behind each button, and the arguments in the button's value."""
 
 DIALOGS = frozenset({names.GATE_OVERRIDE, names.OPERATION_DIALOG})
 """The buttons that open a dialog."""

@@ -54,7 +54,7 @@ def picker(asked: Pick, *, chosen: App | None = None, channel: str = "") -> View
 
 
 WORDS = {"provider": "Configure", "rollback": "Roll back"}
-"""What a button says where the name of a command is no verb."""
+"""Button labels for commands whose name is not a verb."""
 
 
 def picked(view: Mapping[str, Any]) -> tuple[str, Right]:

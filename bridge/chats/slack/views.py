@@ -336,7 +336,7 @@ def read_call(value: str) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a dialog is about, as its metadata has it; `channel`: where it was opened."""
+    """The call in a dialog's metadata, and the channel in which it was opened."""
 
     call: Call
     channel: str = ""

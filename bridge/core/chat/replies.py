@@ -22,7 +22,7 @@ class Denied:
     """The person lacks the right.
 
     Attributes:
-        why: the reason; a whole sentence if there is no subject.
+        why: the reason, as a whole sentence where `subject` is empty.
         lines: the lines of `bridge.yaml` that would grant it.
         app: None if they may not even view it, or there is none.
         target: what it is about besides an app, e.g. "project shop"; "" if that is not to be named.

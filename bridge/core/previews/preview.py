@@ -315,7 +315,7 @@ def find_preview(previews: Sequence[One], name: str) -> One:
 
     Raises:
         NotFound, Ambiguous: none or several fit.
-        Rejected: it is no name of a preview.
+        Rejected: the text does not name a preview.
     """
     if found := [one for one in previews if one.id == name]:
         return found[0]

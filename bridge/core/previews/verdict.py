@@ -161,7 +161,7 @@ def aim(preview: Preview, verdict: Verdict, policy: PreviewPolicy | None, now: f
     """Return what is to be done next for a preview; `verdict`: whether it is to have one."""
     verdict = _with_its_life(preview, verdict, policy, now)
     if preview.state is PreviewState.ENDING:
-        # Parts of it may be gone, and its deployments are cancelled: it begins anew afterwards.
+        # Parts of it may be gone, and its deployments are cancelled, so it starts over afterwards.
         return Aim(Step.END, verdict)
     if not verdict.wanted:
         return Aim(Step.END if preview.takes_a_place else Step.REST, verdict)
