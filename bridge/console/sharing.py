@@ -1,4 +1,4 @@
-"""Work out once what several visitors ask for at the same time: drawn parts, slow results, polls."""
+"""Work out once what several visitors ask for together: drawn parts, slow results, polls."""
 
 import asyncio
 import contextlib
