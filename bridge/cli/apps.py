@@ -269,9 +269,10 @@ def live_commit(live: "Serving | None") -> str:
 
 def _about(live: "Serving") -> list[str]:
     """Return who brought what is live, how far behind it is, and whether it works."""
-    from bridge.chats.facts.card import person_of
+    from bridge.views.deployments import person_of
+    from bridge.views.view import plain
 
-    by = "".join(one if isinstance(one, str) else one.words for one in person_of(live.by))
+    by = plain(person_of(live.by))
     return [*([f"by {clean(by)}"] if by and live.known else []), *live.notes]
 
 

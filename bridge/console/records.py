@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.chats.facts.links import Links
 from bridge.console.slow_results import Workshop
 from bridge.console.visitors import Visitor
 from bridge.core.access import Access, Grant, Right
@@ -26,6 +25,7 @@ from bridge.ports.checks import Finding
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
+from bridge.views.links import Links
 
 HERE = Place()
 """The place of a console command: no channel."""

@@ -15,10 +15,10 @@ from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.console import ConsolePages
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.acts import Act
+from bridge.core.refs import Pages
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.feedback import Planner, Publisher, ShowsPreviews, TellsOfLocks, Turn
-from bridge.ports.githosts import Pages
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 from bridge.views.view import View

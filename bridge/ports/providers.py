@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.errors import Rejected
 from bridge.core.events import Sender
+from bridge.core.refs import Pages
 from bridge.ports.checks import Checks
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
-from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.githosts import GitHost, HostApi
 from bridge.ports.setup import Setup
 from bridge.ports.sign_in import SignInProvider
 

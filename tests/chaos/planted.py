@@ -376,7 +376,7 @@ def objects_are_not_looked_for() -> None:
 def cards_are_not_looked_for() -> None:
     from bridge.chats.slack.posts import Posts
 
-    _put(Posts, "_found", _nothing)
+    _put(Posts, "find", _nothing)
 
 
 def statuses_are_left_out() -> None:

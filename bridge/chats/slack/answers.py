@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from bridge.chats.facts.card import NOTE, took, verdict_of
-from bridge.chats.facts.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,
@@ -21,9 +19,7 @@ from bridge.chats.slack.blocks import (
     paragraphs,
     section,
 )
-from bridge.chats.slack.cards import cancel_button
 from bridge.chats.slack.facts import (
-    ICONS,
     NEVER,
     Standing,
     asked_by,
@@ -57,6 +53,7 @@ from bridge.chats.slack.mrkdwn import (
     prose,
 )
 from bridge.chats.slack.pickers import matching
+from bridge.chats.slack.views import ICONS, button_of
 from bridge.core.apps import App, Trigger
 from bridge.core.decision import Reason
 from bridge.core.failure import MOST_CHARACTERS
@@ -66,6 +63,9 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import end_of
 from bridge.core.masking import redact
 from bridge.ports.outcomes import Explained
+from bridge.views.actions import cancel
+from bridge.views.deployments import NOTE, took, verdict_of
+from bridge.views.links import Links
 
 PAGE = 25
 """Apps on a page of a list."""
@@ -296,7 +296,7 @@ def _app_buttons(app: App, newest: Deployment | None) -> list[Element]:
     if newest is not None and not newest.final:
         shown = held_buttons(newest)
         if not newest.served:
-            shown.append(cancel_button(newest))
+            shown.append(button_of(cancel(newest)))
         return [*shown, button("Why", names.DEPLOYMENT_WHY, newest.id)]
     shown = [button("Deploy", names.APP_DEPLOY, app.id)]
     if newest is not None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     MOST_OPTIONS,
@@ -28,7 +27,6 @@ from bridge.chats.slack.blocks import (
 )
 from bridge.chats.slack.commands import reply_to, run
 from bridge.chats.slack.facts import (
-    ICONS,
     Standing,
     brief,
     broken,
@@ -41,6 +39,7 @@ from bridge.chats.slack.facts import (
 from bridge.chats.slack.gates import held_briefly
 from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
 from bridge.chats.slack.quiet_repositories import Silence
+from bridge.chats.slack.views import ICONS
 from bridge.chats.slack.workspace import Parts
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, of_people
@@ -51,6 +50,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.ports.chats import AnyReply, Place
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import ABOUT_ANYTHING, Cursor, Subscription
+from bridge.views.links import Links
 
 if TYPE_CHECKING:
     from bridge.chats.slack.render import Outgoing

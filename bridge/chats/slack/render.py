@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack import answers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message, context
@@ -28,6 +27,7 @@ from bridge.core.chat.replies import (
 )
 from bridge.core.lifecycle import Deployment
 from bridge.ports.chats import AnyReply
+from bridge.views.links import Links
 from bridge.views.view import View
 
 

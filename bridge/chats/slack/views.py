@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
+    SECTION_TEXT,
     Block,
     Element,
     Message,
@@ -22,36 +22,43 @@ from bridge.chats.slack.blocks import (
     paragraphs,
     section,
 )
-from bridge.chats.slack.facts import ICONS as STATES
-from bridge.chats.slack.facts import joined
-from bridge.chats.slack.gates import ICONS as GATES
-from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, plain, prose
+from bridge.chats.slack.mrkdwn import (
+    calm,
+    code,
+    code_block,
+    escape,
+    link,
+    mention,
+    moment,
+    plain,
+    plain_middle,
+)
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import capital
 from bridge.core.gates.times import in_words
 from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
-from bridge.core.log_text import shorten
+from bridge.views.links import NO_LINKS, Links
+from bridge.views.markup import Markup
 from bridge.views.view import (
-    SHORT_COMMIT,
+    DOT,
+    GAP,
+    Action,
     Ask,
-    Code,
-    Commit,
-    Compared,
+    Form,
     Icon,
+    Item,
     Lines,
+    Look,
     Moment,
     Part,
-    Phrase,
     Row,
     Sentence,
     Sign,
     Strong,
     Table,
-    Text,
-    Typed,
     Value,
     View,
+    Weight,
 )
 
 COMMAND = "/dokploy"
@@ -59,12 +66,46 @@ LONGEST_COMMAND = 1000
 MOST_ROWS = 40
 MOST_OFFERED = 5
 
-ICONS = {
-    Icon.LOCK: ":lock:",
+MOST_WITH_BUTTONS = 12
+"""Lines of what a message is about that have buttons, in two blocks each; it has at most fifty."""
+
+MOST_LISTED = 60
+SHORT = 80
+"""The most characters of a note where there are many."""
+
+ICONS: dict[Sign, str] = {
+    State.WAITING: ":hourglass_flowing_sand:",
+    State.HELD: ":raised_hand:",
+    State.ASKED: ":satellite_antenna:",
+    State.QUEUED: ":inbox_tray:",
+    State.RUNNING: ":building_construction:",
+    State.VERIFYING: ":stethoscope:",
+    State.DONE: ":white_check_mark:",
+    State.UNHEALTHY: ":face_with_thermometer:",
+    State.FAILED: ":x:",
+    State.CANCELLED: ":no_entry_sign:",
+    State.SUPERSEDED: ":fast_forward:",
+    State.UNKNOWN: ":question:",
+    Gate.SCHEDULE: ":alarm_clock:",
+    Gate.LOCK: ":lock:",
+    Gate.FREEZE: ":snowflake:",
+    Gate.CHECKS: ":test_tube:",
+    Gate.APPROVAL: ":busts_in_silhouette:",
+    Gate.ORDER: ":link:",
+    Look.WAITS: ":hourglass_flowing_sand:",
+    Look.BUILDS: ":building_construction:",
+    Look.UP: ":white_check_mark:",
+    Look.ENDS: ":broom:",
+    Look.GONE: ":white_small_square:",
     Icon.UNLOCK: ":unlock:",
-    Icon.FREEZE: ":snowflake:",
     Icon.THAW: ":sunny:",
     Icon.WELL: ":white_check_mark:",
+    Icon.PAST: ":ballot_box_with_check:",
+    Icon.GONE_BACK: ":leftwards_arrow_with_hook:",
+    Icon.PULL: ":seedling:",
+    Icon.MEMO: ":memo:",
+    Icon.TAG: ":label:",
+    Icon.GEAR: ":gear:",
     Icon.NOTE: ":information_source:",
     Icon.WARN: ":warning:",
     Icon.GO: ":rocket:",
@@ -72,116 +113,175 @@ ICONS = {
     Icon.UP: ":arrow_up:",
 }
 
+_FORMS = {
+    Form.DAY: "{date_short_pretty} at {time}",
+    Form.AGE: "{ago}",
+    Form.CLOCK: "{time_secs}",
+}
 
-def message_of(view: View, links: Links, elsewhere: str = "") -> Message:
+
+class Mrkdwn(Markup):
+    """Writes phrases as Slack's mrkdwn."""
+
+    icons = ICONS
+    dot, gap = DOT, GAP
+
+    def calm(self, words: str, limit: int) -> str:
+        return calm(words, limit)
+
+    def strong(self, shown: str) -> str:
+        return f"*{shown}*"
+
+    def code(self, words: str, limit: int) -> str:
+        return code(words, limit)
+
+    def link(self, url: str | None, shown: str) -> str:
+        return link(url, shown)
+
+    def moment(self, one: Moment) -> str:
+        zoned = escape(in_words(one.at, ZoneInfo(one.zone)), 80) if one.zone else ""
+        return self.joined(moment(one.at, _FORMS[one.form]), zoned)
+
+    def called(self, id_: str) -> str:
+        return mention(id_)
+
+    def typed(self, words: str) -> str:
+        return code(f"{COMMAND} {words}", 200)
+
+    def signed(self, sign: Sign | None, shown: str) -> str:
+        return shown if sign is None else f"{self.icons[sign]}  {shown}"
+
+
+class Plainly(Markup):
+    """Writes phrases for texts without markup; the name they are about is cut in its middle."""
+
+    def calm(self, words: str, limit: int) -> str:
+        return plain(words, limit)
+
+
+MRKDWN, PLAIN = Mrkdwn(), Plainly()
+phrase_of = MRKDWN.phrase
+
+
+def message_of(view: View, links: Links = NO_LINKS, elsewhere: str = "") -> Message:
     """Return a view as a message, whose notification is its first line.
 
     Args:
         elsewhere: where else it is shown, said after the first line.
     """
     head, blocks = _content(view, links, elsewhere)
+    if view.actions:
+        blocks.append(actions(*map(button_of, view.actions)))
     if view.asks is not None:
         blocks.append(actions(_agree(view.asks)))
     blocks += [_offer(one) for one in view.offers[:MOST_OFFERED] if _fits(one)]
-    return Message(head, tuple(blocks))
+    return Message(phrase_of(view.brief) or head, tuple(blocks))
 
 
 def _content(view: View, links: Links, elsewhere: str = "") -> tuple[str, list[Block]]:
     """Return the first line, and the blocks that say all."""
-    shown = _Shown(links)
-    head = _signed(view.sign, shown.phrase(view.head))
-    first = head + elsewhere
-    blocks: list[Block] = [section("\n".join([first, *map(shown.phrase, view.says)]))]
+    shown = Mrkdwn(links)
+    head = shown.signed(view.sign, shown.link(view.url, shown.phrase(view.head)))
+    blocks: list[Block] = []
+    speaks_for_itself = view.parts and not view.says and not view.sign
+    if view.head and not speaks_for_itself:
+        blocks.append(section("\n".join([head + elsewhere, *map(shown.phrase, view.says)])))
     blocks += [context(shown.phrase(one)) for one in view.notes]
-    blocks += shown.parts(view.parts)
-    if view.parts and not view.says and not view.sign:
-        blocks.pop(0)  # a list speaks for itself
+    if facts := shown.joined(*map(shown.phrase, view.facts.values())):
+        blocks.append(context(facts))
+    blocks += _parts(view.parts, shown)
     if view.warns:
         warns = (f":warning:  *{shown.phrase(one)}*" for one in view.warns)
         blocks.append(section("\n".join(warns)))
+    if view.log:
+        blocks.append(section(code_block(view.log, SECTION_TEXT)))
+    if pages := shown.joined(*(shown.phrase((one,)) for one in view.links)):
+        blocks.append(context(pages))
     return head, blocks
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """Shows the parts of a view, with links to pages."""
-
-    links: Links
-
-    def phrase(self, phrase: Phrase) -> str:
-        """Return our own words, with values among them; a first sentence has a capital."""
-        said = "".join(one if isinstance(one, str) else self._value(one) for one in phrase)
-        return capital(said) if phrase and isinstance(phrase[0], Sentence) else said
-
-    def parts(self, parts: Sequence[Part]) -> list[Block]:
-        """Return lists, and the rows of all tables as far as there is room."""
-        blocks = [
-            block
-            for one in parts
-            if isinstance(one, Lines)
-            for block in paragraphs([f"*{one.title}*", *self._lines(one)], most=MOST_ROWS)
-        ]
-        rows = [self._row(one, row) for one in parts if isinstance(one, Table) for row in one.rows]
-        blocks += map(section, rows[:MOST_ROWS])
-        more = len(rows) - MOST_ROWS
-        return [*blocks, context(f"and {more} more")] if more > 0 else blocks
-
-    def _lines(self, part: Lines) -> list[str]:
-        lines = [_signed(one.sign, self.phrase(one.says)) for one in part.items]
-        return [*lines, f"and {part.more} more"] if part.more else lines
-
-    def _row(self, table: Table, row: Row) -> str:
-        """Return a row as a paragraph; what is long has a line of its own."""
-        cells = list(zip(table.columns, map(self.phrase, row.cells), strict=True))
-        short = joined(
-            *(f"{column.title} {cell}" if column.said and cell else cell
-              for column, cell in cells if not column.long)
-        )  # fmt: skip
-        return "\n".join([_signed(row.sign, short), *(one for column, one in cells if column.long)])
-
-    def _value(self, one: Value) -> str:
-        match one:
-            case Commit():
-                page = self.links.commit(one.app, one.sha)
-                return link(page, code(one.sha[:SHORT_COMMIT], 20))
-            case Compared():
-                page = self.links.compare(one.app, one.old, one.new)
-                return link(page, escape(one.words, 80))
-            case _:
-                return _value(one)
+def button_of(action: Action) -> Element:
+    """Return the button of an action; what can't be taken back asks first."""
+    asks = action.asks
+    asked = None
+    if asks is not None:
+        says = "".join(
+            plain_middle(one.text.words, one.text.limit)
+            if isinstance(one, Strong)
+            else PLAIN.phrase((one,))
+            for one in asks.says
+        )
+        asked = confirm(asks.title, says, asks.yes, asks.no, danger=asks.danger)
+    return button(
+        action.label, action.name, action.about, style=action.style or None, confirm=asked
+    )
 
 
-def _value(one: Text | Sentence | Strong | Code | Moment | Typed) -> str:
-    match one:
-        case Text():
-            return escape(one.words, one.limit) or NOTHING
-        case Sentence():
-            return prose(shorten(one.words, one.limit), one.limit * 2) or NOTHING
-        case Strong(text=text):
-            return f"*{escape(text.words, text.limit) or NOTHING}*"
-        case Code(text=text, url=url):
-            return link(url, code(text.words, text.limit))
-        case Moment():
-            zoned = escape(in_words(one.at, ZoneInfo(one.zone)), 80) if one.zone else ""
-            return joined(moment(one.at), zoned)
-        case Typed(call=call):
-            return code(f"{COMMAND} {call.typed}", 200)
+def item_text(item: Item, shown: Markup = MRKDWN) -> str:
+    """Return a line of a list with its note."""
+    return "\n".join(filter(None, (shown.item(item), shown.phrase(item.note))))
 
 
-def _signed(sign: Sign | None, text: str) -> str:
-    if sign is None:
-        return text
-    return f"{_icon(sign)}  {text}"
+def lines_of(part: Lines, shown: Markup = MRKDWN) -> list[str]:
+    """Return the lines of a list, and how many further ones there are."""
+    lines = [item_text(one, shown) for one in part.items]
+    if part.more and part.title:
+        return [*lines, f"and {part.more} more"]
+    if part.more:
+        lines[-1] = shown.joined(lines[-1], f"and {part.more} more")
+    return lines
 
 
-def _icon(sign: Sign) -> str:
-    match sign:
-        case State():
-            return STATES[sign]
-        case Gate():
-            return GATES[sign]
-        case Icon():
-            return ICONS[sign]
+def _parts(parts: Sequence[Part], shown: Markup) -> list[Block]:
+    """Return lists, and the rows of all tables as far as there is room."""
+    blocks = [block for one in parts if isinstance(one, Lines) for block in list_blocks(one, shown)]
+    rows = [_row(one, row, shown) for one in parts if isinstance(one, Table) for row in one.rows]
+    blocks += map(section, rows[:MOST_ROWS])
+    more = len(rows) - MOST_ROWS
+    return [*blocks, context(f"and {more} more")] if more > 0 else blocks
+
+
+def list_blocks(part: Lines, shown: Markup = MRKDWN) -> list[Block]:
+    """Return the blocks of a list."""
+    if part.weight is Weight.MAIN:
+        return _apart(part, shown)
+    lines = lines_of(part, shown)
+    if part.weight is Weight.ASIDE:
+        return [context("\n".join(lines))]
+    titled = [f"*{part.title}*", *lines] if part.title else lines
+    buttons = [actions(*map(button_of, one.actions)) for one in part.items if one.actions]
+    return [*paragraphs(titled, most=50), *buttons[:MOST_WITH_BUTTONS]]
+
+
+def _apart(part: Lines, shown: Markup) -> list[Block]:
+    """Return each line in a block of its own, with its buttons, as long as there is room."""
+    blocks: list[Block] = []
+    for one in part.items[:MOST_WITH_BUTTONS]:
+        blocks.append(section(item_text(one, shown)))
+        if one.actions:
+            blocks.append(actions(*map(button_of, one.actions)))
+    if others := part.items[MOST_WITH_BUTTONS:MOST_LISTED]:
+        short = [replace(one, note=tuple(map(_shorter, one.note))) for one in others]
+        blocks += paragraphs([item_text(one, shown) for one in short])
+        more = part.more + max(0, len(part.items) - MOST_LISTED)
+        hint = shown.phrase(part.hint)
+        blocks.append(context(f"and {more} more. {hint}" if more else hint))
+    return blocks
+
+
+def _shorter(one: str | Value) -> str | Value:
+    return replace(one, limit=SHORT) if isinstance(one, Sentence) else one
+
+
+def _row(table: Table, row: Row, shown: Markup) -> str:
+    """Return a row as a paragraph; what is long has a line of its own."""
+    cells = list(zip(table.columns, map(shown.phrase, row.cells), strict=True))
+    short = shown.joined(
+        *(f"{column.title} {cell}" if column.said and cell else cell
+          for column, cell in cells if not column.long)
+    )  # fmt: skip
+    long = (one for column, one in cells if column.long)
+    return "\n".join([shown.signed(row.sign, short), *long])
 
 
 def _fits(offer: Call) -> bool:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from bridge.chats.facts.proposal import proposal_of, proposed_of
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
 from bridge.console.render import Page
@@ -16,6 +15,7 @@ from bridge.core.holds import warnings_in
 from bridge.core.lifecycle import FINAL, Deployment, State
 from bridge.core.masking import redact
 from bridge.views.deployments import version_of
+from bridge.views.proposal import proposal_of, proposed_of
 
 A_PAGE = 50
 """Deployments on a page."""

@@ -10,7 +10,6 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack.views import message_of
 from bridge.cli.completion import complete_app
 from bridge.cli.operations import add_operations
@@ -32,6 +31,7 @@ from bridge.operations.every import OPERATIONS
 from bridge.operations.words import parse, usages
 from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.chats import Place
+from bridge.views.links import Links
 from bridge.views.view import Strong, Text, View
 from tests.fakes.journey import app
 from tests.scenes.commands import PAGE, commands_page

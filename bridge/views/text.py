@@ -7,7 +7,6 @@ out. Lengths are in UTF-16 units after escaping, the longest way in which a chat
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bridge.core.log_text import harmless
 
@@ -35,18 +34,6 @@ _SHORTEST_CODE = 4
 
 Form = Callable[[str, int], str]
 """Formats untrusted text in a chat's markup, within a limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Untrusted words, with the most characters that they may take once escaped."""
-
-    words: str
-    limit: int
-
-
-Phrase = tuple[str | Text, ...]
-"""Our own words, with untrusted ones among them."""
 
 
 def clean(text: str) -> str:
