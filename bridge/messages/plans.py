@@ -68,12 +68,16 @@ class Plans:
 
     Attributes:
         chat: the chat's key.
-        lane: the scope of its rate limit, given a channel; channels with one lane are the same.
+        scope: the scope of its rate limit, given a channel; channels of one scope are the same.
     """
 
     chat: str
     channels: Channels
-    lane: Callable[[str], str]
+    scope: Callable[[str], str] = str
+
+    def lane(self, channel: str) -> str:
+        """Return the lane of a channel."""
+        return f"{self.chat} {self.scope(channel)}"
 
     def cards(self, occasion: Occasion) -> list[Subscription]:
         """Return a card for each deployment in each channel; previews have a place of their own."""

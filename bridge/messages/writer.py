@@ -10,6 +10,7 @@ from bridge.core.lifecycle import Deployment
 from bridge.messages.cursor import MessageCursor
 from bridge.ports.feedback import Turn
 from bridge.ports.outcomes import Subscription
+from bridge.views.markup import Markup
 from bridge.views.view import View
 
 Body = Mapping[str, Any]
@@ -74,9 +75,12 @@ class Writer(ABC):
         """Take what waits for a lane's turn."""
         self._turn = turn
 
-    @abstractmethod
     def render(self, view: View) -> Body:
-        """Return a view as a message within the chat's limits; the same view, the same message."""
+        """Return a view as a message within the chat's limits; the same view, the same message.
+
+        Without markup of its own, a chat gets plain text.
+        """
+        return {"text": "\n".join(Markup().lines(view))}
 
     @abstractmethod
     async def post(self, body: Body, to: Target) -> Posted:

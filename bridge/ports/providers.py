@@ -400,6 +400,11 @@ def any_channel(_settings: Any) -> None:
     """Let rules name any channel: only the chat itself knows them."""
 
 
+def in_no_way(_settings: Any) -> tuple[str, ...]:
+    """Return nothing: people can't ask anything there."""
+    return ()
+
+
 def no_doubts(_settings: Any) -> Sequence[str]:
     """Return no doubts: every valid setting is plausible."""
     return ()
@@ -438,9 +443,9 @@ class ChatProvider:
     credential: str
     further: str | None = None
     token_begins: tuple[str, ...] = ()
-    heard_by: Callable[[Any], tuple[str, ...]]
+    heard_by: Callable[[Any], tuple[str, ...]] = in_no_way
     to_be_heard: str = ""
-    cards_only: str
+    cards_only: str = "nobody is heard there"
     link_word: str
     doubts: Callable[[Any], Sequence[str]] = no_doubts
     channels: Callable[[Any, ChannelBook], ChannelsOf]

@@ -49,10 +49,10 @@ def plans_of(settings: Settings, book: ChannelBook, previews: PreviewBook = ()) 
 def plans_for(channels: Channels, webhooks: Mapping[str, Webhook]) -> Plans:
     """Return the same for webhooks by their names."""
 
-    def lane(name: str) -> str:
-        return f"{DISCORD} {webhooks[name].id if name in webhooks else name}"
+    def scope(name: str) -> str:
+        return webhooks[name].id if name in webhooks else name
 
-    return Plans(DISCORD, channels, lane)
+    return Plans(DISCORD, channels, scope)
 
 
 class Webhooks(Writer):

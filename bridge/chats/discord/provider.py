@@ -20,10 +20,6 @@ def _settings() -> "type[Discord]":
     return Discord
 
 
-def _heard_by(_settings: "Discord") -> tuple[str, ...]:
-    return ()
-
-
 def _channels(settings: "Discord", book: ChannelBook) -> ChannelsOf:
     from bridge.chats.discord.posts import plans_of
 
@@ -65,7 +61,6 @@ DISCORD = ChatProvider(
     settings=_settings,
     credential="webhook",
     further="webhooks",
-    heard_by=_heard_by,
     cards_only="its webhooks hear nothing",
     link_word="Discord",
     channels=_channels,

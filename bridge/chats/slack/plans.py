@@ -24,7 +24,7 @@ def lane_of(channel: str) -> str:
 
 def plans_of(channels: Channels) -> "SlackPlans":
     """Return the planners of Slack."""
-    return SlackPlans(SLACK, channels, lane_of)
+    return SlackPlans(SLACK, channels)
 
 
 class SlackPlans(Plans):
