@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from bridge.core.apps import App
 from bridge.messages.plans import Plans
 from bridge.messages.told import publishers_of
-from bridge.messages.writer import Writer
+from bridge.messages.writer import ChatWriter
 from bridge.ports.chats import ChatParts
 from bridge.views.links import Links
 
@@ -20,7 +20,7 @@ class WrittenChat:
     hears = False
     door = None
 
-    def __init__(self, writer: Writer, plans: Plans, parts: ChatParts) -> None:
+    def __init__(self, writer: ChatWriter, plans: Plans, parts: ChatParts) -> None:
         """Take the parts; send nothing yet."""
         self.writer = writer
         self.planners: Sequence[Planner] = (plans.cards, plans.changes, plans.pulls)

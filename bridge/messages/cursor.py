@@ -6,8 +6,15 @@ from typing import Any
 
 from bridge.ports.outcomes import Cursor
 
-_OLDER = {"ts": "message", "webhook": "by"}
-"""Names of fields as older releases wrote them for Slack and for Discord."""
+_OLDER = {
+    "ts": "message",
+    "webhook": "by",
+    "comment": "message",
+    "shown": "shows",
+    "bad": "urgent",
+    "unwanted": "gone",
+}
+"""Names of fields as older releases wrote them for Slack, for Discord, and for comments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +27,9 @@ class MessageCursor:
         thread: of its post, if it has one.
         by: who has posted it, where nobody else can edit it.
         link: its permalink.
-        posting: it is being posted.
+        posting: it is being posted; waited: and was waited for.
+        again: it was deleted once, and posted again.
+        at: when it was last written; urgent: what it then showed that waits for nothing.
         lost: how often a posting was not confirmed.
         shows: a hash of what it shows.
         said, saying: how many lines of the history were told, and will have been after the reply
@@ -38,6 +47,10 @@ class MessageCursor:
     by: str = ""
     link: str = ""
     posting: bool = False
+    waited: bool = False
+    again: bool = False
+    at: float = 0.0
+    urgent: str = ""
     lost: int = 0
     shows: str = ""
     said: int = 0

@@ -9,74 +9,73 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic
 
-from bridge.core.errors import BridgeError, Refused, Rejected
+from bridge.core.errors import BridgeError, Refused, Rejected, TooEarly
 from bridge.messages.cursor import MessageCursor
-from bridge.messages.writer import Body, Closed, Gone, Posted, Target, Writer
+from bridge.messages.writer import Body, C, Closed, Gone, Posted, Target, Writer
 from bridge.ports.feedback import SaveCursor, Snapshot
 from bridge.ports.outcomes import Cursor, Subscription
-from bridge.views.view import Item, Lines, View, Weight
 
 log = logging.getLogger(__name__)
 
 MOST_POSTS = 3
 """The most attempts to post a message if the chat confirms none."""
 
-POSTED_ANEW = "An earlier message was not confirmed: if one is here, it is out of date."
-
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Generic[C]):
     """What is told once.
 
     Attributes:
         saying: how many lines are told with it.
-        view: makes it, right before it is sent.
+        content: makes it, right before it is sent.
         loud: somebody must act.
         marks: further fields of the cursor that announce it.
     """
 
     saying: int
-    view: Callable[[], Awaitable[View]]
+    content: Callable[[], Awaitable[C]]
     loud: bool = False
     marks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class Live(Generic[C]):
     """A message as it shall be.
 
     Attributes:
-        settled: its subject does not go on by itself.
+        under_way: how much of its subject goes on by itself; 0 if it has settled.
         replies: what was not told yet, in order.
         linked: others link to it.
         once: it is posted once, and neither edited nor posted again.
         sought: if such a message was not confirmed, it is looked for, and posted if it is missing.
         may_post: whether it is not too late for such a message.
+        marks: fields of the cursor that tell one such message from another.
         then: subscriptions to add.
     """
 
-    view: View
-    settled: bool = True
-    replies: Sequence[Reply] = ()
+    content: C
+    under_way: int = 0
+    replies: Sequence[Reply[C]] = ()
     linked: bool = False
     once: bool = False
     sought: bool = False
     may_post: Callable[[], bool] = lambda: True
+    marks: Mapping[str, Any] = field(default_factory=dict)
     then: Sequence[Subscription] = ()
 
 
-Tells = Callable[[Subscription, Snapshot, MessageCursor], Live | None]
+Tells = Callable[[Subscription, Snapshot, MessageCursor], Live[C] | None]
 """Returns the message of a subscription; None if there is nothing to show."""
 
 
 @dataclass(frozen=True, slots=True)
-class MessagePublisher:
-    """Publishes one kind of messages in one chat; a `ports.feedback.Publisher`."""
+class MessagePublisher(Generic[C]):
+    """Publishes one kind of messages in one place; a `ports.feedback.Publisher`."""
 
-    writer: Writer
-    tells: Tells
+    writer: Writer[C]
+    tells: Tells[C]
 
     async def publish(
         self,
@@ -108,23 +107,25 @@ class MessagePublisher:
 
 
 @dataclass(slots=True)
-class Message:
+class Message(Generic[C]):
     """One message while it is brought up to date."""
 
-    writer: Writer
+    writer: Writer[C]
     subscription: Subscription
     known: MessageCursor
     store: SaveCursor
 
-    async def shown(self, live: Live) -> None:
+    async def shown(self, live: Live[C]) -> None:
         """Post it, or edit it if it shows something else."""
         if self.known.gone or (live.once and await self._is_over(live)):
             return
-        if self.known.posting and not live.once:
+        sought = self.writer.shared and not self.known.message
+        if sought or (self.known.posting and not live.once):
             await self._resume()
-        if not self.known.message and self.known.lost and not live.settled:
+        if not self.known.message and self.known.lost and live.under_way:
             return
-        body = self.writer.render(remarked(live.view) if self.known.lost else live.view)
+        content = self.writer.anew(live.content) if self.known.lost else live.content
+        body = self.writer.render(content)
         if not self.known.message or self.known.by != self.writer.by(self.target()):
             await self._post(body, live)
         if live.linked and self.known.message and not self.known.link:
@@ -132,7 +133,7 @@ class Message:
         if self.known.message and self.known.shows != _hash(body):
             await self._edit(body, live)
 
-    async def told(self, replies: Sequence[Reply]) -> None:
+    async def told(self, replies: Sequence[Reply[C]]) -> None:
         """Tell what is new, each once."""
         if self.known.gone and (self.writer.threads or self.known.thread):
             return  # it is gone with its thread
@@ -149,9 +150,9 @@ class Message:
         )
         await self._save(self.known, gone=True)
 
-    def target(self, lines: int = 0, *, loud: bool = False) -> Target:
+    def target(self, lines: int = 0, *, loud: bool = False, under_way: int = 0) -> Target:
         """Return what is to be written."""
-        return Target(self.subscription, self.known, lines, loud)
+        return Target(self.subscription, self.known, lines, loud, under_way)
 
     async def _save(self, known: MessageCursor, **changes: Any) -> None:
         self.known = replace(known, **changes)
@@ -159,7 +160,7 @@ class Message:
 
     # ── the message ───────────────────────────────────────────────────────
 
-    async def _is_over(self, live: Live) -> bool:
+    async def _is_over(self, live: Live[C]) -> bool:
         """Return whether a message that is posted once is there, or counts as such.
 
         What was not confirmed may be there: none is better than two, unless it can be looked for.
@@ -182,36 +183,47 @@ class Message:
             lost = self.known.lost + 1
             await self._save(self.known, message="", shows="", posting=False, lost=lost)
         elif (there := await self.writer.find(self.target())) is not None:
-            await self._save(self.known, **_place(there), posting=False)
+            shows = self.known.shows if there.body is None else _hash(there.body)
+            await self._save(self.known, **_place(there), posting=False, shows=shows)
+        elif self.known.posting and self.writer.lands and not self.known.waited:
+            await self._save(self.known, waited=True)
+            why = "a message may be on its way"
+            raise TooEarly(self.writer.chat, why, retry_after=self.writer.lands)
 
-    async def _post(self, body: Body, live: Live) -> None:
+    async def _post(self, body: Body, live: Live[C]) -> None:
         if not self.known.message and self.known.lost >= MOST_POSTS:
             raise Rejected(
                 f"{self.writer.chat} did not confirm {self.known.lost} postings of this message, so"
                 " it is not posted again: look in the channel whether it is there"
             )
-        await self.writer.ready(self.target())
+        await self.writer.ready(self.target(under_way=live.under_way))
         if not live.may_post():
             return
-        before, by = self.known, self.writer.by(self.target())
+        before, by = replace(self.known, posting=False, waited=False), self.writer.by(self.target())
         thread = before.thread if before.by == by else ""
         await self._save(before, posting=True, thread=thread, shows=_hash(body))
         there = await self._sent(body, self.target(), before)
         # At once: until then it counts as not confirmed.
-        await self._save(self.known, **_place(there), by=by, link="", posting=False)
+        new = replace(self.known, by=by, link="", posting=False, at=self.writer.now())
+        await self._save(new, **_place(there), **live.marks)
 
-    async def _edit(self, body: Body, live: Live) -> None:
-        await self.writer.ready(self.target())
+    async def _edit(self, body: Body, live: Live[C]) -> None:
+        await self.writer.ready(self.target(under_way=live.under_way))
         try:
             await self.writer.edit(body, self.target())
         except Gone:
-            await self.deleted()
+            if self.writer.revives and not self.known.again:
+                self.known = MessageCursor(again=True)
+                await self.shown(live)
+            else:
+                await self.deleted()
         except Closed:
             await self._post(body, live)
             if live.linked:
                 await self._learn_link()
         else:
-            await self._save(self.known, shows=_hash(body))
+            now = self.writer.now()
+            await self._save(self.known, shows=_hash(body), at=now, **live.marks)
 
     async def _learn_link(self) -> None:
         """Learn its permalink, for links from elsewhere; it works without one."""
@@ -235,19 +247,13 @@ class Message:
         there = not self.writer.finds or await self.writer.find(to) is not None
         await self._save(self.known.now_said() if there else self.known.not_said())
 
-    async def _reply(self, reply: Reply) -> None:
-        body = self.writer.render(await reply.view())
+    async def _reply(self, reply: Reply[C]) -> None:
+        body = self.writer.render(await reply.content())
         await self.writer.ready(self.target())
         before = self.known
         await self._save(before, saying=reply.saying, **reply.marks)
         await self._sent(body, self.target(reply.saying, loud=reply.loud), before)
         await self._save(self.known.now_said())
-
-
-def remarked(view: View) -> View:
-    """Return a view that says that an earlier message may be there."""
-    aside = Lines("", [Item((POSTED_ANEW,))], weight=Weight.ASIDE)
-    return replace(view, parts=[*view.parts, aside])
 
 
 def _place(there: Posted) -> dict[str, str]:

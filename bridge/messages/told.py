@@ -16,7 +16,7 @@ from bridge.core.previews.preview import Preview, PreviewState
 from bridge.messages.cursor import MessageCursor
 from bridge.messages.plans import CARD, CHANGE, LOCK, PULL, Channels
 from bridge.messages.publisher import Live, MessagePublisher, Reply, Tells
-from bridge.messages.writer import Target, Writer
+from bridge.messages.writer import ChatWriter, Target
 from bridge.ports.chats import OfDeployment
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import Publisher, Snapshot
@@ -58,14 +58,14 @@ _COMMENT = re.compile(r"[^.\s]+\.comment \S+ (\d+)").fullmatch
 
 
 def publishers_of(
-    writer: Writer, channels: Channels, links: Links, *, tail: OfDeployment, clock: Clock
+    writer: ChatWriter, channels: Channels, links: Links, *, tail: OfDeployment, clock: Clock
 ) -> dict[str, Publisher]:
     """Return the publishers of a chat, by kind of subscription.
 
     Args:
         tail: returns the end of a deployment's log.
     """
-    tells: dict[str, Tells] = {
+    tells: dict[str, Tells[View]] = {
         CARD: Cards(writer, links, tail),
         PULL: PullRequests(links, channels),
         LOCK: Locks(clock),
@@ -85,13 +85,13 @@ class Cards:
         tail: returns the end of a deployment's log.
     """
 
-    writer: Writer
+    writer: ChatWriter
     links: Links
     tail: OfDeployment
 
     def __call__(
         self, subscription: Subscription, snapshot: Snapshot, known: MessageCursor
-    ) -> Live | None:
+    ) -> Live[View] | None:
         """Return the card, and a reply for what has changed."""
         if not snapshot.deployments:
             return None
@@ -100,7 +100,7 @@ class Cards:
         newer = _newer(subscription, snapshot, deployment)
         view = deployment_view(deployment, app, self.links, around, newer)
         replies = self._replies(subscription, snapshot, deployment, known)
-        return Live(view, deployment.final, replies, linked=True)
+        return Live(view, int(not deployment.final), replies, linked=True)
 
     def _replies(
         self,
@@ -108,7 +108,7 @@ class Cards:
         snapshot: Snapshot,
         deployment: Deployment,
         known: MessageCursor,
-    ) -> list[Reply]:
+    ) -> list[Reply[View]]:
         history = snapshot.history.get(deployment.id, ())
         replies, said = [], known.said
         # The first change is the request, which the card itself shows.
@@ -196,7 +196,10 @@ def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
 
 def _pulls_in(beside: Mapping[str, Cursor]) -> tuple[int, ...]:
     """Return the pull requests that have a comment about it."""
-    found = (_COMMENT(id_) for id_, cursor in beside.items() if cursor.get("comment"))
+    posted = [
+        id_ for id_, one in beside.items() if (at := MessageCursor.of(one)).message and not at.gone
+    ]
+    found = map(_COMMENT, posted)
     return tuple(sorted({int(one[1]) for one in found if one}))
 
 
@@ -216,7 +219,7 @@ class PullRequests:
 
     def __call__(
         self, subscription: Subscription, snapshot: Snapshot, known: MessageCursor
-    ) -> Live | None:
+    ) -> Live[View] | None:
         """Return the message of a pull request, and a reply with new outcomes."""
         channel = Target(subscription, known).channel
         here = [one for one in snapshot.previews if channel in self.channels.of_previews(one.app)]
@@ -230,7 +233,7 @@ class PullRequests:
             telling = {**known.told, **{row.id: row.outcome for row in news}}
             marks = {"telling": telling}
             replies.append(Reply(known.said + 1, partial(_made, news_view, news), marks=marks))
-        return Live(view, not any(row.under_way for row in rows), replies, linked=True)
+        return Live(view, sum(row.under_way for row in rows), replies, linked=True)
 
 
 def rows_of(
@@ -272,7 +275,7 @@ class Locks:
 
     def __call__(
         self, subscription: Subscription, _snapshot: Snapshot, _known: MessageCursor
-    ) -> Live | None:
+    ) -> Live[View] | None:
         """Return what is told of a lock; nothing of a reminder planned by an older release."""
         place = subscription.place
         if "lock" not in place:
@@ -302,7 +305,9 @@ MOST_TOLD = 5
 """The most fields to name in a notification."""
 
 
-def changes(subscription: Subscription, snapshot: Snapshot, _known: MessageCursor) -> Live | None:
+def changes(
+    subscription: Subscription, snapshot: Snapshot, _known: MessageCursor
+) -> Live[View] | None:
     """Return who has changed what, once it is made; it is updated when it was undone."""
     note = note_in(subscription, snapshot)
     if note is None or not was_made(note):

@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.lifecycle import Deployment
@@ -11,10 +11,15 @@ from bridge.messages.cursor import MessageCursor
 from bridge.ports.feedback import Turn
 from bridge.ports.outcomes import Subscription
 from bridge.views.markup import Markup
-from bridge.views.view import View
+from bridge.views.view import Item, Lines, View, Weight
 
 Body = Mapping[str, Any]
-"""A message as the chat takes it, in JSON."""
+"""A message as the service takes it, in JSON."""
+
+C = TypeVar("C")
+"""What a message is rendered from: a view in chats."""
+
+POSTED_ANEW = "An earlier message was not confirmed: if one is here, it is out of date."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +30,14 @@ class Target:
         known: what is known of the message; its thread is where a reply belongs.
         lines: how many the thread will have with the reply, by which it is found; 0: no reply.
         loud: the channel shall see the reply.
+        under_way: how much of its subject goes on by itself, so that it is soon edited again.
     """
 
     subscription: Subscription
     known: MessageCursor
     lines: int = 0
     loud: bool = False
+    under_way: int = 0
 
     @property
     def channel(self) -> str:
@@ -41,11 +48,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """Where a message is; see `MessageCursor`."""
+    """Where a message is; see `MessageCursor`. `body`: what it shows, if that is known."""
 
     message: str
     channel: str = ""
     thread: str = ""
+    body: Body | None = None
 
 
 class Gone(Exception):
@@ -56,31 +64,34 @@ class Closed(Exception):
     """The message can't be edited any more; a new one takes its place."""
 
 
-class Writer(ABC):
-    """Writes to one chat.
+class Writer(ABC, Generic[C]):
+    """Writes to one chat, or to the comments of one Git host.
 
     Attributes:
-        chat: the chat's key, with which kinds of subscriptions begin.
+        chat: its key, with which kinds of subscriptions begin.
         threads: each message has a thread, in which all changes are told; without one, only those
             that somebody must act on are told, in messages of their own.
         finds: what was posted can be looked for. If it can't, a message that was not confirmed is
             not posted again while its subject goes on by itself.
+        shared: others may post the same message, so it is looked for before it is posted.
+        lands: seconds in which a message appears whose posting was not confirmed.
+        revives: what somebody has deleted is posted once more.
     """
 
     chat: str
     threads = False
     finds = False
+    shared = False
+    lands = 0.0
+    revives = False
 
-    def __init__(self, turn: Turn) -> None:
-        """Take what waits for a lane's turn."""
-        self._turn = turn
+    @abstractmethod
+    def render(self, content: C) -> Body:
+        """Return a message within the service's limits; the same content, the same message."""
 
-    def render(self, view: View) -> Body:
-        """Return a view as a message within the chat's limits; the same view, the same message.
-
-        Without markup of its own, a chat gets plain text.
-        """
-        return {"text": "\n".join(Markup().lines(view))}
+    def anew(self, content: C) -> C:
+        """Say that an earlier message was not confirmed, and may be there."""
+        return content
 
     @abstractmethod
     async def post(self, body: Body, to: Target) -> Posted:
@@ -99,13 +110,17 @@ class Writer(ABC):
         """Return who posts there, where nobody else can edit it."""
         return ""
 
+    @abstractmethod
     async def ready(self, to: Target) -> None:
         """Wait until a message may be written.
 
         It is awaited before a posting is announced, so a process that dies meanwhile has posted
         nothing.
         """
-        await self._turn(to.subscription.lane)
+
+    def now(self) -> float:
+        """Return when a message is written, where that matters later; 0.0 where it does not."""
+        return 0.0
 
     async def find(self, _to: Target) -> Posted | None:
         """Return what was posted, if it is there."""
@@ -130,3 +145,22 @@ class Writer(ABC):
     async def close(self) -> None:
         """Close the connections, if there are any."""
         return
+
+
+class ChatWriter(Writer[View]):
+    """Writes views to a chat."""
+
+    def __init__(self, turn: Turn) -> None:
+        """Take what waits for a lane's turn."""
+        self._turn = turn
+
+    def render(self, content: View) -> Body:
+        """Return a view as a message; without markup of its own, a chat gets plain text."""
+        return {"text": "\n".join(Markup().lines(content))}
+
+    def anew(self, content: View) -> View:
+        aside = Lines("", [Item((POSTED_ANEW,))], weight=Weight.ASIDE)
+        return replace(content, parts=[*content.parts, aside])
+
+    async def ready(self, to: Target) -> None:
+        await self._turn(to.subscription.lane)

@@ -362,9 +362,9 @@ def stuck_is_lost() -> None:
 
 
 def comments_are_not_looked_for() -> None:
-    from bridge.githosts.feedback.publishers import CommentPublisher
+    from bridge.githosts.feedback.comment_posts import CommentWriter
 
-    _put(CommentPublisher, "_there", _nothing)
+    _put(CommentWriter, "find", _nothing)
 
 
 def objects_are_not_looked_for() -> None:

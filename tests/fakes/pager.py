@@ -7,7 +7,7 @@ import httpx
 from bridge.core.errors import Unreachable
 from bridge.messages.chat import WrittenChat
 from bridge.messages.plans import Channels, Plans
-from bridge.messages.writer import Body, Posted, Target, Writer
+from bridge.messages.writer import Body, ChatWriter, Posted, Target
 from bridge.ports.chats import ChatParts
 from bridge.ports.clock import Limit
 from bridge.ports.providers import ChatProvider
@@ -18,7 +18,7 @@ class PagerSettings(Section):
     address: Address | None = None
 
 
-class Pager(Writer):
+class Pager(ChatWriter):
     """Posts texts, and replaces them by their numbers."""
 
     chat = "pager"

@@ -19,7 +19,6 @@ from bridge.core.configuration.difference import Changed
 from bridge.core.gates.locks import PullRef
 from bridge.core.lifecycle import Change, Deployment, NoteKind, State
 from bridge.core.origin import Actor
-from bridge.messages.publisher import remarked
 from bridge.messages.told import change_view
 from bridge.messages.writer import Body
 from bridge.ports.outcomes import Audited
@@ -112,7 +111,7 @@ def cards() -> Iterator[tuple[str, Scene]]:
     yield "card_app_is_gone", _card(deployment(), None)
     yield (
         "card_posted_anew",
-        _shown(remarked(deployment_view(deployment(), WEB, LINKS, NOTHING_KNOWN))),
+        _shown(WRITER.anew(deployment_view(deployment(), WEB, LINKS, NOTHING_KNOWN))),
     )
     for name, gone, told in fates():
         yield f"card_{name}", _card(gone, SEEN, told)
@@ -178,7 +177,7 @@ def pulls() -> Iterator[tuple[str, Scene]]:
     for name, (view, _) in pull_cards(deployment, WEB, API, LONGEST, HOSTILE, LINKS):
         yield f"pull_{name}", _shown(view)
         if name == "builds":
-            yield "pull_posted_anew", _shown(remarked(view))
+            yield "pull_posted_anew", _shown(WRITER.anew(view))
 
 
 def scenes() -> dict[str, Scene]:

@@ -27,7 +27,7 @@ from bridge.chats.discord.settings import Discord as Settings
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.messages.chat import WrittenChat
 from bridge.messages.plans import Channels, Plans
-from bridge.messages.writer import Body, Closed, Gone, Posted, Target, Writer
+from bridge.messages.writer import Body, ChatWriter, Closed, Gone, Posted, Target
 from bridge.ports.chats import ChatParts
 from bridge.ports.clock import Limit
 from bridge.ports.feedback import Turn
@@ -55,7 +55,7 @@ def plans_for(channels: Channels, webhooks: Mapping[str, Webhook]) -> Plans:
     return Plans(DISCORD, channels, scope)
 
 
-class Webhooks(Writer):
+class Webhooks(ChatWriter):
     """Writes by webhooks, and knows their channels and links."""
 
     chat = DISCORD
@@ -67,10 +67,10 @@ class Webhooks(Writer):
         self._forums: set[str] = set()
         self._guilds: dict[str, str] = {}
 
-    def render(self, view: View) -> Body:
+    def render(self, content: View) -> Body:
         """Return a body that mentions nobody; `thread_name`: its title as a post of a forum."""
-        name = plain(view.name, POST_NAME)
-        embed = embed_of(view)
+        name = plain(content.name, POST_NAME)
+        embed = embed_of(content)
         return {
             "content": "",
             "embeds": [embed],

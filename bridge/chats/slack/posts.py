@@ -19,7 +19,7 @@ from bridge.chats.slack.payloads import SLACK
 from bridge.chats.slack.views import message_of
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.lifecycle import Deployment
-from bridge.messages.writer import Body, Gone, Posted, Target, Writer
+from bridge.messages.writer import Body, ChatWriter, Gone, Posted, Target
 from bridge.ports.chats import OfDeployment
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import Cursor, Subscription
@@ -36,7 +36,7 @@ _GONE = frozenset({"message_not_found", "thread_not_found"})
 _NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
 
 
-class Posts(Writer):
+class Posts(ChatWriter):
     """Writes messages, and lines in their threads."""
 
     chat = SLACK
@@ -55,8 +55,8 @@ class Posts(Writer):
         self._ids: dict[str, str] = {}
         """Ids of channels by their names, learned from earlier posts."""
 
-    def render(self, view: View) -> Body:
-        return message_of(view).body()
+    def render(self, content: View) -> Body:
+        return message_of(content).body()
 
     async def post(self, body: Body, to: Target) -> Posted:
         known, where = to.known, {"channel": to.channel}

@@ -19,8 +19,7 @@ from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.origin import Actor
 from bridge.messages.cursor import MessageCursor
 from bridge.messages.plans import Channels
-from bridge.messages.publisher import POSTED_ANEW
-from bridge.messages.writer import Target
+from bridge.messages.writer import POSTED_ANEW, Target
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import LINK, Audited, Outcome, Subscription
 from tests.fakes.discord import GUILD, TOKEN, FakeDiscord

@@ -10,8 +10,8 @@ from bridge.core.errors import Rejected, Unanswered
 from bridge.core.lifecycle import State
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.messages.plans import Channels
-from bridge.messages.publisher import MOST_POSTS, POSTED_ANEW
-from bridge.messages.writer import Body, Posted, Target
+from bridge.messages.publisher import MOST_POSTS
+from bridge.messages.writer import POSTED_ANEW, Body, Posted, Target
 from bridge.ports.feedback import Snapshot
 from tests.scenes.pulls import preview
 from tests.scenes.shop import LINKS, WEB, deployment
