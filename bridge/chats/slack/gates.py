@@ -1,6 +1,6 @@
-"""Held deployments in Slack: the reasons, the buttons, and the dialog that asks for a reason.
+"""Held deployments in Slack: the reasons and the buttons.
 
-Nothing in a button or a dialog proves a right; they only say what the person has seen.
+Nothing in a button proves a right; it only says what the person has seen.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,15 @@ from bridge.chats.slack.blocks import (
     Element,
     section,
 )
-from bridge.chats.slack.views import button_of, lines_of, phrase_of
+from bridge.chats.slack.views import button_of, lines_of
 from bridge.core.apps import App
-from bridge.core.holds import Hold, warnings_in
+from bridge.core.holds import Hold
 from bridge.core.lifecycle import Deployment
 from bridge.views.actions import of_holds
-from bridge.views.cards import HOLD, MOST_HOLDS, holds_list, proposal_list
-from bridge.views.deployments import holds_of, redacted
+from bridge.views.cards import MOST_HOLDS, holds_list, proposal_list
+from bridge.views.deployments import holds_of
 from bridge.views.links import Links
 from bridge.views.proposal import Proposed, proposal_of, proposed_of
-from bridge.views.view import Sentence
 
 
 def hold_lines(holds: Sequence[Hold]) -> list[str]:
@@ -53,14 +52,6 @@ def proposal_blocks(deployment: Deployment, app: App, links: Links) -> list[Bloc
     if proposal is None:
         return []
     return [section("\n".join(proposal_lines(proposed_of(proposal, app, links))))]
-
-
-def warning_blocks(holds: Sequence[Hold]) -> list[Block]:
-    """Return what to know before holds are lifted, to be read apart from the reasons."""
-    lines = [
-        f":warning:  *{phrase_of((Sentence(redacted(one), HOLD),))}*" for one in warnings_in(holds)
-    ]
-    return [section("\n".join(lines[:MOST_HOLDS]))] if lines else []
 
 
 # ── buttons ─────────────────────────────────────────────────────────────────────────────────────
