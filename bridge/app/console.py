@@ -11,7 +11,6 @@ from bridge.app.keyrings import adopter_of
 from bridge.app.providers import pages_of, titles_of
 from bridge.app.unmatched import Unmatched
 from bridge.app.wiring import Parts
-from bridge.chats.facts.links import Links
 from bridge.console.live import Live
 from bridge.console.pages.door import Console
 from bridge.console.records import Records
@@ -23,6 +22,7 @@ from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.ports.sign_in import SignsIn
 from bridge.settings import access_of, policy_of
+from bridge.views.links import Links
 
 
 def console_routes(

@@ -12,9 +12,9 @@ from bridge.app.storage import Stores
 from bridge.app.wiring import Publishers
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
-from bridge.chats.facts.links import Links
 from bridge.core.errors import Rejected
 from bridge.core.events import Sender
+from bridge.core.refs import Pages
 from bridge.githosts import HOSTS
 from bridge.githosts.feedback.publishers import WriteTurns
 from bridge.githosts.feedback.subscriptions import Plans, Use, shows_of
@@ -27,9 +27,10 @@ from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, Limit, Wake
 from bridge.ports.feedback import NO_CONSOLE, ConsolePages
 from bridge.ports.figures import Observe
-from bridge.ports.githosts import HostApi, Pages
+from bridge.ports.githosts import HostApi
 from bridge.ports.providers import BackendParts, HostSettings
 from bridge.settings import Settings, access_of, book_of
+from bridge.views.links import Links
 
 if TYPE_CHECKING:
     from bridge.ports.feedback import Publisher

@@ -39,7 +39,7 @@ from bridge.cli.why import list_refused, suspects
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.githosts import HOSTS
 from bridge.operations.arguments import moment_of
-from bridge.views.deployments import became, deployment_form
+from bridge.views.deployment_lists import became, deployment_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,7 +26,7 @@ from bridge.cli.forms import arrived_form, decision_line
 from bridge.cli.holds import opened_with
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_error, say_json
 from bridge.core.errors import Rejected
-from bridge.views.deployments import ended_form
+from bridge.views.deployment_lists import ended_form
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

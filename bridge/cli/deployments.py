@@ -12,7 +12,7 @@ from bridge.cli.show import (
     clean_line,
     clock,
 )
-from bridge.views.deployments import note_of, tail_of
+from bridge.views.deployment_lists import note_of, tail_of
 
 if TYPE_CHECKING:
     from bridge.core.lifecycle import Change, Deployment

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.cli.show import NARROW, clean, clock, console, iso, stacked, table
 from bridge.core.log_text import short_branch
-from bridge.views.deployments import became
+from bridge.views.deployment_lists import became
 
 if TYPE_CHECKING:
     from bridge.core.decision import Decision

@@ -247,7 +247,6 @@ async def _opened(
     """Open the parts for whoever is on the server itself, who may do everything."""
     from bridge.app.commands import looks_of
     from bridge.app.providers import pages_of
-    from bridge.chats.facts.links import Links
     from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit
     from bridge.pipeline.deploying.rollback_plan import Ways
@@ -255,6 +254,7 @@ async def _opened(
     from bridge.pipeline.gates.commands import GateCommands
     from bridge.settings import book_of, identities_of
     from bridge.settings.gates import freezes_of
+    from bridge.views.links import Links
 
     access = Access((Grant((asking.id,), frozenset(Right)),))
     async with kept_in(settings) as stores, AsyncExitStack() as stack:

@@ -52,6 +52,7 @@ from bridge.views.view import (
     Value,
     View,
     long_lines,
+    plain,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Links:
     def compare(self, what: Compared) -> str | None:
         """Return the page that compares two commits; None if it is not known for sure."""
         from bridge.app.providers import pages_of
-        from bridge.chats.facts import links
+        from bridge.views import links
 
         pages = links.Links(pages_of(self.settings))
         return pages.compare(what.app, what.old, what.new)
@@ -262,7 +263,8 @@ def _value(one: Value) -> str:
         case Moment():
             utc = read_zone("UTC")
             return in_zones(one.at, read_zone(one.zone)) if one.zone else in_words(one.at, utc)
-    return str(one)
+        case _:
+            return plain((one,))
 
 
 def typed(call: Call) -> str:

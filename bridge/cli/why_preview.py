@@ -8,7 +8,7 @@ import typer
 
 from bridge.cli.previews import Desk, desk
 from bridge.cli.show import ago, clean, console, hint, indented, iso, on_terminal, say_json
-from bridge.views.deployments import became, ended_form
+from bridge.views.deployment_lists import became, ended_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from bridge.chats.facts.links import Links
 from bridge.console.sharing import Workshop
 from bridge.console.visitors import Visitor
 from bridge.core.access import EVERY_APP, Access, Grant, Right
@@ -27,6 +26,7 @@ from bridge.ports.checks import Finding
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
+from bridge.views.links import Links
 
 HERE = Place()
 """The place of a console command: no channel."""

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from bridge.chats.facts.links import Links
 from bridge.core.chat.grammar import capital
 from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless, shorten
+from bridge.views.links import Links
 from bridge.views.view import (
     SHORT_COMMIT,
     Code,
@@ -22,6 +22,7 @@ from bridge.views.view import (
     Text,
     Typed,
     Value,
+    plain,
 )
 
 
@@ -59,6 +60,8 @@ def _value(one: Value, links: Links) -> Markup:
             return Markup("<code>{}</code>").format(_text(call.typed, 200))
         case Moment(at=at):
             return _moment(at)
+        case _:
+            return escape(plain((one,)))
 
 
 def _text(words: str, limit: int) -> Markup:

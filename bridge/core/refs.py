@@ -222,3 +222,17 @@ def _bare(path: str) -> str:
     while (shorter := path.strip().rstrip("/").removesuffix(".git")) != path:
         path = shorter
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The URLs of pages about a repository, relative to the repository's own.
+
+    Attributes:
+        sign: the character before a pull request's number.
+    """
+
+    commit: str = "/commit/{sha}"
+    compare: str = "/compare/{old}...{new}"
+    pull_request: str = "/pull/{number}"
+    sign: str = "#"

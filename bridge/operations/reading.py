@@ -22,8 +22,7 @@ from bridge.operations.arguments import (
 )
 from bridge.operations.base import Context, operation
 from bridge.views import apps as of_apps
-from bridge.views import deployments as of_deployments
-from bridge.views import figures
+from bridge.views import deployment_lists, figures
 from bridge.views import reading as views
 from bridge.views.view import Phrase, Text, View
 
@@ -106,7 +105,7 @@ async def deployments(ctx: Context, app: OfApp = None, limit: Limit = 20) -> Vie
     found = await _newest(ctx, limit, app)
     fates = await ctx.desk.journal.fates(found)
     remarks = [*_remarks(app), *await troubles(ctx, [] if app is None else [app.app])]
-    return of_deployments.listed(found, fates, app.app if app else None, remarks)
+    return deployment_lists.listed(found, fates, app.app if app else None, remarks)
 
 
 async def _newest(ctx: Context, limit: int, app: Known | None) -> list[Deployment]:
@@ -137,7 +136,7 @@ async def show_deployment(ctx: Context, deployment: DeploymentName, app: ItsApp 
     remarks: list[Phrase] = []
     if found.app_id in gone:
         remarks = [(Text(f"{found.app} ({found.app_id}) is gone from the backends", 300),)]
-    return of_deployments.shown(found, fate, changes, remarks)
+    return deployment_lists.shown(found, fate, changes, remarks)
 
 
 LONGEST_NUMBER = 16

@@ -14,6 +14,7 @@ from bridge.core.configuration.plan import Plan
 from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.verdict import Act
+from bridge.core.refs import Pages
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.deployments import Deployments
@@ -26,7 +27,6 @@ from bridge.ports.feedback import (
     TellsOfLocks,
     Turn,
 )
-from bridge.ports.githosts import Pages
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Apps, Audit, Decisions
 from bridge.views.view import View

@@ -126,20 +126,6 @@ class CommitState(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Pages:
-    """The URLs of pages about a repository, relative to the repository's own.
-
-    Attributes:
-        sign: the character before a pull request's number.
-    """
-
-    commit: str = "/commit/{sha}"
-    compare: str = "/compare/{old}...{new}"
-    pull_request: str = "/pull/{number}"
-    sign: str = "#"
-
-
 class HostApi(Protocol):
     """What the bridge reads from a Git host and writes there, with its own credential.
 

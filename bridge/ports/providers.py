@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.errors import Rejected
 from bridge.core.events import Sender
+from bridge.core.refs import Pages
 from bridge.ports.checks import Checks
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
-from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.githosts import GitHost, HostApi
 from bridge.ports.setup import Setup
 from bridge.ports.sign_in import SignInProvider
 
@@ -386,6 +387,11 @@ def any_channel(_settings: Any) -> None:
     """Let rules name any channel: only the chat itself knows them."""
 
 
+def in_no_way(_settings: Any) -> tuple[str, ...]:
+    """Return nothing: people can't ask anything there."""
+    return ()
+
+
 def no_doubts(_settings: Any) -> Sequence[tuple[str, str]]:
     """Return no doubts: every valid setting is plausible."""
     return ()
@@ -423,9 +429,9 @@ class ChatProvider:
     credential: str
     further: str | None = None
     token_begins: tuple[str, ...] = ()
-    heard_by: Callable[[Any], tuple[str, ...]]
+    heard_by: Callable[[Any], tuple[str, ...]] = in_no_way
     to_be_heard: str = ""
-    cards_only: str
+    cards_only: str = "nobody is heard there"
     link_word: str
     doubts: Callable[[Any], Sequence[tuple[str, str]]] = no_doubts
     channels: Callable[[Any, ChannelBook], ChannelsOf]

@@ -9,7 +9,8 @@ from bridge.core.apps import App, Rules, Trigger
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import short_branch
 from bridge.core.pins import pin_of
-from bridge.views.deployments import brief, deployment_form, item_of, joined, person_of
+from bridge.views.deployment_lists import deployment_form
+from bridge.views.deployments import brief, item_of, person_of
 from bridge.views.holds import first_hold, holding, proposed
 from bridge.views.view import (
     SHORT_COMMIT,
@@ -30,7 +31,9 @@ from bridge.views.view import (
     Text,
     View,
     iso,
+    joined,
     many,
+    plain,
 )
 
 if TYPE_CHECKING:
@@ -129,8 +132,8 @@ def _named(app: App, last: Deployment | None) -> Phrase:
     """Return an app with its newest deployment, or where it would come from."""
     name: Phrase = (Strong(Text(app.label, LABEL)),)
     if last is None:
-        return joined([name, (Text(source_of(app), IMAGE),)])
-    return joined([name, briefly(last, app, 0)])
+        return joined(name, (Text(source_of(app), IMAGE),))
+    return joined(name, briefly(last, app, 0))
 
 
 def briefly(deployment: Deployment, app: App, said: int = 60) -> Phrase:
@@ -139,7 +142,7 @@ def briefly(deployment: Deployment, app: App, said: int = 60) -> Phrase:
     Args:
         said: characters of the first line of the commit's message.
     """
-    return joined([*brief(deployment, app, said), (Moment(newest_at(deployment)),)])
+    return joined(*brief(deployment, app, said), (Moment(newest_at(deployment)),))
 
 
 def newest_at(deployment: Deployment) -> float:
@@ -153,7 +156,7 @@ def live_line(live: "Serving | None", app: App) -> Phrase:
         return ()
     notes: list[Phrase] = [(Text(note, NOTE),) for note in live.notes]
     if not live.known:
-        return joined([("Live: ", *note) for note in notes])
+        return joined(*(("Live: ", *note) for note in notes))
     what: Phrase = ("unknown version",)
     if live.commit:
         what = (Commit(live.commit, app),)
@@ -162,12 +165,12 @@ def live_line(live: "Serving | None", app: App) -> Phrase:
     since: Phrase = () if live.live_since is None else (" since ", Moment(live.live_since))
     who = person_of(live.by)
     by: Phrase = ("by ", *who) if who else ()
-    return joined([(f"{live.word.capitalize()}: ", *what, *since), by, *notes])
+    return joined((f"{live.word.capitalize()}: ", *what, *since), by, *notes)
 
 
 def _about(live: "Serving") -> list[str]:
     """Return who brought what is live, how far behind it is, and whether it works."""
-    by = "".join(one if isinstance(one, str) else one.words for one in person_of(live.by))
+    by = plain(person_of(live.by))
     return [*([f"by {by.strip()}"] if by and live.known else []), *live.notes]
 
 
@@ -250,7 +253,7 @@ def _fate_line(newest: Deployment, fate: "Fate | None") -> Phrase:
         until: Phrase = () if fate.until is None else ("Until ", Moment(fate.until))
         said = [until, (Sentence(fate.says, NOTE),) if fate.says else ()]
     note = remark(newest, fate)
-    return joined([*said, (Sentence(note, NOTE),) if note else ()])
+    return joined(*said, (Sentence(note, NOTE),) if note else ())
 
 
 def status_of_all(
@@ -295,7 +298,7 @@ def _standing(title: str, those: Sequence[Deployment]) -> Lines:
     for one in those[:MOST_LINES]:
         when: Phrase = (Moment(newest_at(one)),)
         first = [("", *item.says) for item in first_hold(one)]
-        items.append(Item(joined([item_of(one).says, when, *first]), one.state))
+        items.append(Item(joined(item_of(one).says, when, *first), one.state))
     return Lines(title, items, max(0, len(those) - MOST_LINES))
 
 

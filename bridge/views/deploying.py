@@ -10,7 +10,7 @@ from bridge.core.gates.promotion import Promotion
 from bridge.core.health.rollback import Version, WayBack, version_of
 from bridge.core.holds import Hold
 from bridge.core.lifecycle import Deployment
-from bridge.views.deployments import APP, first_line
+from bridge.views.deployments import APP_NAME, first_line
 from bridge.views.holds import HoldData
 from bridge.views.view import (
     Ask,
@@ -204,4 +204,4 @@ def _line(one: Deployment) -> Phrase:
 
 
 def _label(app: App) -> Strong:
-    return Strong(Text(app.label, APP))
+    return Strong(Text(app.label, APP_NAME))

@@ -1,180 +1,46 @@
-"""What is said about deployments."""
+"""What is said about deployments: each fact as a phrase, for cards, answers and lists."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from bridge.core.apps import App
 from bridge.core.events import COMMAND_HOST
-from bridge.core.holds import proposal_in
-from bridge.core.lifecycle import Change, Deployment, NoteKind, State, app_of, promotes
-from bridge.core.log_text import harmless, short_branch
-from bridge.core.masking import redact
-from bridge.core.people import PUSH, Actor, Cause
-from bridge.views.view import (
-    Code,
-    Column,
-    Commit,
-    Facts,
-    Item,
-    Log,
-    Moment,
-    Phrase,
-    Ref,
-    Row,
-    Steps,
-    Strong,
-    Table,
-    Text,
-    Value,
-    View,
-    Words,
-    iso,
+from bridge.core.holds import Hold, proposal_in
+from bridge.core.lifecycle import (
+    Deployment,
+    State,
+    app_of,
+    promotes,
 )
+from bridge.core.people import Actor, Cause
+from bridge.views.links import Links, same_commit
+from bridge.views.states import redacted
+from bridge.views.text import clean
+from bridge.views.view import Code, Commit, Item, Phrase, Ref, Strong, Text, Tone, joined
 
-if TYPE_CHECKING:
-    from bridge.core.health.fate import Fate
+APP_NAME, REF_NAME, COMMIT, IMAGE = 200, 100, 20, 120
+ENVIRONMENT, PERSON, FIRST_LINE, NOTE = 60, 60, 120, 500
+"""The most characters of each."""
 
-APP, PERSON, IMAGE, MESSAGE, NOTE = 200, 60, 80, 40, 500
-"""Characters of an app's name, a person's, an image, a message's first line and a note."""
+IN_A_LIST = 40
+"""The most characters of a message's first line in a list."""
 
-# ── lists ─────────────────────────────────────────────────────────────────────────────────────────
+LOUD = frozenset({State.FAILED, State.UNHEALTHY, State.UNKNOWN})
+"""States that the whole channel is told, since somebody must act."""
 
-COLUMNS = (
-    *map(Column, ("created", "number", "state", "commit", "app")),
-    Column("what happened", long=True),
-)
+TONES = {
+    State.HELD: Tone.DOUBT,
+    State.ASKED: Tone.BUSY,
+    State.QUEUED: Tone.BUSY,
+    State.RUNNING: Tone.BUSY,
+    State.VERIFYING: Tone.BUSY,
+    State.DONE: Tone.GOOD,
+    State.UNHEALTHY: Tone.BAD,
+    State.FAILED: Tone.BAD,
+    State.UNKNOWN: Tone.DOUBT,
+}
+"""Tones of states; all others are calm."""
 
-NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` lists what came in"
-
-
-def listed(
-    those: Sequence[Deployment],
-    fates: "Mapping[str, Fate]",
-    app: App | None = None,
-    remarks: Sequence[Phrase] = (),
-) -> View:
-    """List deployments, newest first; `app`: the one whose they all are."""
-    data = [
-        deployment_form(one, fate := fates.get(one.id)) | {"fate": fate_form(fate)} for one in those
-    ]
-    if not those:
-        never: Phrase = (Text(app.label, APP), " was never deployed from here") if app else ()
-        return View(never or (NONE_YET,), data=data, empty=True, remarks=remarks)
-    rows = [_row(one, fates.get(one.id), app) for one in those]
-    title: Phrase = ("Deployments",) if app is None else ("History of ", Text(app.label, APP))
-    head = (*title, f": {len(those)}")
-    return View(head, parts=[Table(COLUMNS, rows, title)], data=data, remarks=remarks)
-
-
-def _row(deployment: Deployment, fate: "Fate | None", app: App | None) -> Row:
-    commit = deployment.deployed_commit or deployment.commit or ""
-    trigger = "" if deployment.origin == PUSH else f" ({deployment.trigger})"
-    created, number = deployment.created_at, f"#{deployment.seq}"
-    what = _with_fate(short_note(deployment, fate), deployment, fate)
-    told = _with_fate(note_of(deployment, fate), deployment, fate)
-    named: Phrase = () if app is not None else (Strong(Text(deployment.app, APP)),)
-    at = deployment.finished_at or deployment.started_at or created
-    lasted: Phrase = (took(deployment),) if took(deployment) else ()
-    return Row(
-        (
-            (Moment(created, since=True),),
-            (number,),
-            (deployment.state,),
-            (Commit(commit, app),) if commit else (_short(deployment.shown_image),),
-            (Text(deployment.app, APP),),
-            (Text(what + trigger, NOTE),),
-        ),
-        deployment.state,
-        (
-            *(Moment(created, since=True), f" {deployment.id} "),
-            *(Text(deployment.app, APP), f" {deployment.state}: ", Text(told, NOTE)),
-        ),
-        [
-            joined([named, (number,), *brief(deployment, app), (Moment(at),), lasted]),
-            asked_by(deployment),
-            (Text(what, NOTE),) if what else (),
-        ],
-    )
-
-
-def shown(
-    deployment: Deployment,
-    fate: "Fate | None",
-    changes: Sequence[Change],
-    remarks: Sequence[Phrase] = (),
-) -> View:
-    """Show one deployment, its history, and the end of its log if it has failed."""
-    data = ended_form(deployment, fate) | {"fate": fate_form(fate)}
-    facts = [(name, (Text(value, NOTE),)) for name, value in _facts(deployment, fate).items()]
-    return View(
-        (Strong(Text(deployment.app, APP)), f" #{deployment.seq}: {deployment.state}"),
-        deployment.state,
-        parts=[
-            Facts(facts),
-            Steps([replace(one, note=note_of(one)) for one in changes]),
-            *tail_of(deployment),
-        ],
-        data=data | {"changes": [change_form(one) for one in changes]},
-        remarks=remarks,
-    )
-
-
-def _facts(deployment: Deployment, fate: "Fate | None") -> dict[str, str]:
-    seconds = (deployment.finished_at or 0) - (deployment.started_at or 0)
-    timed = deployment.started_at and deployment.finished_at
-    facts = {
-        "deployment": deployment.id,
-        "app": deployment.app,
-        "state": str(deployment.state),
-        "trigger": deployment.trigger,
-        "action": str(deployment.action),
-        "ref": deployment.ref or "",
-        "commit": deployment.commit or "",
-        "deployed": deployment.deployed_commit or "",
-        "image": deployment.image or "",
-        "backend": deployment.backend_id or "",
-        "message": (deployment.message or "").partition("\n")[0],
-        "author": deployment.author or "",
-        "delivery": deployment.delivery,
-        "took": f"{seconds:.1f} s" if timed else "",
-        "live": _live(deployment, fate),
-        "superseded": f"by {deployment.superseded_by}" if deployment.superseded_by else "",
-    }
-    return {name: value for name, value in facts.items() if value}
-
-
-def _live(deployment: Deployment, fate: "Fate | None") -> str:
-    """Return since when it is live, or from when until when it was, and what replaced it."""
-    if fate is None or deployment.live_at is None:
-        return ""
-    until = "" if fate.until is None else f" until {iso(fate.until)}"
-    at = f"{'since' if fate.live else 'from'} {iso(deployment.live_at)}{until}"
-    return "; ".join(filter(None, (at, fate.says)))
-
-
-def tail_of(deployment: Deployment) -> list[Log]:
-    """Return the end of a failed deployment's log, or what an unhealthy one has answered."""
-    if not deployment.log_tail:
-        return []
-    seen = "what was seen:" if deployment.state is State.UNHEALTHY else "the end of its log:"
-    return [Log(redact(deployment.log_tail).split("\n"), seen)]
-
-
-def _short(image: str) -> str:
-    """Return an image without its registry and path, and of a digest the beginning."""
-    name, at, digest = image.rpartition("/")[2].partition("@")
-    return f"{name}{at}{digest.removeprefix('sha256:')[:7]}"[:32]
-
-
-def _with_fate(note: str, deployment: Deployment, fate: "Fate | None") -> str:
-    """Return a note with what has become of a version that went live, unless it says that."""
-    if fate is None:
-        return note
-    kind = deployment.note_kind
-    says_live = kind is NoteKind.UNTOLD or (fate.itself and kind in (NoteKind.LIVE, NoteKind.AGAIN))
-    live = "live now" if fate.live and not says_live else ""
-    return "; ".join(filter(None, (note, live, fate.says)))
+_PUSHED = {Cause.PUSH: "pushed", Cause.TAG: "tagged"}
 
 
 def item_of(deployment: Deployment) -> Item:
@@ -184,11 +50,11 @@ def item_of(deployment: Deployment) -> Item:
 
 def about(deployment: Deployment, is_: str = "") -> Phrase:
     """Return its app, its branch or tag, and what it brings; `is_`: said of the app."""
-    named: Phrase = (Strong(Text(deployment.app, APP)), is_)
-    return joined([named, *brief(deployment)])
+    named: Phrase = (Strong(Text(deployment.app, APP_NAME)), is_)
+    return joined(named, *brief(deployment))
 
 
-def brief(deployment: Deployment, app: App | None = None, most: int = MESSAGE) -> list[Phrase]:
+def brief(deployment: Deployment, app: App | None = None, most: int = IN_A_LIST) -> list[Phrase]:
     """Return a deployment's branch or tag, and what it brings: a commit, or an image.
 
     Args:
@@ -206,14 +72,6 @@ def brief(deployment: Deployment, app: App | None = None, most: int = MESSAGE) -
     return what
 
 
-def joined(phrases: list[Phrase]) -> Phrase:
-    """Return the phrases that say something as one, with dots between them."""
-    pieces: list[str | Value] = []
-    for phrase in filter(None, phrases):
-        pieces += ["  ·  ", *phrase] if pieces else phrase
-    return tuple(pieces)
-
-
 def version_of(deployment: Deployment) -> tuple[str | None, str | None]:
     """Return the commit and message of what is live, would be approved, or was pushed."""
     proposal = proposal_in(deployment.holds) if deployment.state is State.HELD else None
@@ -222,22 +80,35 @@ def version_of(deployment: Deployment) -> tuple[str | None, str | None]:
     return deployment.deployed_commit or deployment.commit, deployment.message
 
 
+# ── what it is ────────────────────────────────────────────────────────────────────────────────────
+
+
+def visible(words: str, limit: int) -> Phrase:
+    """Return untrusted words; () if nothing of them can be seen."""
+    return (Text(words, limit),) if clean(words) else ()
+
+
+def ref_of(ref: str | None) -> Phrase:
+    """Return a branch or a tag; () if there is none."""
+    return (Ref(ref),) if ref else ()
+
+
+def commit_of(sha: str | None, app: App | None, links: Links) -> Phrase:
+    """Return a commit's short name with its page, if that is known for sure."""
+    return (Code(Text(sha[:7], COMMIT), links.commit(app, sha)),) if sha else ()
+
+
 def first_line(message: str | None) -> str:
     """Return the first non-empty line of a commit's message."""
-    return next((line for line in (message or "").splitlines() if line.strip()), "").strip()
+    return next((line for line in (message or "").splitlines() if clean(line)), "").strip()
 
 
-# ── who asked, and how long it took ───────────────────────────────────────────────────────────────
-
-_PUSHED = {Cause.PUSH: "pushed", Cause.TAG: "tagged"}
-
-
-def asked_by(deployment: Deployment) -> Words:
+def asked_by(deployment: Deployment) -> Phrase:
     """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
     origin = deployment.origin
     if (pushed := _PUSHED.get(origin.cause)) is not None:
-        author = deployment.author or ""
-        by: Words = (f"{pushed} by ", Text(author, PERSON)) if _seen(author) else (pushed,)
+        author = visible(deployment.author or "", PERSON)
+        by: Phrase = (f"{pushed} by ", *author) if author else (pushed,)
         more = _with_door(origin.more(origin.actor.name), origin.actor)
         return (*by, ", ", *more) if more else by
     verb = "promotion" if _promoted(deployment) else deployment.action
@@ -250,21 +121,30 @@ def _promoted(deployment: Deployment) -> bool:
     return promotes(deployment) and app_of(deployment.target or "") != deployment.app_id
 
 
-def person_of(actor: Actor) -> Words:
+def person_of(actor: Actor) -> Phrase:
     """Return a person's name in plain words, e.g. "ada on the command line"."""
     return _with_door(actor.name, actor)
 
 
-def _with_door(words: str, actor: Actor) -> Words:
-    if not _seen(words):
+def _with_door(words: str, actor: Actor) -> Phrase:
+    name = visible(words, PERSON)
+    return (*name, " on the command line") if name and actor.door == COMMAND_HOST else name
+
+
+# ── how it stands ─────────────────────────────────────────────────────────────────────────────────
+
+
+def holds_of(deployment: Deployment) -> tuple[Hold, ...]:
+    """Return what holds a deployment, with reasons in which no secret can be read."""
+    if deployment.state is not State.HELD:
         return ()
-    on = (" on the command line",) if actor.door == COMMAND_HOST else ()
-    return (Text(words, PERSON), *on)
+    return tuple(replace(one, says=redacted(one.says)) for one in deployment.holds)
 
 
-def _seen(words: str) -> bool:
-    """Return whether anything of a name is visible."""
-    return bool(harmless(words, unseen="").strip())
+def another_commit(deployment: Deployment) -> bool:
+    """Return whether the backend reports another commit than was pushed."""
+    deployed, pushed = deployment.deployed_commit, deployment.commit
+    return bool(deployed and pushed and not same_commit(deployed, pushed))
 
 
 def took(deployment: Deployment) -> str:
@@ -289,81 +169,3 @@ def duration(seconds: float) -> str:
 
 def _two(many: int, unit: str, few: int, smaller: str) -> str:
     return f"{many} {unit} {few} {smaller}" if few else f"{many} {unit}"
-
-
-# ── for programs ──────────────────────────────────────────────────────────────────────────────────
-
-
-def deployment_form(deployment: Deployment, fate: "Fate | None" = None) -> dict[str, Any]:
-    """Return a deployment with its progress so far; its note as `note_now` has it."""
-    from bridge.core.health.fate import note_now
-
-    return {
-        "id": deployment.id,
-        "app": deployment.app,
-        "app_id": deployment.app_id,
-        "action": str(deployment.action),
-        "state": str(deployment.state),
-        "trigger": deployment.trigger,
-        "ref": deployment.ref,
-        "commit": deployment.commit,
-        "deployed_commit": deployment.deployed_commit,
-        "image": deployment.image,
-        "delivery": deployment.delivery,
-        "created_at": iso(deployment.created_at),
-        "asked_at": iso(deployment.asked_at),
-        "started_at": iso(deployment.started_at),
-        "live_at": iso(deployment.live_at),
-        "finished_at": iso(deployment.finished_at),
-        "note": note_now(deployment, fate),
-        "superseded_by": deployment.superseded_by,
-        "backend_id": deployment.backend_id,
-    }
-
-
-def ended_form(deployment: Deployment, fate: "Fate | None" = None) -> dict[str, Any]:
-    """Return a single deployment, with the lines that show why it failed or is unhealthy."""
-    tail = redact(deployment.log_tail or "")
-    return deployment_form(deployment, fate) | {"log_tail": tail.split("\n") if tail else []}
-
-
-def fate_form(fate: "Fate | None") -> dict[str, Any] | None:
-    """Return what has become of a deployment that went live; None of any other."""
-    if fate is None:
-        return None
-    return {
-        "now": str(fate.now),
-        "until": iso(fate.until),
-        "by": fate.by and fate.by.id,
-        "says": fate.says,
-    }
-
-
-def change_form(change: Change) -> dict[str, Any]:
-    """Return one line of a deployment's history."""
-    from bridge.core.health.fate import as_told
-
-    return {"at": iso(change.at), "state": str(change.state), "note": as_told(change)}
-
-
-# ── in words ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def became(deployment: Deployment, *, short: bool = False) -> str:
-    """E.g. `→ failed #11: fatal: repository not found`; see `short_note`."""
-    head = f"→ {deployment.state} #{deployment.seq}"
-    note = short_note(deployment) if short else note_of(deployment)
-    return f"{head}: {note}" if note else head
-
-
-def note_of(said: Deployment | Change, fate: "Fate | None" = None) -> str:
-    """Return its note, for where its state is shown as well; see `note_now`."""
-    from bridge.core.health.fate import note_now
-
-    return note_now(said, fate).removeprefix(f"{said.state}: ")
-
-
-def short_note(deployment: Deployment, fate: "Fate | None" = None) -> str:
-    """Return a history note, with a long branch shortened."""
-    branch, note = (deployment.ref or "").removeprefix("refs/heads/"), note_of(deployment, fate)
-    return note.replace(branch, short_branch(branch)) if branch else note

@@ -8,6 +8,7 @@ from bridge.core.gates.freezes import Closed, Freeze
 from bridge.core.gates.locks import Lock, Scope, typed_scope
 from bridge.core.lifecycle import Deployment
 from bridge.core.masking import redact
+from bridge.views.actions import of_lock
 from bridge.views.deployments import item_of
 from bridge.views.view import (
     Column,
@@ -21,6 +22,7 @@ from bridge.views.view import (
     Strong,
     Table,
     Text,
+    Tone,
     Typed,
     View,
     iso,
@@ -191,6 +193,31 @@ def lock_kept(lock: Lock) -> View:
         [again],
         data=LockData.of(lock),
         public=True,
+    )
+
+
+def lock_reminder(lock: Lock, held: int, *, mine: bool) -> View:
+    """Say that a lock still holds so many deployments; `mine`: its owner reads it."""
+    holds = f"It holds {many(held, 'deployment')}." if held else "It holds no deployment now."
+    ends = _until(lock) or ("until it is unlocked",)
+    return View(
+        ("Still locked by ", "you" if mine else _person(lock.name), ": ", _label(lock.label)),
+        Icon.LOCK,
+        [(_reason(lock.reason),)],
+        [("Since ", Moment(lock.at), ", ", *ends, f". {holds}")],
+        tone=Tone.DOUBT,
+        actions=of_lock(lock),
+        name=lock.label,
+    )
+
+
+def lock_ended(lock: Lock, why: str) -> View:
+    """Say that a lock was released, e.g. as "acme/shop#12 is merged"."""
+    return View(
+        ("Unlocked, as ", Text(why, LABEL), ": ", _label(lock.label)),
+        Icon.UNLOCK,
+        notes=[(*_since(lock), ": ", _reason(lock.reason))],
+        name=lock.label,
     )
 
 

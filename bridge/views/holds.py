@@ -9,7 +9,7 @@ from bridge.core.gates.approvals import Approval
 from bridge.core.holds import Gate, Hold, Proposal, proposal_in, warnings_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.masking import redact
-from bridge.views.deployments import APP, about, first_line, joined
+from bridge.views.deployments import APP_NAME, about, first_line
 from bridge.views.view import (
     Ask,
     Code,
@@ -28,6 +28,7 @@ from bridge.views.view import (
     Text,
     View,
     iso,
+    joined,
 )
 
 SAYS, REASON, MESSAGE, PERSON, PATH = 200, 500, 120, 60, 80
@@ -290,7 +291,7 @@ def hold_item(hold: Hold, lifts: str = "") -> Item:
         what.append(("until ", Moment(hold.until)))
     if lifts:
         what.append((lifts,))
-    return Item(joined(what), hold.gate)
+    return Item(joined(*what), hold.gate)
 
 
 def _warnings(holds: Sequence[Hold]) -> list[Phrase]:
@@ -298,4 +299,4 @@ def _warnings(holds: Sequence[Hold]) -> list[Phrase]:
 
 
 def _app(held: Deployment) -> Strong:
-    return Strong(Text(held.app, APP))
+    return Strong(Text(held.app, APP_NAME))

@@ -59,10 +59,13 @@ _PAST = {Now.ROLLED_BACK: Icon.UNDONE, Now.UNKNOWN: Icon.DOUBT}
 
 
 def sign_of(deployment: Deployment | None, fate: Fate | None = None) -> Sign:
+    """Return the sign of its state, or of what has become of a version that was live."""
+    return Icon.NEVER if deployment is None else sign_now(deployment.state, fate)
+
+
+def sign_now(state: State, fate: Fate | None) -> Sign:
     """Return the sign of a state, or of what has become of a version that was live."""
-    if deployment is None:
-        return Icon.NEVER
-    return deployment.state if fate is None or fate.live else _PAST.get(fate.now, Icon.PAST)
+    return state if fate is None or fate.live else _PAST.get(fate.now, Icon.PAST)
 
 
 def verdict_of(deployment: Deployment, fate: Fate | None = None) -> str:

@@ -4,7 +4,7 @@ A door is a way to talk to people or programs: the command line, a chat, the con
 renders these values in its own form: it escapes, links, shortens, and speaks its own time zone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -34,14 +34,6 @@ Words = tuple[str | Text, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
-    """One of our own sentences with untrusted names in it; a door may mark these."""
-
-    words: str
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
 class Strong:
     """The name of what a sentence is about; a door may show it in bold."""
 
@@ -56,6 +48,14 @@ class Code:
     url: str | None = None
 
 
+class Form(StrEnum):
+    """How a time is shown where a door can: in full, as an age that grows, or as time of day."""
+
+    DAY = "day"
+    AGE = "age"
+    CLOCK = "clock"
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A time in seconds since 1970.
@@ -63,11 +63,13 @@ class Moment:
     Attributes:
         zone: an IANA name in which somebody has said it, which is then shown as well; "" for none.
         since: it is shown by how long ago it was, where that fits.
+        form: how a chat shows it, whose messages keep ages up to date by themselves.
     """
 
     at: float
     zone: str = ""
     since: bool = False
+    form: Form = Form.DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,14 @@ class Typed:
     """A call of an operation, as it is typed at each door."""
 
     call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One of our own sentences with untrusted names in it; a door may mark these."""
+
+    words: str
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,11 @@ class Ref:
         """Return its name as people say it."""
         return self.name.removeprefix("refs/heads/").removeprefix("refs/tags/")
 
+    @property
+    def is_tag(self) -> bool:
+        """Return whether it is a tag."""
+        return self.name.startswith("refs/tags/")
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -107,22 +122,33 @@ class Compared:
     words: str
 
 
-Value = Text | Sentence | Strong | Code | Moment | Typed | Commit | Ref | State | Compared
-Phrase = tuple[str | Value, ...]
-"""Our own words, with values among them."""
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link to a page of ours, of a host or of a backend; without an address, its text."""
+
+    text: Text
+    url: str | None
 
 
-# ── parts of an answer ────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Somebody who is called by their id in the chat that shows it."""
+
+    id: str
 
 
 class Icon(StrEnum):
-    """What an answer or a row is about, at a glance."""
+    """What a message, an answer or a row is about, at a glance."""
 
     LOCK = "lock"
     UNLOCK = "unlock"
     FREEZE = "freeze"
     THAW = "thaw"
     WELL = "well"
+    PULL = "pull"
+    MEMO = "memo"
+    TAG = "tag"
+    GEAR = "gear"
     NOTE = "note"
     WARN = "warn"
     GO = "go"
@@ -135,29 +161,139 @@ class Icon(StrEnum):
     DOUBT = "doubt"
 
 
-Sign = Icon | State | Gate
-"""What stands before a line: an icon, or that of a deployment's state or of a gate."""
+class Look(StrEnum):
+    """The condition of a preview, as its icon shows it."""
+
+    WAITS = "waits"
+    HELD = "held"
+    BUILDS = "builds"
+    UP = "is up"
+    FAILED = "failed"
+    ENDS = "ends"
+    GONE = "gone"
+
+
+Sign = Icon | State | Gate | Look
+"""What stands before a line. Where two kinds have a word in common, they mean the same icon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A sign within a sentence."""
+
+    sign: Sign
+
+
+Value = (
+    Text
+    | Sentence
+    | Strong
+    | Code
+    | Moment
+    | Typed
+    | Commit
+    | Ref
+    | State
+    | Compared
+    | Link
+    | Called
+    | Mark
+)
+Phrase = tuple[str | Value, ...]
+"""Our own words, with values among them."""
+
+DOT, GAP = "  ·  ", "  "
+"""Stand between pieces of a line; a door may show others."""
+
+
+def joined(*phrases: Phrase) -> Phrase:
+    """Return phrases as one, with dots between those that are not empty."""
+    pieces: list[str | Value] = []
+    for phrase in filter(None, phrases):
+        pieces += [DOT, *phrase] if pieces else phrase
+    return tuple(pieces)
+
+
+# ── parts of an answer ────────────────────────────────────────────────────────────────────────────
+
+
+class Tone(StrEnum):
+    """How a message is meant, e.g. by its colour."""
+
+    CALM = "calm"
+    BUSY = "busy"
+    GOOD = "good"
+    BAD = "bad"
+    DOUBT = "doubt"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before something is done; `danger`: it can't be taken back."""
+
+    title: str
+    says: Phrase
+    yes: str
+    no: str
+    danger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What can be done about a message, by a button where there are any.
+
+    Attributes:
+        name: which button it is, e.g. "deployment.cancel".
+        about: the ids of what was seen, which a click returns; they prove no right.
+        style: "primary" or "danger"; "" for neither.
+        command: how it is typed on the command line; "" for what is not worth typing. A door
+            without buttons shows that.
+    """
+
+    label: str
+    name: str
+    about: str
+    style: str = ""
+    asks: Question | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a list."""
+    """One line of a list.
+
+    Attributes:
+        note: what else to know of it, on a line of its own.
+    """
 
     says: Phrase
     sign: Sign | None = None
+    note: Phrase = ()
+    actions: Sequence[Action] = ()
+
+
+class Weight(StrEnum):
+    """How much room a list takes: what a message is about, what belongs to it, or an aside."""
+
+    MAIN = "main"
+    PLAIN = "plain"
+    ASIDE = "aside"
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A titled list of lines.
+    """A list of lines, with a title or "".
 
     Attributes:
         more: how many further ones there are.
+        hint: what to do about those for which there is no room.
     """
 
     title: str
     items: Sequence[Item]
     more: int = 0
+    weight: Weight = Weight.PLAIN
+    hint: Phrase = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +413,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An answer.
+    """An answer, or a message that is kept up to date.
 
     Attributes:
         head: what has happened, or what is so; one line.
@@ -294,10 +430,20 @@ class View:
         shown_in: the channels where a card will show the same.
         may_be_lost: such a card says all of it.
         remarks: what to know before reading it, e.g. that it may be out of date.
+        hints: what helps to read it, or to find more.
         call: what it answers; None for nothing that can be asked for again.
         page: which part of its rows is shown, from 1, where there are too many for a door.
         about: whose buttons a door may add.
-        hints: what helps to read it, or to find more.
+
+        brief: the same in one line, for notifications; () for the head.
+        url: the page of what it is about.
+        facts: labels with values, e.g. "Trigger".
+        log: the end of a log or an answer, redacted; "" for none.
+        links: where more is to be seen.
+        actions: what can be done about it.
+        why: what `why` explains of it, e.g. "shop/web"; "" for nothing.
+        name: a plain title that stays true, for a place that can't be edited.
+        at: when it happened, if that is not among the facts; in seconds since 1970.
     """
 
     head: Phrase
@@ -319,6 +465,16 @@ class View:
     call: Call | None = field(default=None, kw_only=True)
     page: int = field(default=1, kw_only=True)
     about: About | None = field(default=None, kw_only=True)
+    brief: Phrase = field(default=(), kw_only=True)
+    tone: Tone = field(default=Tone.CALM, kw_only=True)
+    url: str | None = field(default=None, kw_only=True)
+    facts: Mapping[str, Phrase] = field(default_factory=dict, kw_only=True)
+    log: str = field(default="", kw_only=True)
+    links: Sequence[Link] = field(default=(), kw_only=True)
+    actions: Sequence[Action] = field(default=(), kw_only=True)
+    why: str = field(default="", kw_only=True)
+    name: str = field(default="", kw_only=True)
+    at: float | None = field(default=None, kw_only=True)
 
     @property
     def headed(self) -> bool:
@@ -351,18 +507,20 @@ def _plain(one: str | Value) -> str:
     match one:
         case str():
             return one
-        case Text(words=words) | Sentence(words=words):
+        case Text(words=words) | Sentence(words=words) | Compared(words=words):
             return words
         case Typed(call=call):
             return call.typed
-        case Strong(text=text) | Code(text=text):
+        case Strong(text=text) | Code(text=text) | Link(text=text):
             return text.words
         case Commit(sha=sha):
             return sha[:SHORT_COMMIT]
         case Ref():
             return one.short
-        case Compared(words=words):
-            return words
+        case Called(id=id_):
+            return id_
+        case Mark():
+            return ""
         case Moment():
             from bridge.core.gates.times import in_words, read_zone
 

@@ -362,9 +362,9 @@ def stuck_is_lost() -> None:
 
 
 def comments_are_not_looked_for() -> None:
-    from bridge.githosts.feedback.publishers import CommentPublisher
+    from bridge.githosts.feedback.comment_posts import CommentWriter
 
-    _put(CommentPublisher, "_there", _nothing)
+    _put(CommentWriter, "find", _nothing)
 
 
 def objects_are_not_looked_for() -> None:
@@ -376,7 +376,7 @@ def objects_are_not_looked_for() -> None:
 def cards_are_not_looked_for() -> None:
     from bridge.chats.slack.posts import Posts
 
-    _put(Posts, "_found", _nothing)
+    _put(Posts, "find", _nothing)
 
 
 def statuses_are_left_out() -> None:

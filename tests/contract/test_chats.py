@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -18,16 +18,21 @@ from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.people import Actor
 from bridge.ports.chats import Chat, ChatParts
-from bridge.ports.feedback import NO_CONSOLE, Occasion, Snapshot, Turn
+from bridge.ports.feedback import NO_CONSOLE, LockNews, Occasion, Snapshot, Turn
 from bridge.ports.outcomes import DONE, Audited, Outcome, Subscription, about_deployment
 from bridge.ports.providers import ChatProvider
 from bridge.settings import read_settings
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.journey import app, deployment, live_now, push
+from tests.fakes.pager import PAGER, PagerSettings
 from tests.fakes.serving import served
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.fakes.toy_chat import WALKIE, WalkieSettings
+from tests.scenes.pulls import preview
+from tests.scenes.shop import WEB
+from tests.scenes.shop import deployment as shop
+from tests.scenes.slack_gates import LOCKED
 
 W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
 
@@ -39,12 +44,14 @@ class Service:
     Attributes:
         cards: returns what stands there of deployments: the text of each card.
         writes: returns how often something was written there.
+        texts: returns all that stands there, as text.
     """
 
     provider: ChatProvider
     settings: Any
     cards: Callable[[], list[str]]
     writes: Callable[[], int]
+    texts: Callable[[], list[str]] = list
 
 
 async def of_slack(stack: AsyncExitStack) -> Service:
@@ -83,6 +90,7 @@ async def of_discord(stack: AsyncExitStack) -> Service:
         settings,
         lambda: [one.title for one in discord.shown() if "failed after" not in one.title],
         writes,
+        lambda: [str(one.embed).replace("**", "") for one in discord.shown()],
     )
 
 
@@ -106,7 +114,30 @@ async def of_walkie(stack: AsyncExitStack) -> Service:
     return Service(WALKIE, settings, cards, lambda: len(said))
 
 
-SERVICES = {"slack": of_slack, "discord": of_discord, "walkie": of_walkie}
+async def of_pager(stack: AsyncExitStack) -> Service:
+    texts: dict[str, str] = {}
+    written: list[str] = []
+
+    async def posted(request: web.Request) -> web.Response:
+        number = request.match_info.get("number") or str(len(texts) + 1)
+        texts[number] = (await request.json())["text"]
+        written.append(number)
+        return web.json_response(number)
+
+    pager = web.Application()
+    pager.router.add_post("/all", posted)
+    pager.router.add_put("/all/{number}", posted)
+    address = await stack.enter_async_context(served(pager))
+    settings = PagerSettings.model_validate({"address": address})
+
+    def shown() -> list[str]:
+        return [*texts.values()]
+
+    return Service(PAGER, settings, shown, lambda: len(written), shown)
+
+
+SERVICES = {"slack": of_slack, "discord": of_discord, "walkie": of_walkie, "pager": of_pager}
+WRITTEN_TO = ("discord", "pager")
 
 
 def test_every_chat_keeps_the_promises_below() -> None:
@@ -278,6 +309,34 @@ async def test_where_changes_from_elsewhere_are_told_somebody_tells_them(stage: 
         await stage.shown(planned, Snapshot(audited=(note,)))
 
     assert stage.service.writes() == written + len(told)
+
+
+@pytest.mark.parametrize("name", WRITTEN_TO)
+async def test_cards_locks_previews_and_pull_requests_are_shown(name: str) -> None:
+    """Whatever a chat is: what is shown there is said in one place."""
+    async with AsyncExitStack() as stack:
+        stage = Stage(await SERVICES[name](stack), stack)
+        await stage.publish(W)
+        await stage.publish(W, A, F)
+        news = LockNews(LOCKED, ("shop/web",), "day 1", "lock project/shop", held=3)
+        for planned in stage.chat.of_lock(news):
+            await stage.shown(planned, Snapshot())
+        up = preview(WEB)
+        for state in (R, D):
+            built = replace(shop(state, WEB), app_id=up.made or "")
+            for planned in stage.chat.of_preview(up, None):
+                await stage.shown(planned, Snapshot(deployments=(built,), previews=(up,)))
+
+        texts = stage.service.texts()
+        card, failed, lock, pull = texts
+        assert "shop/web failed" in card
+        assert "shop/web failed" in failed
+        assert "Still locked by Grace Hopper: project shop" in lock
+        assert "dokploy-bridge unlock project:shop" in lock
+        assert "#12 Open the shop on Sundays" in pull
+        assert "shop/web" in pull
+        assert " is up" in pull
+        assert "pr-12-web.preview.example.com" in pull
 
 
 async def test_a_chat_in_which_nobody_is_heard_says_so(stage: Stage) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.chats.discord.board import POSTED_ANEW
+from bridge.messages.writer import POSTED_ANEW
 from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.discord import TOKEN, FakeDiscord, Posted

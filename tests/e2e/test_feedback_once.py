@@ -160,7 +160,7 @@ async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_on
     host: Host,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.githosts.feedback.publishers.LANDS", 0.5)
+    monkeypatch.setattr("bridge.githosts.feedback.comment_posts.CommentWriter.lands", 0.5)
     host.repository.open_pull("main", base="release")
     made = await pushed(journal, host)
     host.fake.spoil(Spoil(hang=True), method="POST", path="/(comments|notes)$")

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack.cards import render_card
 from bridge.core.access import Access, Grant, Right
 from bridge.core.apps import Rules
 from bridge.core.gates.locks import Lock
@@ -20,6 +19,7 @@ from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.scenes.shop import HOSTILE, LINKS
 from tests.worlds.bridge import Origin
 from tests.worlds.journal import outcome, record
+from tests.worlds.messages import render_card
 from tests.worlds.slack import SlackWorld, slack_world
 from tests.worlds.slack_door import APPS, Door, open_door
 
@@ -153,7 +153,7 @@ async def judged(door: Door, head: str = HEAD) -> None:
 async def card(door: Door) -> tuple[Deployment, dict[str, Any]]:
     found = await door.journal.deployment(deployment(1).id)
     assert found is not None
-    shown = render_card(found, WEB, links=LINKS, can_cancel=True).body()
+    shown = render_card(found, WEB, links=LINKS).body()
     return found, {"ts": "1.1", **shown}
 
 

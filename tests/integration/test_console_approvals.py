@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.chats.facts.links import Links
 from bridge.console.actions import Done
 from bridge.console.operations import operate
 from bridge.console.pages import PAGES
@@ -18,10 +17,11 @@ from bridge.core.errors import Rejected
 from bridge.core.holds import Proposal
 from bridge.core.lifecycle import State
 from bridge.core.people import Identities
+from bridge.core.refs import Pages
 from bridge.operations.commands import ChatCommands
 from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.gates import CommitAt, Judging
-from bridge.ports.githosts import Pages
+from bridge.views.links import Links
 from tests.fakes.journey import HEAD, app, deployment
 from tests.worlds.console_records import FRAME, NOW, records_of
 from tests.worlds.journal import outcome, record

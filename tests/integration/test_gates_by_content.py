@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.facts.links import Links
-from bridge.chats.facts.proposal import proposed_of
 from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
@@ -19,6 +17,8 @@ from bridge.core.people import Actor, Writer
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.outcomes import PushSeen
+from bridge.views.links import Links
+from bridge.views.proposal import proposed_of
 from tests.fakes.journey import app, deployment
 from tests.worlds.gates import ADA, GRACE, REPOSITORY, GateWorld
 from tests.worlds.journal import outcome, record

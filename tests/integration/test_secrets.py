@@ -29,7 +29,7 @@ from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.ports.backends import Progress
 from bridge.ports.probes import Answer
 from bridge.settings import Settings, read_settings, secrets_of
-from bridge.views.deployments import change_form, ended_form
+from bridge.views.deployment_lists import change_form, ended_form
 from tests.fakes.journey import FakeBackend, KeptSteps, ManualClock
 from tests.unit.test_masking import SECRETS, VALUES
 from tests.worlds.amended import World

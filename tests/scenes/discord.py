@@ -12,20 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bridge.chats.discord.board import POSTED_ANEW
-from bridge.chats.discord.embeds import Message, render_card, render_change, render_failure
-from bridge.chats.discord.locks import LockPlans, render_lock
-from bridge.chats.discord.pulls import POSTED_ANEW as PULL_POSTED_ANEW
-from bridge.chats.discord.pulls import render_pull
-from bridge.chats.facts.card import Channels, card_of, failure_of
-from bridge.chats.facts.links import NOTHING_KNOWN, Around
+from bridge.chats.discord.api import DiscordClient
+from bridge.chats.discord.posts import Webhooks
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
-from bridge.core.gates.locks import Lock, PullRef
+from bridge.core.gates.locks import PullRef
 from bridge.core.lifecycle import Change, Deployment, NoteKind, State
 from bridge.core.people import Actor
-from bridge.ports.feedback import LockNews
+from bridge.messages.told import change_view
+from bridge.messages.writer import Body
 from bridge.ports.outcomes import DONE, Audited, Result
+from bridge.views.cards import deployment_view, failure_view
+from bridge.views.gates import lock_ended, lock_reminder
+from bridge.views.links import NOTHING_KNOWN, Around
+from bridge.views.view import View
 from tests.scenes.pulls import cards as pull_cards
 from tests.scenes.shop import (
     API,
@@ -45,13 +45,20 @@ from tests.scenes.shop import (
     now,
 )
 from tests.scenes.slack_gates import EVERY, LOCKED, NOON
+from tests.worlds.messages import at_once
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "discord" / "golden"
 
-Scene = Callable[[], Message]
+Scene = Callable[[], Body]
+
+WRITER = Webhooks(DiscordClient("https://discord.test"), {}, at_once)
 
 AROUND = Around((12,), OTHER)
 NEWER = "https://discord.com/channels/700000000000000001/800000000000000001/900000000000000001"
+
+
+def _shown(view: View) -> Scene:
+    return partial(WRITER.render, view)
 
 
 def _card(
@@ -59,16 +66,13 @@ def _card(
     app: App | None = WEB,
     around: Around = NOTHING_KNOWN,
     superseded_by: str | None = None,
-    remark: str = "",
 ) -> Scene:
-    card = card_of(one, app, LINKS, now(one, around), superseded_by)
-    return partial(render_card, card, remark=remark)
+    return _shown(deployment_view(one, app, LINKS, now(one, around), superseded_by))
 
 
 def _failure(one: Deployment, app: App, note: str, log: str, around: Around) -> Scene:
     change = Change(NOON + 76, one.state, note, one.note_kind)
-    card = card_of(one, app, LINKS, around)
-    return partial(render_failure, card, failure_of(one, change, log))
+    return _shown(failure_view(one, change, log, app, LINKS, around))
 
 
 def cards() -> Iterator[tuple[str, Scene]]:
@@ -105,7 +109,10 @@ def cards() -> Iterator[tuple[str, Scene]]:
     )
     yield "card_image", _card(image)
     yield "card_app_is_gone", _card(deployment(), None)
-    yield "card_posted_anew", _card(deployment(), remark=POSTED_ANEW)
+    yield (
+        "card_posted_anew",
+        _shown(WRITER.anew(deployment_view(deployment(), WEB, LINKS, NOTHING_KNOWN))),
+    )
     for name, gone, told in fates():
         yield f"card_{name}", _card(gone, SEEN, told)
     yield "card_held_by_all", _card(held(*EVERY), SEEN, AROUND)
@@ -141,9 +148,9 @@ def changes() -> Iterator[tuple[str, Scene]]:
         number=7,
     )
     undo = replace(note, number=8, undoes=7, by=Actor("slack", "Grace Hopper", "U0123ABC"))
-    yield "change", partial(render_change, note)
-    yield "change_undone", partial(render_change, note, undo)
-    yield "change_of_undo", partial(render_change, undo)
+    yield "change", _shown(change_view(note))
+    yield "change_undone", _shown(change_view(note, undo))
+    yield "change_of_undo", _shown(change_view(undo))
     hard = replace(
         note,
         by=Actor("slack", HOSTILE, "U1"),
@@ -151,31 +158,26 @@ def changes() -> Iterator[tuple[str, Scene]]:
         difference=tuple(Changed(f"env.{HOSTILE}{n}", HOSTILE * 9, None) for n in range(40)),
         result=Result.read(f"NotKept: {HOSTILE * 20}"),
     )
-    yield "change_hardest", partial(render_change, hard)
+    yield "change_hardest", _shown(change_view(hard))
 
 
 def locks() -> Iterator[tuple[str, Scene]]:
     """What is told of locks."""
 
-    def said(lock: Lock, **facts: Any) -> Scene:
-        news = LockNews(lock, ("shop/web",), "1", "lock", **facts)
-        (shown,) = LockPlans(Channels((), "shop"), {}).of(news)
-        return partial(render_lock, shown.place)
-
     merging = replace(LOCKED, owner="cli:grace", merge=PullRef("github", "my-org/shop", 482))
     hard = replace(LOCKED, label=HOSTILE, name=HOSTILE, reason=HOSTILE * 9)
-    yield "lock_reminder", said(LOCKED, held=3)
-    yield "lock_ended", said(merging, ended="my-org/shop#482 is merged")
-    yield "lock_reminder_hardest", said(hard, held=10**9)
-    yield "lock_ended_hardest", said(hard, ended=HOSTILE * 9)
+    yield "lock_reminder", _shown(lock_reminder(LOCKED, 3, mine=False))
+    yield "lock_ended", _shown(lock_ended(merging, "my-org/shop#482 is merged"))
+    yield "lock_reminder_hardest", _shown(lock_reminder(hard, 10**9, mine=False))
+    yield "lock_ended_hardest", _shown(lock_ended(hard, HOSTILE * 9))
 
 
 def pulls() -> Iterator[tuple[str, Scene]]:
     """Pull requests with previews."""
-    for name, card in pull_cards(deployment, WEB, API, LONGEST, HOSTILE, LINKS):
-        yield f"pull_{name}", partial(render_pull, card)
+    for name, (view, _) in pull_cards(deployment, WEB, API, LONGEST, HOSTILE, LINKS):
+        yield f"pull_{name}", _shown(view)
         if name == "builds":
-            yield "pull_posted_anew", partial(render_pull, card, remark=PULL_POSTED_ANEW)
+            yield "pull_posted_anew", _shown(WRITER.anew(view))
 
 
 def scenes() -> dict[str, Scene]:
@@ -183,9 +185,8 @@ def scenes() -> dict[str, Scene]:
     return dict([*cards(), *failures(), *changes(), *locks(), *pulls()])
 
 
-def written(message: Message) -> str:
+def written(body: Body) -> str:
     """A scene as its golden file has it."""
-    body = message.body() | ({"thread_name": message.post} if message.post else {})
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 

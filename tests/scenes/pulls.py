@@ -4,16 +4,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.facts.links import Links
-from bridge.chats.facts.pull_card import PullCard, pull_card
 from bridge.core.apps import App
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.core.pulls import PullRequest
+from bridge.messages.told import rows_of
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import Subscription
+from bridge.views.links import Links
+from bridge.views.pull_requests import Row, pull_request_view
+from bridge.views.view import View
 
 SHOP = Repository("github", "583231", "acme/shop")
 PULL = PullRequest(
@@ -48,19 +50,19 @@ def preview(app: App, state: PreviewState = PreviewState.UP, **facts: Any) -> Pr
 
 def card_of(
     those: Sequence[Preview], links: Links, deployed: Mapping[str, Deployment] = NOTHING
-) -> PullCard:
-    """The card of these previews; `deployed`: the deployments of their own apps, by app id."""
+) -> tuple[View, tuple[Row, ...]]:
+    """The message of these previews, and its rows.
+
+    `deployed`: the deployments of their own apps, by app id.
+    """
     deployments = tuple(
         replace(deployed[one.app_id], app_id=one.made or "")
         for one in those
         if one.app_id in deployed
     )
     snapshot = Snapshot(deployments=deployments, previews=tuple(those))
-    found = pull_card(
-        HERE, snapshot, links, {one.app_id for one in those}, {one.id for one in those}
-    )
-    assert found is not None
-    return found
+    rows = rows_of(those, HERE, snapshot)
+    return pull_request_view(max(those, key=lambda one: one.version), links, rows), rows
 
 
 FORK = {"own": False, "author": "mallory", "head": "main", "head_sha": "18f234f0c2aa" + "0" * 28}
@@ -69,7 +71,7 @@ WAITS = "a pull request from a fork waits until somebody approves 18f234f0c2aa"
 
 def cards(
     deploys: Deploys, web: App, api: App, longest: App, hostile: str, links: Links
-) -> Iterator[tuple[str, PullCard]]:
+) -> Iterator[tuple[str, tuple[View, tuple[Row, ...]]]]:
     """Pull requests as they go on, and where they are hard to keep in form."""
     new = [preview(web, PreviewState.NEW), preview(api, PreviewState.MAKING, url=None)]
     yield "opened", card_of(new, links)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.backends import BACKENDS
-from bridge.chats.facts.links import Around, Links
 from bridge.core.access import Right
 from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.events import Action
@@ -16,6 +15,7 @@ from bridge.core.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import FINAL, LIVE, Deployment, NoteKind, State, deployment_id
 from bridge.core.people import PUSH, Origin
 from bridge.githosts import HOSTS
+from bridge.views.links import Around, Links
 from tests.scenes.slack_gates import (
     APPROVAL,
     NOON,

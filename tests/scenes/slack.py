@@ -13,11 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bridge.chats.facts.links import NOTHING_KNOWN, Around
 from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.cards import render_card, render_line
 from bridge.chats.slack.help import HELP, help_about
 from bridge.chats.slack.render import outgoing
 from bridge.chats.slack.views import message_of
@@ -43,7 +41,8 @@ from bridge.pipeline.deploying.rollback_plan import Plan
 from bridge.ports.outcomes import Audited, Explained
 from bridge.views import apps, figures
 from bridge.views import deploying as views
-from bridge.views.deployments import listed, shown
+from bridge.views.deployment_lists import listed, shown
+from bridge.views.links import NOTHING_KNOWN, Around
 from bridge.views.reading import identity
 from bridge.views.view import View
 from tests.scenes.shop import (
@@ -78,6 +77,7 @@ from tests.scenes.slack_gates import (
 )
 from tests.scenes.slack_provider import provider_scenes
 from tests.scenes.slack_pulls import pull_scenes
+from tests.worlds.messages import render_card, render_line
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "slack" / "golden"
 
@@ -92,7 +92,7 @@ def _card(one: Deployment, app: App | None = WEB, **more: Any) -> Scene:
 def cards() -> Iterator[tuple[str, Scene]]:
     """The live card, in every state and where it is hard to keep in form."""
     for state in State:
-        yield f"card_{state}", _card(deployment(state), can_cancel=True)
+        yield f"card_{state}", _card(deployment(state))
     yield (
         "card_superseded_with_link",
         _card(
@@ -103,9 +103,8 @@ def cards() -> Iterator[tuple[str, Scene]]:
     note = "waits for the backend: dokploy can't be reached (ConnectError)"
     yield (
         "card_waits_for_the_backend",
-        _card(deployment(State.WAITING, note=note, note_kind=NoteKind.AWAY), can_cancel=True),
+        _card(deployment(State.WAITING, note=note, note_kind=NoteKind.AWAY)),
     )
-    yield "card_running_without_cancel", _card(deployment(State.RUNNING))
     other = deployment(
         deployed_commit=OTHER, note="commit 9ab41c7 is live, not 13dfa1f", note_kind=NoteKind.LIVE
     )
@@ -144,18 +143,18 @@ def cards() -> Iterator[tuple[str, Scene]]:
     for state in (State.RUNNING, State.DONE, State.FAILED):
         yield (
             f"card_{state}_with_links",
-            _card(deployment(state), SEEN, around=around, can_cancel=True),
+            _card(deployment(state), SEEN, around=around),
         )
     for name, one, told in fates():
         yield f"card_{name}", _card(one, SEEN, around=told)
-    yield "card_held_by_a_lock", _card(held(LOCK), can_cancel=True)
-    yield "card_held_by_all", _card(held(*EVERY), can_cancel=True)
+    yield "card_held_by_a_lock", _card(held(LOCK))
+    yield "card_held_by_all", _card(held(*EVERY))
     yield (
         "card_held_until_a_time",
-        _card(held(SCHEDULE, trigger="slack: Ada Lovelace"), can_cancel=True),
+        _card(held(SCHEDULE, trigger="slack: Ada Lovelace")),
     )
-    yield "card_hardest", _card(HARD, LONGEST, can_cancel=True)
-    yield "card_held_hardest", _card(HELD_HARD, LONGEST, can_cancel=True)
+    yield "card_hardest", _card(HARD, LONGEST)
+    yield "card_held_hardest", _card(HELD_HARD, LONGEST)
 
 
 def _line(one: Deployment, change: Change) -> Message:

@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.gate_answers import ended_message, reminder
 from bridge.chats.slack.render import outgoing
-from bridge.chats.slack.views import dialog_of
+from bridge.chats.slack.views import dialog_of, message_of
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
@@ -22,14 +20,17 @@ from bridge.views.gates import (
     Affected,
     FreezeNow,
     lock_busy,
+    lock_ended,
     lock_kept,
     lock_released,
+    lock_reminder,
     lock_taken,
     locks,
     thawed,
 )
 from bridge.views.gates import frozen as frozen_view
 from bridge.views.holds import approval_asked, approved, overridden, override_asked
+from bridge.views.links import Links
 from bridge.views.view import Field, View
 
 Scene = Callable[[], Message | dict[str, Any]]
@@ -141,9 +142,12 @@ def gate_scenes(
     yield "unlock", said(lock_released(LOCKED))
     merging = replace(ours, until=None, merge=PullRef("github", "my-org/shop", 482))
     yield "lock_until_merge", said(lock_taken(merging, affected))
-    yield "lock_ended", lambda: ended_message(merging, "my-org/shop#482 is merged")
-    yield "lock_reminder", lambda: reminder(endless, 3, mine=True)
-    yield "lock_reminder_in_channel", lambda: reminder(replace(merging, until=NOON), 0, mine=False)
+    yield "lock_ended", lambda: message_of(lock_ended(merging, "my-org/shop#482 is merged"))
+    yield "lock_reminder", lambda: message_of(lock_reminder(endless, 3, mine=True))
+    yield (
+        "lock_reminder_in_channel",
+        lambda: message_of(lock_reminder(replace(merging, until=NOON), 0, mine=False)),
+    )
     yield "lock_kept", said(lock_kept(replace(endless, remind_at=NOON + 7 * 86_400)))
     frozen = Freeze(
         "freeze-1",
@@ -200,8 +204,11 @@ def gate_scenes(
     many_held = Affected((hard,) * 9, (hard_held,) * 9)
     yield "lock_hardest", said(lock_taken(hard_lock, many_held, before=LOCKED))
     hard_merge = replace(hard_lock, merge=PullRef("github", hostile, 10**15))
-    yield "lock_reminder_hardest", lambda: reminder(hard_merge, 10**9, mine=False)
-    yield "lock_ended_hardest", lambda: ended_message(hard_merge, f"{hostile * 9} is merged")
+    yield "lock_reminder_hardest", lambda: message_of(lock_reminder(hard_merge, 10**9, mine=False))
+    yield (
+        "lock_ended_hardest",
+        lambda: message_of(lock_ended(hard_merge, f"{hostile * 9} is merged")),
+    )
     yield "lock_busy_hardest", said(lock_busy(hard_lock, Call("lock", {}, f"steal {hostile}")))
     hard_freeze = replace(frozen, label=hostile, by=hostile, reason=hostile * 9)
     yield "freeze_hardest", said(frozen_view(hard_freeze, many_held, "", NOON))

@@ -11,6 +11,7 @@ from bridge.chats.slack.blocks import option
 from bridge.chats.slack.config_forms import build_fields, environment_fields
 from bridge.chats.slack.config_views import About
 from bridge.chats.slack.source_form import SourceForm, source_fields
+from bridge.chats.slack.views import message_of
 from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import (
     BuildType,
@@ -32,6 +33,7 @@ from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.decision import Reason
 from bridge.core.matching.lint import lint
 from bridge.core.people import Actor
+from bridge.messages.told import change_view
 from bridge.ports.backends import GitAccount
 from bridge.ports.outcomes import DONE, Audited, Result
 
@@ -272,23 +274,23 @@ def outcomes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     why = "Overtaken: shop/web was changed by somebody else (branch: main → theirs)"
     yield "provider-overtaken", lambda: config_views.told(note(result=Result.read(why)))
     yield "provider-told", lambda: config_views.told(note())
-    yield "provider-note", lambda: config_views.change_note(note())
+    yield "provider-note", lambda: message_of(change_view(note()))
     back = note(by=Actor("slack", "Bob", "U0B"), what="provider undo", undoes=7, number=8)
-    yield "provider-note-undone", lambda: config_views.change_note(note(), back)
+    yield "provider-note-undone", lambda: message_of(change_view(note(), back))
     build = (Changed("dockerfile", "Dockerfile", "web.Dockerfile"),)
     typed = note(by=Actor("cli", "ada"), what="build set", difference=build)
-    yield "provider-note-from-the-command-line", lambda: config_views.change_note(typed)
+    yield "provider-note-from-the-command-line", lambda: message_of(change_view(typed))
     gone = (Changed("source", "github", None), Changed("branch", "main", None))
     parted = note(what="provider disconnect", difference=gone)
-    yield "provider-note-disconnected", lambda: config_views.change_note(parted)
-    yield "provider-note-of-undo", lambda: config_views.change_note(back)
+    yield "provider-note-disconnected", lambda: message_of(change_view(parted))
+    yield "provider-note-of-undo", lambda: message_of(change_view(back))
     wild = note(
         by=Actor("slack", hostile * 5, "U1"),
         app=hostile * 10,
         result=Result.read(f"Refused: {hostile * 100}"),
         difference=tuple(Changed(f"env.{hostile}{n}", hostile * 9, None) for n in range(300)),
     )
-    yield "provider-note-hardest", lambda: config_views.change_note(wild)
+    yield "provider-note-hardest", lambda: message_of(change_view(wild))
     yield "provider-told-hardest", lambda: config_views.told(wild)
     yield (
         "provider-repositories",

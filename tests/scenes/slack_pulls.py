@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from bridge.chats.facts.links import Links
-from bridge.chats.facts.pull_card import news_in
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.previews import render_news, render_pull
 from bridge.chats.slack.render import outgoing
+from bridge.chats.slack.views import message_of
 from bridge.core.apps import App
 from bridge.core.chat.replies import PreviewDone, PreviewList, PreviewShown
 from bridge.core.lifecycle import State
 from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Act, Why
+from bridge.views.links import Links
+from bridge.views.pull_requests import news_in, news_view
 from tests.scenes.pulls import FORK, WAITS, Deploys, cards, preview
 from tests.scenes.slack_gates import NOON
 from tests.worlds.previewed import native
@@ -26,13 +26,13 @@ def pull_scenes(
     deploys: Deploys, web: App, api: App, longest: App, hostile: str, links: Links
 ) -> Iterator[tuple[str, Callable[[], Message]]]:
     """Messages of pull requests, lines of their threads, answers."""
-    for name, card in cards(deploys, web, api, longest, hostile, links):
-        yield f"pull_{name}", partial(render_pull, card)
+    for name, (view, rows) in cards(deploys, web, api, longest, hostile, links):
+        yield f"pull_{name}", partial(message_of, view)
         if name in TELLS:
-            yield f"pull_news_{name}", partial(render_news, news_in(card, {}))
+            yield f"pull_news_{name}", partial(message_of, news_view(news_in(rows, {})))
         if name == "ended":
-            told = {row.id: "ready" for row in card.rows}
-            yield "pull_news_ended", partial(render_news, news_in(card, told))
+            told = {row.id: "ready" for row in rows}
+            yield "pull_news_ended", partial(message_of, news_view(news_in(rows, told)))
     held = preview(api, PreviewState.HELD, reason=Why.APPROVAL, note=WAITS, pull=FORK)
     up = PreviewShown(preview(web), deploys(State.DONE), NOON + 3600, frozenset(Act))
     waits = PreviewShown(held, None, None, frozenset({Act.APPROVE}))

@@ -2,9 +2,10 @@
 
     cli → app → console → web → operations → pipeline → ports → views → core
     githosts, backends, chats, storage, durable, outbound → ports, core
+    githosts, chats → messages → ports, views, core
     githosts, chats → oauth → ports, core
     settings → githosts, backends, chats, oauth (their maps alone), ports, core
-    console → chats (the facts of their cards); console, chats, operations → views
+    console, chats, operations → views
     web, embedded → listening; whatever connects → connecting
     embedded → connecting, core.errors: a house of its own, reached over HTTP
 
@@ -30,6 +31,7 @@ BELOW_APP = {
     "operations",
     "views",
     "pipeline",
+    "messages",
     "ports",
     "core",
     "settings",
@@ -44,13 +46,14 @@ MAY_IMPORT = {
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
     "settings": {"githosts", "backends", "chats", "oauth", "ports", "core"},  # their sections
-    "console": {"web", "operations", "pipeline", "chats", "listening", "ports", "views", "core"},
+    "console": {"web", "operations", "pipeline", "listening", "ports", "views", "core"},
     "web": {"pipeline", "listening", "ports", "core"},
     "operations": {"pipeline", "ports", "views", "core"},
     "pipeline": {"ports", "core"},
     **{adapter: {"connecting", "ports", "core"} for adapter in ADAPTERS},
-    "githosts": {"oauth", "connecting", "ports", "core"},  # whose people sign in
-    "chats": {"oauth", "connecting", "ports", "views", "core"},
+    "githosts": {"oauth", "connecting", "messages", "ports", "core"},  # whose people sign in
+    "chats": {"oauth", "connecting", "messages", "ports", "views", "core"},
+    "messages": {"ports", "views", "core"},
     "oauth": {"connecting", "ports", "core"},
     "embedded": {"listening", "connecting", "core"},
     "listening": set[str](),
@@ -144,8 +147,8 @@ Names without a folder are of steps beside it, or on top of the five folders.
 """
 
 
-SHARED = {"base", "facts", "feedback"}
-"""The folders of what all Git hosts, or all chats, share."""
+SHARED = {"base", "feedback"}
+"""The folders of what all Git hosts share."""
 
 
 def folders(layer: str) -> set[str]:

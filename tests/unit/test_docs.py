@@ -21,8 +21,9 @@ def test_every_metric_stands_in_the_docs_and_no_other() -> None:
 
 
 def test_the_docs_name_only_buttons_of_cards_that_there_are() -> None:
-    source = "".join(file.read_text() for file in (ROOT / "bridge/chats/slack").rglob("*.py"))
-    buttons = set(re.findall(r'button\(\s*"([A-Z][a-z ]+)"', source))
+    files = [*(ROOT / "bridge/chats/slack").rglob("*.py"), ROOT / "bridge/views/actions.py"]
+    source = "".join(file.read_text() for file in files)
+    buttons = set(re.findall(r'(?:button|Action)\(\s*"([A-Z][a-z ]+)"', source))
     said = re.findall(
         r"\*([A-Z][a-z]+)\* (?:on a card|in Home)", (ROOT / "docs/slack.md").read_text()
     )

@@ -7,14 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from bridge.chats.discord import board as discord
-from bridge.chats.discord.embeds import Message
-from bridge.chats.discord.posts import MessageCursor
-from bridge.chats.discord.settings import Webhook
-from bridge.chats.facts.card import Channels
-from bridge.chats.facts.links import Links
-from bridge.chats.slack import board as slack
-from bridge.chats.slack.cards import Cards
+from bridge.chats.discord.api import DiscordClient
+from bridge.chats.discord.posts import Webhooks, plans_for
 from bridge.chats.slack.payloads import Answer
 from bridge.console.pages import PAGES
 from bridge.console.records import Asked
@@ -30,15 +24,18 @@ from bridge.core.lifecycle import Deployment, Evidence, NoteKind, State
 from bridge.core.pulls import PullRequest
 from bridge.githosts.feedback.publishers import WriteTurns
 from bridge.githosts.feedback.subscriptions import Plans, Use, shows_of
+from bridge.messages.plans import Channels
+from bridge.messages.writer import Body, Posted, Target
 from bridge.pipeline.feedback.outbox import Feedback, PublishTiming
 from bridge.pipeline.feedback.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion, Pending
 from bridge.ports.githosts import CommitState
-from bridge.ports.outcomes import Outcome, Subscription
+from bridge.ports.outcomes import Outcome
 from bridge.storage.journal import SqlJournal
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import ManualClock, app, deployment, push, source
 from tests.worlds.console_records import FRAME, records_of
+from tests.worlds.messages import at_once, in_discord, in_slack
 
 WEB = app()
 HIT = Decision(WEB.id, WEB.label, Reason.PATH_HIT, "web/index.html")
@@ -77,28 +74,33 @@ class SlackChannel:
         return None
 
 
-class DiscordChannel:
+class DiscordChannel(Webhooks):
     """Discord's cards as they stand, by their subscriptions."""
 
     def __init__(self) -> None:
+        super().__init__(DiscordClient("https://discord.test"), {}, at_once)
         self.cards: dict[str, Mapping[str, Any]] = {}
         self.more: list[Mapping[str, Any]] = []
 
-    async def shown(
-        self, subscription: Subscription, known: MessageCursor, message: Message, _save: Any
-    ) -> MessageCursor:
-        self.cards[subscription.id] = message.embed
-        return replace(known, message="1")
+    def by(self, _to: Target) -> str:
+        return "600000000000000001"
 
-    async def ready(self, _subscription: Subscription) -> None:
+    async def ready(self, _to: Target) -> None:
         """A turn without a limit."""
 
-    async def add(self, _one: Subscription, _known: MessageCursor, message: Message) -> None:
-        self.more.append(message.embed)
+    async def post(self, body: Body, to: Target) -> Posted:
+        (embed,) = body["embeds"]
+        if to.lines:
+            self.more.append(embed)
+        else:
+            self.cards[to.subscription.id] = embed
+        return Posted("1")
 
+    async def edit(self, body: Body, to: Target) -> None:
+        (self.cards[to.subscription.id],) = body["embeds"]
 
-async def _nothing(_deployment: Deployment) -> str:
-    return ""
+    async def link(self, _to: Target) -> str:
+        return ""
 
 
 @dataclass
@@ -127,23 +129,16 @@ class World:
     def __post_init__(self) -> None:
         self.seqs = count(1)
         pace = WriteTurns(self._turn, self._turn, self.clock)
-        links = Links()
-        webhooks = {"default": Webhook("default", "600000000000000001", "token")}
+        plans, publishers = in_slack(self.slack, Channels(default="C1"), people=self.slack)
+        here = Channels(default="default")
         self.planners = (
-            Cards(Channels(default="C1")),
-            discord.Cards(Channels(default="default"), webhooks),
+            plans.cards,
+            plans_for(here, {}).cards,
             Plans("github", frozenset(Use), skipped=True),
         )
-        publishers: dict[str, Any] = {
-            "slack.card": slack.Board(
-                self.slack,  # type: ignore[arg-type]
-                self.slack,  # type: ignore[arg-type]
-                self._turn,
-                links,
-                tail=_nothing,
-                email_of=_nothing,
-            ),
-            "discord.card": discord.Board(self.discord, links, _nothing),  # type: ignore[arg-type]
+        publishers = {
+            **publishers,
+            **in_discord(self.discord, here),
             **shows_of(self.api, pace, "0123"),
         }
         self.feedback = Feedback(

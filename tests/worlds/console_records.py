@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.chats.facts.links import Links
 from bridge.console.records import Records
 from bridge.console.sharing import Workshop
 from bridge.console.visitors import BY_LINK, with_owner
@@ -26,6 +25,7 @@ from bridge.ports.checks import Finding
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome, PushSeen, Result
+from bridge.views.links import Links
 from tests.fakes.journey import app, deployment
 from tests.worlds.journal import A, B, journal_in_memory
 from tests.worlds.previewed import held, kept, skipped, up

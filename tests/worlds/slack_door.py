@@ -9,13 +9,14 @@ from typing import Any
 
 import httpx
 
-from bridge.chats.facts.card import Channels
 from bridge.chats.slack.opening import Slack, Wiring
+from bridge.chats.slack.plans import plans_of
 from bridge.core.access import Access, Grant, Right
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Policy
 from bridge.core.events import Asked, parse_command
 from bridge.core.lifecycle import Deployment
+from bridge.messages.plans import Channels
 from bridge.operations.commands import ChatCommands
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.pipeline.deploying.config_drafts import ConfigDrafts
@@ -110,7 +111,7 @@ async def open_door(
         tail=logs.tail,
         email_of=_nobody,
         clock=time.time,
-        channels=channels,
+        plans=plans_of(channels),
     )
     if not team:
         await parts.learn()

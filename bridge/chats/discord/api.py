@@ -18,7 +18,7 @@ from bridge.chats.discord.settings import Webhook
 from bridge.connecting import AGENT, CannotConnect
 from bridge.connecting.clients import session
 from bridge.connecting.proxies import proxy_for
-from bridge.core.errors import Refused, Unanswered, Unreachable
+from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
 from bridge.core.errors.connection import why_not_connected
 from bridge.core.log_text import cut, escaped
 from bridge.ports.clock import Clock, Sleep
@@ -202,6 +202,22 @@ class DiscordClient:
             agent = f"DiscordBot (dokploy-bridge, 1) {AGENT}"  # the form that Discord asks for
             self._session = session(headers={"User-Agent": agent})
         return self._session
+
+
+async def asked(api_url: str, webhooks: Mapping[str, Webhook]) -> dict[str, BridgeError | None]:
+    """Ask Discord for each webhook; return why it can't be used, None if it can."""
+    client = DiscordClient(api_url)
+    found: dict[str, BridgeError | None] = {}
+    try:
+        for name, webhook in webhooks.items():
+            try:
+                await client.about(webhook)
+                found[name] = None
+            except BridgeError as error:
+                found[name] = error
+    finally:
+        await client.close()
+    return found
 
 
 async def _read(answer: aiohttp.ClientResponse) -> Any:

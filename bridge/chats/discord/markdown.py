@@ -8,11 +8,9 @@ Source: https://docs.discord.com/developers/reference#message-formatting
 import re
 from collections.abc import Sequence
 
-from bridge.chats.facts.card import Commit, Ref
-from bridge.chats.facts.links import Place
-from bridge.chats.facts.text import clean, code_blocks, cut
-from bridge.chats.facts.text import prose as written
-from bridge.views.view import Text, Words
+from bridge.views.markup import Markup
+from bridge.views.text import clean, code_blocks, cut
+from bridge.views.view import Form, Moment
 
 _MARKUP = frozenset("\\*_~|<>[]@")
 _AT_THE_START = frozenset("-+#")
@@ -74,17 +72,6 @@ def _without_backticks(char: str) -> str:
     return _BACKTICK if char == "`" else char
 
 
-def prose(text: str, limit: int) -> str:
-    """Return our own sentence with untrusted names in it; format paths and patterns as code."""
-    return written(text, limit, calm=_calm, code=code)
-
-
-def sentence(note: str, limit: int) -> str:
-    """Return a note for people, with a capital."""
-    shown = prose(note, limit)
-    return shown[:1].upper() + shown[1:]
-
-
 def link(url: str | None, label: str) -> str:
     """Return a link around a label that is escaped already; None: no link."""
     if url is None or not re.match(r"https?://", url):
@@ -98,37 +85,26 @@ def moment(at: float, style: str = "f") -> str:
     return f"<t:{min(max(int(at), 0), _LAST_SECOND)}:{style}>"
 
 
-# ── The card's facts ────────────────────────────────────────────────────────────────────────────
+class Markdown(Markup):
+    """Writes phrases as Discord's markdown."""
+
+    def text(self, words: str, limit: int) -> str:
+        return escape(words, limit)
+
+    def calm(self, words: str, limit: int) -> str:
+        return _calm(words, limit)
+
+    def strong(self, shown: str) -> str:
+        return f"**{shown}**"
+
+    def code(self, words: str, limit: int) -> str:
+        return code(words, limit)
+
+    def link(self, url: str | None, shown: str) -> str:
+        return link(url, shown)
+
+    def moment(self, one: Moment) -> str:
+        return moment(one.at, "R" if one.form is Form.AGE else "f")
 
 
-def text_of(one: Text) -> str:
-    """Return untrusted words, escaped."""
-    return escape(one.words, one.limit)
-
-
-def phrase(words: Words) -> str:
-    """Return words of ours and untrusted ones."""
-    return "".join(text_of(one) if isinstance(one, Text) else one for one in words)
-
-
-def ref_of(ref: Ref | None) -> str:
-    """Return a branch as code, a tag with its sign; "" if there is none."""
-    if ref is None:
-        return ""
-    shown = code(ref.name.words, ref.name.limit)
-    return f"🏷️ {shown}" if ref.is_tag else shown
-
-
-def commit_of(commit: Commit | None) -> str:
-    """Return a commit's short name with a link to it."""
-    return link(commit.url, code(commit.short.words, commit.short.limit)) if commit else ""
-
-
-def place_of(place: Place) -> str:
-    """Return a link to more information."""
-    return link(place.url, _calm(clean(place.label.words), place.label.limit))
-
-
-def joined(*pieces: str) -> str:
-    """Join the non-empty pieces with dots."""
-    return " · ".join(piece for piece in pieces if piece)
+MARKDOWN = Markdown()

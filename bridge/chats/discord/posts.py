@@ -4,13 +4,14 @@ Discord has neither a key that would make posting idempotent nor a list of what 
 posted, so a message whose posting was not confirmed can't be found again (docs/notes/0037).
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.chats.discord.api import (
     ARCHIVED,
+    ASK_AGAIN,
     DISCORD,
     NEEDS_A_POST,
     NO_FORUM,
@@ -19,213 +20,163 @@ from bridge.chats.discord.api import (
     DiscordClient,
     DiscordRefused,
 )
-from bridge.chats.discord.embeds import Message
-from bridge.chats.discord.settings import Webhook
-from bridge.core.errors import BridgeError, Refused, Rejected, Unreachable
-from bridge.ports.feedback import SaveCursor, Turn
-from bridge.ports.outcomes import LINK, Cursor, Subscription
+from bridge.chats.discord.embeds import POST_NAME, embed_of
+from bridge.chats.discord.markdown import plain
+from bridge.chats.discord.settings import DEFAULT, Webhook
+from bridge.chats.discord.settings import Discord as Settings
+from bridge.core.errors import BridgeError, Refused, Rejected
+from bridge.messages.chat import WrittenChat
+from bridge.messages.plans import Channels, Plans
+from bridge.messages.writer import Body, ChatWriter, Closed, Gone, Posted, Target
+from bridge.ports.chats import ChatParts
+from bridge.ports.clock import Limit
+from bridge.ports.feedback import Turn
+from bridge.ports.providers import ChannelBook, PreviewBook
+from bridge.views.view import View
 
 log = logging.getLogger(__name__)
 
-MOST_POSTS = 3
-"""The most attempts to post a message if Discord confirms none."""
+LIMITS = (Limit(5, 2.0),)
+"""Of each webhook, as Discord mostly allows; its headers and its 429s say what holds just now."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageCursor:
-    """The cursor of a message.
-
-    Attributes:
-        webhook: the id of the webhook that posted it; no other can edit it.
-        message: its id; "" until it is posted.
-        thread: of its post, if the channel is a forum.
-        link: its permalink.
-        posting: it was about to be posted.
-        lost: how often a posting was not confirmed.
-        shows: a hash of what it shows.
-        said: the number of changes of which the loud ones were told.
-        gone: it was deleted, so it stays away.
-    """
-
-    webhook: str = ""
-    message: str = ""
-    thread: str = ""
-    link: str = ""
-    posting: bool = False
-    lost: int = 0
-    shows: str = ""
-    said: int = 0
-    gone: bool = False
-
-    @classmethod
-    def of(cls, cursor: Cursor) -> "MessageCursor":
-        """Return a stored cursor; unknown fields have their initial values."""
-        return cls(**{name: cursor[name] for name in cls.__slots__ if name in cursor})
-
-    def cursor(self) -> dict[str, Any]:
-        """Return it as JSON; `LINK` only once it is known."""
-        found = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in found.items() if value or name != LINK}
+def plans_of(settings: Settings, book: ChannelBook, previews: PreviewBook = ()) -> Plans:
+    """Return what plans messages: channels are names of webhooks, whose ids are their lanes."""
+    default = DEFAULT if settings.webhook is not None else ""
+    return plans_for(Channels(book, default, previews), settings.named())
 
 
-class Channel:
-    """Writes messages by webhooks, and knows their channels and links."""
+def plans_for(channels: Channels, webhooks: Mapping[str, Webhook]) -> Plans:
+    """Return the same for webhooks by their names."""
+
+    def scope(name: str) -> str:
+        return webhooks[name].id if name in webhooks else name
+
+    return Plans(DISCORD, channels, scope)
+
+
+class Webhooks(ChatWriter):
+    """Writes by webhooks, and knows their channels and links."""
+
+    chat = DISCORD
 
     def __init__(self, client: DiscordClient, webhooks: Mapping[str, Webhook], turn: Turn) -> None:
+        super().__init__(turn)
         self._client = client
         self._webhooks = webhooks
-        self._turn = turn
         self._forums: set[str] = set()
         self._guilds: dict[str, str] = {}
 
-    def webhook(self, subscription: Subscription) -> Webhook:
-        """Return the webhook of a subscription; raise Rejected if it is no longer set."""
-        name = str(subscription.place["webhook"])
-        if (found := self._webhooks.get(name)) is None:
-            raise Rejected(f"{DISCORD} has no webhook called {name}: its setting is gone")
-        return found
+    def render(self, content: View) -> Body:
+        """Return a body that mentions nobody; `thread_name`: its title as a post of a forum."""
+        name = plain(content.name, POST_NAME)
+        embed = embed_of(content)
+        return {
+            "content": "",
+            "embeds": [embed],
+            "allowed_mentions": {"parse": []},
+            "thread_name": name,
+        }
 
-    async def learn(self, webhook: Webhook) -> None:
-        """Ask Discord for a webhook's server, which is part of links to its messages."""
-        about = await self._client.about(webhook)
-        self._guilds[webhook.id] = str(about.get("guild_id") or "")
+    def by(self, to: Target) -> str:
+        """Return the id of the webhook; raise Rejected if it is no longer set."""
+        return self._webhook(to).id
 
-    async def shown(
-        self,
-        subscription: Subscription,
-        known: MessageCursor,
-        message: Message,
-        save_cursor: SaveCursor,
-    ) -> MessageCursor:
-        """Post a message, or edit it if it shows something else; return its cursor."""
-        webhook = self.webhook(subscription)
-        if known.shows == message.hash:
-            return known
-        if known.message and known.webhook == webhook.id:
-            return await self._edited(subscription, known, message, save_cursor)
-        return await self._posted(subscription, known, message, save_cursor)
+    async def ready(self, to: Target) -> None:
+        await super().ready(to)
+        await self._client.ready(self._webhook(to))
 
-    async def ready(self, subscription: Subscription) -> None:
-        """Wait until a message may be written.
-
-        Await it before a posting is announced, so a process that dies meanwhile has posted nothing.
-        """
-        await self._turn(subscription.lane)
-        await self._client.ready(self.webhook(subscription))
-
-    async def add(self, subscription: Subscription, known: MessageCursor, message: Message) -> None:
-        """Post a further message beside a card: in its post, if the channel is a forum."""
-        await self._post(subscription, message, known.thread)
-
-    async def _posted(
-        self,
-        subscription: Subscription,
-        known: MessageCursor,
-        message: Message,
-        save_cursor: SaveCursor,
-    ) -> MessageCursor:
-        webhook = self.webhook(subscription)
-        thread = known.thread if known.webhook == webhook.id else ""
-        await self.ready(subscription)
-        await save_cursor(replace(known, posting=True).cursor())
+    async def post(self, body: Body, to: Target) -> Posted:
+        """Post it; in a forum as a post of its own, unless it belongs to one."""
+        webhook, thread = self._webhook(to), to.known.thread
         try:
-            made = await self._post(subscription, message, thread)
-        except (Unreachable, Refused):  # surely not posted
-            await save_cursor(known.cursor())
-            raise
-        if webhook.id in self._forums:
-            thread = str(made["channel_id"])
-        known = replace(
-            known,
-            webhook=webhook.id,
-            message=str(made["id"]),
-            thread=thread,
-            link="",
-            posting=False,
-            shows=message.hash,
-        )
-        await save_cursor(known.cursor())  # at once: until then it counts as not confirmed
-        if link := await self._link_of(webhook, made):
-            known = replace(known, link=link)
-            await save_cursor(known.cursor())
-        return known
-
-    async def _post(
-        self, subscription: Subscription, message: Message, thread: str = ""
-    ) -> Mapping[str, Any]:
-        """Post a message; in a forum as a post of its own, unless it belongs to one."""
-        webhook = self.webhook(subscription)
-        try:
-            return await self._send(webhook, message, thread)
+            made = await self._send(webhook, body, thread)
         except DiscordRefused as error:
             if error.code not in (NEEDS_A_POST, NO_FORUM) or thread:
                 raise
             is_forum = error.code == NEEDS_A_POST
             (self._forums.add if is_forum else self._forums.discard)(webhook.id)
-        await self.ready(subscription)
-        return await self._send(webhook, message, thread)
+            await self.ready(to)
+            made = await self._send(webhook, body, thread)
+        channel = str(made["channel_id"])
+        return Posted(str(made["id"]), channel, channel if webhook.id in self._forums else thread)
 
-    async def _send(self, webhook: Webhook, message: Message, thread: str) -> Mapping[str, Any]:
-        body = message.body()
-        if webhook.id in self._forums and not thread:
-            body["thread_name"] = message.post
-        return await self._client.post(webhook, body, thread=thread)
-
-    async def _edited(
-        self,
-        subscription: Subscription,
-        known: MessageCursor,
-        message: Message,
-        save_cursor: SaveCursor,
-    ) -> MessageCursor:
-        await self.ready(subscription)
-        webhook, body = self.webhook(subscription), message.body()
+    async def edit(self, body: Body, to: Target) -> None:
+        known, content = to.known, {**body}
+        del content["thread_name"]
         try:
-            await self._client.edit(webhook, known.message, body, thread=known.thread)
+            await self._client.edit(self._webhook(to), known.message, content, thread=known.thread)
         except DiscordRefused as error:
-            if error.code == ARCHIVED:  # a new message in the post brings it back
-                return await self._posted(subscription, known, message, save_cursor)
-            if error.code not in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL):
-                raise
-            log.warning(
-                "a message in discord was deleted: it stays away",
-                extra={"target": subscription.id, "why": str(error)},
-            )
-            known = replace(known, gone=True)
-        else:
-            known = replace(known, shows=message.hash)
-        await save_cursor(known.cursor())
-        return known
+            if error.code == ARCHIVED:
+                raise Closed from error  # a new message in the post brings it back
+            if error.code in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL):
+                raise Gone from error
+            raise
 
-    async def _link_of(self, webhook: Webhook, made: Mapping[str, Any]) -> str:
+    async def link(self, to: Target) -> str:
         """Return a message's permalink; "" while its server is unknown."""
+        webhook, known = self._webhook(to), to.known
         if webhook.id not in self._guilds:
             try:
                 await self.learn(webhook)
             except BridgeError as error:
                 log.info("a message in discord has no link", extra={"why": str(error)})
         guild = self._guilds.get(webhook.id, "")
-        where = f"{guild}/{made['channel_id']}/{made['id']}"
-        return f"https://discord.com/channels/{where}" if guild else ""
+        where = f"{guild}/{known.channel}/{known.message}"
+        return f"https://discord.com/channels/{where}" if guild and known.channel else ""
+
+    async def learn(self, webhook: Webhook) -> None:
+        """Ask Discord for a webhook's server, which is part of links to its messages."""
+        about = await self._client.about(webhook)
+        self._guilds[webhook.id] = str(about.get("guild_id") or "")
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _webhook(self, to: Target) -> Webhook:
+        if (found := self._webhooks.get(to.channel)) is None:
+            raise Rejected(f"{DISCORD} has no webhook called {to.channel}: its setting is gone")
+        return found
+
+    async def _send(self, webhook: Webhook, body: Body, thread: str) -> Mapping[str, Any]:
+        content = dict(body)
+        if thread or webhook.id not in self._forums:
+            del content["thread_name"]
+        return await self._client.post(webhook, content, thread=thread)
 
 
-async def lost(
-    subscription: Subscription, known: MessageCursor, save_cursor: SaveCursor
-) -> MessageCursor:
-    """Record that a posting was not confirmed."""
-    log.warning(
-        "discord did not confirm a message: it is not posted again, so none is there twice",
-        extra={"target": subscription.id},
-    )
-    known = replace(known, message="", shows="", posting=False, lost=known.lost + 1)
-    await save_cursor(known.cursor())
-    return known
+class Discord(WrittenChat):
+    """Discord, as the composition root uses it."""
 
+    def __init__(self, settings: Settings, parts: ChatParts) -> None:
+        """Take the parts; send nothing yet."""
+        self._webhooks = settings.named()
+        self._client = DiscordClient(settings.api_url)
+        self.channel = Webhooks(self._client, self._webhooks, parts.within(LIMITS))
+        super().__init__(self.channel, plans_of(settings, parts.book, parts.preview_book), parts)
 
-def may_be_posted(known: MessageCursor) -> None:
-    """Raise Rejected if posting it once more could fill the channel."""
-    if not known.message and known.lost >= MOST_POSTS:
-        raise Rejected(
-            f"{DISCORD} did not confirm {known.lost} postings of this message, so it is not posted"
-            " again: look in the channel whether it is there"
-        )
+    @property
+    def trouble(self) -> Mapping[str, str]:
+        """Return the webhooks that Discord no longer knows."""
+        return {f"discord {name}": why for name, why in self._client.gone.items()}
+
+    async def run(self) -> None:
+        """Read every webhook once, to notice deleted ones at the start."""
+        await asyncio.gather(*map(self._learn, self._webhooks.values()))
+
+    async def _learn(self, webhook: Webhook) -> None:
+        told = False
+        while True:
+            try:
+                await self.channel.learn(webhook)
+            except Refused as error:
+                log.warning("discord can't be written to", extra={"why": str(error)})
+                return
+            except BridgeError as error:
+                if not told:
+                    log.warning("discord can't be asked yet", extra={"why": str(error)})
+                told = True
+                await asyncio.sleep(ASK_AGAIN)
+            else:
+                log.info("discord is served", extra={"webhook": webhook.name})
+                return

@@ -7,7 +7,7 @@ from bridge.ports.checks import Checked, Finding
 from bridge.ports.providers import ChannelBook, ChannelsOf, ChatProvider
 
 if TYPE_CHECKING:
-    from bridge.chats.discord.opening import Discord as RunningDiscord
+    from bridge.chats.discord.posts import Discord as RunningDiscord
     from bridge.chats.discord.settings import Discord
     from bridge.ports.chats import ChatParts
     from bridge.ports.outcomes import Audited, Subscription
@@ -20,14 +20,10 @@ def _settings() -> "type[Discord]":
     return Discord
 
 
-def _heard_by(_settings: "Discord") -> tuple[str, ...]:
-    return ()
-
-
 def _channels(settings: "Discord", book: ChannelBook) -> ChannelsOf:
-    from bridge.chats.discord.opening import channels_of
+    from bridge.chats.discord.posts import plans_of
 
-    channels = channels_of(settings, book)
+    channels = plans_of(settings, book).channels
     return lambda label, _here: channels.of(label)
 
 
@@ -36,16 +32,15 @@ def _channel_names(settings: "Discord") -> Collection[str]:
 
 
 def _open(settings: "Discord", parts: "ChatParts") -> "RunningDiscord":
-    from bridge.chats.discord.opening import Discord as RunningDiscord
+    from bridge.chats.discord.posts import Discord as RunningDiscord
 
     return RunningDiscord(settings, parts)
 
 
 def _tells(settings: "Discord", book: ChannelBook, note: "Audited") -> "Sequence[Subscription]":
-    from bridge.chats.discord.board import ChangePlans
-    from bridge.chats.discord.opening import channels_of
+    from bridge.chats.discord.posts import plans_of
 
-    return ChangePlans(channels_of(settings, book), settings.named()).of_note(note)
+    return plans_of(settings, book).of_change(note)
 
 
 def _checks(checked: Checked) -> AsyncIterator[Finding]:
@@ -66,7 +61,6 @@ DISCORD = ChatProvider(
     settings=_settings,
     credential="webhook",
     further="webhooks",
-    heard_by=_heard_by,
     cards_only="its webhooks hear nothing",
     link_word="Discord",
     channels=_channels,

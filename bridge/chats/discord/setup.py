@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 async def _tries(_name: str, settings: "Discord") -> Sequence[str]:
-    from bridge.chats.discord.opening import asked
+    from bridge.chats.discord.api import asked
 
-    answers = await asked(settings)
+    answers = await asked(settings.api_url, settings.named())
     if not answers:
         raise Rejected("give the address of a webhook")
     for error in answers.values():

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,
@@ -14,12 +13,7 @@ from bridge.chats.slack.blocks import (
     modal,
     section,
 )
-from bridge.chats.slack.facts import (
-    ICONS,
-    commit_of,
-    joined,
-    ref_of,
-)
+from bridge.chats.slack.facts import commit_of, joined, ref_of
 from bridge.chats.slack.gates import held_lines
 from bridge.chats.slack.mrkdwn import (
     NOTHING,
@@ -32,7 +26,7 @@ from bridge.chats.slack.mrkdwn import (
     moment,
     prose,
 )
-from bridge.chats.slack.views import phrase_of
+from bridge.chats.slack.views import ICONS, Mrkdwn
 from bridge.core.apps import App
 from bridge.core.decision import Reason
 from bridge.core.failure import MOST_CHARACTERS
@@ -41,7 +35,9 @@ from bridge.core.log_text import end_of
 from bridge.core.masking import redact
 from bridge.ports.outcomes import Explained
 from bridge.views.apps import briefly, deploys_on
-from bridge.views.states import NOTE, verdict_of
+from bridge.views.deployments import NOTE
+from bridge.views.links import Links
+from bridge.views.states import verdict_of
 
 MOST_LINES = 15
 LOG_BLOCKS = 8
@@ -66,16 +62,16 @@ def why(
     title = f"*Why {escape(app.label, 200)} was or was not deployed*"
     if not explained:
         nothing = "Nothing has come in for it yet: no push, no tag, no command."
-        waits = "" if gone else f"\n{phrase_of(deploys_on(app), links)}"
+        waits = "" if gone else f"\n{Mrkdwn(links).phrase(deploys_on(app))}"
         return Message(*_alike(f"{title}\n{nothing}{waits}"))
     blocks: list[Block] = [section(title)]
     if held is not None and (lines := held_lines(held)):
-        head = joined(f"{ICONS[held.state]}  *Held*", phrase_of(briefly(held, app), links))
+        head = joined(f"{ICONS[held.state]}  *Held*", Mrkdwn(links).phrase(briefly(held, app)))
         blocks.append(section("\n".join([head, *lines])))
     blocks += [_verdict(one, app, links) for one in explained[:MOST_LINES]]
     blocks += [context(f":bulb: {prose(one, 1000)}") for one in remarks[:3]]
     if not gone:
-        blocks.append(context(phrase_of(deploys_on(app), links)))
+        blocks.append(context(Mrkdwn(links).phrase(deploys_on(app))))
     newest = explained[0].decision
     told = "deployed" if newest.deploy else "not deployed"
     text = f"{escape(app.label, 200)} {told}: {prose(newest.evidence, NOTE)}"

@@ -1,34 +1,29 @@
-"""Keep changes that were requested by chat, and publish their outcome.
+"""Keep changes that were requested by chat, and tell the person what became of them.
 
-The dialog is updated while it is open; otherwise only the person is told. Once a change is made,
-the channel sees who changed what, and can undo it there.
+The dialog is updated while it is open; otherwise only the person is told.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
-from bridge.chats.facts.card import Channels
-from bridge.chats.facts.config_notes import note_in, undone_by, was_made
 from bridge.chats.slack import config_views, names
 from bridge.chats.slack.answers import problem
-from bridge.chats.slack.api import History, SlackClient, code_of, surely_not_done, tell_alone
-from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.cards import lane_of
+from bridge.chats.slack.api import SlackClient, code_of, tell_alone
 from bridge.chats.slack.commands import later
-from bridge.chats.slack.config_views import change_note, outcome_view, told
+from bridge.chats.slack.config_views import outcome_view, told
 from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.workspace import CHAT, Parts, one_time, place_of
 from bridge.core.access import Person, Right
 from bridge.core.apps import App
 from bridge.core.chat.replies import Denied, denial
-from bridge.core.errors import BridgeError, Refused, Unreachable
-from bridge.core.events import CONFIGURING, Action, Asked, write_command
+from bridge.core.errors import BridgeError, Refused
+from bridge.core.events import Action, Asked, write_command
 from bridge.core.people import Actor
+from bridge.messages.told import note_in
 from bridge.ports.chats import Place
-from bridge.ports.feedback import Occasion, SaveCursor, Snapshot, Turn
+from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.inbox import NewDelivery
-from bridge.ports.outcomes import DONE, Audited, Cursor, Subscription, about_change, about_delivery
+from bridge.ports.outcomes import DONE, Audited, Cursor, Subscription
 
 
 def allowed(parts: Parts, person: Person, place: Place, app_id: str) -> App | None:
@@ -91,62 +86,7 @@ async def ask(
 
 # ── Publishing the outcome ────────────────────────────────────────────────────────────────────────
 
-TOLD = "slack.told"
-CHANGED = "slack.change"
-"""The kinds of subscriptions: a message to the person, and one in a channel."""
-
-EVENT = "bridge_change"
-"""The type of our messages' metadata."""
-
 _CLOSED = frozenset({"not_found", "view_not_found"})
-
-
-class ChangePlans:
-    """The planner: return who is told of a change."""
-
-    def __init__(self, channels: Channels) -> None:
-        self._channels = channels
-
-    def __call__(self, occasion: Occasion) -> list[Subscription]:
-        """Return a message to the person, and one in each of the app's channels."""
-        asked, outcome = occasion.asked, occasion.outcome
-        if asked is None or asked.action not in CONFIGURING or not asked.person:
-            return []
-        app = occasion.apps.get(asked.target)
-        if app is None:
-            return []
-        seq = outcome.seq
-        channels = self._channels.of(app.label, asked.channel)
-        place = {"seq": seq, "person": asked.person, "channel": asked.channel, "view": asked.view}
-        follows = (about_delivery(seq),)
-        # A dialog is not a message in the channel, so it does not wait in the channel's lane.
-        lane = f"{TOLD} {asked.person}"
-        person = Subscription(
-            f"{TOLD} {seq}", TOLD, lane, follows, place | {"shown": list(channels)}
-        )
-        return [person] + [
-            Subscription(
-                f"{CHANGED} {seq} {channel}",
-                CHANGED,
-                lane_of(channel),
-                follows,
-                {"seq": seq, "channel": channel},
-            )
-            for channel in channels
-        ]
-
-    def of_note(self, note: Audited) -> list[Subscription]:
-        """Return a message in each of the app's channels, for a change from elsewhere."""
-        return [
-            Subscription(
-                f"{CHANGED} number {note.number} {channel}",
-                CHANGED,
-                lane_of(channel),
-                (about_change(note.number),),
-                {"number": note.number, "channel": channel},
-            )
-            for channel in self._channels.of(note.app)
-        ]
 
 
 class Told:
@@ -188,78 +128,6 @@ class Told:
                 return False
             raise
         return True
-
-
-class ChangeNotes:
-    """Publisher of `CHANGED`: tells a channel who changed what."""
-
-    def __init__(self, client: SlackClient, turn: Turn) -> None:
-        self._client = client
-        self._history = History(client)
-        self._turn = turn
-
-    async def publish(
-        self,
-        subscription: Subscription,
-        snapshot: Snapshot,
-        cursor: Cursor,
-        save_cursor: SaveCursor,
-    ) -> Sequence[Subscription]:
-        """Post it once it is made; update it when it was undone."""
-        note = note_in(subscription, snapshot)
-        if note is None or not was_made(note):
-            return ()
-        undone = undone_by(note, snapshot)
-        message, state = change_note(note, undone), "undone" if undone else "made"
-        known = dict(cursor)
-        if "ts" not in known:
-            known = await self._posted(subscription, note, message, known, save_cursor) | {
-                "shows": state
-            }
-            await save_cursor(known)
-        if known.get("shows") != state:
-            await self._turn(subscription.lane)
-            await self._client.call(
-                "chat.update",
-                channel=known["channel"],
-                ts=known["ts"],
-                metadata=_about(note),
-                **message.body(),
-            )
-            await save_cursor(known | {"shows": state})
-        return (replace(subscription, follows=(*subscription.follows, about_change(note.number))),)
-
-    async def _posted(
-        self,
-        subscription: Subscription,
-        note: Audited,
-        message: Message,
-        known: Mapping[str, Any],
-        save_cursor: SaveCursor,
-    ) -> dict[str, Any]:
-        channel = str(subscription.place["channel"])
-        if known.get("posting") and (ts := await self._history.find(channel, _about(note))):
-            return {"channel": channel, "ts": ts}
-        await self._turn(subscription.lane)
-        await save_cursor({"posting": True})
-        try:
-            answer = await self._client.call(
-                "chat.postMessage",
-                channel=channel,
-                metadata=_about(note),
-                unfurl_links=False,
-                unfurl_media=False,
-                **message.body(),
-            )
-        except Unreachable as error:
-            if surely_not_done(error):
-                await save_cursor({})
-            raise
-        return {"channel": answer.text("channel"), "ts": answer.text("ts")}
-
-
-def _about(note: Audited) -> dict[str, Any]:
-    return {"event_type": EVENT, "event_payload": {"number": note.number}}
 
 
 # ── undo ─────────────────────────────────────────────────────────────────────

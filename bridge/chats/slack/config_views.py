@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.chats.facts.config_notes import called, did
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,
@@ -17,82 +16,27 @@ from bridge.chats.slack.blocks import (
     View,
     actions,
     button,
-    confirm,
     context,
     divider,
     modal,
     section,
 )
 from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape, prose
+from bridge.chats.slack.views import list_blocks
 from bridge.core.apps import App, AppKind
-from bridge.core.configuration.difference import Changed, Value, text_of
+from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.fields import SOURCES
 from bridge.core.configuration.plan import Plan
 from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.decision import Reason
-from bridge.core.events import COMMAND_HOST
 from bridge.core.matching.lint import Finding
-from bridge.core.people import Actor
 from bridge.ports.outcomes import DONE, Audited, Stage
-
-MOST_CHANGES = 40
-MOST_OF_A_LIST = 10
-
-MOST_TOLD = 5
-"""The most fields to name in the text for notifications."""
+from bridge.views.changes import changes_list
 
 
 def change_blocks(changed: Sequence[Changed]) -> list[Block]:
     """Render each field before and after."""
-    lines = [change_line(one) for one in changed[:MOST_CHANGES]]
-    if len(changed) > MOST_CHANGES:
-        lines.append(f"and {len(changed) - MOST_CHANGES} more")
-    blocks: list[list[str]] = []
-    for line in lines:
-        if not blocks or sum(map(_size, blocks[-1])) + _size(line) > SECTION_TEXT:
-            blocks.append([])
-        blocks[-1].append(line)
-    return [section("\n".join(those)) for those in blocks]
-
-
-def change_line(one: Changed) -> str:
-    """Render a field before and after, on one line."""
-    name = escape(called(one.field), 80) or NOTHING
-    if isinstance(one.before, tuple) or isinstance(one.after, tuple):
-        return f"*{name}*  {_listed(_several(one.before), _several(one.after))}"
-    return f"*{name}*  {_shown(one.before)} → {_shown(one.after)}"
-
-
-def _listed(before: Sequence[str], after: Sequence[str]) -> str:
-    """Return what a list loses and gains; both whole lists if only the order changes."""
-    gone = [one for one in before if one not in after]
-    new = [one for one in after if one not in before]
-    if not gone and not new:
-        gone, new = list(before), list(after)
-    words = [
-        f"{sign} {_some(those)}" for sign, those in (("\N{MINUS SIGN}", gone), ("+", new)) if those
-    ]
-    return "  ".join(words)
-
-
-def _some(those: Sequence[str]) -> str:
-    shown = " ".join(filter(None, (code(one, 120) for one in those[:MOST_OF_A_LIST])))
-    more = len(those) - MOST_OF_A_LIST
-    return f"{shown} and {more} more" if more > 0 else shown or "nothing"
-
-
-def _several(value: object) -> Sequence[str]:
-    return value if isinstance(value, tuple) else ()
-
-
-def _size(line: str) -> int:
-    """Return a line's length in the longest way of counting, with its line end."""
-    return len(line) + sum(char > "\uffff" for char in line) + 1
-
-
-def _shown(value: Value) -> str:
-    said = text_of(value)
-    return code(said, 120) or "nothing" if value not in (None, ()) else "nothing"
+    return list_blocks(changes_list(changed))
 
 
 # ── The outcome ───────────────────────────────────────────────────────────────────────────────────
@@ -142,28 +86,6 @@ def _ended(name: str, note: Audited) -> tuple[str, str]:
     if note.result.stage is Stage.PARTLY:
         return ":warning:", f"{name} was changed, but not as asked."
     return ":x:", f"{name} was not changed."
-
-
-def change_note(note: Audited, undone: Audited | None = None) -> Message:
-    """Render who changed what, for the app's channel; with Undo while that makes sense."""
-    who, where = _who(note.by), " on the command line" if note.by.door == COMMAND_HOST else ""
-    head = f":gear:  *{who}* {did(note)} of *{escape(note.app, 200) or NOTHING}*{where}"
-    blocks: list[Block] = [section(head), *change_blocks(note.difference)]
-    if note.result != DONE:
-        blocks.append(context(f":warning:  Not as asked: {escape(note.result.why, 500)}"))
-    if undone is not None:
-        blocks.append(context(f"Undone by {_who(undone.by)}."))
-    elif note.undoing and note.result == DONE:
-        question = "The previous values come back, if nobody has changed them since."
-        asked = confirm("Undo this change?", question, "Undo", "Leave it")
-        blocks.append(actions(button("Undo", names.PROVIDER_UNDO, str(note.number), confirm=asked)))
-    fields = ", ".join(escape(called(one.field), 60) for one in note.difference[:MOST_TOLD])
-    said = f"{who} {did(note)} of {escape(note.app, 200)}{where}"
-    return Message(f"{said}: {fields}" if fields else said, tuple(blocks))
-
-
-def _who(by: Actor) -> str:
-    return escape(by.name, 80) or NOTHING
 
 
 def name_of(app: App) -> str:

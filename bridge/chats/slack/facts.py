@@ -1,150 +1,74 @@
-"""The facts in cards, lines and answers, each as a piece of mrkdwn."""
+"""The facts in answers, each as a piece of mrkdwn; and the state of apps."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bridge.chats.facts import card
-from bridge.chats.facts.card import Commit, Ref
-from bridge.chats.facts.links import APP_NAME, Around, Links, Place
-from bridge.chats.facts.links import places_of as all_places
-from bridge.chats.facts.proposal import FIRST_LINE, PERSON
-from bridge.chats.facts.proposal import first_line as first_line_of
-from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, prose
+from bridge.chats.slack.mrkdwn import NOTHING, escape
+from bridge.chats.slack.views import ICONS, MRKDWN, phrase_of
 from bridge.core.apps import App, SourceType
 from bridge.core.gates.locks import Lock
-from bridge.core.health.fate import Fate, Now
-from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.health.fate import Fate
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Actor
 from bridge.core.pins import shown_branch
-from bridge.views import deployments as views
-from bridge.views import states
-from bridge.views.states import NOTE
-from bridge.views.view import Text, Words
+from bridge.views import deployments, states
+from bridge.views.cards import fate_phrase
+from bridge.views.deployments import APP_NAME, FIRST_LINE, NOTE
+from bridge.views.links import Links
+from bridge.views.states import sign_now
+from bridge.views.view import Look, Sentence, Strong, Text
 
-ICONS = {
-    State.WAITING: ":hourglass_flowing_sand:",
-    State.HELD: ":raised_hand:",
-    State.ASKED: ":satellite_antenna:",
-    State.QUEUED: ":inbox_tray:",
-    State.RUNNING: ":building_construction:",
-    State.VERIFYING: ":stethoscope:",
-    State.DONE: ":white_check_mark:",
-    State.UNHEALTHY: ":face_with_thermometer:",
-    State.FAILED: ":x:",
-    State.CANCELLED: ":no_entry_sign:",
-    State.SUPERSEDED: ":fast_forward:",
-    State.UNKNOWN: ":question:",
-}
-
-PAST = {Now.ROLLED_BACK: ":leftwards_arrow_with_hook:", Now.UNKNOWN: ":question:"}
-"""Icons of what was live; all others have a ticked box."""
+joined = MRKDWN.joined
 
 
 def icon_now(state: State, fate: Fate | None) -> str:
     """Return the icon of a state, or of what has become of a version that was live."""
-    if fate is None or fate.live:
-        return ICONS[state]
-    return PAST.get(fate.now, ":ballot_box_with_check:")
+    return ICONS[sign_now(state, fate)]
 
 
 def fate_line(fate: Fate | None, lock: Lock | None) -> str:
     """Return until when a version was live, what replaced it, and the lock that was left."""
-    said = [] if fate is None else [sentence(fate.says)]
-    if fate is not None and fate.until is not None:
-        said.insert(0, f"Until {moment(fate.until)}")
-    return joined(*said, lock_line(lock))
-
-
-def lock_line(lock: Lock | None) -> str:
-    """Return who has locked the app; "" if nobody has."""
-    if lock is None:
-        return ""
-    until = f" until {moment(lock.until)}" if lock.until is not None else ""
-    return f":lock: Locked by {escape(lock.name, PERSON)}{until}"
-
-
-def text_of(text: Text) -> str:
-    """Return untrusted words, escaped."""
-    return escape(text.words, text.limit)
-
-
-def phrase_of(phrase: Words) -> str:
-    """Return our own words, with untrusted ones escaped."""
-    return "".join(text_of(one) if isinstance(one, Text) else one for one in phrase)
+    return phrase_of(fate_phrase(fate, lock))
 
 
 def name_of(deployment: Deployment) -> str:
     """Return the app's name, bold."""
-    return bold(Text(deployment.app, APP_NAME))
-
-
-def bold(text: Text) -> str:
-    """Return a name in bold."""
-    return f"*{text_of(text) or NOTHING}*"
+    return phrase_of((Strong(Text(deployment.app, APP_NAME)),))
 
 
 def ref_of(ref: str | None) -> str:
     """Return a branch as code, a tag with its sign; "" if there is none."""
-    return shown_ref(card.ref_of(ref))
-
-
-def shown_ref(ref: Ref | None) -> str:
-    """Return the same of a card's branch or tag."""
-    if ref is None:
-        return ""
-    shown = code(ref.name.words, ref.name.limit)
-    return f":label: {shown}" if ref.is_tag else shown
+    return phrase_of(deployments.ref_of(ref))
 
 
 def commit_of(sha: str | None, app: App | None, links: Links) -> str:
     """Return a commit's short name with a link to it."""
-    return shown_commit(card.commit_of(sha, app, links))
-
-
-def shown_commit(commit: Commit | None) -> str:
-    """Return the same of a card's commit."""
-    return link(commit.url, code(commit.short.words, commit.short.limit)) if commit else ""
+    return phrase_of(deployments.commit_of(sha, app, links))
 
 
 def first_line(message: str | None, limit: int = FIRST_LINE) -> str:
     """Return the first non-empty line of a commit's message."""
-    return escape(first_line_of(message), limit)
+    return escape(deployments.first_line(message), limit)
 
 
 def asked_by(deployment: Deployment) -> str:
     """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
-    return phrase_of(views.asked_by(deployment))
+    return phrase_of(deployments.asked_by(deployment))
 
 
 def person_of(actor: Actor) -> str:
     """Return a person's name in plain words, e.g. "ada on the command line"."""
-    return phrase_of(views.person_of(actor))
+    return phrase_of(deployments.person_of(actor))
 
 
 def sentence(note: str) -> str:
     """Return a redacted note as a sentence."""
-    shown = prose(note, NOTE)
-    return shown[:1].upper() + shown[1:]
-
-
-def news(change: Change) -> str:
-    """Return a change's note as a sentence that stays true."""
-    return sentence(states.news(change))
+    return phrase_of((Sentence(note, NOTE),))
 
 
 def remark(deployment: Deployment, fate: Fate | None = None) -> str:
     """Return a deployment's newest note, if it says more than the state."""
     return sentence(states.remark(deployment, fate))
-
-
-def since(at: float | None) -> str:
-    """Return when the build began; Slack itself keeps the age up to date, without edits."""
-    return f"started {moment(at, '{ago}')}" if at is not None else ""
-
-
-def joined(*pieces: str) -> str:
-    """Join the non-empty pieces with dots."""
-    return "  ·  ".join(piece for piece in pieces if piece)
 
 
 def source_of(app: App) -> str:
@@ -159,19 +83,9 @@ def source_of(app: App) -> str:
     return f"{where}, branch {branch}" if branch else where
 
 
-def places_of(deployment: Deployment, app: App | None, links: Links, around: Around) -> str:
-    """Return all known links; "" if there are none."""
-    return shown_places(all_places(deployment, app, links, around))
-
-
-def shown_places(places: Iterable[Place]) -> str:
-    """Return the links of a card."""
-    return joined(*(link(one.url, text_of(one.label)) for one in places))
-
-
 # ── The state of apps: each with its newest deployment ────────────────────────────────────────────
 
-NEVER = ":white_small_square:"
+NEVER = ICONS[Look.GONE]
 
 
 @dataclass(frozen=True, slots=True)

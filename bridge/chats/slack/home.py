@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     MOST_OPTIONS,
@@ -28,7 +27,6 @@ from bridge.chats.slack.blocks import (
 )
 from bridge.chats.slack.commands import reply_to, run
 from bridge.chats.slack.facts import (
-    ICONS,
     Standing,
     broken,
     icon_of,
@@ -39,7 +37,7 @@ from bridge.chats.slack.facts import (
 from bridge.chats.slack.gates import held_briefly
 from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
 from bridge.chats.slack.quiet_repositories import Silence
-from bridge.chats.slack.views import phrase_of
+from bridge.chats.slack.views import ICONS, Mrkdwn
 from bridge.chats.slack.workspace import Parts
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, of_people
@@ -51,6 +49,7 @@ from bridge.ports.chats import AnyReply, Place
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import ABOUT_ANYTHING, Cursor, Subscription
 from bridge.views.apps import briefly, live_line
+from bridge.views.links import Links
 
 if TYPE_CHECKING:
     from bridge.chats.slack.render import Outgoing
@@ -174,7 +173,7 @@ def _brief(deployment: Deployment | None, app: App, links: Links) -> str:
     """Return a deployment on one line, without its app's name."""
     if deployment is None:
         return "never deployed from here"
-    return phrase_of(briefly(deployment, app), links)
+    return Mrkdwn(links).phrase(briefly(deployment, app))
 
 
 def _inspect(deployment: Deployment) -> Element:
@@ -222,7 +221,7 @@ def _apps(
 
 def _row(one: Standing, may: _Rights, live: Serving | None, links: Links) -> list[Block]:
     name = f"{icon_of(one.newest)}  {label_of(one.app)}"
-    serves = phrase_of(live_line(live, one.app), links)
+    serves = Mrkdwn(links).phrase(live_line(live, one.app))
     text = "\n".join(filter(None, (name, _brief(one.newest, one.app, links), serves)))
     buttons = may.buttons(one.app)
     return [section(text), actions(*buttons)] if buttons else [section(text)]

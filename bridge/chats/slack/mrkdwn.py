@@ -10,12 +10,13 @@ Source: https://docs.slack.dev/messaging/formatting-message-text
 import re
 from datetime import UTC, datetime
 
-from bridge.chats.facts.text import ELLIPSIS, NOTHING, clean, clean_lines, cut, units
-from bridge.chats.facts.text import code_blocks as blocks_of_code
-from bridge.chats.facts.text import prose as written
+from bridge.views.text import ELLIPSIS, NOTHING, clean, clean_lines, cut, units
+from bridge.views.text import code_blocks as blocks_of_code
+from bridge.views.text import prose as written
 
 __all__ = [
     "NOTHING",
+    "calm",
     "clean",
     "clean_lines",
     "code",
@@ -65,7 +66,7 @@ def plain_middle(text: str, limit: int) -> str:
 
 def escape(text: str, limit: int) -> str:
     """Return untrusted text for mrkdwn and a message's `text`: one line, at most `limit` long."""
-    return _calm(clean(text), limit)
+    return calm(clean(text), limit)
 
 
 def code(text: str, limit: int) -> str:
@@ -86,7 +87,7 @@ def code_blocks(text: str, limit: int, most: int) -> list[str]:
 
 def prose(text: str, limit: int) -> str:
     """Return our own sentence with untrusted names in it; format paths and patterns as code."""
-    return written(text, limit, calm=_calm, code=code)
+    return written(text, limit, calm=calm, code=code)
 
 
 def link(url: str | None, label: str) -> str:
@@ -109,7 +110,8 @@ def moment(at: float, form: str = "{date_short_pretty} at {time}") -> str:
     return f"<!date^{whole}^{form}|{fallback}>"
 
 
-def _calm(text: str, limit: int) -> str:
+def calm(text: str, limit: int) -> str:
+    """Return text that is clean already, with its spaces, for mrkdwn."""
     text = _EVERYBODY.sub("\N{FULLWIDTH COMMERCIAL AT}", text)
     text = _LOOSE_UNDERSCORE.sub("\N{MODIFIER LETTER LOW MACRON}", text)
     return cut(text, limit, lambda char: _ENTITIES.get(char) or _LOOK_ALIKES.get(char, char))

@@ -4,12 +4,15 @@ A click returns the element's action id and its value; neither proves a right: r
 the click.
 """
 
-DEPLOYMENT_CANCEL = "deployment.cancel"
-DEPLOYMENT_REDEPLOY = "deployment.redeploy"
-DEPLOYMENT_ROLLBACK = "deployment.rollback"
-DEPLOYMENT_ROLLBACK_TO = "deployment.rollback_to"
-DEPLOYMENT_LOG = "deployment.log"
-DEPLOYMENT_WHY = "deployment.why"
+from bridge.core.previews.verdict import Act
+from bridge.views import actions
+
+DEPLOYMENT_CANCEL = actions.CANCEL
+DEPLOYMENT_REDEPLOY = actions.REDEPLOY
+DEPLOYMENT_ROLLBACK = actions.ROLLBACK
+DEPLOYMENT_ROLLBACK_TO = actions.ROLLBACK_TO
+DEPLOYMENT_LOG = actions.LOG
+DEPLOYMENT_WHY = actions.WHY
 """Their value is a deployment's id."""
 
 APP_DEPLOY = "app.deploy"
@@ -54,7 +57,7 @@ PROVIDER_AGAIN = "provider.again"
 """Retries a failed reading."""
 PROVIDER_DISCONNECT = "provider.disconnect"
 """Its value is the app's id."""
-PROVIDER_UNDO = "provider.undo"
+PROVIDER_UNDO = actions.UNDO
 """Its value is the number of the change to undo."""
 
 HOME_VIEW = "home"
@@ -68,18 +71,18 @@ HOME_PAGE = "home.page"
 HOME_FILTER = "home.filter"
 """A select whose options' values are `home.EVERYTHING` or a project's name."""
 
-GATE_APPROVE = "gate.approve"
+GATE_APPROVE = actions.APPROVE
 """A button; its value is a deployment's id and the commit that the card shows."""
-GATE_UNLOCK = "gate.unlock"
+GATE_UNLOCK = actions.UNLOCK
 """A button; its value is a deployment's id and the key of the lock's hold."""
-LOCK_RELEASE = "lock.release"
-LOCK_KEEP = "lock.keep"
+LOCK_RELEASE = actions.RELEASE
+LOCK_KEEP = actions.KEEP
 """The buttons of a reminder; their value is the lock's key."""
-GATE_OVERRIDE = "gate.override"
+GATE_OVERRIDE = actions.OVERRIDE
 """A button that opens a dialog; its value is a deployment's id."""
-PREVIEW_APPROVE = "preview.approve"
-PREVIEW_STOP = "preview.stop"
-PREVIEW_EXTEND = "preview.extend"
+PREVIEW_APPROVE = actions.PREVIEW[Act.APPROVE]
+PREVIEW_STOP = actions.PREVIEW[Act.STOP]
+PREVIEW_EXTEND = actions.PREVIEW[Act.EXTEND]
 """Buttons; their value is a preview's id and the commit that is shown."""
 OPERATION_RUN = "operation.run"
 OPERATION_DIALOG = "operation.dialog"

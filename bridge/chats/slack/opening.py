@@ -5,25 +5,23 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.chats.facts.card import Channels
-from bridge.chats.facts.links import Links
 from bridge.chats.slack.api import People, SlackClient
-from bridge.chats.slack.board import Board, Notices, Tells
-from bridge.chats.slack.cards import CARD, NOTICE
-from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, Told
+from bridge.chats.slack.config_changes import Told
 from bridge.chats.slack.config_dialog import configure
 from bridge.chats.slack.door import SlackDoor, Socket, build_bolt
 from bridge.chats.slack.home import HOME, Homes
-from bridge.chats.slack.locks import LOCK, LockNotes
-from bridge.chats.slack.pull_board import PULL, PullBoard, pull_plans
+from bridge.chats.slack.plans import NOTICE, TOLD, SlackPlans
+from bridge.chats.slack.posts import Notices, Posts
 from bridge.chats.slack.quiet_repositories import Silence
 from bridge.chats.slack.workspace import Background, Clicks, Parts, Permits, Workspace
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
-from bridge.ports.chats import ChatJournal, Commands, ConfigDrafts
+from bridge.messages.told import publishers_of
+from bridge.ports.chats import ChatJournal, Commands, ConfigDrafts, OfDeployment
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.feedback import Planner, Publisher, ShowsPreviews, TellsOfLocks, Turn
 from bridge.ports.inbox import Inbox
+from bridge.views.links import Links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,22 +67,19 @@ class Slack:
         inbox: Inbox,
         drafts: ConfigDrafts,
         turn: Turn,
-        tail: Tells,
-        email_of: Tells,
+        tail: OfDeployment,
+        email_of: OfDeployment,
         clock: Clock,
-        channels: Channels,
-        planners: "Sequence[Planner]" = (),
-        of_lock: TellsOfLocks = lambda _news: (),
+        plans: SlackPlans,
     ) -> None:
         """Take the parts; nothing is sent.
 
         Args:
             channels: where the previews of an app are told.
         """
-        pulls = pull_plans(channels)
-        self.planners: Sequence[Planner] = (*planners, pulls)
-        self.of_preview: ShowsPreviews = pulls.of_preview
-        self.of_lock = of_lock
+        self.planners: Sequence[Planner] = (plans.cards, plans.changes, plans.pulls)
+        self.of_preview: ShowsPreviews = plans.of_preview
+        self.of_lock: TellsOfLocks = plans.of_lock
         self.trouble: Mapping[str, str] = {}
         client = SlackClient(wiring.bot_token, wiring.api_url)
         people = People(client, access, ttl=wiring.people_every)
@@ -110,12 +105,15 @@ class Slack:
         self.door = SlackDoor(bolt, secret, clock) if secret else None
         self.socket = Socket(bolt, client, wiring.app_token) if wiring.app_token else None
         self.publishers: Mapping[str, Publisher] = {
-            CARD: Board(client, people, turn, wiring.links, tail=tail, email_of=email_of),
-            PULL: PullBoard(client, turn, wiring.links, channels),
+            **publishers_of(
+                Posts(client, people, turn, email_of),
+                plans.channels,
+                wiring.links,
+                tail=tail,
+                clock=clock,
+            ),
             NOTICE: Notices(client, turn),
             TOLD: Told(client, turn),
-            CHANGED: ChangeNotes(client, turn),
-            LOCK: LockNotes(client, turn, clock),
             HOME: homes,
         }
 

@@ -43,21 +43,18 @@ def _doubts(settings: "Slack") -> Sequence[tuple[str, str]]:
 
 
 def _channels(settings: "Slack", book: ChannelBook) -> ChannelsOf:
-    from bridge.chats.facts.card import Channels
+    from bridge.messages.plans import Channels
 
     return Channels(book, settings.channel).of
 
 
 def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
-    from bridge.chats.facts.card import Channels
-    from bridge.chats.facts.links import Links
-    from bridge.chats.slack.cards import Cards
-    from bridge.chats.slack.config_changes import ChangePlans
-    from bridge.chats.slack.locks import LockPlans
     from bridge.chats.slack.opening import LIMITS, Wiring
     from bridge.chats.slack.opening import Slack as RunningSlack
+    from bridge.chats.slack.plans import plans_of
+    from bridge.messages.plans import Channels
+    from bridge.views.links import Links
 
-    channels = Channels(parts.book, settings.channel, parts.preview_book)
     return RunningSlack(
         Wiring(
             _shown(settings.bot_token),
@@ -77,9 +74,7 @@ def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
         tail=parts.tail,
         email_of=parts.email_of,
         clock=parts.clock,
-        channels=channels,
-        planners=(Cards(channels), ChangePlans(channels)),
-        of_lock=LockPlans(channels).of,
+        plans=plans_of(Channels(parts.book, settings.channel, parts.preview_book)),
     )
 
 
@@ -88,10 +83,10 @@ def _shown(secret: "SecretStr | None") -> str:
 
 
 def _tells(settings: "Slack", book: ChannelBook, note: "Audited") -> "Sequence[Subscription]":
-    from bridge.chats.facts.card import Channels
-    from bridge.chats.slack.config_changes import ChangePlans
+    from bridge.chats.slack.plans import plans_of
+    from bridge.messages.plans import Channels
 
-    return ChangePlans(Channels(book, settings.channel)).of_note(note)
+    return plans_of(Channels(book, settings.channel)).of_change(note)
 
 
 def _manifest(url: str | None, more: Sequence[str], name: str) -> Mapping[str, Any]:

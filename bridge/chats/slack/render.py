@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack import answers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message, context
@@ -23,6 +22,7 @@ from bridge.core.chat.replies import (
     Sorry,
 )
 from bridge.ports.chats import AnyReply
+from bridge.views.links import Links
 from bridge.views.view import View
 
 

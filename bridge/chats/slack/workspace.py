@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack.api import People, SlackClient
 from bridge.chats.slack.payloads import SLACK
 from bridge.chats.slack.render import Outgoing
@@ -19,6 +18,7 @@ from bridge.core.errors import BridgeError, Unreachable
 from bridge.ports.chats import ChatJournal, Commands, ConfigDrafts, Place
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, Inbox
+from bridge.views.links import Links
 
 CHAT = "slack"
 """The `host` of deliveries from Slack."""

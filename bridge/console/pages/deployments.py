@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from bridge.chats.facts.proposal import proposal_of, proposed_of
 from bridge.console.records import Asked, Records, state_named
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
@@ -14,6 +13,7 @@ from bridge.core.holds import warnings_in
 from bridge.core.lifecycle import FINAL, Deployment, State
 from bridge.core.masking import redact
 from bridge.views.deployments import version_of
+from bridge.views.proposal import proposal_of, proposed_of
 
 A_PAGE = 50
 """Deployments on a page."""

@@ -18,8 +18,9 @@ from bridge.core.lifecycle import deployment_id
 from bridge.core.previews.preview import Preview, pull_id
 from bridge.core.pulls import PullRequest
 from bridge.githosts.feedback.comment import NO_CHATS, Compares, nothing
+from bridge.githosts.feedback.comment_posts import Comments, CommentWriter
 from bridge.githosts.feedback.deployments import DeploymentPublisher, PreviewDeploymentPublisher
-from bridge.githosts.feedback.publishers import CommentPublisher, StatusPublisher, WriteTurns
+from bridge.githosts.feedback.publishers import StatusPublisher, WriteTurns
 from bridge.githosts.feedback.statuses import (
     ELSEWHERE,
     SILENT,
@@ -28,6 +29,7 @@ from bridge.githosts.feedback.statuses import (
     preview_environment,
     watches,
 )
+from bridge.messages.publisher import MessagePublisher
 from bridge.ports.feedback import (
     NO_CONSOLE,
     ConsolePages,
@@ -278,7 +280,9 @@ def shows_of(
     """Return a host's publishers by kind of subscription; for the rest see `render_comment`."""
     publishers: dict[str, Publisher] = {
         f"{api.name}.push": FindsPullRequests(api),
-        f"{api.name}.comment": CommentPublisher(api, pace, instance, chats, console, compare),
+        f"{api.name}.comment": MessagePublisher(
+            CommentWriter(api, pace, instance), Comments(instance, chats, console, compare)
+        ),
         f"{api.name}.status": StatusPublisher(api, pace, console),
     }
     if isinstance(api, HasDeployments):

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from bridge.core.refs import Pages
 from bridge.ports.checks import Checked, Finding
-from bridge.ports.githosts import GitHost, Pages
+from bridge.ports.githosts import GitHost
 from bridge.ports.providers import Provider, WebhookSecrets
 
 if TYPE_CHECKING:

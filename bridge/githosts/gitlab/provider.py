@@ -6,9 +6,10 @@ from hashlib import sha256
 from secrets import token_bytes, token_hex
 from typing import TYPE_CHECKING, Any
 
+from bridge.core.refs import Pages
 from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
-from bridge.ports.githosts import GitHost, Pages
+from bridge.ports.githosts import GitHost
 from bridge.ports.providers import Provider, WebhookSecrets
 from bridge.ports.sign_in import Naming, SignInProvider
 

@@ -11,22 +11,25 @@ from typing import Any
 import pytest
 
 from bridge.chats.discord.api import DiscordClient
-from bridge.chats.discord.board import POSTED_ANEW, Board, Cards, ChangeNotes, ChangePlans
-from bridge.chats.discord.posts import Channel
+from bridge.chats.discord.posts import Webhooks, plans_for
 from bridge.chats.discord.settings import Webhook
-from bridge.chats.facts.card import Channels
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.people import Actor
+from bridge.messages.cursor import MessageCursor
+from bridge.messages.plans import Channels
+from bridge.messages.writer import POSTED_ANEW, Target
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import DONE, LINK, Audited, Outcome, Subscription
 from tests.fakes.discord import GUILD, TOKEN, FakeDiscord
 from tests.fakes.journey import app, deployment, live_now, push
 from tests.scenes.shop import LINKS
+from tests.worlds.messages import in_discord
 
 W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
 HOOK = "600000000000000001"
+HERE = Channels(default="default")
 
 
 class Stage:
@@ -46,9 +49,10 @@ class Stage:
         self.webhooks = {"default": Webhook("default", self.id, TOKEN)}
         self.client = DiscordClient(self.discord.url, sleep=self._sleep)
         self.clients.append(self.client)
-        self.channel = Channel(self.client, self.webhooks, self._turn)
-        self.board = Board(self.channel, LINKS, self._tail)
-        self.notes = ChangeNotes(self.channel)
+        self.channel = Webhooks(self.client, self.webhooks, self._turn)
+        publishers = in_discord(self.channel, HERE, LINKS, self._tail)
+        self.board, self.notes = publishers["discord.card"], publishers["discord.change"]
+        self.plans = plans_for(HERE, self.webhooks)
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -76,11 +80,11 @@ class Stage:
 
     def planned(self, one: Deployment) -> Subscription:
         occasion = Occasion(push(), None, Outcome(1, "d1", (), (one,)), {})
-        (found,) = Cards(Channels(default="default"), self.webhooks)(occasion)
+        (found,) = self.plans.cards(occasion)
         return found
 
     async def change(self, note: Audited, *others: Audited) -> Sequence[Subscription]:
-        (planned,) = ChangePlans(Channels(default="default"), self.webhooks).of_note(note)
+        (planned,) = self.plans.of_change(note)
         snapshot = Snapshot(audited=(note, *others))
         return await self.notes.publish(planned, snapshot, self.cursor, self._save)
 
@@ -463,7 +467,7 @@ async def test_a_name_that_is_no_longer_set_is_told(stage: Stage) -> None:
     stage.webhooks.clear()
 
     with pytest.raises(Rejected, match="no webhook called default"):
-        stage.channel.webhook(planned)
+        stage.channel.by(Target(planned, MessageCursor()))
 
 
 # ── no error shows an address ────────────────────────────────────────────────

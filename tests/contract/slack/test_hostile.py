@@ -9,7 +9,6 @@ from slack_sdk.models.views import View
 
 from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
-from bridge.chats.slack.cards import render_card, render_line
 from bridge.chats.slack.help import help_about
 from bridge.chats.slack.views import message_of
 from bridge.core.access import Person, Right
@@ -23,10 +22,11 @@ from bridge.core.people import Origin
 from bridge.ports.outcomes import Explained
 from bridge.views.apps import listed as app_list
 from bridge.views.apps import status, status_of_all
-from bridge.views.deployments import listed
+from bridge.views.deployment_lists import listed
 from bridge.views.reading import identity
 from tests.oracles.slack_rules import faults
 from tests.scenes.shop import HOSTILE, links_to
+from tests.worlds.messages import render_card, render_line
 
 GENTLY = settings(max_examples=80)
 
@@ -92,14 +92,12 @@ def fits(*shown: object) -> None:
             assert [block.to_dict() for block in Block.parse_all(sent["blocks"])] == sent["blocks"]
 
 
-@given(deployment=DEPLOYMENTS, app=st.none() | APPS, can_cancel=st.booleans(), link=WORDS)
+@given(deployment=DEPLOYMENTS, app=st.none() | APPS, link=WORDS)
 @GENTLY
-def test_any_deployment_has_its_card(
-    deployment: Deployment, app: App | None, can_cancel: bool, link: str
-) -> None:
+def test_any_deployment_has_its_card(deployment: Deployment, app: App | None, link: str) -> None:
     by = f"https://acme.slack.com/{link[:200]}"
 
-    fits(render_card(deployment, app, links=LINKS, can_cancel=can_cancel, superseded_by=by))
+    fits(render_card(deployment, app, links=LINKS, superseded_by=by))
 
 
 @given(deployment=DEPLOYMENTS, note=WORDS, log=WORDS, author=WORDS, state=st.sampled_from(State))

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from bridge.chats.facts.links import Links
 from bridge.chats.slack.views import message_of, read_call
 from bridge.cli.completion import complete_app
 from bridge.cli.operations import add_operations
@@ -36,6 +35,7 @@ from bridge.operations.every import OPERATIONS
 from bridge.operations.words import parse, usages
 from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.chats import Place
+from bridge.views.links import Links
 from bridge.views.view import Strong, Text, View
 from tests.fakes.journey import app
 from tests.scenes.commands import PAGE, commands_page

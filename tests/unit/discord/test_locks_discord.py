@@ -1,19 +1,19 @@
 """What is told of locks in Discord, and that it is told once."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bridge.chats.discord.locks import LOCK, LockNotes, LockPlans
-from bridge.chats.discord.posts import MessageCursor
-from bridge.chats.facts.card import Channels
+from bridge.chats.discord.posts import plans_for
+from bridge.messages.plans import Channels
 from bridge.ports.feedback import LockNews, Snapshot
-from bridge.ports.outcomes import Subscription
 from tests.fakes.journey import ManualClock
 from tests.scenes.slack_gates import LOCKED
+from tests.worlds.amended import DiscordChannel
+from tests.worlds.messages import in_discord
 
-PLANS = LockPlans(Channels((("shop/*", ("shop", "all")), ("shop/api", ("all",)))), {})
+CHANNELS = Channels((("shop/*", ("shop", "all")), ("shop/api", ("all",))))
+PLANS = plans_for(CHANNELS, {})
 
 
 def news(*apps: str, **facts: Any) -> LockNews:
@@ -21,31 +21,20 @@ def news(*apps: str, **facts: Any) -> LockNews:
 
 
 def test_one_channel_is_told() -> None:
-    (one,) = PLANS.of(news("shop/web", "shop/api"))
+    (one,) = PLANS.of_lock(news("shop/web", "shop/api"))
 
-    assert (one.id, one.kind, one.follows) == (f"{LOCK} day 1 all", LOCK, ("lock project/shop",))
-    assert PLANS.of(news("site/docs")) == []
-
-
-class Channel:
-    """A channel that records what is posted."""
-
-    def __init__(self) -> None:
-        self.posted: list[str] = []
-
-    async def shown(
-        self, _of: Subscription, known: MessageCursor, message: Any, save_cursor: Any
-    ) -> MessageCursor:
-        self.posted.append(message.embed["title"])
-        known = replace(known, message="1")
-        await save_cursor(known.cursor())
-        return known
+    assert (one.id, one.kind, one.follows) == (
+        "discord.lock day 1 all",
+        "discord.lock",
+        ("lock project/shop",),
+    )
+    assert PLANS.of_lock(news("site/docs")) == []
 
 
 @pytest.mark.parametrize(
     ("cursor", "now", "posted"),
     [
-        ({}, 100.0, ["🔒 Still locked: project shop"]),
+        ({}, 100.0, ["🔒 Still locked by Grace Hopper: project shop"]),
         ({}, 100.5, []),  # too late
         ({"posting": True}, 0.0, []),  # it may be there
         ({"message": "1"}, 0.0, []),
@@ -54,15 +43,16 @@ class Channel:
 async def test_a_reminder_is_posted_once_and_in_time(
     cursor: dict[str, Any], now: float, posted: list[str]
 ) -> None:
-    channel, clock = Channel(), ManualClock()
+    channel, clock = DiscordChannel(), ManualClock()
+    publisher = in_discord(channel, CHANNELS, clock=clock)["discord.lock"]
     clock.now = now
-    (one,) = PLANS.of(news("shop/web", latest=100.0))
+    (one,) = PLANS.of_lock(news("shop/web", latest=100.0))
     kept = dict(cursor)
 
     async def save(new: Any) -> None:
         kept.update(new)
 
     for _ in range(2):
-        await LockNotes(channel, clock).publish(one, Snapshot(), kept, save)  # type: ignore[arg-type]
+        await publisher.publish(one, Snapshot(), kept, save)
 
-    assert channel.posted == posted
+    assert [embed["title"] for embed in channel.cards.values()] == posted

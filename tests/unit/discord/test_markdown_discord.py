@@ -8,24 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.chats.discord.embeds import (
-    Message,
     embed_of,
-    render_card,
-    render_change,
-    render_failure,
 )
-from bridge.chats.discord.markdown import code, code_block, escape, link, plain, prose
-from bridge.chats.facts.card import card_of, failure_of
-from bridge.chats.facts.links import Around, Place
-from bridge.chats.facts.text import clean, units
+from bridge.chats.discord.markdown import MARKDOWN, code, code_block, escape, link, plain
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.people import Actor
+from bridge.messages.told import change_view
 from bridge.ports.outcomes import Audited, Result
-from bridge.views.view import Text
+from bridge.views.cards import deployment_view, failure_view
+from bridge.views.links import Around
+from bridge.views.text import clean, units
+from bridge.views.view import Item, Lines, Link, Text, View
 from tests.contract.slack.test_hostile import APPS, DEPLOYMENTS, GENTLY, LINKS, WORDS
 from tests.oracles.discord_contract import POST, faults
+from tests.scenes.discord import WRITER
 from tests.scenes.shop import HOSTILE, SEEN, deployment
 
 GRAVE, AT = "\N{MODIFIER LETTER GRAVE ACCENT}", "\N{FULLWIDTH COMMERCIAL AT}"
@@ -97,18 +95,20 @@ def test_a_backslash_in_code_escapes_nothing() -> None:
 
 
 def test_names_in_a_sentence_are_code() -> None:
-    assert prose("apps/web/a.ts matches apps/**", 99) == "`apps/web/a.ts` matches `apps/**`"
+    assert MARKDOWN.sentence("apps/web/a.ts matches apps/**", 99) == (
+        "`apps/web/a.ts` matches `apps/**`"
+    )
 
 
 @GENTLY
 @given(DEPLOYMENTS, st.none() | APPS, WORDS)
 def test_every_card_is_within_the_limits(one: Deployment, app: App | None, remark: str) -> None:
-    card = card_of(one, app, LINKS, Around((1, 2), "ab12" * 10), remark or None)
+    view = deployment_view(one, app, LINKS, Around((1, 2), "ab12" * 10), remark or None)
 
-    message = render_card(card)
+    message = WRITER.render(view)
 
-    assert faults(POST, message.body() | {"thread_name": message.post}) == []
-    (embed,) = message.body()["embeds"]
+    assert faults(POST, message) == []
+    (embed,) = message["embeds"]
     for text in (embed["title"], embed.get("description", "")):
         assert not re.search(r"@(?:everyone|here)|<[@#]|://", left_over(text)), text
 
@@ -116,15 +116,15 @@ def test_every_card_is_within_the_limits(one: Deployment, app: App | None, remar
 @GENTLY
 @given(DEPLOYMENTS, APPS, WORDS, WORDS)
 def test_every_failure_is_within_the_limits(one: Deployment, app: App, note: str, log: str) -> None:
-    card = card_of(one, app, LINKS, Around())
     change = Change(1.0, one.state, note)
 
-    failure = failure_of(one, change, log)
-    message = render_failure(card, failure)
+    failure = failure_view(one, change, log, app, LINKS, Around())
+    message = WRITER.render(failure)
 
-    assert faults(POST, message.body() | {"thread_name": message.post}) == []
-    if failure.tail:
-        assert message.embed["description"].endswith("\n```"), "the end of the log is kept"
+    assert faults(POST, message) == []
+    if failure.log:
+        (embed,) = message["embeds"]
+        assert embed["description"].endswith("\n```"), "the end of the log is kept"
 
 
 @GENTLY
@@ -143,23 +143,24 @@ def test_every_change_is_within_the_limits(
         Result.read(f"NotKept: {outcome}"),
     )
 
-    assert faults(POST, render_change(note).body()) == []
+    assert faults(POST, WRITER.render(change_view(note))) == []
 
 
 def test_fields_that_do_not_fit_into_a_message_are_left_out_whole() -> None:
-    fields = [(f"field {n}", "x" * 1000, False) for n in range(25)]
+    facts = {f"field {n}": ("x" * 1000,) for n in range(25)}
+    lines = [Lines("", [Item(("x" * 4000,))])]
 
-    embed = embed_of("title", 0, ["x" * 4000], fields)
+    embed = embed_of(View(("title",), parts=lines, facts=facts))
 
     assert [one["value"] for one in embed["fields"]] == ["x" * 1000]
-    assert faults(POST, Message(embed).body()) == []
+    assert faults(POST, {"embeds": [embed]}) == []
 
 
 def test_links_that_do_not_fit_are_left_out_whole() -> None:
-    card = card_of(deployment(State.DONE, SEEN), SEEN, LINKS, Around())
-    many = tuple(Place(Text(f"#{n}", 9), f"https://git.example/{'x' * 370}/{n}") for n in range(6))
+    view = deployment_view(deployment(State.DONE, SEEN), SEEN, LINKS, Around())
+    many = tuple(Link(Text(f"#{n}", 9), f"https://git.example/{'x' * 370}/{n}") for n in range(6))
 
-    fields = render_card(replace(card, places=many)).embed["fields"]
+    fields = embed_of(replace(view, links=many))["fields"]
 
     (links,) = (one["value"] for one in fields if one["name"] == "Links")
     assert links == " · ".join(f"[#{n}](https://git.example/{'x' * 370}/{n})" for n in range(2))

@@ -2,12 +2,12 @@
 
 import pytest
 
-from bridge.chats.discord.board import CHANGED, Cards, ChangePlans
+from bridge.chats.discord.posts import plans_for
 from bridge.chats.discord.settings import Webhook
-from bridge.chats.facts.card import Channels
 from bridge.core.errors import Rejected
 from bridge.core.events import Action, Asked
 from bridge.core.people import Actor
+from bridge.messages.plans import Channels
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Audited, Outcome, about_delivery
 from bridge.settings import channels_of, read_settings
@@ -71,11 +71,11 @@ def test_two_names_of_one_webhook_are_one_channel(
     occasion = Occasion(push(), None, Outcome(1, "d1", (), (deployment(1),)), {})
     note = Audited(1.0, Actor("cli", "ada"), "env set", "app-web", "shop/web", (), number=3)
 
-    cards = Cards(channels, WEBHOOKS)(occasion)
-    changes = ChangePlans(channels, WEBHOOKS).of_note(note)
+    plans = plans_for(channels, WEBHOOKS)
+    cards, changes = plans.cards(occasion), plans.of_change(note)
 
-    assert [(one.place["webhook"], one.lane) for one in cards] == shown
-    assert [(one.place["webhook"], one.lane) for one in changes] == shown
+    assert [(one.place["channel"], one.lane) for one in cards] == shown
+    assert [(one.place["channel"], one.lane) for one in changes] == shown
 
 
 @pytest.mark.parametrize("action", [Action.CONFIGURE, Action.UNDO, Action.DEPLOY])
@@ -83,11 +83,11 @@ def test_a_change_that_was_asked_for_in_another_chat_is_told(action: Action) -> 
     asked = Asked(action, "app-web", Actor("slack", "Ada", "U1"), person="U1", channel="C1")
     occasion = Occasion(asked, asked, Outcome(7, "d7", ()), {"app-web": app()})
 
-    found = ChangePlans(Channels(default="default"), WEBHOOKS)(occasion)
+    found = plans_for(Channels(default="default"), WEBHOOKS).changes(occasion)
 
     if action is Action.DEPLOY:
         assert found == []
     else:
         (one,) = found
-        assert (one.kind, one.follows) == (CHANGED, (about_delivery(7),))
-        assert one.place == {"seq": 7, "webhook": "default"}
+        assert (one.kind, one.follows) == ("discord.change", (about_delivery(7),))
+        assert one.place == {"seq": 7, "channel": "default"}

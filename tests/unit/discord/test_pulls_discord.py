@@ -1,47 +1,44 @@
 """Pull requests with previews in Discord: one message, whatever is not confirmed."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from bridge.chats.discord.posts import MOST_POSTS, Channel, MessageCursor
-from bridge.chats.discord.pulls import POSTED_ANEW, PullBoard, pull_plans
-from bridge.chats.facts.card import Channels
+from bridge.chats.discord.posts import plans_for
 from bridge.core.errors import Rejected, Unanswered
 from bridge.core.lifecycle import State
 from bridge.core.previews.preview import Preview, PreviewState
-from bridge.ports.feedback import SaveCursor, Snapshot
-from bridge.ports.outcomes import Subscription
+from bridge.messages.plans import Channels
+from bridge.messages.publisher import MOST_POSTS
+from bridge.messages.writer import POSTED_ANEW, Body, Posted, Target
+from bridge.ports.feedback import Snapshot
 from tests.scenes.pulls import preview
 from tests.scenes.shop import LINKS, WEB, deployment
+from tests.worlds.amended import DiscordChannel
+from tests.worlds.messages import in_discord
 
 CHANNELS = Channels((), "default")
 
 
-class Written:
+class Written(DiscordChannel):
     """A channel that may not confirm what is posted."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.posted: list[Any] = []
         self.edited: list[Any] = []
         self.answers = True
 
-    async def shown(
-        self, _where: Subscription, known: MessageCursor, message: Any, save_cursor: SaveCursor
-    ) -> MessageCursor:
-        if known.shows == message.hash:
-            return known
-        if known.message:
-            self.edited.append(message.embed)
-        else:
-            await save_cursor(replace(known, posting=True).cursor())
-            self.posted.append(message.embed)
-            if not self.answers:
-                raise Unanswered("discord", "gone")
-        known = replace(known, message="1", posting=False, shows=message.hash)
-        await save_cursor(known.cursor())
-        return known
+    async def post(self, body: Body, to: Target) -> Posted:
+        self.posted += body["embeds"]
+        if not self.answers:
+            raise Unanswered("discord", "gone")
+        return await super().post(body, to)
+
+    async def edit(self, body: Body, to: Target) -> None:
+        self.edited += body["embeds"]
+        await super().edit(body, to)
 
 
 class Stage:
@@ -50,10 +47,10 @@ class Stage:
     def __init__(self) -> None:
         self.channel = Written()
         self.cursor: dict[str, Any] = {}
-        self.board = PullBoard(cast("Channel", self.channel), LINKS, CHANNELS)
+        self.board = in_discord(self.channel, CHANNELS, LINKS)["discord.pull"]
 
     async def publish(self, one: Preview, state: State | None = None) -> None:
-        (subscription,) = pull_plans(CHANNELS, {}).of_preview(one, None)
+        (subscription,) = plans_for(CHANNELS, {}).of_preview(one, None)
         deployed = () if state is None else (replace(deployment(state), app_id=one.made or ""),)
         snapshot = Snapshot(deployments=deployed, previews=(one,))
         await self.board.publish(subscription, snapshot, self.cursor, self._remember)

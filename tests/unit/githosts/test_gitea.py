@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from bridge.app.keyrings import keyrings_of
 from bridge.app.providers import pages_of
-from bridge.chats.facts.links import Links
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
@@ -25,6 +24,7 @@ from bridge.githosts.gitea.webhooks import Gitea
 from bridge.githosts.server import OwnRepositories, homes_of
 from bridge.ports.providers import HostServer
 from bridge.settings import Settings
+from bridge.views.links import Links
 from tests.unit.githosts.test_deliveries import FIXTURES, SECRET, load
 
 PUSH = "gitea/push__three_commits"

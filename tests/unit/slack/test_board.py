@@ -4,18 +4,22 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack.board import Board
-from bridge.chats.slack.cards import card
 from bridge.chats.slack.payloads import Answer
+from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.people import Actor
-from bridge.ports.feedback import Snapshot
-from tests.fakes.journey import deployment
+from bridge.messages.plans import Channels
+from bridge.ports.feedback import Occasion, Snapshot
+from bridge.ports.outcomes import Outcome, Subscription
+from tests.fakes.journey import app, deployment, push
 from tests.scenes.shop import LINKS
+from tests.worlds.messages import in_slack
 
 W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
+HERE = Channels((), "C1")
+HIT = because(app(), Reason.ASKED, "because")
 
 
 class Client:
@@ -61,14 +65,16 @@ class Stage:
         self.tails = 0
         self.address = ""
         self.early = 0
-        self.board = Board(
-            self.client,  # type: ignore[arg-type]
-            Grace(),  # type: ignore[arg-type]
-            self._turn,
-            LINKS,
+        self.plans, publishers = in_slack(
+            self.client,
+            HERE,
+            people=Grace(),
+            turn=self._turn,
+            links=LINKS,
             tail=self._tail,
             email_of=self._email_of,
         )
+        self.board = publishers["slack.card"]
 
     async def _turn(self, lane: str) -> None:
         if self.early:
@@ -85,11 +91,16 @@ class Stage:
     async def _remember(self, cursor: Any) -> None:
         self.cursor = dict(cursor)
 
+    def planned(self, one: Deployment, asked: Asked | None) -> Subscription:
+        occasion = Occasion(asked or push(), asked, Outcome(1, "d1", (HIT,), (one,)), {})
+        (found,) = self.plans.cards(occasion)
+        return found
+
     async def publish(self, *states: State, asked: Asked | None = None, **others: Any) -> list[Any]:
         one = deployment(1, state=states[-1], **others)
         history = tuple(Change(float(n), state, f"note {n}") for n, state in enumerate(states))
         snapshot = Snapshot(deployments=(one,), history={one.id: history})
-        subscription = card(one.id, "C1", asked)
+        subscription = self.planned(one, asked)
         return list(await self.board.publish(subscription, snapshot, self.cursor, self._remember))
 
 
@@ -102,7 +113,7 @@ async def test_the_first_change_is_the_card_itself(stage: Stage) -> None:
     await stage.publish(W)
 
     assert [method for method, _ in stage.client.calls] == ["chat.postMessage"]
-    assert stage.cursor["ts"] == "1.0"
+    assert stage.cursor["message"] == "1.0"
     assert stage.cursor["link"]
 
 

@@ -5,18 +5,19 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.facts.links import NOTHING_KNOWN, Around, around_of
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.cards import render_card
 from bridge.chats.slack.views import message_of
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.events import Action
 from bridge.core.lifecycle import NoteKind, State
+from bridge.messages.told import around_of
 from bridge.ports.feedback import Snapshot
 from bridge.views.apps import status
+from bridge.views.links import NOTHING_KNOWN, Around
 from tests.scenes.shop import LINKS, OTHER, SEEN, WEB, deployment, links_to, now
 from tests.scenes.slack_gates import NOON, PUSHED
+from tests.worlds.messages import render_card
 from tests.worlds.rows import each_row
 
 
@@ -46,20 +47,14 @@ def words(card: Message) -> str:
     ],
 )
 def test_a_card_offers_what_makes_sense(state: State, offered: set[str]) -> None:
-    card = render_card(deployment(state), WEB, links=LINKS, can_cancel=True)
+    card = render_card(deployment(state), WEB, links=LINKS)
 
     assert set(buttons(card)) == offered
     assert {one["value"] for one in buttons(card).values()} == {deployment().id}
 
 
-def test_nobody_cancels_what_the_backend_can_not_stop() -> None:
-    card = render_card(deployment(State.RUNNING), WEB, links=LINKS, can_cancel=False)
-
-    assert names.DEPLOYMENT_CANCEL not in buttons(card)
-
-
 def test_cancelling_asks_first_and_names_app_branch_and_commit() -> None:
-    card = render_card(deployment(State.RUNNING), WEB, links=LINKS, can_cancel=True)
+    card = render_card(deployment(State.RUNNING), WEB, links=LINKS)
 
     asked = buttons(card)[names.DEPLOYMENT_CANCEL]["confirm"]
     assert asked["text"]["text"].startswith("shop/web (main, 13dfa1f)")
@@ -70,7 +65,7 @@ def test_cancelling_from_a_status_asks_first_too() -> None:
     running = deployment(State.RUNNING)
     shown = message_of(status(WEB, running, None, ()), LINKS)
 
-    card = render_card(running, WEB, links=LINKS, can_cancel=True)
+    card = render_card(running, WEB, links=LINKS)
     cancel = buttons(card)[names.DEPLOYMENT_CANCEL]
     assert buttons(shown)[names.DEPLOYMENT_CANCEL] == cancel
 

@@ -1,22 +1,22 @@
 """Who is told of a change, and where; posted once, whatever happens in between."""
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from bridge.chats.facts.card import Channels
 from bridge.chats.slack import names
-from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
+from bridge.chats.slack.config_changes import Told
 from bridge.chats.slack.config_views import told as told_text
 from bridge.chats.slack.payloads import Answer
+from bridge.chats.slack.plans import TOLD, plans_of
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, TooEarly, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.people import Actor
-from bridge.ports.feedback import Occasion, Snapshot
+from bridge.messages.plans import Channels
+from bridge.ports.feedback import Occasion, Publisher, Snapshot
 from bridge.ports.outcomes import (
     UNKNOWN,
     Audited,
@@ -29,6 +29,7 @@ from bridge.ports.outcomes import (
 )
 from tests.fakes.journey import app
 from tests.scenes.slack_provider import note
+from tests.worlds.messages import at_once, in_slack
 
 NOTE = replace(note(), seq=5)
 ADA = Asked(Action.CONFIGURE, "app-web", Actor("slack", "Ada"), "U1", "C1", view="V1", draft="d")
@@ -72,23 +73,15 @@ class Remembered:
         self.cursor = cursor
 
 
-async def no_wait(_lane: str) -> None:
-    """Every turn is free."""
-
-
 def planned(asked: Asked = ADA, channels: Channels | None = None) -> list[Subscription]:
     decision = because(app(), Reason.CONFIGURE_ASKED, "ada asked")
     occasion = Occasion(asked, asked, Outcome(5, "slack-5", (decision,)), {"app-web": app()})
-    return ChangePlans(channels or Channels())(occasion)
+    return plans_of(channels or Channels()).changes(occasion)
 
 
 @pytest.fixture
 def client() -> Client:
     return Client()
-
-
-def publisher_of(kind: Callable[..., Any], client: Client) -> Any:
-    return kind(client, no_wait)
 
 
 # ── the plan ─────────────────────────────────────────────────────────────────
@@ -98,7 +91,10 @@ def test_who_asked_and_the_channels_of_the_app_are_told() -> None:
     person, *rest = planned(channels=Channels([("shop/*", ("C2", "C3"))]))
 
     assert (person.kind, person.place["view"], person.place["person"]) == (TOLD, "V1", "U1")
-    assert [(one.kind, one.place["channel"]) for one in rest] == [(CHANGED, "C2"), (CHANGED, "C3")]
+    assert [(one.kind, one.place["channel"]) for one in rest] == [
+        ("slack.change", "C2"),
+        ("slack.change", "C3"),
+    ]
     assert all(one.follows == (about_delivery(5),) for one in (person, *rest))
     (_, only) = planned()
     assert only.place["channel"] == "C1"  # where it was asked
@@ -117,7 +113,8 @@ def test_other_wishes_are_planned_by_others() -> None:
 async def told(client: Client, made: Audited, cursor: Cursor, **asked: Any) -> Cursor:
     person = planned(replace(ADA, **asked))[0]
     remembered = Remembered(cursor)
-    await publisher_of(Told, client).publish(person, Snapshot(audited=(made,)), cursor, remembered)
+    publisher = Told(cast("Any", client), at_once)
+    await publisher.publish(person, Snapshot(audited=(made,)), cursor, remembered)
     return remembered.cursor
 
 
@@ -195,11 +192,13 @@ async def test_an_unknown_refusal_of_the_dialog_is_raised(client: Client) -> Non
 # ── the channel ──────────────────────────────────────────────────────────────
 
 
+def notes(client: Client) -> Publisher:
+    return in_slack(client, Channels())[1]["slack.change"]
+
+
 async def noted(client: Client, snapshot: Snapshot, remembered: Remembered) -> Any:
     (_, subscription) = planned()
-    return await publisher_of(ChangeNotes, client).publish(
-        subscription, snapshot, remembered.cursor, remembered
-    )
+    return await notes(client).publish(subscription, snapshot, remembered.cursor, remembered)
 
 
 async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: Client) -> None:
@@ -246,15 +245,13 @@ async def test_a_channel_sees_whatever_was_made(client: Client, outcome: str) ->
 
 async def test_what_is_changed_without_the_chat_is_posted_likewise(client: Client) -> None:
     typed = replace(note(), by=Actor("cli", "ada"), number=7, seq=None)
-    plans, remembered = ChangePlans(Channels([("shop/*", ("C2", "C3"))])), Remembered()
-    subscription, other = plans.of_note(typed)
-    assert ChangePlans(Channels()).of_note(typed) == []
+    plans, remembered = plans_of(Channels([("shop/*", ("C2", "C3"))])), Remembered()
+    subscription, other = plans.of_change(typed)
+    assert plans_of(Channels()).of_change(typed) == []
     assert (subscription.follows, other.place["channel"]) == ((about_change(7),), "C3")
 
     snapshot = Snapshot(audited=(replace(typed, number=6), typed))
-    await publisher_of(ChangeNotes, client).publish(
-        subscription, snapshot, remembered.cursor, remembered
-    )
+    await notes(client).publish(subscription, snapshot, remembered.cursor, remembered)
 
     ((method, sent),) = client.calls
     assert (method, sent["channel"]) == ("chat.postMessage", "C2")
@@ -268,14 +265,14 @@ async def test_a_note_that_was_posted_before_the_process_died_is_found_again(
     client.refusals["chat.postMessage"] = deque([Unreachable("slack", "gone")])
     with pytest.raises(Unreachable):
         await noted(client, Snapshot(audited=(NOTE,)), remembered)
-    assert remembered.cursor == {"posting": True}
+    assert remembered.cursor["posting"]
     sent = client.calls[-1][1]
     client.history = [{"ts": "9.9"}, {"ts": "3.4", "metadata": sent["metadata"]}]
 
     await noted(client, Snapshot(audited=(NOTE,)), remembered)
 
     assert client.methods == ["chat.postMessage", "conversations.history"]
-    assert remembered.cursor["ts"] == "3.4"
+    assert remembered.cursor["message"] == "3.4"
 
 
 @pytest.mark.parametrize(
@@ -305,4 +302,4 @@ async def test_where_it_may_not_be_looked_for_it_is_posted_again(client: Client)
     await noted(client, Snapshot(audited=(NOTE,)), remembered)
 
     assert client.methods == ["conversations.history", "chat.postMessage"]
-    assert remembered.cursor["ts"] == "1.2"
+    assert remembered.cursor["message"] == "1.2"

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack.cards import render_line
 from bridge.core.lifecycle import Change, State
 from tests.scenes.shop import LINKS, LOG, WEB, deployment
 from tests.scenes.slack_gates import NOON
+from tests.worlds.messages import render_line
 from tests.worlds.rows import each_row
 
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.facts.card import Channels
-from bridge.chats.slack.locks import LOCK, LockNotes, LockPlans
+from bridge.chats.slack.plans import plans_of
 from bridge.core.errors import Refused, TooEarly, Unanswered
 from bridge.core.gates.locks import Lock, PullRef
+from bridge.messages.plans import Channels
 from bridge.ports.feedback import LockNews, Snapshot
 from bridge.ports.outcomes import Subscription
 from tests.fakes.journey import ManualClock
 from tests.unit.slack.test_board import Client
+from tests.worlds.messages import in_slack
 
 PULL = PullRef("github", "acme/shop", 12)
 TAKEN = Lock("project/shop", "project shop", "slack:U1", "Ada", "a migration", 1000.0)
@@ -27,7 +28,7 @@ def news(lock: Lock = TAKEN, **facts: Any) -> LockNews:
 
 
 def planned(told: LockNews, default: str = "") -> list[str]:
-    found = LockPlans(Channels(BOOK, default)).of(told)
+    found = plans_of(Channels(BOOK, default)).of_lock(told)
     assert [one.follows for one in found] == [("lock project/shop",)] * len(found)
     return [str(one.place["channel"]) for one in found]
 
@@ -59,8 +60,10 @@ class Stage:
         self.clock.now = 2000.0
         self.early = False
         self.cursor: dict[str, Any] = {}
-        (self.subscription,) = LockPlans(Channels(BOOK)).of(told)
-        self.notes = LockNotes(self.client, self._turn, self.clock)  # type: ignore[arg-type]
+        channels = Channels(BOOK)
+        plans, publishers = in_slack(self.client, channels, turn=self._turn, clock=self.clock)
+        (self.subscription,) = plans.of_lock(told)
+        self.notes = publishers["slack.lock"]
 
     async def _turn(self, lane: str) -> None:
         if self.early:
@@ -139,8 +142,8 @@ async def test_without_a_place_in_the_channel_the_owner_is_told_directly() -> No
 
     (further,) = await stage.publish()
 
-    assert (further.kind, further.place["channel"]) == (LOCK, "U1")
-    assert further.id == f"{LOCK} day 1 U1"
+    assert (further.kind, further.place["channel"]) == ("slack.lock", "U1")
+    assert further.id == "slack.lock day 1 U1"
     stage.subscription, stage.cursor = further, {}
     await stage.publish()
     assert "Unlocked, as acme/shop#12 is merged" in str(stage.client.calls[-1][1]["blocks"])

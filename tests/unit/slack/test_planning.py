@@ -2,11 +2,11 @@
 
 import pytest
 
-from bridge.chats.facts.card import Channels
-from bridge.chats.slack.cards import CARD, NOTICE, Cards, card, lane_of
+from bridge.chats.slack.plans import NOTICE, lane_of, plans_of
 from bridge.core.decision import Reason, because
 from bridge.core.events import Action, Asked
 from bridge.core.people import Actor
+from bridge.messages.plans import Channels
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Outcome
 from tests.fakes.journey import app, deployment, push
@@ -43,10 +43,10 @@ def occasion(asked: Asked | None = None, *, decided: bool = True) -> Occasion:
 
 
 def test_a_push_gets_a_card_in_each_channel_of_its_app() -> None:
-    found = Cards(Channels((("**", ("C1", "C2")),)))(occasion())
+    found = plans_of(Channels((("**", ("C1", "C2")),))).cards(occasion())
 
     assert [one.place["channel"] for one in found] == ["C1", "C2"]
-    assert {one.kind for one in found} == {CARD}
+    assert {one.kind for one in found} == {"slack.card"}
     assert len({one.id for one in found}) == 2
     assert found[0].follows == (f"deployment {deployment(7).id}",)
     assert found[0].lane == lane_of("C1")
@@ -54,39 +54,46 @@ def test_a_push_gets_a_card_in_each_channel_of_its_app() -> None:
 
 def test_what_is_asked_from_nowhere_is_shown_to_who_asked() -> None:
     asked = Asked(Action.DEPLOY, "app-web", Actor("slack", "Ada"), "U0ADA")
-    (found,) = Cards(Channels())(occasion(asked))
+    (found,) = plans_of(Channels()).cards(occasion(asked))
 
     assert found.place["channel"] == "U0ADA"
 
 
 def test_the_command_line_makes_no_card_where_no_channel_is_set() -> None:
-    assert Cards(Channels())(occasion(Asked(Action.DEPLOY, "app-web", Actor("cli", "ada")))) == []
+    assert (
+        plans_of(Channels()).cards(occasion(Asked(Action.DEPLOY, "app-web", Actor("cli", "ada"))))
+        == []
+    )
 
 
 def test_only_a_card_where_it_was_asked_for_may_go_to_the_person_instead() -> None:
     asked = Asked(Action.DEPLOY, "app-web", Actor("slack", "Ada"), "U0ADA", "C0HERE")
 
-    assert card("d", "C0HERE", asked).place["person"] == "U0ADA"
-    assert "person" not in card("d", "#all", asked).place
+    (here,) = plans_of(Channels((), "C0HERE")).cards(occasion(asked))
+    (elsewhere,) = plans_of(Channels((), "#all")).cards(occasion(asked))
+    assert here.place["person"] == "U0ADA"
+    assert "person" not in elsewhere.place
 
 
 def test_only_people_of_slack_are_told_there_also_of_what_they_asked_for_elsewhere() -> None:
     for person, told in (("slack:U0ADA", ["U0ADA"]), ("github:ada", []), ("console:owner", [])):
         asked = Asked(Action.DEPLOY, "app-web", Actor("console", "Ada"), person)
-        found = Cards(Channels())(occasion(asked))
+        found = plans_of(Channels()).cards(occasion(asked))
         assert [one.place["channel"] for one in found] == told
         assert [one.place["asker"] for one in found] == told
-        assert len(Cards(Channels())(occasion(asked, decided=False))) == len(told)
+        assert len(plans_of(Channels()).cards(occasion(asked, decided=False))) == len(told)
 
 
 def test_what_is_asked_in_vain_is_told_to_who_asked_by_chat() -> None:
     asked = Asked(Action.CANCEL, "app-web", Actor("slack", "Ada"), "U0ADA", "C1", app="shop/web")
-    (found,) = Cards(Channels((), "#all"))(occasion(asked, decided=False))
+    (found,) = plans_of(Channels((), "#all")).cards(occasion(asked, decided=False))
 
     assert found.kind == NOTICE
     assert found.place["person"] == "U0ADA"
     assert "cancel of shop/web" in found.place["text"]
     assert (
-        Cards(Channels())(occasion(Asked(Action.DEPLOY, "x", Actor("cli", "a")), decided=False))
+        plans_of(Channels()).cards(
+            occasion(Asked(Action.DEPLOY, "x", Actor("cli", "a")), decided=False)
+        )
         == []
     )

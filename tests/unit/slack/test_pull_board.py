@@ -6,21 +6,22 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.facts.card import Channels
-from bridge.chats.facts.pull_card import FEW
 from bridge.chats.slack.payloads import Answer
-from bridge.chats.slack.pull_board import PullBoard, pull_plans
+from bridge.chats.slack.plans import plans_of
 from bridge.core.apps import App
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.ports.feedback import Snapshot
+from bridge.messages.plans import Channels
+from bridge.ports.feedback import Publisher, Snapshot
+from bridge.views.pull_requests import FEW
 from tests.fakes.journey import Death, Lifetime
 from tests.oracles.slack_rules import faults
 from tests.scenes.pulls import FORK, WAITS, preview
 from tests.scenes.shop import API, HOSTILE, LINKS, WEB, deployment
 from tests.unit.slack.test_board import Client
+from tests.worlds.messages import in_slack
 
 UP, HELD, ENDING, ENDED = (
     PreviewState.UP,
@@ -43,9 +44,10 @@ class Stage:
         self.life = Lifetime()
         self.board = self.remade(self.client)
 
-    def remade(self, client: Any) -> PullBoard:
+    def remade(self, client: Any) -> Publisher:
         """The board, as after a start."""
-        return PullBoard(client, self._turn, LINKS, self.channels)
+        _, publishers = in_slack(client, self.channels, turn=self._turn, links=LINKS)
+        return publishers["slack.pull"]
 
     async def _turn(self, lane: str) -> None:
         if self.early:
@@ -58,7 +60,7 @@ class Stage:
         self.life.passes()
 
     async def publish(self, *those: Preview, deployed: Sequence[Deployment] = ()) -> None:
-        (subscription,) = pull_plans(self.channels).of_preview(those[0], None)
+        (subscription,) = plans_of(self.channels).of_preview(those[0], None)
         snapshot = Snapshot(deployments=tuple(deployed), previews=those)
         await self.board.publish(subscription, snapshot, self.cursor, self._remember)
 
@@ -159,7 +161,7 @@ async def test_an_older_deployment_is_no_outcome_of_a_newer_push(stage: Stage) -
     assert stage.counted[2] == 0
 
     asked = replace(one, asked=one.pull.head_sha)
-    (subscription,) = pull_plans(HERE).of_preview(asked, 7)
+    (subscription,) = plans_of(HERE).of_preview(asked, 7)
     snapshot = Snapshot(deployments=(of(WEB, State.DONE),), previews=(asked,))
     await stage.board.publish(subscription, snapshot, stage.cursor, stage._remember)
     assert stage.counted[2] == 0  # delivery 7 asks for it, and is not decided yet
@@ -249,7 +251,7 @@ def test_it_goes_where_the_rule_of_previews_says_else_where_the_app_is_shown() -
         (), ("C0PR",), ("C0SHOP",), (),
     ]  # fmt: skip
     assert channels.of_previews("blog/web") == ("#all",)
-    assert pull_plans(channels).of_preview(preview(WEB), None) == []
+    assert plans_of(channels).of_preview(preview(WEB), None) == []
 
 
 async def test_a_channel_sees_the_previews_of_its_own_apps() -> None:

@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 
-from bridge.chats.facts.links import Links
-from bridge.chats.facts.text import clean
 from bridge.core.apps import App
 from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import Deployment, State
+from bridge.views.deployments import COMMIT, FIRST_LINE, PERSON, first_line
+from bridge.views.links import Links
 from bridge.views.view import Text
 
-FIRST_LINE = 120
-PERSON = 60
-SHORT = 20
 PATH = 80
 
 MOST_SHOWN = 5
@@ -52,11 +49,11 @@ def proposed_of(proposal: Proposal, app: App | None, links: Links) -> Proposed:
     live = proposal.live
     shown = tuple(Text(one, PATH) for one in proposal.files[:MOST_SHOWN])
     return Proposed(
-        Text(proposal.commit[:7], SHORT),
+        Text(proposal.commit[:7], COMMIT),
         links.commit(app, proposal.commit),
         Text(first_line(proposal.message), FIRST_LINE),
         Text(proposal.author, PERSON),
-        Text(live[:7], SHORT) if live else None,
+        Text(live[:7], COMMIT) if live else None,
         links.compare(app, live, proposal.commit),
         proposal.count,
         shown,
@@ -68,8 +65,3 @@ def proposed_of(proposal: Proposal, app: App | None, links: Links) -> Proposed:
 def proposal_of(deployment: Deployment) -> Proposal | None:
     """Return what somebody would approve; None unless the deployment waits for that."""
     return proposal_in(deployment.holds) if deployment.state is State.HELD else None
-
-
-def first_line(message: str | None) -> str:
-    """Return the first non-empty line of a commit's message."""
-    return next((line for line in (message or "").splitlines() if clean(line)), "")

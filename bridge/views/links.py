@@ -6,17 +6,14 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from bridge.core.apps import App
-from bridge.core.events import Action, Repository, kind_of
+from bridge.core.events import Repository, kind_of
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate
-from bridge.core.health.rollback import version_of
 from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment
-from bridge.core.refs import normalise_url
-from bridge.ports.feedback import NO_CONSOLE, ConsolePages, Snapshot
-from bridge.ports.githosts import Pages
-from bridge.ports.outcomes import Cursor
-from bridge.views.view import Text
+from bridge.core.refs import Pages, normalise_url
+from bridge.ports.feedback import NO_CONSOLE, ConsolePages
+from bridge.views.view import Link, Text
 
 APP_NAME = 200
 LONGEST_ADDRESS = 400
@@ -25,15 +22,6 @@ MOST_PULLS = 3
 
 _SHA = re.compile(r"[0-9a-f]{7,64}").fullmatch
 _ADDRESS = re.compile(r"https?://[^\s<>|]+").fullmatch
-_COMMENT = re.compile(r"[^.\s]+\.comment \S+ (\d+)").fullmatch
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A link to further information."""
-
-    label: Text
-    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +97,9 @@ class Links:
         return None
 
 
+NO_LINKS = Links()
+
+
 @dataclass(frozen=True, slots=True)
 class Around:
     """Facts that a deployment's own record lacks.
@@ -135,23 +126,9 @@ class Around:
 NOTHING_KNOWN = Around()
 
 
-def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
-    """Return the further facts about a deployment in a snapshot."""
-    before = snapshot.before.get(deployment.id)
-    return Around(
-        _pulls_in(snapshot.beside),
-        before.deployed_commit if before else None,
-        deployment.id in snapshot.last_good,
-        snapshot.fates.get(deployment.id),
-        version_of(before) if before and deployment.action is Action.ROLLBACK else "",
-        snapshot.lock_of(deployment),
-        deployment.id in snapshot.overtaken,
-    )
-
-
 def places_of(
     deployment: Deployment, app: App | None, links: Links, around: Around
-) -> tuple[Place, ...]:
+) -> tuple[Link, ...]:
     """Return all known links."""
     if app is None:
         return ()
@@ -168,7 +145,7 @@ def places_of(
         (links.console.deployment(deployment.id), "Details"),
     )
     return tuple(
-        Place(Text(label, APP_NAME), url) for url, label in found if url and _may_be_linked(url)
+        Link(Text(label, APP_NAME), url) for url, label in found if url and _may_be_linked(url)
     )
 
 
@@ -180,22 +157,16 @@ def _range_of(deployment: Deployment, around: Around) -> tuple[str | None, str |
     return around.before, deployment.deployed_commit or deployment.commit
 
 
-def address_of(url: str | None) -> Place | None:
+def address_of(url: str | None) -> Link | None:
     """Return the link to an address of an app, without its scheme; None if it is no address."""
     if url is None or not _may_be_linked(url):
         return None
-    return Place(Text(url.partition("://")[2].rstrip("/"), APP_NAME), url)
+    return Link(Text(url.partition("://")[2].rstrip("/"), APP_NAME), url)
 
 
 def same_commit(one: str, other: str) -> bool:
     """Return whether two ids, possibly shortened, mean the same commit."""
     return one.startswith(other) or other.startswith(one)
-
-
-def _pulls_in(beside: Mapping[str, Cursor]) -> tuple[int, ...]:
-    """Return the pull requests that have a comment about it."""
-    found = (_COMMENT(id_) for id_, cursor in beside.items() if cursor.get("comment"))
-    return tuple(sorted({int(one[1]) for one in found if one}))
 
 
 def _page_of(app: App) -> str | None:

@@ -1,1 +1,0 @@
-"""The facts that chats show, free of any markup; each chat only formats them."""
