@@ -25,12 +25,11 @@ from bridge.pipeline.feedback.rate_limit import NO_WAIT, RateLimiter
 from bridge.pipeline.gates.locks import Pulls
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, Limit, Wake
-from bridge.ports.feedback import NO_CONSOLE, ConsolePages
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import HostApi
 from bridge.ports.providers import BackendParts, HostSettings
 from bridge.settings import Settings, access_of, book_of
-from bridge.views.links import Links
+from bridge.views.links import NO_CONSOLE, ConsolePages, Links
 
 if TYPE_CHECKING:
     from bridge.ports.feedback import Publisher

@@ -30,30 +30,22 @@ from bridge.core.chat.calls import Call
 from bridge.core.gates.times import in_words, in_zones, read_zone
 from bridge.core.lifecycle import State
 from bridge.operations.every import OPERATIONS
-from bridge.views.view import (
+from bridge.views.values import (
     SHORT_COMMIT,
     Code,
     Commit,
     Compared,
-    Facts,
-    Lines,
-    Log,
     Moment,
-    Part,
     Phrase,
     Ref,
-    Row,
     Sentence,
-    Steps,
     Strong,
-    Table,
     Text,
     Typed,
     Value,
-    View,
-    long_lines,
     plain,
 )
+from bridge.views.view import Facts, Lines, Log, Part, Row, Steps, Table, View, long_lines
 
 if TYPE_CHECKING:
     from rich.text import Text as Styled

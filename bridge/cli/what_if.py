@@ -12,7 +12,7 @@ from bridge.cli.forms import decision_form
 from bridge.core.errors import MalformedPayload, NotFound, Rejected
 from bridge.core.validation_errors import shortened
 from bridge.githosts import HOSTS
-from bridge.views.apps import said, tag_words
+from bridge.views.triggers import said, tag_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

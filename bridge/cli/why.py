@@ -29,8 +29,8 @@ from bridge.cli.why_preview import names_preview, why_preview
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.log_text import short_branch, shorten
 from bridge.githosts import HOSTS
-from bridge.views.apps import source_of, waits_form, waits_in_words
 from bridge.views.deployment_lists import became, ended_form
+from bridge.views.triggers import source_of, waits_form, waits_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -23,7 +23,8 @@ from bridge.core.previews.preview import Preview
 from bridge.pipeline.audit import named, record
 from bridge.ports.chats import AnyReply
 from bridge.ports.inbox import NewDelivery
-from bridge.views.view import View, plain
+from bridge.views.values import plain
+from bridge.views.view import View
 
 
 @dataclass(frozen=True, slots=True)

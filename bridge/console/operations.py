@@ -18,7 +18,8 @@ from bridge.core.chat.calls import Call, given_in
 from bridge.core.errors import NotFound
 from bridge.operations.base import Operation
 from bridge.operations.every import OPERATIONS
-from bridge.views.view import Ask, View, plain
+from bridge.views.values import plain
+from bridge.views.view import Ask, View
 
 LONGEST = 500
 """Characters of a field."""

@@ -9,7 +9,7 @@ from bridge.core.chat.grammar import capital
 from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless, shorten
 from bridge.views.links import Links
-from bridge.views.view import (
+from bridge.views.values import (
     SHORT_COMMIT,
     Code,
     Commit,

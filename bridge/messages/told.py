@@ -38,19 +38,9 @@ from bridge.views.deployments import LOUD
 from bridge.views.gates import lock_ended, lock_reminder
 from bridge.views.links import Around, Links
 from bridge.views.pull_requests import Row, news_in, news_view, preview_row, pull_request_view
+from bridge.views.values import Called, Icon, Phrase, Strong, Text
 from bridge.views.view import Action as Button
-from bridge.views.view import (
-    Called,
-    Icon,
-    Item,
-    Lines,
-    Phrase,
-    Question,
-    Strong,
-    Text,
-    View,
-    Weight,
-)
+from bridge.views.view import Item, Lines, Question, View, Weight
 
 MOST_AT_ONCE = 40
 """The most changes in one reply."""

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from bridge.operations.arguments import AuditedApp, Limit
 from bridge.operations.base import Context, operation
 from bridge.operations.reading import LOOK, PAGE
-from bridge.views.view import Column, Moment, Phrase, Row, Table, Text, View, iso, many
+from bridge.views.values import Moment, Phrase, Text, iso, many
+from bridge.views.view import Column, Row, Table, View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

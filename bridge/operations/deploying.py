@@ -15,7 +15,8 @@ from bridge.operations.arguments import App, At, Branch, End, Of, Seen, Source, 
 from bridge.operations.base import Context, operation
 from bridge.operations.typed import called
 from bridge.views import deploying as views
-from bridge.views.view import Text, View
+from bridge.views.values import Text
+from bridge.views.view import View
 
 if TYPE_CHECKING:
     from bridge.core.lifecycle import Deployment

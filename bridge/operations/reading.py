@@ -24,7 +24,8 @@ from bridge.operations.base import Context, operation
 from bridge.views import apps as of_apps
 from bridge.views import deployment_lists, figures
 from bridge.views import reading as views
-from bridge.views.view import Phrase, Text, View
+from bridge.views.values import Phrase, Text
+from bridge.views.view import View
 
 LOOK = "Look"
 

@@ -19,7 +19,6 @@ from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.deployments import Deployments
 from bridge.ports.feedback import (
-    ConsolePages,
     Planner,
     Publisher,
     ShowsPreviews,
@@ -29,6 +28,7 @@ from bridge.ports.feedback import (
 )
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Apps, Audit, Decisions
+from bridge.views.links import ConsolePages
 from bridge.views.view import View
 
 

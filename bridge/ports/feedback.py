@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
-from urllib.parse import quote
 
 from bridge.core.apps import App
 from bridge.core.decision import Decision
@@ -303,31 +302,3 @@ def rank_favoured(since: Since) -> int:
 def after_turn(since: Since, rank: int) -> Since:
     """Count a turn of a rank, or one in which it was favoured and had nothing to publish."""
     return tuple(0 if rank >= one else turns + 1 for one, turns in enumerate(since))
-
-
-# ── Links to the console ──────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class ConsolePages:
-    """The console's pages, as others reach them.
-
-    Attributes:
-        address: the bridge's public address; "" if it has none, or serves no console.
-    """
-
-    address: str = ""
-
-    def deployment(self, id_: str) -> str | None:
-        """Return a deployment's page; None if there is none."""
-        return self._page(f"deployments/{quote(id_, safe='')}")
-
-    def delivery(self, seq: int) -> str | None:
-        """Return a delivery's page; None if there is none."""
-        return self._page(f"deliveries/{seq}")
-
-    def _page(self, path: str) -> str | None:
-        return f"{self.address.rstrip('/')}/console/{path}" if self.address else None
-
-
-NO_CONSOLE = ConsolePages()

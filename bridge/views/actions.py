@@ -10,7 +10,8 @@ from bridge.core.previews.verdict import Act
 from bridge.views.deployments import holds_of
 from bridge.views.links import Around
 from bridge.views.text import clean
-from bridge.views.view import Action, Phrase, Question, Strong, Text
+from bridge.views.values import Phrase, Strong, Text
+from bridge.views.view import Action, Question
 
 CANCEL, REDEPLOY = "deployment.cancel", "deployment.redeploy"
 ROLLBACK, ROLLBACK_TO = "deployment.rollback", "deployment.rollback_to"

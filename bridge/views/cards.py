@@ -38,12 +38,10 @@ from bridge.views.links import Around, Links, places_of
 from bridge.views.proposal import Proposed, proposed_of
 from bridge.views.states import news, redacted, remark, sign_now, told_verdict, verdict_of
 from bridge.views.text import clean, clean_lines
-from bridge.views.view import (
+from bridge.views.values import (
     Code,
     Form,
     Icon,
-    Item,
-    Lines,
     Link,
     Mark,
     Moment,
@@ -52,11 +50,9 @@ from bridge.views.view import (
     Sign,
     Strong,
     Text,
-    Tone,
-    View,
-    Weight,
     joined,
 )
+from bridge.views.view import Item, Lines, Tone, View, Weight
 
 HOLD = 300
 """The most characters of a reason that stands among others."""

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from bridge.core.configuration.difference import STORED, Changed, Value, text_of
 from bridge.core.configuration.fields import SECTIONS
 from bridge.views.text import clean
-from bridge.views.view import GAP, Code, Item, Lines, Phrase, Strong, Text
+from bridge.views.values import GAP, Code, Phrase, Strong, Text
+from bridge.views.view import Item, Lines
 
 MOST_CHANGES = 40
 MOST_OF_A_LIST = 10

@@ -12,21 +12,8 @@ from bridge.core.holds import Hold
 from bridge.core.lifecycle import Deployment
 from bridge.views.deployments import APP_NAME, first_line
 from bridge.views.holds import HoldData
-from bridge.views.view import (
-    Ask,
-    Code,
-    Compared,
-    Icon,
-    Item,
-    Lines,
-    Moment,
-    Phrase,
-    Sentence,
-    Strong,
-    Text,
-    View,
-    iso,
-)
+from bridge.views.values import Code, Compared, Icon, Moment, Phrase, Sentence, Strong, Text, iso
+from bridge.views.view import Ask, Item, Lines, View
 
 SAYS, MESSAGE, AUTHOR, VERSION = 500, 120, 60, 60
 """Characters of a sentence, a commit's first line, its author, and a version."""

@@ -10,22 +10,8 @@ from bridge.core.log_text import short_branch
 from bridge.core.masking import redact
 from bridge.core.people import PUSH
 from bridge.views.deployments import APP_NAME, NOTE, asked_by, brief, took
-from bridge.views.view import (
-    Column,
-    Commit,
-    Facts,
-    Log,
-    Moment,
-    Phrase,
-    Row,
-    Steps,
-    Strong,
-    Table,
-    Text,
-    View,
-    iso,
-    joined,
-)
+from bridge.views.values import Commit, Moment, Phrase, Strong, Text, iso, joined
+from bridge.views.view import Column, Facts, Log, Row, Steps, Table, View
 
 if TYPE_CHECKING:
     from bridge.core.health.fate import Fate

@@ -15,7 +15,8 @@ from bridge.core.people import Actor, Cause
 from bridge.views.links import Links, same_commit
 from bridge.views.states import redacted
 from bridge.views.text import clean
-from bridge.views.view import Code, Commit, Item, Phrase, Ref, Strong, Text, Tone, joined
+from bridge.views.values import Code, Commit, Phrase, Ref, Strong, Text, joined
+from bridge.views.view import Item, Tone
 
 APP_NAME, REF_NAME, COMMIT, IMAGE = 200, 100, 20, 120
 ENVIRONMENT, PERSON, FIRST_LINE, NOTE = 60, 60, 120, 500

@@ -6,18 +6,8 @@ from typing import Any
 
 from bridge.core.chat.calls import Call
 from bridge.core.report import DEFINITIONS, ENOUGH, LEFT_OUT, Figures, Report, Spread
-from bridge.views.view import (
-    Column,
-    Phrase,
-    Row,
-    Strong,
-    Table,
-    Text,
-    Typed,
-    View,
-    iso,
-    many,
-)
+from bridge.views.values import Phrase, Strong, Text, Typed, iso, many
+from bridge.views.view import Column, Row, Table, View
 
 APP = 200
 """Characters of an app's name."""

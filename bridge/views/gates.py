@@ -10,24 +10,8 @@ from bridge.core.lifecycle import Deployment
 from bridge.core.masking import redact
 from bridge.views.actions import of_lock
 from bridge.views.deployments import item_of
-from bridge.views.view import (
-    Column,
-    Icon,
-    Item,
-    Lines,
-    Moment,
-    Part,
-    Phrase,
-    Row,
-    Strong,
-    Table,
-    Text,
-    Tone,
-    Typed,
-    View,
-    iso,
-    many,
-)
+from bridge.views.values import Icon, Moment, Phrase, Strong, Text, Typed, iso, many
+from bridge.views.view import Column, Item, Lines, Part, Row, Table, Tone, View
 
 LABEL, PERSON, REASON = 200, 60, 500
 """Characters of a scope's name, a person's name and a reason."""

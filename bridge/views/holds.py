@@ -10,26 +10,20 @@ from bridge.core.holds import Gate, Hold, Proposal, proposal_in, warnings_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.masking import redact
 from bridge.views.deployments import APP_NAME, about, first_line
-from bridge.views.view import (
-    Ask,
+from bridge.views.values import (
     Code,
-    Column,
     Commit,
     Compared,
     Icon,
-    Item,
-    Lines,
     Moment,
     Phrase,
-    Row,
     Sentence,
     Strong,
-    Table,
     Text,
-    View,
     iso,
     joined,
 )
+from bridge.views.view import Ask, Column, Item, Lines, Row, Table, View
 
 SAYS, REASON, MESSAGE, PERSON, PATH = 200, 500, 120, 60, 80
 """Characters of what a hold says, a reason, a commit's first line, a name, and a path."""

@@ -12,8 +12,7 @@ from bridge.core.health.fate import Fate
 from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment
 from bridge.core.refs import Pages, normalise_url
-from bridge.ports.feedback import NO_CONSOLE, ConsolePages
-from bridge.views.view import Link, Text
+from bridge.views.values import Link, Text
 
 APP_NAME = 200
 LONGEST_ADDRESS = 400
@@ -22,6 +21,31 @@ MOST_PULLS = 3
 
 _SHA = re.compile(r"[0-9a-f]{7,64}").fullmatch
 _ADDRESS = re.compile(r"https?://[^\s<>|]+").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolePages:
+    """The console's pages, as others reach them.
+
+    Attributes:
+        address: the bridge's public address; "" if it has none, or serves no console.
+    """
+
+    address: str = ""
+
+    def deployment(self, id_: str) -> str | None:
+        """Return a deployment's page; None if there is none."""
+        return self._page(f"deployments/{quote(id_, safe='')}")
+
+    def delivery(self, seq: int) -> str | None:
+        """Return a delivery's page; None if there is none."""
+        return self._page(f"deliveries/{seq}")
+
+    def _page(self, path: str) -> str | None:
+        return f"{self.address.rstrip('/')}/console/{path}" if self.address else None
+
+
+NO_CONSOLE = ConsolePages()
 
 
 @dataclass(frozen=True, slots=True)

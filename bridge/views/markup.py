@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from bridge.core.chat.grammar import capital
 from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
+from bridge.core.log_text import shorten
 from bridge.views.links import NO_LINKS, Links
 from bridge.views.text import NOTHING, clean, cut
 from bridge.views.text import prose as written
-from bridge.views.view import (
+from bridge.views.values import (
     DOT,
     GAP,
     SHORT_COMMIT,
@@ -21,8 +22,6 @@ from bridge.views.view import (
     Commit,
     Compared,
     Icon,
-    Item,
-    Lines,
     Link,
     Look,
     Mark,
@@ -35,8 +34,8 @@ from bridge.views.view import (
     Text,
     Typed,
     Value,
-    View,
 )
+from bridge.views.view import Item, Lines, View
 
 ICONS: Mapping[Sign, str] = {
     State.WAITING: "⏳",
@@ -128,8 +127,11 @@ class Markup:
         return f"dokploy-bridge {words}"
 
     def sentence(self, words: str, limit: int) -> str:
-        """Return our own sentence with untrusted names in it; paths and patterns are code."""
-        return written(words, limit, calm=self.calm, code=self.code)
+        """Return our own sentence with untrusted names in it; paths and patterns are code.
+
+        A long one is cut in its middle: errors end with their place or an exit code.
+        """
+        return written(shorten(words, limit), limit, calm=self.calm, code=self.code)
 
     def phrase(self, phrase: Phrase) -> str:
         """Return our own words, with values among them; a sentence of its own has a capital."""

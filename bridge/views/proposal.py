@@ -7,7 +7,7 @@ from bridge.core.holds import Proposal, proposal_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.views.deployments import COMMIT, FIRST_LINE, PERSON, first_line
 from bridge.views.links import Links
-from bridge.views.view import Text
+from bridge.views.values import Text
 
 PATH = 80
 

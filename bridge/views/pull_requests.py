@@ -17,23 +17,19 @@ from bridge.views.deployments import APP_NAME, COMMIT, FIRST_LINE, LOUD, PERSON,
 from bridge.views.links import Links, address_of
 from bridge.views.states import redacted, told_verdict
 from bridge.views.text import clean
-from bridge.views.view import (
+from bridge.views.values import (
     Code,
     Icon,
-    Item,
-    Lines,
     Link,
     Look,
     Phrase,
     Sentence,
     Strong,
     Text,
-    Tone,
     Typed,
-    View,
-    Weight,
     joined,
 )
+from bridge.views.view import Item, Lines, Tone, View, Weight
 
 WHY = 200
 """The most characters of a reason."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.access import Person, Right
-from bridge.views.view import Icon, Item, Lines, Phrase, Strong, Text, View
+from bridge.views.values import Icon, Phrase, Strong, Text
+from bridge.views.view import Item, Lines, View
 
 NAME, LABEL = 200, 60
 """Characters of a person's name, and of an app's in a list."""

@@ -13,7 +13,7 @@ from bridge.core.lifecycle import (
     live_image,
 )
 from bridge.core.masking import redact
-from bridge.views.view import Icon, Sign
+from bridge.views.values import Icon, Sign
 
 NOTE = 500
 """Characters of a note."""

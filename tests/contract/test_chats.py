@@ -18,10 +18,11 @@ from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.people import Actor
 from bridge.ports.chats import Chat, ChatParts
-from bridge.ports.feedback import NO_CONSOLE, LockNews, Occasion, Snapshot, Turn
+from bridge.ports.feedback import LockNews, Occasion, Snapshot, Turn
 from bridge.ports.outcomes import DONE, Audited, Outcome, Subscription, about_deployment
 from bridge.ports.providers import ChatProvider
 from bridge.settings import read_settings
+from bridge.views.links import NO_CONSOLE
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.journey import app, deployment, live_now, push
 from tests.fakes.pager import PAGER, PagerSettings

@@ -18,7 +18,7 @@ from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION, inside
 from bridge.listening.listener import STOP_SECONDS
 from bridge.pipeline.deciding.interpret import Reading
-from bridge.ports.feedback import NO_CONSOLE, ConsolePages
+from bridge.views.links import NO_CONSOLE, ConsolePages
 from bridge.web.browsers import hash_of
 from tests.fakes.journey import deployment
 from tests.scenes.dokploy import KEY, adoptable

@@ -15,7 +15,8 @@ from bridge.core.lifecycle import State
 from bridge.ports.chats import Place
 from bridge.storage.journal import SqlJournal
 from bridge.views.gates import FreezeData, LockTaken, Unlocked
-from bridge.views.view import Moment, View, plain
+from bridge.views.values import Moment, plain
+from bridge.views.view import View
 from tests.fakes.journey import ManualClock
 from tests.worlds.chat_desk import (
     ADA,

@@ -12,7 +12,8 @@ from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
 from bridge.storage.journal import SqlJournal
 from bridge.views.holds import Approved, HeldData
-from bridge.views.view import View, plain
+from bridge.views.values import plain
+from bridge.views.view import View
 from tests.fakes.journey import HEAD, ManualClock
 from tests.worlds.chat_desk import (
     APPS,

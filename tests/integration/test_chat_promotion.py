@@ -24,7 +24,8 @@ from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
 from bridge.views.deploying import Kept
-from bridge.views.view import View, plain
+from bridge.views.values import plain
+from bridge.views.view import View
 from tests.fakes.journey import ManualClock, app, deployment, source
 from tests.worlds.journal import outcome, record
 

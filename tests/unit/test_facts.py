@@ -17,7 +17,6 @@ READ = {
     "bridge.core.failure _VERDICT.match(error)": "the backend's own words, which have no facts",
     "bridge.core.health.fate said.note.removesuffix": "cuts off the way back, a fact of its own",
     "bridge.pipeline.gates.commands reason.split": "white space in what somebody types",
-    "bridge.chats.facts.card evidence.partition": "the first line stands apart",
     "bridge.views.states note.removeprefix": "leaves out what the heading says",
     "bridge.app.doctor.settings self.says.endswith": "what stands between two sentences",
     "bridge.app.doctor.services says.removeprefix": "leaves out what the heading says",

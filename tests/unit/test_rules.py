@@ -14,7 +14,7 @@ from bridge.core.events import Commit, RefKind, RefPushed, Repository
 from bridge.core.policies import PreviewPolicy, VerifyPolicy
 from bridge.core.rules import AppTags, name_matches, ruled, rules_for, tag_problem
 from bridge.settings import book_of, policy_of, read_settings
-from bridge.views.apps import said, written
+from bridge.views.triggers import said, written
 from tests.fakes.journey import app, push, source
 from tests.worlds.rows import each_row
 

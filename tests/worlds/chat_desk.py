@@ -22,7 +22,8 @@ from bridge.ports.chats import AnyReply, Place
 from bridge.ports.gates import CommitAt, Judging
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
-from bridge.views.view import Lines, Table, View, plain
+from bridge.views.values import plain
+from bridge.views.view import Lines, Table, View
 from tests.fakes.journey import HEAD, ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
 

@@ -20,7 +20,7 @@ from bridge.ports.feedback import Publisher, Turn
 from bridge.views.cards import changes_view, deployment_view, failure_view
 from bridge.views.deployments import LOUD
 from bridge.views.links import NOTHING_KNOWN, Around, Links
-from bridge.views.view import Called
+from bridge.views.values import Called
 
 NO_LINKS = Links()
 

@@ -10,7 +10,8 @@ from typing import Any
 from bridge.chats.discord.markdown import MARKDOWN, code, code_block, plain
 from bridge.views.actions import command
 from bridge.views.text import cut, units
-from bridge.views.view import Action, Lines, Phrase, Strong, Tone, View, Weight
+from bridge.views.values import Phrase, Strong
+from bridge.views.view import Action, Lines, Tone, View, Weight
 
 TITLE, DESCRIPTION, FIELDS, FIELD_NAME, FIELD_VALUE, FOOTER = 256, 4096, 25, 256, 1024, 2048
 ALL = 6000

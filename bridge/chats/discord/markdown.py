@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from bridge.views.markup import Markup
 from bridge.views.text import clean, code_blocks, cut
-from bridge.views.view import Form, Moment
+from bridge.views.values import Form, Moment
 
 _MARKUP = frozenset("\\*_~|<>[]@")
 _AT_THE_START = frozenset("-+#")

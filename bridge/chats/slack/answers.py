@@ -34,10 +34,11 @@ from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import end_of
 from bridge.core.masking import redact
 from bridge.ports.outcomes import Explained
-from bridge.views.apps import briefly, deploys_on
+from bridge.views.apps import briefly
 from bridge.views.deployments import NOTE
 from bridge.views.links import Links
 from bridge.views.states import verdict_of
+from bridge.views.triggers import deploys_on
 
 MOST_LINES = 15
 LOG_BLOCKS = 8

@@ -16,7 +16,7 @@ from bridge.views.cards import fate_phrase
 from bridge.views.deployments import APP_NAME, FIRST_LINE, NOTE
 from bridge.views.links import Links
 from bridge.views.states import sign_now
-from bridge.views.view import Look, Sentence, Strong, Text
+from bridge.views.values import Look, Sentence, Strong, Text
 
 joined = MRKDWN.joined
 

@@ -12,7 +12,8 @@ from bridge.core.previews.verdict import Act
 from bridge.views.deployments import APP_NAME, PERSON
 from bridge.views.links import Links, address_of
 from bridge.views.pull_requests import HINT, preview_row, title_of
-from bridge.views.view import Code, Item, Look, Strong, Text, joined
+from bridge.views.values import Code, Look, Strong, Text, joined
+from bridge.views.view import Item
 
 NATIVE_LOOKS = {
     NativeState.WAITING: Look.WAITS,

@@ -45,28 +45,30 @@ from bridge.views.deployment_lists import note_of
 from bridge.views.deployments import NOTE
 from bridge.views.links import NO_LINKS, Links
 from bridge.views.markup import Markup
-from bridge.views.view import (
+from bridge.views.values import (
     DOT,
     GAP,
+    Form,
+    Icon,
+    Look,
+    Moment,
+    Phrase,
+    Sentence,
+    Sign,
+    Strong,
+    Value,
+)
+from bridge.views.view import (
     About,
     Action,
     Ask,
     Facts,
-    Form,
-    Icon,
     Item,
     Lines,
     Log,
-    Look,
-    Moment,
-    Phrase,
     Row,
-    Sentence,
-    Sign,
     Steps,
-    Strong,
     Table,
-    Value,
     View,
     Weight,
     long_lines,
@@ -206,6 +208,8 @@ def _content(view: View, links: Links, elsewhere: str = "") -> tuple[str, list[B
     if view.head and (view.headed or view.says or view.sign):
         blocks.append(section("\n".join([head + elsewhere, *map(shown.phrase, view.says)])))
     blocks += [context(shown.phrase(one)) for one in view.notes]
+    if facts := shown.joined(*map(shown.phrase, view.facts.values())):
+        blocks.append(context(facts))
     blocks += _parts(view, shown)
     blocks += [context(f":warning: {shown.phrase(one)}") for one in view.remarks]
     blocks += [context(shown.phrase(one)) for one in view.hints]

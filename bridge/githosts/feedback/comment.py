@@ -29,8 +29,9 @@ from bridge.githosts.feedback.statuses import (
     reasons_of,
     standings,
 )
-from bridge.ports.feedback import NO_CONSOLE, ConsolePages, Snapshot
+from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import LINK
+from bridge.views.links import NO_CONSOLE, ConsolePages
 
 NO_CHATS: Mapping[str, str] = {}
 

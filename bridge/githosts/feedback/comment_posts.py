@@ -12,9 +12,10 @@ from bridge.githosts.feedback.statuses import newest
 from bridge.messages.cursor import MessageCursor
 from bridge.messages.publisher import Live
 from bridge.messages.writer import Body, Gone, Posted, Target, Writer
-from bridge.ports.feedback import NO_CONSOLE, ConsolePages, Snapshot
+from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import HostApi
 from bridge.ports.outcomes import Subscription
+from bridge.views.links import NO_CONSOLE, ConsolePages
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from bridge.core.lifecycle import OURS, Deployment, State
 from bridge.core.previews.preview import Preview
 from bridge.githosts.feedback.publishers import WriteTurns, too_early
 from bridge.githosts.feedback.statuses import deployment_status, environments, newest
-from bridge.ports.feedback import NO_CONSOLE, ConsolePages, SaveCursor, Snapshot
+from bridge.ports.feedback import SaveCursor, Snapshot
 from bridge.ports.githosts import CommitState, HasDeployments
 from bridge.ports.outcomes import Cursor, Subscription
+from bridge.views.links import NO_CONSOLE, ConsolePages
 
 
 @dataclass(slots=True)

@@ -7,9 +7,10 @@ from typing import NoReturn
 from bridge.core.errors import NotFound, TooEarly
 from bridge.githosts.feedback.statuses import contexts, standings, status_of
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import NO_CONSOLE, ConsolePages, SaveCursor, Snapshot, Turn
+from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.githosts import HostApi
 from bridge.ports.outcomes import Cursor, Subscription
+from bridge.views.links import NO_CONSOLE, ConsolePages
 
 CALM_EACH = 0.1
 """Seconds between two edits of a comment, for each app under way."""

@@ -30,14 +30,7 @@ from bridge.githosts.feedback.statuses import (
     watches,
 )
 from bridge.messages.publisher import MessagePublisher
-from bridge.ports.feedback import (
-    NO_CONSOLE,
-    ConsolePages,
-    Occasion,
-    Publisher,
-    SaveCursor,
-    Snapshot,
-)
+from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
 from bridge.ports.githosts import HasDeployments, HostApi
 from bridge.ports.outcomes import (
     Cursor,
@@ -47,6 +40,7 @@ from bridge.ports.outcomes import (
     about_deployment,
     about_pull,
 )
+from bridge.views.links import NO_CONSOLE, ConsolePages
 
 LOOKS_AGAIN = (2.0, 5.0)
 """Seconds until a commit without pull requests is checked again: hosts send a push a little before

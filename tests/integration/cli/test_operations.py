@@ -36,7 +36,8 @@ from bridge.operations.words import parse, usages
 from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.chats import Place
 from bridge.views.links import Links
-from bridge.views.view import Strong, Text, View
+from bridge.views.values import Strong, Text
+from bridge.views.view import View
 from tests.fakes.journey import app
 from tests.scenes.commands import PAGE, commands_page
 from tests.worlds.cli import Cli

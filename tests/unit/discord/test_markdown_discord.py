@@ -20,7 +20,8 @@ from bridge.ports.outcomes import Audited, Result
 from bridge.views.cards import deployment_view, failure_view
 from bridge.views.links import Around
 from bridge.views.text import clean, units
-from bridge.views.view import Item, Lines, Link, Text, View
+from bridge.views.values import Link, Text
+from bridge.views.view import Item, Lines, View
 from tests.contract.slack.test_hostile import APPS, DEPLOYMENTS, GENTLY, LINKS, WORDS
 from tests.oracles.discord_contract import POST, faults
 from tests.scenes.discord import WRITER
