@@ -51,10 +51,10 @@ MAY_IMPORT = {
     "operations": {"pipeline", "ports", "views", "core"},
     "pipeline": {"ports", "core"},
     **{adapter: {"connecting", "ports", "core"} for adapter in ADAPTERS},
-    "githosts": {"oauth", "connecting", "messages", "ports", "views", "core"},  # whose people sign in
+    "githosts": {"oauth", "connecting", "messages", "ports", "views", "core"},
     "chats": {"oauth", "connecting", "messages", "ports", "views", "core"},
     "messages": {"ports", "views", "core"},
-    "oauth": {"connecting", "ports", "core"},
+    "oauth": {"connecting", "ports", "core"},  # through which people sign in
     "embedded": {"listening", "connecting", "core"},
     "listening": set[str](),
     "connecting": set[str](),
