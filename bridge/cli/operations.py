@@ -19,8 +19,8 @@ from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of, 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.errors import NotFound, Rejected
-from bridge.operations.base import Argument, Context, Desk, Operation, carry_out
-from bridge.operations.every import OPERATIONS
+from bridge.operations.base import Argument, Context, Desk, Door, Operation, carry_out
+from bridge.operations.every import offered
 from bridge.operations.typed import usage
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ COMPLETES = {"app": complete_app}
 
 def add_operations(app: typer.Typer, family: str = "") -> None:
     """Add a command for each operation, or for those of a family; of two words, below a group."""
-    groups = {name.partition(" ")[0]: typer.Typer() for name in OPERATIONS if " " in name}
-    for one in (one for one in OPERATIONS.values() if family in ("", one.family)):
+    here = offered(Door.COMMAND_LINE)
+    groups = {one.name.partition(" ")[0]: typer.Typer() for one in here if " " in one.name}
+    for one in (one for one in here if family in ("", one.family)):
         first, _, second = one.name.partition(" ")
         if (group := groups.get(first)) is None:
             app.command(one.name, rich_help_panel=one.family)(_command(one))
@@ -71,7 +72,7 @@ def examples_of_operations() -> Mapping[str, tuple[str, ...]]:
     """Return the examples of operations, by the words of the command."""
     return {
         one.name: tuple(f"dokploy-bridge {words}" for words in one.examples)
-        for one in OPERATIONS.values()
+        for one in offered(Door.COMMAND_LINE)
     }
 
 

@@ -16,7 +16,7 @@ from bridge.console.views import written_with
 from bridge.console.visitors import Visitor, inside
 from bridge.core.chat.calls import Call, given_in
 from bridge.core.errors import NotFound
-from bridge.operations.base import Operation
+from bridge.operations.base import Door, Operation
 from bridge.operations.every import OPERATIONS
 from bridge.views.values import plain
 from bridge.views.view import Ask, View
@@ -29,7 +29,7 @@ OURS = frozenset({"once", "then", "call"})
 
 def operation_of(name: str) -> Operation:
     """Return the operation of a name; raise NotFound if there is none."""
-    if name not in OPERATIONS:
+    if name not in OPERATIONS or Door.CONSOLE in OPERATIONS[name].not_at:
         raise NotFound(f"There is no command {name!r}.")
     return OPERATIONS[name]
 

@@ -8,11 +8,13 @@ name. Rights are checked here, and refusals are recorded, whatever door a call c
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.access import EVERY_APP, Right
 from bridge.core.chat.calls import Call, Given
 from bridge.core.errors import Ambiguous, NotFound, Rejected
+from bridge.core.events import COMMAND_HOST, CONSOLE_HOST
 from bridge.core.gates.locks import Scope
 from bridge.views.view import Field, View
 
@@ -267,6 +269,18 @@ class Argument:
             raise
 
 
+class Door(StrEnum):
+    """A way to ask."""
+
+    COMMAND_LINE = "command line"
+    CHATS = "chats"
+    CONSOLE = "console"
+
+
+_DOORS = {COMMAND_HOST: Door.COMMAND_LINE, CONSOLE_HOST: Door.CONSOLE}
+"""The doors that are no chats, by the host of the deliveries that are asked for there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """Something that can be asked for.
@@ -289,6 +303,7 @@ class Operation:
         asks_backends: backends are asked.
         kept: it is kept as a delivery, whose end can be waited for; the data is `Kept`.
         lists: it lists what there is, which may be nothing, even if there is no data yet.
+        not_at: the doors that lack it, each with the reason.
     """
 
     name: str
@@ -308,6 +323,7 @@ class Operation:
     asks_backends: bool = False
     kept: bool = False
     lists: bool = False
+    not_at: Mapping[Door, str] = field(default_factory=dict)
 
     @property
     def help(self) -> str:
@@ -317,6 +333,12 @@ class Operation:
 
 OPERATIONS: dict[str, Operation] = {}
 """All operations by name, in the order in which help lists them."""
+
+
+def offered(door: Door) -> list[Operation]:
+    """Return what can be asked for at a door, in the order in which help lists it."""
+    return [one for one in OPERATIONS.values() if door not in one.not_at]
+
 
 Run = Callable[..., Awaitable[View]]
 Plan = Callable[..., Awaitable[View | None]]
@@ -337,6 +359,7 @@ def operation(
     asks_backends: bool = False,
     kept: bool = False,
     lists: bool = False,
+    not_at: Mapping[Door, str] | None = None,
     more: str = "",
 ) -> Callable[[Run], Run]:
     """Declare the function below as an operation; see `Operation`.
@@ -365,6 +388,7 @@ def operation(
             asks_backends,
             kept,
             lists,
+            not_at or {},
         )
         return run
 
@@ -403,6 +427,9 @@ async def carry_out(ctx: Context) -> View:
     from bridge.core.chat.replies import NotAllowed
 
     asked = OPERATIONS[ctx.call.name]
+    door = _DOORS.get(ctx.desk.door, Door.CHATS)
+    if door in asked.not_at:
+        raise Rejected(f"{asked.name} can't be asked for here: {asked.not_at[door]}")
     try:
         values = {one.name: await one.read(ctx.call.given, ctx) for one in asked.arguments}
         for one in asked.arguments:

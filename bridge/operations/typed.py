@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bridge.core.chat.calls import Call
-from bridge.operations.base import OPERATIONS, Argument, Operation, Took
+from bridge.operations.base import OPERATIONS, Argument, Door, Operation, Took, offered
 
 
 def usage(asked: Operation, name: str = "") -> str:
@@ -64,8 +64,8 @@ def named(name: str) -> tuple[Operation, Mapping[str, Any]]:
 
 
 def names() -> list[str]:
-    """Return all words by which operations are called."""
-    return [word for one in OPERATIONS.values() for word in (one.name, *one.aliases)]
+    """Return all words by which operations are called in chats."""
+    return [word for one in offered(Door.CHATS) for word in (one.name, *one.aliases)]
 
 
 def called(name: str, given: Mapping[str, Any]) -> Call:

@@ -22,8 +22,8 @@ from bridge.core.chat.grammar import (
 )
 from bridge.core.chat.replies import Usage
 from bridge.core.errors import Rejected
-from bridge.operations.base import Argument, Operation, Took
-from bridge.operations.every import OPERATIONS
+from bridge.operations.base import Argument, Door, Operation, Took
+from bridge.operations.every import offered
 from bridge.operations.typed import (
     called,
     can_be_picked,
@@ -136,7 +136,7 @@ def usages() -> tuple[Usage, ...]:
     """Return how the operations that can be typed are used, in the order of help."""
     return tuple(
         Usage(word, usage(one, word), _does(one, word), one.more)
-        for one in OPERATIONS.values()
+        for one in offered(Door.CHATS)
         for word in (one.name, *(word for word, implied in one.aliases.items() if implied))
         if word.replace(" ", "").isalpha()
     )
@@ -153,7 +153,7 @@ def _does(asked: Operation, word: str) -> str:
 
 def topic(name: str | None) -> str | None:
     """Return what help is about, if it was asked for with another word for an operation."""
-    same = (one.name for one in OPERATIONS.values() if one.aliases.get(name or "") == {})
+    same = (one.name for one in offered(Door.CHATS) if one.aliases.get(name or "") == {})
     return next(same, name)
 
 

@@ -7,7 +7,7 @@ from typer.main import get_command
 
 from bridge.cli.root import app, commands
 from bridge.core.access import Right
-from bridge.operations.base import Argument, Operation
+from bridge.operations.base import Argument, Door, Operation
 from bridge.operations.every import OPERATIONS
 from bridge.operations.typed import usage
 
@@ -22,8 +22,6 @@ HEAD = (
     " it came by ([note 61](notes/0061-an-operation-is-declared-once.md)).\n\n"
     "`python -m tests.scenes.commands` writes this page.\n"
 )
-
-DOORS = ("command line", "chats", "console")
 
 
 def commands_page(operations: Mapping[str, Operation]) -> str:
@@ -49,9 +47,9 @@ def _elsewhere(operations: Mapping[str, Operation]) -> str:
 
 def _doors(operations: Mapping[str, Operation]) -> str:
     """Return which door has what; what a door lacks has its reason there."""
-    rows = [f"| | right | {' | '.join(DOORS)} |", f"|---|---|{'---|' * len(DOORS)}"]
+    rows = [f"| | right | {' | '.join(Door)} |", f"|---|---|{'---|' * len(Door)}"]
     for one in operations.values():
-        has = " | ".join("yes" for _ in DOORS)
+        has = " | ".join(f"no: {why}" if (why := one.not_at.get(at)) else "yes" for at in Door)
         rows.append(f"| [`{one.name}`](#{one.name.replace(' ', '-')}) | {_right(one)} | {has} |")
     return "\n".join([*rows, ""])
 
@@ -66,12 +64,14 @@ def _about(one: Operation) -> str:
     asks = "It shows what it would do, and asks, before anything happens." if one.plan else ""
     lines = [f"### {one.name}\n", f"{one.help}\n"]
     lines += [f"{asks}\n"] if asks else []
-    lines.append(f"In a chat: `{usage(one)}`\n")
+    if Door.CHATS not in one.not_at:
+        lines.append(f"In a chat: `{usage(one)}`\n")
     if shown := [argument for argument in one.arguments if not argument.kind.hidden]:
         lines += ["| argument | on the command line | |", "|---|---|---|"]
         lines += [_row(argument) for argument in shown]
         lines.append("")
-    lines += ["```sh", *(f"dokploy-bridge {example}" for example in one.examples), "```\n"]
+    if Door.COMMAND_LINE not in one.not_at:
+        lines += ["```sh", *(f"dokploy-bridge {example}" for example in one.examples), "```\n"]
     return "\n".join(lines)
 
 

@@ -9,13 +9,14 @@ from bridge.console.visitors import Visitor, inside
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.errors import NotFound
-from bridge.operations.every import OPERATIONS
+from bridge.operations.base import Door
+from bridge.operations.every import offered
 
 
 async def commands(records: Records, visitor: Visitor, _asked: Asked) -> Page:
     """List what somebody may do with any app, by families."""
     families: dict[str, list[Any]] = {}
-    for one in OPERATIONS.values():
+    for one in offered(Door.CONSOLE):
         if _apps(records, visitor, one.needs) or not records.apps():
             families.setdefault(one.family, []).append(one)
     return Page("commands", "Commands", {"families": families})

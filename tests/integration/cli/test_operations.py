@@ -29,7 +29,7 @@ from bridge.core.chat.grammar import Unclear
 from bridge.core.chat.replies import Denied, NotAllowed
 from bridge.core.errors import BridgeError
 from bridge.operations.arguments import App, Reason
-from bridge.operations.base import Context, Operation, operation
+from bridge.operations.base import Context, Door, Operation, operation
 from bridge.operations.commands import ChatCommands
 from bridge.operations.every import OPERATIONS
 from bridge.operations.words import parse, usages
@@ -57,6 +57,10 @@ async def records() -> AsyncIterator[Records]:
         yield replace(made, access=ACCESS, commands=_door(made, "console"), links=Links())
 
 
+MISSING = set[tuple[str, Door]]()
+"""What a door lacks; the operation says why."""
+
+
 def _door(records: Records, name: str) -> ChatCommands:
     known = Known(lambda: [WEB], dict, lambda _app, _here: (), lambda: None)
     parts = (records.inbox, records.journal, known, ACCESS, records.logs, records.clock)
@@ -78,24 +82,35 @@ def test_the_page_of_commands_is_as_operations_declare_them() -> None:
 async def test_each_door_takes_the_same_arguments(name: str, records: Records) -> None:
     asked = OPERATIONS[name]
     shown = {one.name for one in asked.arguments if not one.kind.hidden}
-    root = typer.Typer()
-    add_operations(root)
-    made = get_command(root)
-    for word in name.split():
-        made = made.commands[word]  # type: ignore[attr-defined]
-    line = {one.name for one in made.params}
-    form = draw(await command(records, _visitor(ADA), Asked({"name": name}, {})), FRAME, NOW)
+    if Door.COMMAND_LINE not in asked.not_at:
+        root = typer.Typer()
+        add_operations(root)
+        made = get_command(root)
+        for word in name.split():
+            made = made.commands[word]  # type: ignore[attr-defined]
+        line = {one.name for one in made.params}
+        assert shown <= line
+        assert line - shown <= {"config", "json", "follow", "plan", "yes", "help"}
+    if Door.CONSOLE not in asked.not_at:
+        form = draw(await command(records, _visitor(ADA), Asked({"name": name}, {})), FRAME, NOW)
+        assert all(f'name="{one}"' in form for one in shown)
+    if Door.CHATS not in asked.not_at:
+        assert [one.usage for one in usages() if one.name == name] or " " in name
+        assert not isinstance(parse(f"{name} {' '.join(_given(asked).values())}"), Unclear) or (
+            name == "promote"  # whose second name follows a word
+        )
 
-    assert shown <= line
-    assert line - shown <= {"config", "json", "follow", "plan", "yes", "help"}
-    assert all(f'name="{one}"' in form for one in shown)
-    assert [one.usage for one in usages() if one.name == name] or " " in name
-    assert not isinstance(parse(f"{name} {' '.join(_given(asked).values())}"), Unclear) or (
-        name == "promote"  # whose second name follows a word
-    )
+
+def test_few_operations_are_missing_at_a_door() -> None:
+    missing = {(one.name, door) for one in OPERATIONS.values() for door in one.not_at}
+    assert missing == MISSING
 
 
-ASKING = [name for name, one in OPERATIONS.items() if one.needs and not one.right_varies]
+ASKING = [
+    name
+    for name, one in OPERATIONS.items()
+    if one.needs and not one.right_varies and not one.not_at
+]
 
 
 @pytest.mark.parametrize("name", ASKING)
