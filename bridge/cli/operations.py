@@ -19,7 +19,8 @@ from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of, 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.errors import NotFound, Rejected
-from bridge.operations.base import Argument, Context, Desk, Door, Operation, carry_out
+from bridge.operations.base import Argument, Context, Desk, Door, Operation
+from bridge.operations.calls import carry_out
 from bridge.operations.every import offered
 from bridge.operations.typed import usage
 

@@ -14,7 +14,6 @@ from bridge.core.chat.replies import (
     Configure,
     Help,
     NotAllowed,
-    Pick,
     Reasons,
     Reply,
     Sorry,
@@ -23,11 +22,12 @@ from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES, Identities
-from bridge.operations.base import Context, Desk, Unfound, carry_out
+from bridge.operations.base import Context, Desk, Unfound
+from bridge.operations.calls import asking, carry_out
 from bridge.operations.chat_previews import ChatPreviews
 from bridge.operations.every import OPERATIONS
 from bridge.operations.reminders import Reminders
-from bridge.operations.typed import can_be_picked, written
+from bridge.operations.typed import lacks_all, written
 from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
 from bridge.pipeline.deploying.rollback_plan import Ways
@@ -45,6 +45,7 @@ from bridge.ports.gates import HeadOf, untold
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Explained
+from bridge.views.view import Ask, Field, View
 
 LISTED = 10
 """Deployments or decisions that an answer shows."""
@@ -142,14 +143,16 @@ class ChatCommands:
             return await self._carry_out(person, place, typed, id_)
         return await self._answer(person, place, typed)
 
-    async def _answer(self, person: Person, place: Place, typed: Command) -> Reply:
+    async def _answer(self, person: Person, place: Place, typed: Command) -> AnyReply:
         if typed.verb is Verb.HELP:
             return Help(topic(typed.rest), usages())
         if (answers := self._elsewhere.get(typed.verb)) is not None:
             return await answers(person, place, typed)
         if typed.app is None and typed.verb is Verb.PROVIDER:
-            pick = Pick(Call(Verb.PROVIDER, {}), Right.CONFIGURE, CONFIGURES)
-            return self._finding.picked(person, place, pick)
+            fields = (Field("app", "app", "", Right.CONFIGURE),)
+            ask = Ask(Call(Verb.PROVIDER, {}), "Configure?", "Configure", lacks=fields)
+            none = self._finding.without_apps(person, place, Right.CONFIGURE)
+            return none or View((), notes=[(CONFIGURES,)], asks=ask)
         if typed.app is None:
             raise AssertionError(typed.verb)
         if typed.verb in OF_THE_PAST and (
@@ -201,9 +204,9 @@ class ChatCommands:
         if call.name not in OPERATIONS:  # a click's value may be of another version
             return Sorry("That button does not work any more: write the command instead.")
         asked = OPERATIONS[call.name]
-        if not call.given and can_be_picked(asked):
-            pick = Pick(call, asked.needs or Right.VIEW, asked.does)
-            return self._finding.picked(person, place, pick)
+        if lacks_all(asked, call.given):
+            none = self._finding.without_apps(person, place, asked.needs or Right.VIEW)
+            return none or asking(asked, call)
         try:
             return await carry_out(Context(self._desk, call, person, place, once=id_))
         except NotAllowed as error:

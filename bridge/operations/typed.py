@@ -41,9 +41,10 @@ def is_name(one: Argument) -> bool:
     return not (kind.rest or kind.flag or kind.takes or kind.behind or kind.hidden)
 
 
-def can_be_picked(asked: Operation) -> bool:
-    """Return whether an app is all that it requires, so that a list to pick from can be shown."""
-    return [one.kind.completes for one in asked.arguments if one.required] == ["app"]
+def lacks_all(asked: Operation, given: Mapping[str, Any]) -> bool:
+    """Return whether it requires arguments, and none of them is given: then all are asked for."""
+    required = [one.name for one in asked.arguments if one.required and not one.kind.hidden]
+    return bool(required) and not any(given.get(one) for one in required)
 
 
 Takes = Callable[[Sequence[str]], Took | None]

@@ -26,8 +26,8 @@ from bridge.operations.base import Argument, Door, Operation, Took
 from bridge.operations.every import offered
 from bridge.operations.typed import (
     called,
-    can_be_picked,
     is_name,
+    lacks_all,
     named,
     names,
     takes_of,
@@ -42,7 +42,7 @@ def read_words(name: str, typed: list[str]) -> Call | Unclear:
     given: dict[str, Any] = dict(implied)
     how = f"Write `{usage(asked, name if implied else '')}`."
     words = list(typed)
-    if not words and can_be_picked(asked):
+    if not words and lacks_all(asked, given):
         return called(asked.name, given)
     words, why = _take_names(asked, words, given)
     if why:

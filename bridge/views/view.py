@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
 from bridge.core.lifecycle import Change, Deployment
@@ -175,11 +176,18 @@ Part = Lines | Table | Facts | Steps | Log
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An argument that is still asked for."""
+    """An argument that is still asked for.
+
+    Attributes:
+        apps: it is one of the apps to which the person has this right; None for anything else.
+        optional: it may stay empty.
+    """
 
     name: str
     label: str
     help: str
+    apps: Right | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +283,11 @@ class View:
     why: str = field(default="", kw_only=True)
     name: str = field(default="", kw_only=True)
     at: float | None = field(default=None, kw_only=True)
+
+    @property
+    def only_asks(self) -> bool:
+        """Whether it says nothing, but asks for the arguments that a call lacks."""
+        return self.asks is not None and not self.head
 
     @property
     def headed(self) -> bool:

@@ -21,6 +21,6 @@ async def test_a_deployment_passes_through_the_contract(tmp_path: Path, origin: 
                 card = await both.card_says("is live")
                 await both.thread_says(card, "live")
                 await both.hands.type("deploy")
-                await both.view("pick.deploy")
+                await both.view("operation.view", "Deploy")
 
         assert slack.count("chat.getPermalink", "users.info", "views.open") >= 3

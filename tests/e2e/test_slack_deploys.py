@@ -187,7 +187,7 @@ async def test_the_modal_offers_what_one_may_deploy_and_deploys_it(
     app_id = await both.app(origin)
 
     opened = await both.hands.type("", command="/deploy")
-    view = await both.view("pick.deploy")
+    view = await both.view("operation.view", "Deploy")
     offered = await both.hands.search(view, "we")
     picked = await both.hands.pick(view, app_id)
     await both.card_says("is live")
@@ -245,9 +245,9 @@ async def test_shortcuts_open_the_picker(both: SlackWorld, origin: Origin) -> No
     card = await deployed(both)
 
     await both.hands.shortcut("deploy_app")
-    await both.view("pick.deploy")
+    await both.view("operation.view", "Deploy")
     await both.hands.shortcut("redeploy_this", message=card, channel="C0SHOP")
-    view = await both.view("pick.redeploy")
+    view = await both.view("operation.view", "once more")
     await both.hands.pick(view, app_id)
     await both.world.ended(2)
 

@@ -144,7 +144,7 @@ async def test_while_the_workspace_is_not_known_nobody_gets_in(
         },
         {
             "type": "view_closed",
-            "view": {"callback_id": "pick.deploy", "id": "V1", "type": "modal"},
+            "view": {"callback_id": "operation.view", "id": "V1", "type": "modal"},
         },
         {"type": "shortcut", "callback_id": "unknown"},
         {"type": "message_action", "callback_id": "unknown"},
@@ -187,7 +187,7 @@ PAYLOADS = st.fixed_dictionaries(
         ),
         "team": st.sampled_from([{"id": TEAM}, TEAM, None]),
         "actions": st.just([{"action_id": "deployment.cancel", "type": "button"}]) | ODD,
-        "view": st.just({"callback_id": "pick.deploy", "id": "V1", "type": "modal"}) | ODD,
+        "view": st.just({"callback_id": "operation.view", "id": "V1", "type": "modal"}) | ODD,
     },
     optional={"user": ODD, "event": ODD, "callback_id": ODD, "channel": ODD, "message": ODD},
 )  # fmt: skip

@@ -88,7 +88,7 @@ async def test_home_deploys_and_configures(both: SlackWorld, origin: Origin) -> 
 
     assert deployment.trigger == "slack: Ada"
     assert "shop/web" in words_of(dialog)
-    await both.view("pick.deploy")
+    await both.view("operation.view", "Deploy")
 
 
 async def test_home_has_pages_and_projects_that_stay_while_it_is_drawn_anew(

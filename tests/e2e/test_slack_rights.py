@@ -226,8 +226,8 @@ async def test_a_picked_app_that_one_may_not_deploy_is_refused_in_the_dialog(
 
         assert offered == ["app-web"]
         assert refused.body["response_action"] == "errors"
-        assert "may: [deploy]" in refused.body["errors"]["app.search"]
-        assert "gone, or you may not see it" in unseen.body["errors"]["app.search"]
+        assert "may: [deploy]" in refused.body["errors"]["app"]
+        assert "gone, or you may not see it" in unseen.body["errors"]["app"]
         assert await door.asked() == []
 
 
@@ -425,7 +425,7 @@ async def test_a_card_of_an_app_with_rules_of_ours_can_be_redeployed_from_its_me
         await slack.until(lambda: slack.views)
 
         (view,) = slack.views.values()
-        assert view["callback_id"] == "pick.redeploy"
+        assert view["title"]["text"] == "Redeploy"
 
 
 async def test_an_answer_that_takes_long_follows(slack: FakeSlack, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ async def test_everything_works_through_the_socket_and_after_it_breaks(
         await both.hands.click(card, "deployment.redeploy")
         await both.world.ended(2)
         await both.hands.type("", command="/deploy")
-        view = await both.view("pick.deploy")
+        view = await both.view("operation.view", "Deploy")
         await both.hands.pick(view, app_id)
         ended = await both.world.ended(3)
         events = await both.world.web.post("/slack/events")

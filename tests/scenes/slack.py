@@ -16,13 +16,13 @@ from typing import Any
 from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message
+from bridge.chats.slack.dialogs import dialog_of
 from bridge.chats.slack.help import HELP, help_about
 from bridge.chats.slack.render import outgoing
 from bridge.chats.slack.views import message_of
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
-from bridge.core.chat.replies import Pick
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
@@ -34,7 +34,7 @@ from bridge.core.people import Actor
 from bridge.core.pins import pin_for
 from bridge.core.report import report_of
 from bridge.operations import auditing
-from bridge.operations.commands import CONFIGURES
+from bridge.operations.calls import asking
 from bridge.operations.every import OPERATIONS
 from bridge.operations.words import usages
 from bridge.pipeline.deploying.rollback_plan import Plan
@@ -218,15 +218,16 @@ def busy(apps: list[App]) -> list[Deployment]:
     return sorted(found, key=lambda one: one.id, reverse=True)
 
 
+def _asking(name: str, chosen: App | None = None) -> dict[str, Any]:
+    asked = asking(OPERATIONS[name], Call(name, {}))
+    return dialog_of(asked, LINKS, "C012AB3CD", chosen)
+
+
 def modals() -> Iterator[tuple[str, Scene]]:
     """Modals and what their picker offers."""
-    picks = [
-        Pick(Call(name, {}), OPERATIONS[name].needs or Right.VIEW, OPERATIONS[name].does)
-        for name in ("deploy", "redeploy", "cancel")
-    ]
-    for pick in (*picks, Pick(Call("provider", {}), Right.CONFIGURE, CONFIGURES)):
-        yield f"modal_pick_{pick.call.name}", partial(pickers.picker, pick)
-    yield "modal_pick_deploy_chosen", lambda: pickers.picker(picks[0], chosen=LONGEST)
+    for name in ("deploy", "redeploy", "cancel", "lock"):
+        yield f"modal_pick_{name}", partial(_asking, name)
+    yield "modal_pick_deploy_chosen", lambda: _asking("deploy", LONGEST)
     yield "options_three", lambda: pickers.offered([WEB, API, DOCS])
     yield "options_of_200", lambda: pickers.offered(many(200))
     yield "options_typed", lambda: pickers.offered(many(200), "service-01")

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.chats.slack.blocks import Message
+from bridge.chats.slack.dialogs import dialog_of
 from bridge.chats.slack.render import outgoing
-from bridge.chats.slack.views import dialog_of, message_of
+from bridge.chats.slack.views import message_of
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call

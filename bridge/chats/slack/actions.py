@@ -10,9 +10,10 @@ from bridge.chats.slack import answers, names, previews
 from bridge.chats.slack.api import tell_alone
 from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
-from bridge.chats.slack.pickers import PICK, offered, picked
+from bridge.chats.slack.dialogs import dialog_of, read_asking
+from bridge.chats.slack.pickers import offered
 from bridge.chats.slack.render import Outgoing, outgoing
-from bridge.chats.slack.views import dialog_of, read_asking, read_call, read_page
+from bridge.chats.slack.views import read_call, read_page
 from bridge.chats.slack.workspace import Parts, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import of_people
@@ -44,7 +45,6 @@ def register(bolt: Any, parts: Parts) -> None:
     for dialog in DIALOGS:
         bolt.action(dialog)(_dialog(parts))
     bolt.view(names.OPERATION_VIEW)(_submitted(parts))
-    bolt.view(re.compile(rf"{re.escape(PICK)}.+"))(_submitted(parts))
     for name, act in (
         (names.PREVIEW_APPROVE, Act.APPROVE),
         (names.PREVIEW_STOP, Act.STOP),
@@ -249,14 +249,18 @@ async def _sorry_if_not(work: Coroutine[Any, Any, AnyReply]) -> AnyReply:
 def _search(parts: Parts) -> Callable[..., Awaitable[Any]]:
     async def on_search(ack: Any, body: Body) -> Any:
         view = body.get("view") or {}
-        _, right = picked(view)
+        right = read_asking(view).right
         task = await parts.background.in_time(parts.person(body), "who searches")
         if not task.done():
             return await ack(options=[])
-        apps = parts.commands.apps(task.result(), _opened_in(view), right)
+        apps = parts.commands.apps(task.result(), _opened_in(view), _right(right))
         return await ack(**offered(of_people(apps), str(body.get("value") or "")))
 
     return on_search
+
+
+def _right(named: str) -> Right:
+    return Right(named) if named in set(Right) else Right.VIEW
 
 
 def _submitted(parts: Parts) -> Callable[..., Awaitable[Any]]:
@@ -298,12 +302,8 @@ async def _of_dialog(parts: Parts, body: Body, id_: str) -> AnyReply:
 
 def _typed_in(view: Mapping[str, Any]) -> Call | Command:
     """Return what a dialog calls, with what was picked or typed there."""
-    if view.get("callback_id") == names.OPERATION_VIEW:
-        return read_asking(view).call
-    name, _ = picked(view)
-    if name == Verb.PROVIDER:
-        return Command(Verb.PROVIDER, chosen(view))
-    return Call(name, {"app": chosen(view)})
+    call = read_asking(view).call
+    return Command(Verb.PROVIDER, chosen(view)) if call.name == Verb.PROVIDER else call
 
 
 def _objection(reply: AnyReply) -> str:
@@ -342,13 +342,12 @@ async def _configure(parts: Parts, body: Body, reply: Configure) -> None:
 def chosen(view: Mapping[str, Any]) -> str:
     """Return the id of the picked app; "" if none was."""
     values = (view.get("state") or {}).get("values") or {}
-    field = values.get(names.APP_SEARCH, {}).get(names.APP_SEARCH, {})
-    return str((field.get("selected_option") or {}).get("value") or "")
+    fields = (one[names.APP_SEARCH] for one in values.values() if names.APP_SEARCH in one)
+    picked: Mapping[str, Any] = next(fields, {})
+    return str((picked.get("selected_option") or {}).get("value") or "")
 
 
 def _opened_in(view: Mapping[str, Any]) -> Place:
     """Return the channel that a dialog was opened in, from our own metadata."""
-    channel = str(view.get("private_metadata") or "").partition(" ")[0]
-    if view.get("callback_id") == names.OPERATION_VIEW:
-        channel = read_asking(view).channel
+    channel = read_asking(view).channel
     return Place(channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else "")

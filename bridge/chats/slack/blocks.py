@@ -161,7 +161,9 @@ def select(
     return made
 
 
-def field_input(block_id: str, text: str, element: Element, *, hint: str = "") -> Block:
+def field_input(
+    block_id: str, text: str, element: Element, *, hint: str = "", optional: bool = False
+) -> Block:
     """Return a labelled field of a modal."""
     block: Block = {
         "type": "input",
@@ -171,6 +173,8 @@ def field_input(block_id: str, text: str, element: Element, *, hint: str = "") -
     }
     if hint:
         block["hint"] = label(hint, 2000)
+    if optional:
+        block["optional"] = True
     return block
 
 

@@ -8,17 +8,18 @@ from bridge.chats.slack import names
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import code_of
 from bridge.chats.slack.blocks import modal
+from bridge.chats.slack.dialogs import dialog_of
 from bridge.chats.slack.payloads import Answer
-from bridge.chats.slack.pickers import picker
 from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.workspace import Parts, names_of, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, Read, Unclear, written
-from bridge.core.chat.replies import Configure, Pick, Sorry
+from bridge.core.chat.replies import Configure, Sorry
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.ports.chats import AnyReply, Place
+from bridge.views.view import View
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,11 @@ async def reply_to(
     """Complete a reply; return the message to show, or None if a dialog was opened."""
     try:
         reply = await work
-        if isinstance(reply, Pick | Configure):
-            return await open_for(parts, body, reply)
+        if isinstance(reply, Configure):
+            return await parts.configure(parts, body, reply.app)
+        if isinstance(reply, View) and reply.only_asks:
+            await open_view(parts, body, dialog_of(reply, parts.links, place_of(body).channel))
+            return None
     except BridgeError as error:
         log.warning("a request from slack failed", extra={"why": str(error)})
         return Outgoing(problem(str(error)))
@@ -66,16 +70,6 @@ async def reply_to(
         log.exception("a request from slack failed")
         return Outgoing(problem("The bridge had an internal error; its log says more."))
     return outgoing(reply, parts.links, names_of(body))
-
-
-async def open_for(
-    parts: Parts, body: Mapping[str, Any], reply: Pick | Configure
-) -> Outgoing | None:
-    """Open a reply's dialog while its trigger is valid."""
-    if isinstance(reply, Configure):
-        return await parts.configure(parts, body, reply.app)
-    await open_view(parts, body, picker(reply, channel=place_of(body).channel))
-    return None
 
 
 async def told(parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, None]) -> None:
@@ -200,18 +194,18 @@ def register_shortcuts(bolt: Any, parts: Parts) -> None:
 async def _deploy(parts: Parts, body: dict[str, Any]) -> None:
     """Show a refusal as a dialog, since a shortcut has no channel to answer in."""
     reply = await _unnamed(parts, body, "deploy")
-    if isinstance(reply, Pick):
-        await open_for(parts, body, reply)
-        return
-    blocks = outgoing(reply, parts.links).message.blocks
-    view = modal(names.OPERATION_VIEW, "Deploy an app", blocks, close="Close")
-    await open_view(parts, body, view)
+    if isinstance(reply, View):
+        dialog = dialog_of(reply, parts.links, place_of(body).channel)
+    else:
+        blocks = outgoing(reply, parts.links).message.blocks
+        dialog = modal(names.OPERATION_VIEW, "Deploy an app", blocks, close="Close")
+    await open_view(parts, body, dialog)
 
 
 async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
     """Ask about the app of the card with the menu; for any other message, about any app."""
     app, reply = await _app_of(parts, body), await _unnamed(parts, body, "redeploy")
-    if app is None or not isinstance(reply, Pick):
+    if app is None or not isinstance(reply, View):
         message = await reply_to(parts, body, _now(reply))
         if message is not None:
             await later(parts, body, message)
@@ -223,7 +217,7 @@ async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
         why = "You may not redeploy the app of that card, or it is gone."
         await later(parts, body, Outgoing(outgoing(Sorry(why), parts.links).message))
         return
-    await open_view(parts, body, picker(reply, chosen=app, channel=place.channel))
+    await open_view(parts, body, dialog_of(reply, parts.links, place.channel, app))
 
 
 async def _unnamed(parts: Parts, body: dict[str, Any], name: str) -> AnyReply:

@@ -1,6 +1,6 @@
-"""Modals with a searchable app picker, and its options."""
+"""Fields in which an app is looked for, and the options that are offered."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -9,59 +9,29 @@ from bridge.chats.slack.blocks import (
     MOST_OPTIONS,
     OPTION_TEXT,
     Element,
-    View,
-    context,
-    field_input,
     label,
-    modal,
     name_label,
     option,
 )
 from bridge.chats.slack.facts import source_of
 from bridge.chats.slack.mrkdwn import clean
-from bridge.core.access import Right
 from bridge.core.apps import App
-from bridge.core.chat.replies import Pick
 
 GROUPED_FROM = 8
 """From this many options on they are grouped by project; fewer read faster without groups."""
 
 
-PICK = "pick."
-"""Before the name of a call in the callback id of its modal."""
-
-
-def picker(asked: Pick, *, chosen: App | None = None, channel: str = "") -> View:
-    """Return the modal that asks which app; `channel`: where it is opened."""
+def app_search(chosen: App | None = None) -> Element:
+    """Return the list in which an app is looked for; `chosen`: one that is probably meant."""
     search: Element = {
         "type": "external_select",
         "action_id": names.APP_SEARCH,
         "placeholder": label("Type a few letters of its name", 150),
         "min_query_length": 0,
-        "focus_on_load": True,
     }
     if chosen is not None:
         search["initial_option"] = app_option(chosen)
-    does = WORDS.get(asked.call.name, asked.call.name.capitalize())
-    return modal(
-        f"{PICK}{asked.call.name}",
-        f"{does}: which app?",
-        [field_input(names.APP_SEARCH, "App", search), context(asked.says)],
-        submit=does,
-        close="Close",
-        metadata=f"{channel} {asked.right}",
-    )
-
-
-WORDS = {"provider": "Configure", "rollback": "Roll back"}
-"""Button labels for commands whose name is not a verb."""
-
-
-def picked(view: Mapping[str, Any]) -> tuple[str, Right]:
-    """Return the call that a modal is about, and the right that it needs; they prove nothing."""
-    right = str(view.get("private_metadata") or "").partition(" ")[2]
-    name = str(view.get("callback_id") or "").removeprefix(PICK)
-    return name, Right(right) if right in set(Right) else Right.VIEW
+    return search
 
 
 def offered(apps: Sequence[App], typed: str = "") -> dict[str, Any]:

@@ -15,7 +15,6 @@ from bridge.core.chat.replies import (
     Configure,
     Denied,
     Help,
-    Pick,
     PreviewDone,
     PreviewList,
     Reasons,
@@ -61,7 +60,7 @@ def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgo
             return Outgoing(replies.did_you_mean(reply.why, reply.suggestions))
         case Help():
             return Outgoing(help_about(reply.topic, reply.operations))
-        case Pick() | Configure():
+        case Configure():
             return Outgoing(replies.notice("A dialog opens."))
         case _:
             return Outgoing(_told(reply, links))

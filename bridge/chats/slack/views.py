@@ -1,9 +1,7 @@
 """Render views as Slack's blocks; what is untrusted is escaped and shortened here."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from bridge.chats.slack import names
@@ -17,9 +15,6 @@ from bridge.chats.slack.blocks import (
     confirm,
     context,
     divider,
-    field_input,
-    label,
-    modal,
     paragraphs,
     section,
 )
@@ -189,7 +184,7 @@ def message_of(view: View, links: Links = NO_LINKS, elsewhere: str = "") -> Mess
     Args:
         elsewhere: where else it is shown, said after the first line.
     """
-    head, blocks = _content(view, links, elsewhere)
+    head, blocks = content_of(view, links, elsewhere)
     if view.actions:
         blocks.append(actions(*map(button_of, view.actions)))
     if view.asks is not None:
@@ -200,7 +195,7 @@ def message_of(view: View, links: Links = NO_LINKS, elsewhere: str = "") -> Mess
     return Message(phrase_of(view.brief) or head, tuple(blocks))
 
 
-def _content(view: View, links: Links, elsewhere: str = "") -> tuple[str, list[Block]]:
+def content_of(view: View, links: Links, elsewhere: str = "") -> tuple[str, list[Block]]:
     """Return the first line, and the blocks that say all."""
     shown = Mrkdwn(links)
     head = shown.signed(view.sign, shown.link(view.url, shown.phrase(view.head)))
@@ -391,8 +386,6 @@ def _buttons(about: About) -> list[Element]:
 
 # ── what is agreed to ─────────────────────────────────────────────────────────────────────────────
 
-LONGEST_FIELD = 500
-
 
 def _agree(ask: Ask) -> Element:
     """Return the button that does what is asked, or opens the dialog for what it lacks."""
@@ -416,48 +409,3 @@ def read_call(value: str) -> Call:
         return Call(str(name), given_in(given))
     except (ValueError, TypeError, RecursionError):
         return Call("", {})
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """The call in a dialog's metadata, and the channel in which it was opened."""
-
-    call: Call
-    channel: str = ""
-
-    def write(self) -> str:
-        """Return the text for `private_metadata`."""
-        return json.dumps([self.channel, write_call(self.call)], separators=(",", ":"))
-
-
-def read_asking(view: Mapping[str, Any]) -> Asking:
-    """Read what `Asking.write` wrote, with what was typed into the fields."""
-    try:
-        channel, written = json.loads(str(view.get("private_metadata")))
-    except (ValueError, TypeError, RecursionError):
-        return Asking(Call("", {}))
-    call = read_call(str(written))
-    return Asking(Call(call.name, {**call.given, **_typed(view)}), str(channel))
-
-
-def _typed(view: Mapping[str, Any]) -> dict[str, str]:
-    values = (view.get("state") or {}).get("values") or {}
-    return {name: str(one.get(name, {}).get("value") or "") for name, one in values.items()}
-
-
-def dialog_of(view: View, links: Links, channel: str) -> dict[str, Any]:
-    """Return a view as a dialog, with a field for each argument that it lacks."""
-    _, blocks = _content(view, links)
-    if view.asks is None:
-        return modal(names.OPERATION_VIEW, "Not done", blocks, close="Close")
-    for one in view.asks.lacks:
-        element: Element = {
-            "type": "plain_text_input",
-            "action_id": one.name,
-            "max_length": LONGEST_FIELD,
-            "placeholder": label(one.help, 150),
-        }
-        blocks.append(field_input(one.name, one.label.capitalize(), element))
-    does = view.asks.does
-    metadata = Asking(view.asks.call, channel).write()
-    return modal(names.OPERATION_VIEW, does, blocks, submit=does, metadata=metadata)

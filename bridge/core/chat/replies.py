@@ -8,7 +8,6 @@ from typing import Any
 
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
-from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, parse_chat, written
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import Deployment
@@ -77,19 +76,6 @@ class Sorry:
 
     why: str
     suggestions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """Ask for the app that a call lacks, with a list of those to which the person has a right.
-
-    Attributes:
-        says: what the call does.
-    """
-
-    call: Call
-    right: Right
-    says: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +166,7 @@ class Help:
     operations: tuple[Usage, ...] = ()
 
 
-Reply = Denied | Sorry | Pick | Configure | Reasons | PreviewList | PreviewDone | Help
+Reply = Denied | Sorry | Configure | Reasons | PreviewList | PreviewDone | Help
 
 
 # ── Commands about one app. Pure ────────────────────────────────────────────────────────────────

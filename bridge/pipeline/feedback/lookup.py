@@ -15,7 +15,6 @@ from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import (
     Denied,
     NotAllowed,
-    Pick,
     Reply,
     Sorry,
     command_for,
@@ -140,11 +139,10 @@ class Finding:
         lines = granting(person, Right.LOCK, seen[0].label if len(lacking) == 1 and seen else "*")
         return Denied(Right.LOCK, why, lines, target=scope.label, subject=scope.label)
 
-    def picked(self, person: Person, place: Place, asked: Pick) -> Reply:
-        """Answer a call that lacks its app with a list, if there is anything to pick from."""
-        right = asked.right
+    def without_apps(self, person: Person, place: Place, right: Right) -> Denied | None:
+        """Return the refusal of somebody who has a right to no app; None if there is one."""
         if self.apps(person, place, right):
-            return asked
+            return None
         return Denied(
             right,
             f"There is no app that you may {right} from here.",

@@ -5,16 +5,16 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
-from slack_sdk.models.views import View
+from slack_sdk.models.views import View as SlackView
 
 from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
+from bridge.chats.slack.dialogs import dialog_of
 from bridge.chats.slack.help import help_about
 from bridge.chats.slack.views import message_of
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.chat.calls import Call
-from bridge.core.chat.replies import Pick
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
@@ -24,9 +24,13 @@ from bridge.views.apps import listed as app_list
 from bridge.views.apps import status, status_of_all
 from bridge.views.deployment_lists import listed
 from bridge.views.reading import identity
+from bridge.views.view import Ask, Field, View
 from tests.oracles.slack_rules import faults
 from tests.scenes.shop import HOSTILE, links_to
 from tests.worlds.messages import render_card, render_line
+
+APP = Field("app", "app", "Its label.", Right.DEPLOY)
+ASK = Ask(Call("deploy", {}), "Deploy?", "Deploy", lacks=(APP,))
 
 GENTLY = settings(max_examples=80)
 
@@ -87,7 +91,7 @@ def fits(*shown: object) -> None:
         sent = one if isinstance(one, dict) else one.body()  # type: ignore[attr-defined]
         assert faults(sent) == []
         if "type" in sent:
-            assert View(**sent).to_dict() == sent
+            assert SlackView(**sent).to_dict() == sent
         elif "blocks" in sent:
             assert [block.to_dict() for block in Block.parse_all(sent["blocks"])] == sent["blocks"]
 
@@ -123,7 +127,7 @@ def test_any_app_has_its_answers(app: App, deployments: list[Deployment], reason
         message_of(status(app, deployments[0] if deployments else None, None, ()), LINKS),
         message_of(listed(deployments, {}, app), LINKS),
         answers.why(app, [one], LINKS, [text]),
-        pickers.picker(Pick(Call("deploy", {}), Right.DEPLOY, "Deploys."), chosen=app),
+        dialog_of(View((), asks=ASK), LINKS, "C012AB3CD", app),
     )
 
 

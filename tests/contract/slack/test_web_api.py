@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from bridge.chats.slack.api import SlackClient
+from bridge.chats.slack.dialogs import dialog_of
 from bridge.chats.slack.help import help_about
 from bridge.chats.slack.home import render_home
-from bridge.chats.slack.pickers import picker
 from bridge.core.access import Right
 from bridge.core.chat.calls import Call
-from bridge.core.chat.replies import Pick
 from bridge.core.errors import Refused
+from bridge.views.links import NO_LINKS
+from bridge.views.view import Ask, Field, View
 from tests.oracles.prism import mock
 from tests.scenes.shop import LINKS
 
@@ -30,7 +31,9 @@ async def client(slack_mock: str) -> AsyncIterator[SlackClient]:
     await client.close()
 
 
-VIEW = picker(Pick(Call("deploy", {}), Right.DEPLOY, "Deploys."), channel="C012AB3CD")
+APP = Field("app", "app", "Its label.", Right.DEPLOY)
+ASK = Ask(Call("deploy", {}), "Deploy?", "Deploy", lacks=(APP,))
+VIEW = dialog_of(View((), notes=[("Deploys.",)], asks=ASK), NO_LINKS, "C012AB3CD")
 SAID = help_about().body()
 METADATA = {"event_type": "bridge_card", "event_payload": {"deployment": "1", "lines": 0}}
 

@@ -131,7 +131,7 @@ class Hands:
             "api_app_id": "A0BRIDGE",
             "container": {"type": "view", "view_id": view["id"]},
             "action_id": "app.search",
-            "block_id": "app.search",
+            "block_id": "app",
             "value": typed,
             "view": view,
         }
@@ -158,7 +158,7 @@ class Hands:
         """Pick an app and submit."""
         option = {"text": {"type": "plain_text", "text": "app"}, "value": app_id}
         chosen = {"type": "external_select", "selected_option": option}
-        return await self.submit(view, {"app.search": {"app.search": chosen}}, user=user)
+        return await self.submit(view, {"app": {"app.search": chosen}}, user=user)
 
     async def shortcut(self, callback_id: str, *, user: str = ADA, **message: Any) -> Answered:
         """Use a shortcut; one of a message where `message` and `channel` are given."""

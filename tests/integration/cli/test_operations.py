@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from bridge.chats.slack.dialogs import dialog_of, read_asking
 from bridge.chats.slack.views import message_of, read_call
 from bridge.cli.completion import complete_app
 from bridge.cli.operations import add_operations
@@ -194,7 +195,18 @@ def test_it_is_on_the_command_line(ping: Operation, filled: Cli) -> None:
 async def test_it_is_in_a_chat_with_a_dialog_and_a_right(ping: Operation, records: Records) -> None:
     door, here = _door(records, "slack"), Place("C0")
 
-    done = await door.answer(ADA, here, parse("ping web hello there"), "1")
+    asked = await door.answer(ADA, here, parse("ping"), "0")
+    assert isinstance(asked, View)
+    dialog = dialog_of(asked, Links(), "C0")
+    fields = [one["block_id"] for one in dialog["blocks"] if one["type"] == "input"]
+    assert (dialog["submit"]["text"], fields) == ("Ping", ["app", "reason"])
+    values = {
+        "app": {"app.search": {"selected_option": {"value": WEB.id}}},
+        "reason": {"reason": {"value": "hello there"}},
+    }
+    call = read_asking(dialog | {"state": {"values": values}}).call
+
+    done = await door.answer(ADA, here, call, "1")
     refused = await door.answer(BOB, here, parse("ping web hello there"), "2")
 
     assert isinstance(done, View)
