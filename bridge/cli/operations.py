@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.backend import backends_of, person, person_key, troubles_of, warn_of_troubles
-from bridge.cli.completion import complete_app
+from bridge.cli.completion import complete_app, complete_preview
 from bridge.cli.configure import How, Yes, agree
 from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of, while_it_runs
 from bridge.core.access import Access, Grant, Person, Right
@@ -35,7 +35,7 @@ PlanOnly = Annotated[
     bool, typer.Option("--plan", help="Show what would be done and exit.", show_default=False)
 ]
 
-COMPLETES = {"app": complete_app}
+COMPLETES = {"app": complete_app, "preview": complete_preview}
 
 
 def add_operations(app: typer.Typer, family: str = "") -> None:

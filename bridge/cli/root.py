@@ -24,7 +24,6 @@ from bridge.cli import (
     links,
     manifest,
     pin,
-    previews,
     provider,
     serve,
     why,
@@ -85,13 +84,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge feedback retry 'github.comment 4711 12'",
         "dokploy-bridge feedback retry --all",
     ),
-    "previews": (
-        "dokploy-bridge previews",
-        "dokploy-bridge previews --app shop/web --all --json",
-    ),
-    "previews stop": ("dokploy-bridge previews stop shop/web#12",),
-    "previews extend": ("dokploy-bridge previews extend shop/web#12",),
-    "previews approve": ("dokploy-bridge previews approve shop/web#12 --commit 18f234f",),
     "why": (
         "dokploy-bridge why shop/web",
         "dokploy-bridge why shop/web 18f234f",
@@ -257,14 +249,14 @@ def root(
     """Options of the command itself."""
 
 
-START, LOOK, ACT, GATES, SET_UP = "Start", "Look", "Act", "Gates", "Set up"
+START, LOOK, ACT, PREVIEWS = "Start", "Look", "Act", "Previews"
+GATES, SET_UP = "Gates", "Set up"
 
 app.command(rich_help_panel=START)(serve.serve)
 app.command(rich_help_panel=START)(serve.migrate)
 app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(serve.backend)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
-app.add_typer(previews.group, name="previews", rich_help_panel=LOOK)
 app.add_typer(feedback.group, name="feedback", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
@@ -273,6 +265,7 @@ add_operations(app, LOOK)
 add_operations(app, ACT)
 app.command(rich_help_panel=ACT)(deploy.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
+add_operations(app, PREVIEWS)
 add_operations(app, GATES)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)
 app.command(rich_help_panel=SET_UP)(links.setup)

@@ -81,8 +81,15 @@ STYLES = {
     "superseded": "dim",
     "ignored": "dim",
     "skip": "dim",
+    "new": "yellow",
+    "skipped": "dim",
+    "making": "cyan",
+    "building": "cyan",
+    "up": "green",
+    "ending": "cyan",
+    "ended": "dim",
 }
-"""The styles of states on a terminal."""
+"""The styles of states on a terminal, of deployments, deliveries and previews."""
 
 MARKS = {
     "waiting": "…",

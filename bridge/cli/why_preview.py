@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bridge.cli.previews import Desk, desk
+from bridge.cli.context import kept_in, settings_of
 from bridge.cli.show import ago, clean, console, hint, indented, iso, on_terminal, say_json
 from bridge.views.deployment_lists import became, ended_form
+from bridge.views.previews import Standing, native_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,16 +26,24 @@ names_preview = re.compile(r".*[#!][0-9]{1,15}").fullmatch
 async def why_preview(config: "Path | None", name: str, limit: int, *, json: bool) -> None:
     """Explain why a pull request has a preview, or has none."""
     from bridge.core.previews.native import NativePreview
+    from bridge.core.previews.preview import find_preview
+    from bridge.core.rules import ruled
+    from bridge.operations.previews import standing
+    from bridge.pipeline.previews.commands import previews_to_name
+    from bridge.settings import book_of
 
-    async with desk(config) as at:
-        found = await at.commands.named(at.asker, name)
+    settings = settings_of(config)
+    async with kept_in(settings) as stores:
+        journal, book = stores.journal, book_of(settings)
+        found = find_preview(await previews_to_name(journal, lambda _: True), name)
         made: list[Deployment] = []
         if isinstance(found, NativePreview):
-            _say_native(at, found, json=json)
+            _say_native(found, json=json)
             return
-        await at.look_up([found])
+        apps = [ruled(app, book) for app in await journal.apps()]
+        (at,) = await standing(journal, apps, [found], lambda _, __: True)
         if found.made is not None:
-            made = await at.stores.journal.deployments(app_id=found.made, limit=limit)
+            made = await journal.deployments(app_id=found.made, limit=limit)
     if json:
         say_json(_form(at, found, made))
     else:
@@ -44,19 +53,19 @@ async def why_preview(config: "Path | None", name: str, limit: int, *, json: boo
             became(one, short=True) if short else f"{iso(one.created_at)} {became(one)}"
             for one in made
         )
-        _print(_subject(found, when), (*_verdict(found, at.state(found)), *deployments))
+        _print(_subject(found, when), (*_verdict(found, at.state), *deployments))
     if not json and (remedy := _remedy(found)):
         hint(clean(remedy))
 
 
-def _say_native(at: Desk, found: "NativePreview", *, json: bool) -> None:
+def _say_native(found: "NativePreview", *, json: bool) -> None:
     """Say of a preview that a backend makes by itself what the backend tells."""
     from bridge.cli.preview_remedies import REMEDIES
     from bridge.core.previews.verdict import Why
 
     remedy = REMEDIES[Why.NATIVE]
     if json:
-        say_json(at.form(found) | {"remedy": remedy, "deployments": []})
+        say_json(native_form(found) | {"remedy": remedy, "deployments": []})
         return
     commit = f"{found.branch}@{found.commit[:7]}" if found.commit else found.branch
     when = ago(found.active_at, time.time()) if on_terminal() else iso(found.active_at)
@@ -80,9 +89,9 @@ def _print(subject: str, lines: "Iterable[str]") -> None:
             typer.echo(clean(line))
 
 
-def _form(at: Desk, found: "Preview", made: "list[Deployment]") -> dict[str, Any]:
+def _form(at: Standing, found: "Preview", made: "list[Deployment]") -> dict[str, Any]:
     deployments = [ended_form(one) for one in made]
-    return at.form(found) | {"remedy": _remedy(found) or None, "deployments": deployments}
+    return at.form | {"remedy": _remedy(found) or None, "deployments": deployments}
 
 
 def _subject(one: "Preview", when: str) -> str:

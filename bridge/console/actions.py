@@ -19,7 +19,6 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
 from bridge.core.people import Actor
-from bridge.core.previews.preview import Preview
 from bridge.pipeline.audit import named, record
 from bridge.ports.chats import AnyReply
 from bridge.ports.inbox import NewDelivery
@@ -71,48 +70,6 @@ async def show_again(records: Records, visitor: Visitor, _parts: Parts, form: Fo
         await record(records.journal, by, "feedback retry", id_ or "all that fail")
     what = "1 place is" if count == 1 else f"{count} places are"
     return Done("/console/audit", f"{what} tried again.")
-
-
-# ── previews ─────────────────────────────────────────────────────────────────────────────────────
-
-
-PREVIEWS = "/console/previews"
-
-
-async def stop_preview(records: Records, visitor: Visitor, _parts: Parts, form: Form) -> Done:
-    """Remove a preview; a form that is sent twice acts once."""
-    found = await _preview(records, visitor, form)
-    if found.stopped:
-        records.asker(visitor).check(Right.DEPLOY, found.app)
-    else:
-        await records.previews.stop(records.asker(visitor), found)
-    return Done(PREVIEWS, f"{found.label} is being removed; a push starts it again.")
-
-
-async def extend_preview(records: Records, visitor: Visitor, _parts: Parts, form: Form) -> Done:
-    """Keep a preview as if it had been pushed to now."""
-    found = await _preview(records, visitor, form)
-    await records.previews.extend(records.asker(visitor), found)
-    return Done(PREVIEWS, f"{found.label} stays.")
-
-
-async def approve_preview(records: Records, visitor: Visitor, _parts: Parts, form: Form) -> Done:
-    """Approve the commit of a fork that the page showed; a form that is sent twice acts once."""
-    found, commit = await _preview(records, visitor, form), form.get("commit", "")
-    if commit and found.approved == commit == found.pull.head_sha:
-        records.asker(visitor).check(Right.APPROVE, found.app)
-    else:
-        await records.previews.approve(records.asker(visitor), found, commit)
-    return Done(PREVIEWS, f"{found.label} is approved at {commit[:12]}.")
-
-
-async def _preview(records: Records, visitor: Visitor, form: Form) -> Preview:
-    """Return the preview of a form; raise NotFound if they may not see it."""
-    id_ = form.get("id", "")
-    found = await records.journal.preview(id_) if id_ else None
-    if found is None or not records.may_see(visitor, found.app):
-        raise NotFound(f"There is no preview {id_[:80]!r}: {GONE}.")
-    return found
 
 
 # ── replays ──────────────────────────────────────────────────────────────────────────────────────
@@ -198,21 +155,13 @@ def refusal(reply: AnyReply) -> Rejected:
 
 ACTIONS: Mapping[str, Action] = {
     "/console/apps/{id}/adopt": adopt,
-    "/console/previews/approve": approve_preview,
-    "/console/previews/extend": extend_preview,
-    "/console/previews/stop": stop_preview,
     "/console/feedback/again": show_again,
     "/console/deliveries/{seq}/replay": replay,
     "/console/deliveries/{seq}/again": replay_as_it_was,
 }
 """Each action by its path."""
 
-_AUDITED: Mapping[str, str] = {
-    "/console/previews/approve": "preview approve",
-    "/console/previews/extend": "preview extend",
-    "/console/previews/stop": "preview stop",
-    "/console/deliveries/{seq}/again": "replay",
-}
+_AUDITED: Mapping[str, str] = {"/console/deliveries/{seq}/again": "replay"}
 
 
 def audited_as(path: str) -> str:

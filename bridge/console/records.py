@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlencode
 
 from bridge.console.sharing import Workshop
@@ -10,17 +11,15 @@ from bridge.core.access import EVERY_APP, Access, Grant, Right
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.events import CONSOLE_HOST
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.previews.preview import as_preview, model_id
+from bridge.core.previews.native import NativePreview
+from bridge.core.previews.preview import Preview, as_preview, model_id
 from bridge.operations.commands import ChatCommands
-from bridge.pipeline.audit import named
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.deploying.adopt import Adopter
 from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.lookup import BuildLogs
-from bridge.pipeline.gates.commands import Requester
-from bridge.pipeline.previews.commands import Asker, PreviewCommands
+from bridge.pipeline.previews.commands import previews_seen
 from bridge.ports.chats import Place
 from bridge.ports.checks import Finding
 from bridge.ports.clock import Clock
@@ -71,17 +70,6 @@ class Records:
     workshop: Workshop
     replays: Replays
     unmatched: Callable[[], Awaitable[Sequence[Finding]]]
-
-    @property
-    def previews(self) -> PreviewCommands:
-        """Return what people can do with previews."""
-        return PreviewCommands(self.journal, self.clock)
-
-    def asker(self, visitor: Visitor) -> Asker:
-        """Return somebody who asks something of previews, with their rights."""
-        person = visitor.person
-        by = Requester(person.key(CONSOLE_HOST), named(CONSOLE_HOST, person))
-        return Asker(by, person, self.access)
 
     # ── who may see what ─────────────────────────────────────────────────────────────────────────
 
@@ -143,9 +131,20 @@ class Records:
             return found
         return as_preview(found, apps.get(model_id(found.marker)))
 
-    def may_see(self, visitor: Visitor, label: str) -> bool:
-        """Return whether somebody may view the app with that label, existing or not."""
-        return Right.VIEW in self.access.rights(visitor.person, label, None)
+    def may_see(self, visitor: Visitor, label: str, right: Right = Right.VIEW) -> bool:
+        """Return whether somebody may view the app with that label, existing or not.
+
+        Args:
+            right: another right that they need to it.
+        """
+        return right in self.access.rights(visitor.person, label, None)
+
+    async def previews(
+        self, visitor: Visitor, *, ended: bool = False
+    ) -> tuple[list[Preview], list[NativePreview]]:
+        """Return the previews that somebody may see; see `previews_seen`."""
+        sees = partial(self.may_see, visitor)
+        return await previews_seen(self.journal, sees, ended=ended)
 
 
 # ── The request for a page ────────────────────────────────────────────────────────────────────────

@@ -288,6 +288,10 @@ EveryApp = Annotated[
     bool,
     Kind("", _words, "Also the apps of previews, which `previews` lists.", "", "all", flag=True),
 ]
+EveryPull = Annotated[
+    bool,
+    Kind("", _words, "Also pull requests without a preview, and why.", "", "all", flag=True),
+]
 Reason = Annotated[
     str,
     Kind("REASON", _words, "Why; others will read it.", option="reason", short="m", rest=True),
@@ -341,6 +345,17 @@ Commit = Annotated[
     Kind(
         *("COMMIT", _commit, "The commit that you have looked at; refused if it is another now."),
         option="commit",
+    ),
+]
+
+
+PreviewCommit = Annotated[
+    str | None,
+    Kind(
+        *("COMMIT", _commit),
+        "The commit that you have looked at; refused if there is a newer one.",
+        option="commit",
+        takes=lambda words: (words[0], 1) if _COMMIT(words[0]) else None,
     ),
 ]
 

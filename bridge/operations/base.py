@@ -142,9 +142,13 @@ class Context:
         """Return the apps that were deleted, or whose backend was removed, and that they viewed."""
         return await self.desk.finding.gone_apps(self.person, self.place)
 
-    def sees(self, label: str = EVERY_APP) -> bool:
-        """Return whether they may view the app with a label, existing or not; or every app."""
-        return self.desk.finding.may_view(self.person, self.place, label)
+    def sees(self, label: str = EVERY_APP, right: Right = Right.VIEW) -> bool:
+        """Return whether they may view the app with a label, existing or not; or every app.
+
+        Args:
+            right: another right that they need to it.
+        """
+        return self.desk.finding.may(self.person, self.place, right, label)
 
     async def viewable(self) -> "Callable[[OfApp], bool]":
         """Return what tells whether they may view the app of something, live or gone."""
@@ -160,15 +164,18 @@ class Context:
         """Return how help about this call is asked for at this door."""
         return f"`{self.desk.help.format(self.call.name)}`"
 
-    def check(self, right: Right, about: "App | Scope") -> None:
+    def check(self, right: Right, about: "App | Scope | OfApp") -> None:
         """Raise NotAllowed if they lack a right to an app, or to any app of a scope."""
+        from bridge.core.apps import App
         from bridge.core.chat.replies import NotAllowed
 
         finding = self.desk.finding
         if isinstance(about, Scope):
             denied = finding.scope_denied(self.person, self.place, about)
-        else:
+        elif isinstance(about, App):
             denied = finding.denied(self.person, self.place, right, about)
+        else:
+            denied = finding.denied_of(self.person, self.place, right, about.app)
         if denied is not None:
             raise NotAllowed(denied)
 

@@ -4,7 +4,7 @@ Commands that act are kept in the inbox before they are answered, and decided li
 those that only read use the journal. Rights are checked each time (`lookup`).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
@@ -24,7 +24,6 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.operations.base import Context, Desk, Unfound
 from bridge.operations.calls import asking, carry_out
-from bridge.operations.chat_previews import ChatPreviews
 from bridge.operations.every import OPERATIONS
 from bridge.operations.reminders import Reminders
 from bridge.operations.typed import lacks_all, written
@@ -49,9 +48,6 @@ from bridge.views.view import Ask, Field, View
 
 LISTED = 10
 """Deployments or decisions that an answer shows."""
-
-Answers = Callable[[Person, Place, Command], Awaitable[Reply]]
-"""Answers commands of a kind."""
 
 CONFIGURES = "Where its code comes from, what makes it deploy, and how it is built."
 
@@ -126,10 +122,6 @@ class ChatCommands:
             help="/dokploy help {}",
             troubles=self._troubles,
         )
-        self.previews = ChatPreviews(chat, journal, known.apps, access, clock)
-        self._elsewhere: Mapping[Verb, Answers] = {
-            Verb.PREVIEWS: self.previews.answer,
-        }
 
     # ── the port ──────────────────────────────────────────────────────────
 
@@ -146,8 +138,6 @@ class ChatCommands:
     async def _answer(self, person: Person, place: Place, typed: Command) -> AnyReply:
         if typed.verb is Verb.HELP:
             return Help(topic(typed.rest), usages())
-        if (answers := self._elsewhere.get(typed.verb)) is not None:
-            return await answers(person, place, typed)
         if typed.app is None and typed.verb is Verb.PROVIDER:
             fields = (Field("app", "app", "", Right.CONFIGURE),)
             ask = Ask(Call(Verb.PROVIDER, {}), "Configure?", "Configure", lacks=fields)

@@ -13,7 +13,6 @@ from bridge.core.configuration.merge import Wanted
 from bridge.core.configuration.plan import Plan
 from bridge.core.configuration.rehearsal import Rehearsal
 from bridge.core.lifecycle import Deployment
-from bridge.core.previews.verdict import Act
 from bridge.core.refs import Pages
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
@@ -58,23 +57,11 @@ class LockReminders(Protocol):
         """Say that the lock is still needed."""
 
 
-class PreviewRequests(Protocol):
-    """Actions of the buttons beside a preview; each call checks the person's rights."""
-
-    async def act(
-        self, person: Person, place: Place, act: Act, preview_id: str, commit: str
-    ) -> Reply:
-        """Stop, extend or approve a preview; `commit`: the one that the person has seen."""
-
-
 class Commands(Protocol):
     """The commands that people can give by chat; rights are checked at every call, uncached."""
 
     @property
     def reminders(self) -> LockReminders: ...
-
-    @property
-    def previews(self) -> PreviewRequests: ...
 
     def parse(self, text: str, name: str = "") -> Read:
         """Read what somebody typed, after the short command of that name if there is one."""

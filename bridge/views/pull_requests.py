@@ -81,16 +81,8 @@ _TONES = {
 }
 """Of the whole message: that of the first of these that a preview has."""
 
-HINT: Phrase = (
-    Typed(Call("previews", {}, "previews")),
-    " lists them; ",
-    Code(Text("previews stop", 20)),
-    ", ",
-    Code(Text("extend", 20)),
-    " and ",
-    Code(Text("approve", 20)),
-    " act on one.",
-)
+ACTING: Phrase = ("`previews stop`, `extend` and `approve` act on one.",)
+HINT: Phrase = (Typed(Call("previews", {}, "previews")), " lists them; ", *ACTING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from tests.worlds.console import ConsoleWorld, console_world
 from tests.worlds.previewed import HEAD, MOVED, held, previews_at_rest, report, up
 
 WEB = App("app-web", "web", "shop")
+STOP, APPROVE = "/console/do/previews%20stop", "/console/do/previews%20approve"
 ACCESS = (
     "[{who: ['U0VIEW'], may: [view]}, {who: ['U0DEPLOY'], may: [deploy]},"
     " {who: ['U0APPROVE'], may: [approve]}, {who: ['U0OTHER'], may: [deploy, approve],"
@@ -44,20 +45,20 @@ async def audited(console: ConsoleWorld) -> list[tuple[str, str]]:
 async def test_a_preview_is_stopped_once_and_extended(console: ConsoleWorld) -> None:
     there = await up(console.world.stores.journal, WEB, 12)
     async with console.browsing(await console.session("U0DEPLOY", "Ada")) as web:
-        form = {"id": there.id, "once": "1"}
+        form = {"preview": there.id, "once": "1", "then": "/console/previews"}
         for _ in range(2):  # a double click
-            answer = await web.post("/console/previews/stop", data=form)
+            answer = await web.post(STOP, data=form)
             assert answer.status_code == 303
         said = await web.get(answer.headers["location"])
-        assert "shop/web #12 is being removed; a push starts it again." in said.text
+        assert "shop/web #12 was stopped before; a push starts it again." in said.text
         assert (await now_of(console, there)).stopped
 
-        answer = await web.post("/console/previews/extend", data=form)
+        answer = await web.post("/console/do/previews%20extend", data=form)
         assert answer.status_code == 303
         assert not (await now_of(console, there)).stopped
     assert await audited(console) == [
-        ("preview extend", "shop/web #12: starts again"),
-        ("preview stop", "shop/web #12"),
+        ("previews extend", "shop/web #12: starts again"),
+        ("previews stop", "shop/web #12"),
     ]
 
 
@@ -69,23 +70,19 @@ async def test_the_commit_on_the_page_is_approved_and_no_other(console: ConsoleW
         assert f'name="commit" value="{HEAD}"' in page.text
         await report(journal, WEB, 12, own=False, head_sha=MOVED)
 
-        answer = await web.post("/console/previews/approve", data={"id": waits.id, "commit": HEAD})
+        answer = await web.post(APPROVE, data={"preview": waits.id, "commit": HEAD})
         assert (answer.status_code, f"is at {MOVED[:12]} by now" in answer.text) == (400, True)
         assert (await now_of(console, waits)).approved is None
         for commit in ("", MOVED[:3]):
-            answer = await web.post(
-                "/console/previews/approve", data={"id": waits.id, "commit": commit}
-            )
+            answer = await web.post(APPROVE, data={"preview": waits.id, "commit": commit})
             assert answer.status_code == 400
 
         for _ in range(2):
-            answer = await web.post(
-                "/console/previews/approve", data={"id": waits.id, "commit": MOVED}
-            )
+            answer = await web.post(APPROVE, data={"preview": waits.id, "commit": MOVED})
             assert answer.status_code == 303
     now = await now_of(console, waits)
     assert (now.approved, now.approver) == (MOVED, "Grace")
-    assert await audited(console) == [("preview approve", f"shop/web #12: commit {MOVED[:12]}")]
+    assert await audited(console) == [("previews approve", f"shop/web #12: commit {MOVED[:12]}")]
     assert [str(one.by) for one in await journal.audited(limit=9)] == ["console: Grace (U0APPROVE)"]
 
 
@@ -99,7 +96,7 @@ async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(
     sessions: dict[str, Any] = {
         name: await console.session(name) for name in ("U0VIEW", "U0OTHER", "U0EVE")
     }
-    wanted = {"U0VIEW": {400}, "U0OTHER": {404}, "U0EVE": {401}, "over": {401}, "guessed": {401}}
+    wanted = {"U0VIEW": {400}, "U0OTHER": {400}, "U0EVE": {401}, "over": {401}, "guessed": {401}}
 
     found = {}
     for name, secret in {**sessions, "over": over, "guessed": "x" * 43}.items():
@@ -107,7 +104,7 @@ async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(
             found[name] = {
                 (
                     await web.post(
-                        f"/console/previews/{what}", data={"id": waits.id, "commit": HEAD}
+                        f"/console/do/previews%20{what}", data={"preview": waits.id, "commit": HEAD}
                     )
                 ).status_code
                 for what in ("stop", "extend", "approve")
@@ -115,21 +112,21 @@ async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(
             listed = await web.get("/console/previews")
             assert ("waits until somebody" in listed.text) == (name == "U0VIEW")
     async with console.browsing(await console.session("U0DEPLOY")) as web:
-        answer = await web.post("/console/previews/approve", data={"id": waits.id, "commit": HEAD})
+        answer = await web.post(APPROVE, data={"preview": waits.id, "commit": HEAD})
         assert "You may not approve shop/web" in answer.text
     async with console.browsing(await console.session("U0APPROVE")) as web:
-        answer = await web.post("/console/previews/stop", data={"id": waits.id})
+        answer = await web.post(STOP, data={"preview": waits.id})
         assert "You may not deploy shop/web" in answer.text
 
     assert found == wanted
     now = await now_of(console, waits)
     assert (now.approved, now.stopped, now.active_at) == (None, False, waits.active_at)
     assert await audited(console) == [
-        ("preview stop", "refused: no right to deploy"),
-        ("preview approve", "refused: no right to approve"),
-        ("preview approve", "refused: no right to approve"),
-        ("preview extend", "refused: no right to deploy"),
-        ("preview stop", "refused: no right to deploy"),
+        ("previews stop", "refused: no right to deploy"),
+        ("previews approve", "refused: no right to approve"),
+        ("previews approve", "refused: no right to approve"),
+        ("previews extend", "refused: no right to deploy"),
+        ("previews stop", "refused: no right to deploy"),
     ]
 
 
@@ -137,8 +134,8 @@ async def test_the_page_of_another_site_can_do_nothing(console: ConsoleWorld) ->
     there = await up(console.world.stores.journal, WEB, 12)
     async with console.browsing() as web:
         answer = await web.post(
-            "/console/previews/stop",
-            data={"id": there.id},
+            STOP,
+            data={"preview": there.id},
             headers={"Origin": "https://evil.example"},
         )
 

@@ -26,7 +26,9 @@ async def ask(world: PreviewWorld, what: str, preview: Preview, **form: str) -> 
     """Send a form of the page *Previews*, as somebody who may; return what is said then."""
     console = ConsoleWorld(world.world)
     async with console.browsing(await console.session("U0ADA", "Ada")) as web:
-        answer = await web.post(f"/console/previews/{what}", data={"id": preview.id, **form})
+        answer = await web.post(
+            f"/console/do/previews%20{what}", data={"preview": preview.id, **form}
+        )
         assert answer.status_code == 303, answer.text
         return (await web.get(answer.headers["location"])).text
 
@@ -44,7 +46,7 @@ async def test_one_is_stopped_and_extended(world: PreviewWorld) -> None:
     pull = await world.opened("topic", {"web/index.html": "first"})
     preview = await world.live(pull)
 
-    assert "is being removed" in await ask(world, "stop", preview)
+    assert "a push or `previews extend` starts it again" in await ask(world, "stop", preview)
     ended = await world.preview(pull, PreviewState.SKIPPED)
     assert (ended.reason, await world.made()) == (Why.STOPPED, [])
 

@@ -161,7 +161,7 @@ async def test_previews_are_listed_stopped_and_started_again_by_command(both: Bo
     assert f"#{pull.number}" in words_of(listed.body)
     assert buttons_of(listed.body) == ["preview.stop", "preview.extend"]
     assert buttons_of((await type_("previews shop", user="U0BOB")).body) == []
-    assert "There are no previews" in words_of((await type_("previews nothing")).body)
+    assert "There is no app 'nothing'" in words_of((await type_("previews nothing")).body)
     assert "You may not deploy shop/web" in words_of(
         (await type_(f"previews stop {name}", user="U0BOB")).body
     )
@@ -176,9 +176,10 @@ async def test_previews_are_listed_stopped_and_started_again_by_command(both: Bo
     await both.says("is up")
 
     found = await world.world.stores.journal.audited(limit=20)
-    assert [(str(one.by), one.what) for one in found if one.what.startswith("preview ")] == [
-        ("slack: Ada (U0ADA)", "preview extend"),
-        ("slack: Ada (U0ADA)", "preview stop"),
+    assert [(str(one.by), one.what) for one in found if one.what.startswith("previews ")] == [
+        ("slack: Ada (U0ADA)", "previews extend"),
+        ("slack: Ada (U0ADA)", "previews stop"),
+        ("slack: Bob (U0BOB)", "previews stop"),
     ]
 
 

@@ -5,24 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from bridge.chats.slack.views import message_of
 from bridge.core.access import Access, Grant, Person, Right
-from bridge.core.chat.grammar import Command, Verb
-from bridge.core.chat.replies import (
-    Denied,
-    PreviewDone,
-    PreviewList,
-    Sorry,
-)
-from bridge.core.lifecycle import Deployment, State
-from bridge.core.previews.preview import as_preview
-from bridge.core.previews.verdict import Act
-from bridge.operations.chat_previews import ChatPreviews
+from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import Denied, Sorry
+from bridge.core.lifecycle import State
+from bridge.core.previews.preview import Preview, as_preview
 from bridge.operations.commands import ChatCommands
 from bridge.operations.words import parse
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
+from bridge.views.values import plain
 from bridge.views.view import View
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
@@ -33,28 +28,32 @@ WEB = app("app-web")
 PREVIEW = as_preview(
     app("app-12", name="web pr-12", environment="previews", marker="bridge:x#12:app-web"), WEB
 )
-GRANTS = [Grant(("U0ADA",), frozenset({Right.DEPLOY}), (WEB.label,))]
+GRANT = Grant(("U0ADA",), frozenset({Right.DEPLOY}), (WEB.label,))
 
 
 @pytest.fixture
-async def commands(
-    journal: SqlJournal, clock: ManualClock, tmp_path: Path
-) -> AsyncIterator[ChatCommands]:
-    inbox = SqliteInbox(tmp_path / "inbox.sqlite")
-    await inbox.start()
+async def inbox(tmp_path: Path) -> AsyncIterator[SqliteInbox]:
+    made = SqliteInbox(tmp_path / "inbox.sqlite")
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def commands(journal: SqlJournal, clock: ManualClock, inbox: SqliteInbox) -> ChatCommands:
+    return granting(journal, clock, inbox, GRANT)
+
+
+def granting(
+    journal: SqlJournal, clock: ManualClock, inbox: SqliteInbox, grant: Grant
+) -> ChatCommands:
     known = Known(lambda: [WEB, PREVIEW], dict, lambda _app, here: (here,), lambda: None)
-
-    async def nobody(_deployment: Deployment) -> frozenset[str]:
-        return frozenset()
-
-    yield ChatCommands(
-        "slack", inbox, journal, known, Access(GRANTS), BuildLogs({}, journal), clock,
-    )  # fmt: skip
-    await inbox.stop()
+    logs = BuildLogs({}, journal)
+    return ChatCommands("slack", inbox, journal, known, Access([grant]), logs, clock)
 
 
-async def say(commands: ChatCommands, typed: str) -> AnyReply:
-    return await commands.answer(ADA, Place("C1"), parse(typed), "id-1")
+async def say(commands: ChatCommands, typed: str, channel: str = "C1") -> AnyReply:
+    return await commands.answer(ADA, Place(channel), parse(typed), "id-1")
 
 
 async def test_lists_of_apps_are_of_peoples_apps(commands: ChatCommands) -> None:
@@ -67,59 +66,111 @@ async def test_lists_of_apps_are_of_peoples_apps(commands: ChatCommands) -> None
     assert me.data.rights[Right.DEPLOY] == [WEB.label]
 
 
+def click(act: str, preview: Preview) -> Call:
+    return Call(f"previews {act}", {"preview": preview.id, "commit": preview.pull.head_sha})
+
+
 async def test_grants_of_a_channel_count_only_there(
-    journal: SqlJournal, clock: ManualClock
+    journal: SqlJournal, clock: ManualClock, inbox: SqliteInbox
 ) -> None:
     grant = Grant(("U0ADA",), frozenset({Right.DEPLOY}), (WEB.label,), ("C1",))
-    previews = ChatPreviews("slack", journal, lambda: [WEB], Access([grant]), clock)
+    commands = granting(journal, clock, inbox, grant)
     one = await up(journal, WEB, 12)
-    typed = parse("previews stop web#12")
-    assert isinstance(typed, Command)
 
-    elsewhere = await previews.answer(ADA, Place("C2"), typed)
-    clicked = await previews.act(ADA, Place("C2"), Act.STOP, one.id, one.pull.head_sha)
+    elsewhere = await say(commands, "previews stop web#12", "C2")
+    clicked = await commands.answer(ADA, Place("C2"), click("stop", one), "1")
     assert isinstance(elsewhere, Sorry)  # not even its name is told
+    assert elsewhere.suggestions == ()
     assert isinstance(clicked, Sorry)
     assert "web#12" not in clicked.why
-    assert (await previews.answer(ADA, Place("C2"), Command(Verb.PREVIEWS))) == PreviewList(())
+    listed = await say(commands, "previews", "C2")
+    assert isinstance(listed, View)
+    assert listed.data == []
 
-    done = await previews.answer(ADA, Place("C1"), typed)
-    assert isinstance(done, PreviewDone)
-    assert done.preview.stopped
+    done = await say(commands, "previews stop web#12")
+    assert isinstance(done, View)
+    now = await journal.preview(one.id)
+    assert now is not None
+    assert now.stopped
+    again = await commands.answer(ADA, Place("C1"), click("stop", one), "2")
+    assert isinstance(again, View)
+    assert "was stopped before" in plain(again.head)
 
 
 async def test_those_of_the_backend_are_listed_and_only_listed(
-    journal: SqlJournal, clock: ManualClock
+    commands: ChatCommands, journal: SqlJournal
 ) -> None:
-    grants = [Grant(("U0ADA",), frozenset({Right.DEPLOY}), (WEB.label,))]
-    previews = ChatPreviews("slack", journal, lambda: [WEB], Access(grants), clock)
     mine, hidden = native(WEB, 12), native(app("app-api"), 13)
     await journal.save_native_previews(WEB.id, [mine])
     await journal.save_native_previews(hidden.app_id, [hidden])
 
-    listed = await previews.answer(ADA, Place("C1"), Command(Verb.PREVIEWS))
-    assert listed == PreviewList((), native=(mine,))
-    typed = parse("previews stop web#12")
-    assert isinstance(typed, Command)
-    refused = await previews.answer(ADA, Place("C1"), typed)
+    listed = await say(commands, "previews")
+    assert isinstance(listed, View)
+    assert [one["id"] for one in listed.data] == [mine.id]
+    refused = await say(commands, "previews stop web#12")
     assert isinstance(refused, Sorry)
     assert "Dokploy's own preview, which the bridge only shows" in refused.why
+    assert str(mine.page) in refused.why
 
 
 async def test_who_may_only_look_is_told_the_right_that_lacks(
-    journal: SqlJournal, clock: ManualClock
+    journal: SqlJournal, clock: ManualClock, inbox: SqliteInbox
 ) -> None:
-    grants = [Grant(("U0ADA",), frozenset({Right.VIEW}), (WEB.label,))]
-    previews = ChatPreviews("slack", journal, lambda: [WEB], Access(grants), clock)
+    grant = Grant(("U0ADA",), frozenset({Right.VIEW}), (WEB.label,))
+    commands = granting(journal, clock, inbox, grant)
     one = await held(journal, WEB, 12)
 
-    for act, right in ((Act.APPROVE, "approve"), (Act.STOP, "deploy"), (Act.EXTEND, "deploy")):
-        reply = await previews.act(ADA, Place("C1"), act, one.id, one.pull.head_sha)
+    for act, right in (("approve", "approve"), ("stop", "deploy"), ("extend", "deploy")):
+        reply = await commands.answer(ADA, Place("C1"), click(act, one), act)
         assert isinstance(reply, Denied)
         assert reply.right == right
-    listed = await previews.answer(ADA, Place("C1"), Command(Verb.PREVIEWS))
-    assert isinstance(listed, PreviewList)
-    assert [shown.may for shown in listed.those] == [frozenset()]
+    assert buttons(await say(commands, "previews")) == []
+    now = await journal.preview(one.id)
+    assert now is not None
+    assert (now.stopped, now.approved, now.look_at) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("right", "offers"),
+    [
+        (Right.DEPLOY, ["preview.stop", "preview.extend"]),
+        (Right.APPROVE, ["preview.approve"]),
+    ],
+)
+async def test_what_somebody_may_do_is_offered(
+    journal: SqlJournal,
+    clock: ManualClock,
+    inbox: SqliteInbox,
+    right: Right,
+    offers: list[str],
+) -> None:
+    commands = granting(journal, clock, inbox, Grant(("U0ADA",), frozenset({right}), ("shop/*",)))
+    await held(journal, WEB, 12)
+
+    assert buttons(await say(commands, "previews")) == offers
+
+
+async def test_a_name_is_suggested_where_none_fits_and_apps_are_found_by_a_part_of_it(
+    commands: ChatCommands, journal: SqlJournal
+) -> None:
+    await up(journal, WEB, 12)
+
+    wrong = await say(commands, "previews stop api#12")
+    assert isinstance(wrong, Sorry)
+    assert wrong.suggestions == ("previews stop shop/web#12",)
+    for part, found in (("shop", 1), ("eb", 1), ("web", 1)):
+        listed = await say(commands, f"previews {part}")
+        assert isinstance(listed, View)
+        assert len(listed.data) == found
+    none = await say(commands, "previews nothing")
+    assert isinstance(none, Sorry)
+    assert "no app 'nothing'" in none.why
+
+
+def buttons(reply: AnyReply) -> list[str]:
+    assert isinstance(reply, View)
+    blocks = [one for one in message_of(reply).blocks if one["type"] == "actions"]
+    return [one["action_id"] for block in blocks for one in block["elements"]]
 
 
 async def test_what_is_deployed_for_previews_is_told(

@@ -378,7 +378,7 @@ async def test_previews_of_dokploys_own_are_marked_and_only_shown() -> None:
         assert "Dokploy&#39;s own" in text
         assert 'href="http://preview-web-12.sslip.io"' in text
         assert "?tab=preview-deployments" in text
-        assert "/console/previews/" not in text
+        assert "/console/do/previews" not in text
         assert ("so each has two" in text) is twice
 
 
@@ -396,7 +396,7 @@ async def test_buttons_of_previews_are_shown_by_right(right: Right, offers: set[
         await held(records.journal, WEB, 13)
         text = await previews_of(records, person())
 
-    assert set(re.findall(r'action="/console/previews/(\w+)"', text)) == offers
+    assert set(re.findall(r'action="/console/do/previews%20(\w+)"', text)) == offers
 
 
 async def test_a_deployment_of_a_preview_is_seen_by_those_who_see_its_app() -> None:

@@ -1,32 +1,38 @@
 """What people ask of previews: they are found by name, stopped, extended and approved."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.errors import Ambiguous, BridgeError, NotFound, Rejected
 from bridge.core.people import Actor
-from bridge.core.previews.preview import Preview, PreviewState
-from bridge.core.previews.verdict import Why
+from bridge.core.previews.native import NativePreview
+from bridge.core.previews.preview import Preview, PreviewState, find_preview
+from bridge.core.previews.verdict import Why, possible
 from bridge.pipeline.gates.commands import Requester
-from bridge.pipeline.previews.commands import Asker, PreviewCommands, offered
+from bridge.pipeline.previews.commands import PreviewCommands, previews_seen, previews_to_name
 from tests.fakes.journey import ManualClock, app
 from tests.worlds.gates import GateWorld
 from tests.worlds.previewed import HEAD, MONO, MOVED, held, kept, native, report, skipped, up
 
 WEB, API = app("app-web"), app("app-api")
 OTHER = app("app-other", name="web", project="blog")
-ADA = Asker(Requester("cli:ada", Actor("cli", "ada")))
-NOBODY = Person("U1", "Mallory")
+ADA = Requester("cli:ada", Actor("cli", "ada"))
 
 
-def visitor(*rights: Right, apps: str = "*") -> Asker:
-    grants = [Grant(("U1",), frozenset(rights), (apps,))] if rights else []
-    actor = Requester("console:U1", Actor("console", "Mallory"))
-    return Asker(actor, NOBODY, Access(grants))
+def every(_label: str) -> bool:
+    return True
+
+
+def of_shop(label: str) -> bool:
+    return label.startswith("shop/")
+
+
+async def named(
+    world: GateWorld, name: str, sees: Callable[[str], bool] = every
+) -> Preview | NativePreview:
+    return find_preview(await previews_to_name(world.journal, sees), name)
 
 
 @pytest.fixture
@@ -60,68 +66,46 @@ async def audited(world: GateWorld) -> list[tuple[str, str, str, str]]:
 # ── Dokploy's own ────────────────────────────────────────────────────────────
 
 
-async def test_previews_of_dokploys_own_are_shown_and_never_changed(
-    world: GateWorld, commands: PreviewCommands
-) -> None:
+async def test_of_two_previews_the_bridges_is_meant_while_there_is_one(world: GateWorld) -> None:
     await world.journal.save_native_previews(WEB.id, [there := native(WEB, 12)])
-
-    assert await commands.native_seen_by(ADA) == [there]
-    assert await commands.named(ADA, "web#12") == there
-    with pytest.raises(Rejected) as refused:
-        await commands.named_ours(ADA, "web#12")
-    assert "shop/web #12 is Dokploy's own preview, which the bridge only shows" in str(
-        refused.value
-    )
-    assert str(there.page) in str(refused.value)
-
-
-async def test_of_two_previews_the_bridges_is_meant_while_there_is_one(
-    world: GateWorld, commands: PreviewCommands
-) -> None:
-    await world.journal.save_native_previews(WEB.id, [there := native(WEB, 12)])
+    assert await named(world, "web#12") == there
     ours = await up(world.journal, WEB, 12)
-    assert (await commands.named_ours(ADA, "web#12")).id == ours.id
+    assert (await named(world, "web#12")).id == ours.id
 
     await kept(world.journal, ours, state=PreviewState.SKIPPED, reason=Why.NATIVE, made=None)
-    assert await commands.named(ADA, "web#12") == there
+    assert await named(world, "web#12") == there
+    assert await previews_seen(world.journal, every, ended=True) == ([], [there])
 
 
-async def test_who_may_not_see_an_app_sees_no_preview_of_it(
-    world: GateWorld, commands: PreviewCommands
-) -> None:
+async def test_who_may_not_see_an_app_sees_no_preview_of_it(world: GateWorld) -> None:
     await world.journal.save_native_previews(WEB.id, [native(WEB, 12)])
 
-    assert await commands.native_seen_by(visitor()) == []
-    assert await commands.native_seen_by(visitor(Right.VIEW, apps="blog/*")) == []
-    assert len(await commands.native_seen_by(visitor(Right.VIEW, apps="shop/*"))) == 1
+    assert await previews_seen(world.journal, lambda _: False) == ([], [])
+    assert len((await previews_seen(world.journal, of_shop))[1]) == 1
     with pytest.raises(NotFound):
-        await commands.named(visitor(), "web#12")
+        await named(world, "web#12", lambda _: False)
 
 
 # ── names ────────────────────────────────────────────────────────────────────
 
 
-async def test_a_preview_is_found_by_app_and_number(
-    world: GateWorld, commands: PreviewCommands
-) -> None:
+async def test_a_preview_is_found_by_app_and_number(world: GateWorld) -> None:
     web = await up(world.journal, WEB, 12)
     await up(world.journal, API, 12)
     only = await up(world.journal, API, 7)
 
     for name in ("shop/web#12", "shop/web #12", "Shop/Web!12", "web#12", "we #12", web.id):
-        assert (await commands.named(ADA, name)).id == web.id
+        assert (await named(world, name)).id == web.id
     for name in ("7", "#7", " !7 "):
-        assert (await commands.named(ADA, name)).id == only.id
+        assert (await named(world, name)).id == only.id
 
 
-async def test_a_number_means_the_one_that_there_is(
-    world: GateWorld, commands: PreviewCommands
-) -> None:
+async def test_a_number_means_the_one_that_there_is(world: GateWorld) -> None:
     there = await up(world.journal, WEB, 12)
     await skipped(world.journal, API, 12, Why.NO_PATH_HIT)
 
-    assert (await commands.named(ADA, "12")).id == there.id
-    assert (await commands.named(ADA, "api#12")).app == API.label
+    assert (await named(world, "12")).id == there.id
+    assert (await named(world, "api#12")).app == API.label
 
 
 @pytest.mark.parametrize(
@@ -139,83 +123,55 @@ async def test_a_number_means_the_one_that_there_is(
     ],
 )
 async def test_a_name_that_fits_none_or_several_is_refused(
-    world: GateWorld, commands: PreviewCommands, name: str, kind: type[BridgeError], says: str
+    world: GateWorld, name: str, kind: type[BridgeError], says: str
 ) -> None:
     await up(world.journal, WEB, 12)
     await up(world.journal, OTHER, 12)
 
     with pytest.raises(kind, match=r".") as refused:
-        await commands.named(ADA, name)
+        await named(world, name)
 
     assert says in str(refused.value)
 
 
-async def test_two_with_the_same_label_and_number_are_told_apart_by_id(
-    world: GateWorld, commands: PreviewCommands
-) -> None:
+async def test_two_with_the_same_label_and_number_are_told_apart_by_id(world: GateWorld) -> None:
     elsewhere = replace(MONO, id="99", name="my-org/other")
     await up(world.journal, WEB, 12)
     await up(world.journal, WEB, 12, where=elsewhere)
 
     with pytest.raises(Ambiguous, match="github:583231#12:app-web, github:99#12:app-web"):
-        await commands.named(ADA, "shop/web#12")
+        await named(world, "shop/web#12")
 
 
 # ── rights ───────────────────────────────────────────────────────────────────
 
 
 async def test_only_previews_of_apps_that_one_may_view_are_listed_and_found(
-    world: GateWorld, commands: PreviewCommands
+    world: GateWorld,
 ) -> None:
     await up(world.journal, WEB, 12)
     await up(world.journal, OTHER, 12)
     await skipped(world.journal, WEB, 13)
-    of_shop = visitor(Right.VIEW, apps="shop/*")
 
-    assert [one.name for one in await commands.seen_by(of_shop)] == ["shop/web#12"]
-    every = await commands.seen_by(of_shop, ended=True)
-    assert sorted(one.name for one in every) == ["shop/web#12", "shop/web#13"]
-    assert (await commands.named(of_shop, "12")).app == "shop/web"
-    assert await commands.seen_by(visitor()) == []
+    seen, _ = await previews_seen(world.journal, of_shop)
+    assert [one.name for one in seen] == ["shop/web#12"]
+    over, _ = await previews_seen(world.journal, of_shop, ended=True)
+    assert sorted(one.name for one in over) == ["shop/web#12", "shop/web#13"]
+    assert (await named(world, "12", of_shop)).app == "shop/web"
     with pytest.raises(NotFound) as refused:
-        await commands.named(of_shop, "blog/web#12")
+        await named(world, "blog/web#12", of_shop)
     assert "blog/web#12 or" not in str(refused.value)
+    gone = await up(world.journal, OTHER, 14)
+    with pytest.raises(NotFound, match="that preview is gone, or you may not see its app"):
+        await named(world, gone.id, of_shop)
 
 
-@pytest.mark.parametrize(
-    ("right", "offers"),
-    [
-        (Right.VIEW, []),
-        (Right.DEPLOY, ["stop", "extend"]),
-        (Right.APPROVE, ["approve"]),
-    ],
-)
-async def test_each_needs_its_right(
-    world: GateWorld, commands: PreviewCommands, right: Right, offers: list[str]
-) -> None:
-    waits = await held(world.journal, WEB, 12)
-    asker = visitor(right)
-
-    assert list(offered(asker, waits)) == offers
-    for what, needed in {
-        "stop": Right.DEPLOY,
-        "extend": Right.DEPLOY,
-        "approve": Right.APPROVE,
-    }.items():
-        if what not in offers:
-            with pytest.raises(Rejected, match=f"You may not {needed} shop/web"):
-                await ask(commands, what, asker, waits)
-    seen = await now_of(world, waits)
-    assert (seen.stopped, seen.approved, seen.look_at) == (False, None, None)
-    assert await audited(world) == []
-
-
-async def ask(commands: PreviewCommands, what: str, asker: Any, preview: Preview) -> Preview:
+async def ask(commands: PreviewCommands, what: str, preview: Preview) -> Preview:
     if what == "stop":
-        return await commands.stop(asker, preview)
+        return await commands.stop(ADA, preview)
     if what == "extend":
-        return await commands.extend(asker, preview)
-    return await commands.approve(asker, preview, preview.pull.head_sha)
+        return await commands.extend(ADA, preview)
+    return await commands.approve(ADA, preview, preview.pull.head_sha)
 
 
 # ── what they do ─────────────────────────────────────────────────────────────
@@ -228,19 +184,17 @@ async def test_one_is_stopped_and_started_again(
 
     stopped = await commands.stop(ADA, preview)
     assert (stopped.stopped, stopped.look_at) == (True, clock.now)
-    with pytest.raises(Rejected, match="was stopped before"):
-        await commands.stop(ADA, stopped)
 
     clock.now += 60
     over = await kept(
         world.journal, stopped, state=PreviewState.SKIPPED, reason=Why.STOPPED, made=None
     )
-    assert list(offered(ADA, over)) == ["extend"]
+    assert list(possible(over)) == ["extend"]
     again = await commands.extend(ADA, over)
     assert (again.stopped, again.active_at) == (False, clock.now)
     assert await audited(world) == [
-        ("cli: ada", "preview extend", "shop/web", "shop/web #12: starts again"),
-        ("cli: ada", "preview stop", "shop/web", "shop/web #12"),
+        ("cli: ada", "previews extend", "shop/web", "shop/web #12: starts again"),
+        ("cli: ada", "previews stop", "shop/web", "shop/web #12"),
     ]
 
 
@@ -252,11 +206,11 @@ async def test_one_is_approved_at_the_commit_that_was_shown(
     approved = await commands.approve(ADA, waits, HEAD[:7].upper())
 
     assert (approved.approved, approved.approver) == (HEAD, "ada")
-    assert "approve" not in offered(ADA, approved)
+    assert "approve" not in possible(approved)
     with pytest.raises(Rejected, match=f"ada has approved {HEAD[:12]} of shop/web #12 already"):
         await commands.approve(ADA, approved, HEAD)
     assert await audited(world) == [
-        ("cli: ada", "preview approve", "shop/web", f"shop/web #12: commit {HEAD[:12]}")
+        ("cli: ada", "previews approve", "shop/web", f"shop/web #12: commit {HEAD[:12]}")
     ]
 
 
@@ -283,7 +237,7 @@ async def test_one_that_moves_while_it_is_approved_stays_held(
 
     now = await now_of(world, shown)
     assert (now.approved, now.pull.head_sha) == (HEAD, MOVED)
-    assert "approve" in offered(ADA, now)
+    assert "approve" in possible(now)
 
 
 # ── what can't be done ───────────────────────────────────────────────────────
@@ -311,8 +265,8 @@ async def test_what_is_over_says_why(
 
     for what in refused.split():
         with pytest.raises(Rejected, match=f"there is nothing to {what}: shop/web #12 .*{note}"):
-            await ask(commands, what, ADA, over)
-    assert set(offered(ADA, over)).isdisjoint(refused.split())
+            await ask(commands, what, over)
+    assert set(possible(over)).isdisjoint(refused.split())
     assert await audited(world) == []
 
 

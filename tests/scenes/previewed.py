@@ -31,7 +31,8 @@ PREVIEWS: Mapping[str, tuple[str, ...]] = {
     "previews": ("previews",),
     "previews-all": ("previews", "--all"),
     "previews-app": ("previews", "--app", "shop/api"),
-    "previews-approve": ("previews", "approve", "shop/web#14"),
+    "previews-approve": ("previews", "approve", "shop/web#14", "--commit", HEAD[:12]),
+    "previews-approve-which": ("previews", "approve", "shop/web#14"),
     "previews-approve-moved": ("previews", "approve", "shop/web#14", "--commit", "0" * 40),
     "previews-extend": ("previews", "extend", "shop/web#12"),
     "previews-several": ("previews", "stop", "12"),
@@ -48,7 +49,7 @@ PREVIEWS_JSON: Mapping[str, tuple[str, ...]] = {
     "explain (a pull request)": ("explain", PULL_DELIVERY),
     "why shop/web#12": ("why", "shop/web#12"),
     "previews": ("previews",),
-    "previews approve": ("previews", "approve", "shop/web#14"),
+    "previews approve": ("previews", "approve", "shop/web#14", "--commit", HEAD[:12]),
     "previews extend": ("previews", "extend", "shop/web#12"),
     "previews stop": ("previews", "stop", "shop/web#12"),
 }

@@ -129,9 +129,8 @@ INSIDE_PIPELINE = {
     "feedback": {
         "outbox": {"rate_limit"},
         "rate_limit": set[str](),
-        "commands": {"audit", "chat_gates", "chat_previews", "lookup"}
+        "commands": {"audit", "chat_gates", "lookup"}
         | {"gates.commands", "gates.locks", "deploying.rollback_plan"},
-        "chat_previews": {"audit", "gates.commands", "previews.commands"},
         "chat_gates": {"audit", "lookup", "gates.commands"},
         "lookup": {"deciding.interpret"},
     },

@@ -10,7 +10,6 @@ from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import USAGE, Command, Unclear, Verb, written
 from bridge.core.chat.when import ends_at, zone_of
 from bridge.core.errors import Rejected
-from bridge.core.previews.verdict import Act
 from bridge.operations import typed as words
 from bridge.operations.every import OPERATIONS
 from bridge.operations.words import parse
@@ -33,6 +32,11 @@ def of_app(name: str, app: str = "web", **given: str) -> Call:
     """Return a call of an operation about an app."""
     whole = {"app": app, **given}
     return Call(name, whole, words.written(name, whole))
+
+
+def of_preview(name: str, **given: Any) -> Call:
+    """Return a call of an operation about previews."""
+    return Call(name, given, words.written(name, given))
 
 
 @each_row(
@@ -154,16 +158,24 @@ def of_app(name: str, app: str = "web", **given: str) -> Call:
         ("override", Call("override", {}, "override")),
         ("override web", Unclear("")),
         ("override web for 2h it burns", of_app("override", reason="for 2h it burns")),
-        ("previews", Command(Verb.PREVIEWS)),
-        ("preview web", Command(Verb.PREVIEWS, "web")),
-        ("previews stop", Unclear("")),
-        ("previews stop shop/web#12", Command(Verb.PREVIEWS, "shop/web#12", act=Act.STOP)),
-        ("previews EXTEND web 12", Command(Verb.PREVIEWS, "web 12", act=Act.EXTEND)),
-        ("previews approve web#12", Command(Verb.PREVIEWS, "web#12", act=Act.APPROVE)),
+        ("previews", of_preview("previews")),
+        ("preview web", of_preview("previews", app="web")),
+        ("previews web --all", of_preview("previews", app="web", every=True)),
+        ("previews stop", of_preview("previews stop")),
+        ("previews stop shop/web#12", of_preview("previews stop", preview="shop/web#12")),
+        ("previews EXTEND web 12", of_preview("previews extend", preview="web 12")),
+        ("previews extend release 2 #12", of_preview("previews extend", preview="release 2 #12")),
+        ("preview stop web", of_preview("previews stop", preview="web")),
+        ("previews approve web#12", of_preview("previews approve", preview="web#12")),
         (
             "previews approve web #12 18F234F",
-            Command(Verb.PREVIEWS, "web #12", rest="18f234f", act=Act.APPROVE),
+            of_preview("previews approve", preview="web #12", commit="18F234F"),
         ),
+        (
+            "previews approve web 12 1234567",
+            of_preview("previews approve", preview="web 12", commit="1234567"),
+        ),
+        ("previews stop web#12 now", Unclear("", ("previews stop web#12",))),
         ("deploy web at 22:00", of_app("deploy", "web", at="at 22:00")),
         (
             "deploy web@main at fri 22:00 Europe/Berlin",

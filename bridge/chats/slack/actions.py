@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.slack import answers, names, previews
+from bridge.chats.slack import answers, names
 from bridge.chats.slack.api import tell_alone
 from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
@@ -22,7 +22,6 @@ from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import Configure, Denied, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.gates.locks import scope_of_hold
-from bridge.core.previews.verdict import Act
 from bridge.ports.chats import AnyReply, LogTail, Place
 from bridge.views.view import View
 
@@ -45,12 +44,6 @@ def register(bolt: Any, parts: Parts) -> None:
     for dialog in DIALOGS:
         bolt.action(dialog)(_dialog(parts))
     bolt.view(names.OPERATION_VIEW)(_submitted(parts))
-    for name, act in (
-        (names.PREVIEW_APPROVE, Act.APPROVE),
-        (names.PREVIEW_STOP, Act.STOP),
-        (names.PREVIEW_EXTEND, Act.EXTEND),
-    ):
-        bolt.action(name)(_button(parts, _of_preview(act)))
     bolt.options(names.APP_SEARCH)(_search(parts))
 
 
@@ -166,6 +159,9 @@ CLICKS = {
     names.GATE_APPROVE: ("approve", ("deployment", "commit")),
     names.GATE_UNLOCK: ("unlock", ("deployment", "seen")),
     names.GATE_OVERRIDE: ("override", ("deployment",)),
+    names.PREVIEW_APPROVE: ("previews approve", ("preview", "commit")),
+    names.PREVIEW_STOP: ("previews stop", ("preview",)),
+    names.PREVIEW_EXTEND: ("previews extend", ("preview",)),
 }
 """The operation behind each button, and the arguments in the button's value."""
 
@@ -187,6 +183,8 @@ async def _call_of(parts: Parts, body: Body) -> Call | Sorry:
         return read_call(value)
     name, arguments = clicked
     given = dict(zip(arguments, value.split(" ", 1), strict=False))
+    if "preview" in given:
+        return Call(name, given)
     if (id_ := given.get("deployment") or given.get("to")) is None:
         seen = await _sees(parts, body, given["app"])
         return Call(name, given) if seen else Sorry(UNSEEN)
@@ -224,15 +222,6 @@ def _in_dialog(parts: Parts, reply: AnyReply, channel: str) -> dict[str, Any]:
         return dialog_of(reply, parts.links, channel)
     blocks = outgoing(reply, parts.links).message.blocks
     return modal(names.OPERATION_VIEW, "Not done", blocks, close="Close")
-
-
-def _of_preview(act: Act) -> Work:
-    async def work(parts: Parts, body: Body) -> AnyReply:
-        preview, commit = previews.read_value(value_of(body))
-        person, place = await parts.person(body), place_of(body)
-        return await parts.commands.previews.act(person, place, act, preview, commit)
-
-    return work
 
 
 async def _sorry_if_not(work: Coroutine[Any, Any, AnyReply]) -> AnyReply:

@@ -19,14 +19,6 @@ HELP: Sequence[Usage] = (
         "configures an app's source, trigger and build",
         "You see what changes before anything is saved, and can undo it.",
     ),
-    Usage(
-        "previews",
-        "previews [APP]",
-        "lists the previews of pull requests",
-        "`previews stop PREVIEW` removes one, `previews extend PREVIEW` keeps it or starts it"
-        " again, `previews approve PREVIEW COMMIT` has exactly that commit of a fork built."
-        " PREVIEW is the app and the number of the pull request, e.g. `shop/web#12`.",
-    ),
     Usage("help", "help [COMMAND]", "explains a command"),
 )
 """Commands not yet declared as operations, in the order of the help text."""

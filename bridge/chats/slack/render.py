@@ -9,14 +9,11 @@ from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message, context
 from bridge.chats.slack.help import help_about
 from bridge.chats.slack.mrkdwn import escape
-from bridge.chats.slack.previews import answer_previews
 from bridge.chats.slack.views import message_of
 from bridge.core.chat.replies import (
     Configure,
     Denied,
     Help,
-    PreviewDone,
-    PreviewList,
     Reasons,
     Sorry,
 )
@@ -62,20 +59,9 @@ def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgo
             return Outgoing(help_about(reply.topic, reply.operations))
         case Configure():
             return Outgoing(replies.notice("A dialog opens."))
-        case _:
-            return Outgoing(_told(reply, links))
-
-
-Told = Reasons | PreviewList | PreviewDone
-
-
-def _told(reply: Told, links: Links) -> Message:
-    match reply:
-        case PreviewList() | PreviewDone():
-            return answer_previews(reply, links)
         case Reasons():
             told = answers.why(reply.app, reply.explained, links, gone=reply.gone, held=reply.held)
-            return _deleted(told) if reply.gone else told
+            return Outgoing(_deleted(told) if reply.gone else told)
 
 
 def _deleted(told: Message) -> Message:

@@ -284,8 +284,12 @@ def _step(change: Change, shown: Markup) -> str:
 def _table(table: Table, left: range, passed: int, shown: Markup) -> list[Block]:
     """Return the rows that are shown of a table; `passed`: the number of rows before it."""
     rows = table.rows[max(0, left.start - passed) : max(0, left.stop - passed)]
-    title = [section(f"*{shown.phrase(table.title)}*")] if table.title and rows else []
-    return [*title, *(section(_row(table, row, shown)) for row in rows)]
+    blocks = [section(f"*{shown.phrase(table.title)}*")] if table.title and rows else []
+    for row in rows:
+        blocks.append(section(_row(table, row, shown)))
+        items = [one for one in row.says if isinstance(one, Item) and one.actions]
+        blocks += [actions(*map(button_of, one.actions)) for one in items]
+    return blocks
 
 
 def _row(table: Table, row: Row, shown: Markup) -> str:

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from bridge.console.pages.apps import Row, rows_of
 from bridge.console.pages.deliveries import Row as Arrived
 from bridge.console.pages.deliveries import listed
-from bridge.console.pages.previews import why_of
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
@@ -22,6 +21,7 @@ from bridge.pipeline.deciding.arrivals import Wanted
 from bridge.pipeline.deciding.catchup import MOST, hook_troubles
 from bridge.ports.checks import Level
 from bridge.ports.inbox import DeliveryState
+from bridge.views.previews import why_of
 
 MOST_OPEN = 50
 MOST_APPS = 15
@@ -134,7 +134,7 @@ def _troubles(one: Deployment, serving: Serving | None) -> bool:
 
 async def _of_previews(records: Records, visitor: Visitor) -> list[Need]:
     """Return the previews that are held, or whose next step fails again and again."""
-    those = await records.previews.seen_by(records.asker(visitor))
+    those, _ = await records.previews(visitor)
     waiting = [one for one in those if one.state is PreviewState.HELD or one.failures >= STUCK]
     found = [
         Need(

@@ -1,11 +1,8 @@
 """The grammar of all chat commands. Pure.
 
     why APP [COMMIT] | provider APP | help [COMMAND]
-    previews [APP] | previews stop PREVIEW | previews extend PREVIEW
-    previews approve PREVIEW COMMIT
 
-Further ones are read by `Others`. A name with spaces stands in quotes. PREVIEW is the app and the
-number of the pull request, e.g. shop/web#12.
+Further ones are read by `Others`. A name with spaces stands in quotes.
 Parsing is total: every text is either a `Command` or an `Unclear` with suggestions.
 """
 
@@ -18,7 +15,6 @@ from enum import StrEnum
 
 from bridge.core.chat.calls import Call
 from bridge.core.log_text import harmless
-from bridge.core.previews.verdict import Act
 
 LONGEST = 400
 """Characters of a text that are parsed; no app's name is that long."""
@@ -29,14 +25,12 @@ class Verb(StrEnum):
 
     WHY = "why"
     PROVIDER = "provider"
-    PREVIEWS = "previews"
     HELP = "help"
 
 
 USAGE = {
     Verb.WHY: "why APP [COMMIT]",
     Verb.PROVIDER: "provider APP",
-    Verb.PREVIEWS: "previews [APP] | stop PREVIEW | extend PREVIEW | approve PREVIEW COMMIT",
     Verb.HELP: "help [COMMAND]",
 }
 """The usage of each command."""
@@ -45,14 +39,12 @@ NEEDS_APP = frozenset({Verb.WHY})
 
 _ALIASES = {
     "source": Verb.PROVIDER,
-    "preview": Verb.PREVIEWS,
     "?": Verb.HELP,
     "--help": Verb.HELP,
     "-h": Verb.HELP,
 }
 
 _COMMIT = re.compile(r"[0-9a-f]{4,64}", re.IGNORECASE)
-_LONG_COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 _LINK = re.compile(r"<(?:https?://|mailto:)?([^<>|]*)(?:\|([^<>]*))?>")
 _MARKS = "`\"'*\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 _QUOTES = str.maketrans("", "", _MARKS)
@@ -63,15 +55,13 @@ class Command:
     """A parsed command.
 
     Attributes:
-        app: as typed; None if none was named. For what is done with a preview, the preview.
-        rest: a commit for `why` and approvals, a filter for `apps`, a command for `help`.
-        act: what is done with a preview; None to list them.
+        app: as typed; None if none was named.
+        rest: a commit for `why`, a command for `help`.
     """
 
     verb: Verb
     app: str | None = None
     rest: str | None = None
-    act: Act | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +117,7 @@ def written(command: Command | Call) -> str:
     app = command.app or ""
     if len(app.split()) > 1:
         app = f'"{app}"'
-    parts = (command.verb, command.act or "", app, command.rest or "")
+    parts = (command.verb, app, command.rest or "")
     return " ".join(part for part in parts if part)
 
 
@@ -166,8 +156,6 @@ def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
     words = [plain_word(word) for word in typed]
     if verb is Verb.HELP:
         return Command(verb, rest=_ALIASES.get(_name(words[0]), _name(words[0])) if words else None)
-    if verb is Verb.PREVIEWS:
-        return _about_previews(words, usage)
     if not words:
         named = verb not in NEEDS_APP
         return Command(verb) if named else Unclear(f"Which app? {usage}")
@@ -195,22 +183,6 @@ def unquoted(reason: str) -> str:
 def capital(text: str) -> str:
     """Return a sentence with a capital first letter."""
     return text[:1].upper() + text[1:]
-
-
-# ── previews ────────────────────────────────────────────────────────────────────────────────────
-
-
-def _about_previews(words: list[str], usage: str) -> Command | Unclear:
-    """Return a command about previews; the name of one may be typed in two words, `web #12`."""
-    act = words[0].lower() if words else ""
-    if act not in set(Act):
-        return Command(Verb.PREVIEWS, " ".join(words) or None)
-    if not (rest := words[1:]):
-        return Unclear(f"Which preview? {usage}")
-    commit = None
-    if act == Act.APPROVE and len(rest) > 1 and _LONG_COMMIT.fullmatch(rest[-1]):
-        commit = rest.pop().lower()
-    return Command(Verb.PREVIEWS, " ".join(rest), rest=commit, act=Act(act))
 
 
 # ── one app ─────────────────────────────────────────────────────────────────────────────────────

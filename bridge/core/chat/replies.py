@@ -11,9 +11,6 @@ from bridge.core.apps import App
 from bridge.core.chat.grammar import Command, parse_chat, written
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import Deployment
-from bridge.core.previews.native import NativePreview
-from bridge.core.previews.preview import Preview
-from bridge.core.previews.verdict import Act
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,48 +100,6 @@ class Reasons:
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewShown:
-    """A preview that the person may view.
-
-    Attributes:
-        deployment: the newest of its own app.
-        ends: when it ends for want of a push; None if it does not.
-        may: what the person may ask of it.
-    """
-
-    preview: Preview
-    deployment: Deployment | None
-    ends: float | None
-    may: frozenset[Act]
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewList:
-    """The previews that the person may view, newest first; `app`: only of apps like this.
-
-    Attributes:
-        native: those that a backend makes by itself.
-    """
-
-    those: tuple[PreviewShown, ...]
-    app: str = ""
-    native: tuple[NativePreview, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewDone:
-    """Something was done with a preview, which is as it is now.
-
-    Attributes:
-        ends: when it ends for want of a push; None if it does not.
-    """
-
-    act: Act
-    preview: Preview
-    ends: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Usage:
     """The help of one command: its syntax, what it does, further details."""
 
@@ -166,7 +121,7 @@ class Help:
     operations: tuple[Usage, ...] = ()
 
 
-Reply = Denied | Sorry | Configure | Reasons | PreviewList | PreviewDone | Help
+Reply = Denied | Sorry | Configure | Reasons | Help
 
 
 # ── Commands about one app. Pure ────────────────────────────────────────────────────────────────

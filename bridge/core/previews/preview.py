@@ -285,6 +285,9 @@ def variables_text(variables: Iterable[tuple[str, str]]) -> str:
 
 _NAME = re.compile(r"(?P<app>[^#]*?)\s*[#!]?(?P<number>[0-9]{1,15})")
 _APART = re.compile(r"[#!\s][0-9]+\Z")
+_ID = re.compile(r"[^:#]+:[^#]+#[0-9]+:.+")
+
+LISTS_THEM = "`dokploy-bridge previews --all` lists them"
 
 
 class HasName(Protocol):
@@ -319,24 +322,61 @@ def find_preview(previews: Sequence[One], name: str) -> One:
     """
     if found := [one for one in previews if one.id == name]:
         return found[0]
-    app, number = _parts(name)
-    of_number = [one for one in previews if one.number == number]
-    for fits in _rules(app.lower()):
-        of_app = [one for one in of_number if fits(one.app.lower())]
+    fits, like = _fitting(previews, name), previews_like(previews, name)
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        named = some(like, MOST_NAMED)
+        raise Ambiguous(f"{name[:80]!r} fits several previews: {named}; say which")
+    near = f"did you mean {' or '.join(like[:MOST_NAMED])}?" if like else LISTS_THEM
+    raise NotFound(f"there is no preview {name[:80]!r}; {near}")
+
+
+def previews_like(previews: Sequence[HasName], name: str) -> list[str]:
+    """Return the names that one may mean which fits none or several; ids where names are alike.
+
+    Raises:
+        NotFound, Rejected: as `find_preview`.
+    """
+    fits = _fitting(previews, name)
+    names = [one.name for one in fits or _of_number(previews, name)]
+    if fits and len(set(names)) < len(names):
+        return sorted(one.id for one in fits)
+    return sorted(set(names))
+
+
+def _fitting(previews: Sequence[One], name: str) -> list[One]:
+    """Return the previews that a name fits by the strictest rule that fits any."""
+    app = _parts(name)[0].lower()
+    for fits in _rules(app):
+        of_app = [one for one in _of_number(previews, name) if fits(one.app.lower())]
         if of_app:
-            return _only([one for one in of_app if not one.is_over] or of_app, name)
-    raise NotFound(f"there is no preview {name[:80]!r}{_near(of_number)}")
+            return [one for one in of_app if not one.is_over] or of_app
+    return []
+
+
+def _of_number(previews: Sequence[One], name: str) -> list[One]:
+    _, number = _parts(name)
+    return [one for one in previews if one.number == number]
 
 
 def _parts(name: str) -> tuple[str, int]:
     """Return the app, "" for any, and the number of the pull request."""
-    text = name.strip()
-    found = _NAME.fullmatch(text)
-    if found is None or (found["app"] and not _APART.search(text)):
+    if _ID.fullmatch(name):
+        raise NotFound("that preview is gone, or you may not see its app")
+    if not names_preview(name):
         raise Rejected(
             f"{name[:80]!r} names no preview: write the app and the pull request, e.g. shop/web#12"
         )
+    found = _NAME.fullmatch(name.strip())
+    assert found is not None
     return found["app"], int(found["number"])
+
+
+def names_preview(text: str) -> bool:
+    """Return whether a text is an app and the number of a pull request, or such a number alone."""
+    found = _NAME.fullmatch(text.strip())
+    return found is not None and bool(not found["app"] or _APART.search(text.strip()))
 
 
 def _rules(app: str) -> tuple[Callable[[str], bool], ...]:
@@ -346,20 +386,3 @@ def _rules(app: str) -> tuple[Callable[[str], bool], ...]:
         lambda label: label.rpartition("/")[2] == app,
         lambda label: label.startswith(app) or label.rpartition("/")[2].startswith(app),
     )
-
-
-def _only(fits: Sequence[One], name: str) -> One:
-    if len(fits) == 1:
-        return fits[0]
-    names = [one.name for one in fits]
-    if len(set(names)) < len(names):
-        names = [one.id for one in fits]
-    named = some(sorted(names), MOST_NAMED)
-    raise Ambiguous(f"{name[:80]!r} fits several previews: {named}; say which")
-
-
-def _near(of_number: Sequence[HasName]) -> str:
-    names = sorted({one.name for one in of_number})[:MOST_NAMED]
-    if names:
-        return f"; did you mean {' or '.join(names)}?"
-    return "; `dokploy-bridge previews --all` lists them"

@@ -87,9 +87,9 @@ class Finding:
         why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
         return Sorry(why, meant)
 
-    def may_view(self, person: Person, place: Place, label: str) -> bool:
-        """Return whether somebody may view the app with a label, existing or not."""
-        return Right.VIEW in self._access.rights(person, label, place.channel)
+    def may(self, person: Person, place: Place, right: Right, label: str) -> bool:
+        """Return whether somebody has a right to the app with a label, existing or not."""
+        return right in self._access.rights(person, label, place.channel)
 
     def must_see_some(self, person: Person, seen: Sequence[App], right: Right, name: str) -> None:
         """Raise NotAllowed if somebody may view no app from here."""
@@ -120,6 +120,12 @@ class Finding:
         if self._access.may(person, right, app, place.channel):
             return None
         return denial(self._access, person, right, app.label, app)
+
+    def denied_of(self, person: Person, place: Place, right: Right, label: str) -> Denied | None:
+        """Return why somebody may not do it with the app with a label, existing or not."""
+        if self.may(person, place, right, label):
+            return None
+        return denial(self._access, person, right, label)
 
     def scope_denied(self, person: Person, place: Place, scope: Scope) -> Denied | None:
         """Return why somebody may not lock a scope; None if they may lock every app in it."""

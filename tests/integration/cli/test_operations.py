@@ -43,18 +43,20 @@ from tests.fakes.journey import app
 from tests.scenes.commands import PAGE, commands_page
 from tests.worlds.cli import Cli
 from tests.worlds.console_records import FRAME, NOW, records_of
+from tests.worlds.previewed import held
 
 WEB = app("app-web", name="web", project="shop")
 ADA, BOB = Person("U0ADA", "Ada"), Person("U0BOB", "Bob")
 ACCESS = Access([Grant(("U0ADA",), frozenset(Right)), Grant(("U0BOB",), frozenset({Right.VIEW}))])
 SAMPLES = {"scope": "shop/web", "app": "shop/web", "source": "shop/web", "reason": "because"}
-SAMPLES |= {"deployment": "4711"}
+SAMPLES |= {"deployment": "4711", "preview": "shop/web#12"}
 """A value for each required argument."""
 
 
 @pytest.fixture
 async def records() -> AsyncIterator[Records]:
     async with records_of([WEB]) as made:
+        await held(made.journal, WEB, 12)
         yield replace(made, access=ACCESS, commands=_door(made, "console"), links=Links())
 
 

@@ -153,6 +153,8 @@ def test_a_preview_of_dokploys_own_has_the_same_fields(previewed: Cli) -> None:
 
 def test_those_that_there_are_and_all(previewed: Cli) -> None:
     assert [one["name"] for one in previewed.json("previews", "--app", "docs")] == []
+    some = previewed.json("previews", "--app", "shop")
+    assert [one["name"] for one in some] == ["shop/web#13", "shop/web#12"]
     every = previewed.json("previews", "--all")
     assert {one["name"]: one["state"] for one in every} == {
         "shop/docs#12": "skipped",
@@ -175,23 +177,33 @@ def test_without_any_it_is_said_how_an_app_gets_some(filled: Cli) -> None:
 
 def test_one_is_stopped_and_extended(previewed: Cli) -> None:
     told = previewed("previews", "stop", "web#12")
-    assert told.stdout == ("stopped: shop/web #12; a push or `previews extend` starts it again\n")
+    assert told.stdout == "Stopped shop/web #12; a push or `previews extend` starts it again\n"
     assert kept(previewed, 12).stopped
+    told = previewed("previews", "stop", "web#12")
+    assert told.stdout == "shop/web #12 was stopped before; a push starts it again\n"
 
     told = previewed("previews", "extend", "shop/web#12")
-    assert told.stdout == "extended: shop/web #12 stays for 2 d without a push\n"
+    assert told.stdout.startswith("Extended shop/web #12: it stays until ")
+    assert told.stdout.endswith(" UTC without a push\n")
     assert not kept(previewed, 12).stopped
     lines = previewed("audit", "--app", "shop/web").stdout.splitlines()
     assert [line.partition(" cli: ada ")[2] for line in lines] == [
-        "preview extend shop/web shop/web #12: starts again",
-        "preview stop shop/web shop/web #12",
+        "previews extend shop/web shop/web #12: starts again",
+        "previews stop shop/web shop/web #12",
     ]
 
 
 def test_a_commit_of_a_fork_is_approved(previewed: Cli) -> None:
-    told = previewed("previews", "approve", "shop/web#13")
+    asked = previewed("previews", "approve", "shop/web#13", code=1)
+    assert asked.stderr == (
+        f"error: Which commit? shop/web #13 is at {HEAD[:12]} of mallory. Look at it first: it runs"
+        f" on your server; `dokploy-bridge previews approve 'shop/web#13' --commit {HEAD[:12]}`\n"
+    )
+    assert kept(previewed, 13).approved is None
 
-    assert told.stdout == f"approved: shop/web #13 at {HEAD[:12]} of mallory\n"
+    told = previewed("previews", "approve", "shop/web#13", "--commit", HEAD[:12])
+
+    assert told.stdout == f"Approved {HEAD[:12]} of mallory: shop/web #13 is built\n"
     assert (kept(previewed, 13).approved, kept(previewed, 13).approver) == (HEAD, "ada")
     told = previewed("previews", "approve", "shop/web#13", code=2)
     assert f"ada has approved {HEAD[:12]}" in told.stderr

@@ -9,12 +9,12 @@ import pytest
 from bridge.core.people import Actor
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.pipeline.gates.commands import Requester
-from bridge.pipeline.previews.commands import Asker, PreviewCommands
+from bridge.pipeline.previews.commands import PreviewCommands
 from tests.worlds.embedded import until
 from tests.worlds.preview_keeper import KeeperWorld
 
 NEVER = 3600.0
-ADA = Asker(Requester("cli:ada", Actor("cli", "ada")))
+ADA = Requester("cli:ada", Actor("cli", "ada"))
 
 
 @pytest.fixture

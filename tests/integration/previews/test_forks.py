@@ -10,10 +10,10 @@ from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Act, Why, possible
 from bridge.pipeline.deploying.pinning import Pins
 from bridge.pipeline.gates.commands import Requester
-from bridge.pipeline.previews.commands import Asker, PreviewCommands
+from bridge.pipeline.previews.commands import PreviewCommands
 from tests.worlds.preview_keeper import POLICY, KeeperWorld
 
-ADA = Asker(Requester("cli:ada", Actor("cli", "ada")))
+ADA = Requester("cli:ada", Actor("cli", "ada"))
 
 
 @pytest.mark.parametrize("parts", [{"policy": replace(POLICY, ci_secrets_for_forks=False)}])
