@@ -321,7 +321,7 @@ async def test_others_words_call_nobody(door: Door) -> None:
         ("whoami", "*override*"),
         ("locks", "Nothing is locked or frozen"),
         ("unlock web", "shop/web"),
-        ("lock", "SCOPE is an app, a project"),
+        ("lock web", "Why; others will read it."),
     ],
 )
 async def test_commands_tell_what_holds(door: Door, typed: str, said: str) -> None:
