@@ -145,6 +145,7 @@ class Desk:
     def form(self, one: "Preview | NativePreview") -> dict[str, Any]:
         """Return a preview as JSON has it."""
         from bridge.core.previews.native import NativePreview
+        from bridge.views.preview_reasons import native_form, preview_form
 
         if isinstance(one, NativePreview):
             return native_form(one)
@@ -266,75 +267,6 @@ def _said(at: Desk, after: "Preview", words: str, json: bool) -> None:
 
 
 # ── how they are shown ──────────────────────────────────────────────────────────────────────────
-
-
-def preview_form(
-    one: "Preview",
-    policy: "PreviewPolicy | None",
-    newest: "State | None",
-    served: "Deployment | None" = None,
-) -> dict[str, Any]:
-    """Return a preview as JSON has it.
-
-    Args:
-        newest: the state of its app's newest deployment; None before the first.
-        served: what its app serves; None if that is not known.
-    """
-    from bridge.core.masking import redact
-    from bridge.core.previews.preview import shown_state
-
-    return {
-        "id": one.id,
-        "made_by": "bridge",
-        "name": one.name,
-        "app": one.app,
-        "app_id": one.app_id,
-        "pull_request": one.pull.number,
-        "pull_request_url": one.pull.url,
-        "title": one.pull.title,
-        "author": one.pull.author,
-        "fork": not one.pull.own,
-        "state": str(shown_state(one, newest)),
-        "reason": str(one.reason),
-        "note": redact(one.note),
-        "url": one.url,
-        "commit": one.pull.head_sha,
-        "asked_commit": one.asked,
-        "approved_commit": one.approved,
-        "approved_by": one.approver or None,
-        "preview_app_id": one.made,
-        "deployment_state": newest and str(newest),
-        "live_commit": served and served.deployed_commit,
-        "created_at": iso(one.created_at),
-        "active_at": iso(one.active_at),
-        "idle_at": iso(one.idle_at(policy)),
-    }
-
-
-def native_form(one: "NativePreview") -> dict[str, Any]:
-    """Return a preview of a backend's own as JSON has it: the same keys, null if untold."""
-    return dict.fromkeys(_UNTOLD) | {
-        "id": one.id,
-        "made_by": one.maker.lower(),
-        "name": one.name,
-        "app": one.app,
-        "app_id": one.app_id,
-        "pull_request": one.number,
-        "pull_request_url": one.pull_url,
-        "title": one.title,
-        "state": str(one.state),
-        "reason": "native",
-        "note": f"{one.whose}: {one.page}" if one.page else one.whose,
-        "url": one.url,
-        "commit": one.commit,
-        "active_at": iso(one.active_at),
-    }
-
-
-_UNTOLD = (
-    *("author", "fork", "asked_commit", "approved_commit", "approved_by", "preview_app_id"),
-    *("deployment_state", "live_commit", "created_at", "idle_at"),
-)
 
 
 def why_of(one: "Preview") -> str:

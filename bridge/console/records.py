@@ -18,7 +18,7 @@ from bridge.pipeline.audit import named
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.deploying.adopt import Adopter
 from bridge.pipeline.deploying.rollback_plan import Replays
-from bridge.pipeline.feedback.lookup import BuildLogs
+from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands
 from bridge.ports.chats import Place

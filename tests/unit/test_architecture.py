@@ -133,6 +133,7 @@ INSIDE_PIPELINE = {
         | {"gates.commands", "gates.locks", "deploying.rollback_plan"},
         "chat_previews": {"audit", "gates.commands", "previews.commands"},
         "chat_gates": {"audit", "lookup", "gates.commands"},
+        "build_logs": set[str](),
         "lookup": {"deciding.interpret"},
     },
     "": {

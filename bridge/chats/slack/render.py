@@ -4,9 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.chats.slack import answers
 from bridge.chats.slack import answers as replies
-from bridge.chats.slack.blocks import Message, context
+from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.help import help_about
 from bridge.chats.slack.mrkdwn import escape
 from bridge.chats.slack.previews import answer_previews
@@ -17,7 +16,6 @@ from bridge.core.chat.replies import (
     Help,
     PreviewDone,
     PreviewList,
-    Reasons,
     Sorry,
 )
 from bridge.ports.chats import AnyReply
@@ -62,26 +60,8 @@ def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgo
             return Outgoing(help_about(reply.topic, reply.operations))
         case Configure():
             return Outgoing(replies.notice("A dialog opens."))
-        case _:
-            return Outgoing(_told(reply, links))
-
-
-Told = Reasons | PreviewList | PreviewDone
-
-
-def _told(reply: Told, links: Links) -> Message:
-    match reply:
         case PreviewList() | PreviewDone():
-            return answer_previews(reply, links)
-        case Reasons():
-            told = answers.why(reply.app, reply.explained, links, gone=reply.gone, held=reply.held)
-            return _deleted(told) if reply.gone else told
-
-
-def _deleted(told: Message) -> Message:
-    """Return the answer about a deleted app, which says so."""
-    remark = context("This app is gone from the backends; its history stays.")
-    return Message(told.text, (*told.blocks[:49], remark))
+            return Outgoing(answer_previews(reply, links))
 
 
 def elsewhere(view: View, here: Collection[str]) -> str:

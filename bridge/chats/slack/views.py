@@ -123,6 +123,7 @@ ICONS: dict[Sign, str] = {
     Icon.BACK: ":rewind:",
     Icon.UP: ":arrow_up:",
     Icon.NOT: ":no_entry_sign:",
+    Icon.SKIP: ":fast_forward:",
     Icon.NEVER: ":white_small_square:",
     Icon.UNDONE: ":leftwards_arrow_with_hook:",
     Icon.DOUBT: ":question:",
@@ -200,9 +201,10 @@ def content_of(view: View, links: Links, elsewhere: str = "") -> tuple[str, list
     shown = Mrkdwn(links)
     head = shown.signed(view.sign, shown.link(view.url, shown.phrase(view.head)))
     blocks: list[Block] = []
-    if view.head and (view.headed or view.says or view.sign):
+    told = any(isinstance(part, Table) and not part.columns for part in view.parts)
+    if view.head and (view.headed or view.says or view.sign or told):
         blocks.append(section("\n".join([head + elsewhere, *map(shown.phrase, view.says)])))
-    blocks += [context(shown.phrase(one)) for one in view.notes]
+    blocks += [context(note) for note in map(shown.phrase, view.notes) if note]
     if facts := shown.joined(*map(shown.phrase, view.facts.values())):
         blocks.append(context(facts))
     blocks += _parts(view, shown)
@@ -284,8 +286,11 @@ def _step(change: Change, shown: Markup) -> str:
 def _table(table: Table, left: range, passed: int, shown: Markup) -> list[Block]:
     """Return the rows that are shown of a table; `passed`: the number of rows before it."""
     rows = table.rows[max(0, left.start - passed) : max(0, left.stop - passed)]
-    title = [section(f"*{shown.phrase(table.title)}*")] if table.title and rows else []
-    return [*title, *(section(_row(table, row, shown)) for row in rows)]
+    blocks = [section(f"*{shown.phrase(table.title)}*")] if table.title and rows else []
+    for row in rows:
+        blocks.append(section(_row(table, row, shown)))
+        blocks += [block for log in row.below for block in _part(log, shown)]
+    return blocks
 
 
 def _row(table: Table, row: Row, shown: Markup) -> str:
@@ -335,7 +340,8 @@ def list_blocks(part: Lines, shown: Markup = MRKDWN) -> list[Block]:
         return _apart(part, shown)
     lines = lines_of(part, shown)
     if part.weight is Weight.ASIDE:
-        return [context("\n".join(lines))]
+        hint = shown.phrase(part.hint)
+        return [context("\n".join(filter(None, [part.title, *lines, hint])))]
     titled = [f"*{part.title}*", *lines] if part.title else lines
     buttons = [actions(*map(button_of, one.actions)) for one in part.items if one.actions]
     return [*paragraphs(titled, most=50), *buttons[:MOST_WITH_BUTTONS]]

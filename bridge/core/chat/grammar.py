@@ -1,6 +1,6 @@
 """The grammar of all chat commands. Pure.
 
-    why APP [COMMIT] | provider APP | help [COMMAND]
+    provider APP | help [COMMAND]
     previews [APP] | previews stop PREVIEW | previews extend PREVIEW
     previews approve PREVIEW COMMIT
 
@@ -13,7 +13,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.chat.calls import Call
@@ -27,21 +27,17 @@ LONGEST = 400
 class Verb(StrEnum):
     """The commands."""
 
-    WHY = "why"
     PROVIDER = "provider"
     PREVIEWS = "previews"
     HELP = "help"
 
 
 USAGE = {
-    Verb.WHY: "why APP [COMMIT]",
     Verb.PROVIDER: "provider APP",
     Verb.PREVIEWS: "previews [APP] | stop PREVIEW | extend PREVIEW | approve PREVIEW COMMIT",
     Verb.HELP: "help [COMMAND]",
 }
 """The usage of each command."""
-
-NEEDS_APP = frozenset({Verb.WHY})
 
 _ALIASES = {
     "source": Verb.PROVIDER,
@@ -51,7 +47,6 @@ _ALIASES = {
     "-h": Verb.HELP,
 }
 
-_COMMIT = re.compile(r"[0-9a-f]{4,64}", re.IGNORECASE)
 _LONG_COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 _LINK = re.compile(r"<(?:https?://|mailto:)?([^<>|]*)(?:\|([^<>]*))?>")
 _MARKS = "`\"'*\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
@@ -64,7 +59,7 @@ class Command:
 
     Attributes:
         app: as typed; None if none was named. For what is done with a preview, the preview.
-        rest: a commit for `why` and approvals, a filter for `apps`, a command for `help`.
+        rest: a commit for approvals, a command for `help`.
         act: what is done with a preview; None to list them.
     """
 
@@ -169,9 +164,10 @@ def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
     if verb is Verb.PREVIEWS:
         return _about_previews(words, usage)
     if not words:
-        named = verb not in NEEDS_APP
-        return Command(verb) if named else Unclear(f"Which app? {usage}")
-    return _about_app(verb, words, usage)
+        return Command(verb)
+    alone = Command(verb, words[0])
+    more = Unclear(f"That is more than one app. {usage}", (written(alone),))
+    return alone if len(words) == 1 else more
 
 
 # ── names and reasons ───────────────────────────────────────────────────────────────────────────
@@ -211,22 +207,6 @@ def _about_previews(words: list[str], usage: str) -> Command | Unclear:
     if act == Act.APPROVE and len(rest) > 1 and _LONG_COMMIT.fullmatch(rest[-1]):
         commit = rest.pop().lower()
     return Command(Verb.PREVIEWS, " ".join(rest), rest=commit, act=Act(act))
-
-
-# ── one app ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _about_app(verb: Verb, words: list[str], usage: str) -> Command | Unclear:
-    name, *rest = words
-    alone = Command(verb, name)
-    if not rest:
-        return alone
-    if len(rest) > 1 or verb is not Verb.WHY:
-        return Unclear(f"That is more than one app. {usage}", (written(alone),))
-    if _COMMIT.fullmatch(rest[0]):
-        return replace(alone, rest=rest[0].lower())
-    why = f"`{_shown(rest[0])}` is no commit: at least 4 digits of its object id."
-    return Unclear(f"{why} {usage}", (written(alone),))
 
 
 def _shown(word: str) -> str:

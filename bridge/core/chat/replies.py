@@ -4,7 +4,6 @@ No reply names an app that the person may not view.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
@@ -86,23 +85,6 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
-class Reasons:
-    """Why pushes did or did not deploy an app.
-
-    Attributes:
-        explained: `ports.Explained`, newest first.
-        gone: the app was deleted at its backend.
-        held: the deployment that gates hold now; None if none does.
-    """
-
-    app: App
-    commit: str | None
-    explained: tuple[Any, ...]
-    gone: bool = False
-    held: Deployment | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PreviewShown:
     """A preview that the person may view.
 
@@ -166,7 +148,7 @@ class Help:
     operations: tuple[Usage, ...] = ()
 
 
-Reply = Denied | Sorry | Configure | Reasons | PreviewList | PreviewDone | Help
+Reply = Denied | Sorry | Configure | PreviewList | PreviewDone | Help
 
 
 # ── Commands about one app. Pure ────────────────────────────────────────────────────────────────
