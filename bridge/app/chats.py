@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.app.commands import commands_of
@@ -14,7 +14,8 @@ from bridge.app.roles import Role
 from bridge.app.wiring import Parts, Publishers, in_background
 from bridge.chats import CHATS
 from bridge.pipeline.deploying.config_drafts import ConfigDrafts
-from bridge.pipeline.feedback.lookup import BuildLogs
+from bridge.pipeline.deploying.configure import Configurer
+from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.gates.locks import Pulls, nobody_is_told
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
 from bridge.ports.feedback import LockNews, TellsOfLocks
@@ -114,6 +115,7 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> 
             logs,
             channels=lambda app, here: channels(app.label, here),
             pulls=pulls,
+            configurers=announced(parts),
         ),
         access=access,
         journal=stores.journal,
@@ -141,8 +143,14 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> 
     )
 
 
+def announced(parts: Parts) -> dict[str, Configurer]:
+    """Return what changes apps at their backends, each change announced in every chat."""
+    tells = tells_of(parts.settings)
+    return {name: replace(one, shown=tells) for name, one in parts.configurers.items()}
+
+
 def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
-    """Return the announcers of changes made on the command line: one for every chat."""
+    """Return the announcers of changes that no chat has kept: one for every chat."""
     given = {chat: (one, channels_of(settings, chat)) for chat, one in settings.chats_set().items()}
     return lambda note: [
         subscription

@@ -1,19 +1,25 @@
 """Build what people ask for, in chats and in the console, and what looks at what is served."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bridge.app.wiring import Parts
 from bridge.backends import EMBEDDED
 from bridge.core.access import Access
 from bridge.core.apps import App
-from bridge.operations.commands import ChatCommands
+from bridge.githosts import HOSTS
+from bridge.githosts.server import homes_of
+from bridge.operations.commands import NO_CONFIGURERS, ChatCommands
+from bridge.operations.suspects import Suspects
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
 from bridge.pipeline.deploying.auto_rollback import GoingBack
+from bridge.pipeline.deploying.configure import Configurer
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.deploying.serving import Looks, ServingJournal
-from bridge.pipeline.feedback.lookup import BuildLogs, Known
+from bridge.pipeline.feedback.build_logs import BuildLogs
+from bridge.pipeline.feedback.lookup import Known
 from bridge.pipeline.gates.locks import NO_PULLS, Pulls
 from bridge.ports.clock import Clock
+from bridge.ports.journal import Journal
 from bridge.settings import Settings, identities_of
 from bridge.settings.gates import freezes_of
 
@@ -26,6 +32,7 @@ def commands_of(
     *,
     channels: Callable[[App, str], Sequence[str]] = lambda _app, _here: (),
     pulls: Pulls = NO_PULLS,
+    configurers: Mapping[str, Configurer] = NO_CONFIGURERS,
 ) -> ChatCommands:
     """Return what people can do at a door, whose name marks what is asked there, e.g. "slack"."""
     stores, catalog = parts.stores, parts.catalog
@@ -43,7 +50,15 @@ def commands_of(
         pulls=pulls,
         head_of=parts.heads.told,
         identities=identities_of(parts.settings),
+        configurers=configurers,
+        suspects=suspects_of(parts.settings, stores.journal, parts.clock),
     )
+
+
+def suspects_of(settings: Settings, journal: Journal, clock: Clock) -> Suspects:
+    """Return what finds the refused webhooks that may be a missing push."""
+    servers = settings.host_servers()
+    return Suspects(journal, clock, HOSTS, servers, homes_of(servers.values()))
 
 
 # ── Looking at what is served, and going back ─────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from bridge.app.chats import announced
 from bridge.app.commands import commands_of, ways_of
 from bridge.app.keyrings import adopter_of
 from bridge.app.providers import pages_of, titles_of
@@ -19,7 +20,7 @@ from bridge.console.visitors import SignIn, with_owner
 from bridge.core.events import CONSOLE_HOST
 from bridge.githosts.large_bodies import Apart
 from bridge.pipeline.deploying.rollback_plan import Replays
-from bridge.pipeline.feedback.lookup import BuildLogs
+from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.ports.sign_in import SignsIn
 from bridge.settings import access_of, policy_of
 from bridge.views.links import Links
@@ -40,7 +41,7 @@ def console_routes(
     records = Records(
         stores.journal,
         stores.inbox,
-        commands_of(parts, CONSOLE_HOST, access, logs),
+        commands_of(parts, CONSOLE_HOST, access, logs, configurers=announced(parts)),
         access,
         catalog.all,
         lambda: catalog.trouble,

@@ -5,19 +5,17 @@ import getpass
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bridge.cli.forms import owed_words
 from bridge.cli.show import ago, clean, clock, hint
-from bridge.core.apps import find_app, named
+from bridge.core.apps import find_app, fitting, named
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.events import COMMAND_HOST
 from bridge.core.people import Actor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bridge.app.storage import Stores
     from bridge.core.apps import App
     from bridge.pipeline.deciding.apps import Trouble
@@ -25,38 +23,6 @@ if TYPE_CHECKING:
     from bridge.ports.backends import Backend
     from bridge.ports.journal import Apps, Audit
     from bridge.settings import Settings
-
-
-class Gone(NotFound):
-    """An app was deleted, or its backend removed; its history is still known.
-
-    Attributes:
-        app: its last known record.
-    """
-
-    def __init__(self, app: "App") -> None:
-        super().__init__(
-            f"{app.label} is gone from the backends; `dokploy-bridge deployments --app {app.id}`"
-            " lists what was deployed"
-        )
-        self.app = app
-
-
-async def live_app(journal: "Apps", name: str) -> "App":
-    """Return the app by that name; raise Gone if it is gone, else NotFound."""
-    live = await journal.apps()
-    try:
-        return find_app(live, name)
-    except NotFound:
-        raise_gone(await journal.gone_apps(), name)
-        raise
-
-
-def raise_gone(gone: "Sequence[App]", name: str) -> None:
-    """Raise Gone if a whole name is a deleted app's."""
-    fits = named(gone, name)
-    if len(fits) == 1:
-        raise Gone(fits[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +70,23 @@ class Reach:
         Raises:
             Rejected: the backend does not support it.
         """
-        import time
-
-        from bridge.app.chats import tells_of
-        from bridge.app.data_folder import seal_of
-        from bridge.pipeline.deploying.configure import Configurable, Configurer
-        from bridge.settings import book_of
-
-        if not isinstance(self.backend, Configurable):
+        made = configurers_beside(self.settings, self.stores, {self.app.backend: self.backend})
+        if self.app.backend not in made:
             raise Rejected(f"apps of {self.app.backend} can't be configured from here; do it there")
-        return Configurer(
-            self.backend,
-            self.stores.journal,
-            time.time,
-            book=book_of(self.settings),
-            semantics=self.settings.watch.semantics,
-            seal=seal_of(self.settings),
-            shown=tells_of(self.settings),
-        )
+        return made[self.app.backend]
+
+
+def configurers_beside(
+    settings: "Settings", stores: "Stores", backends: "Mapping[str, Backend]"
+) -> "dict[str, Configurer]":
+    """Return what changes apps, by backend; every chat is told, and a running bridge follows."""
+    if not backends:
+        return {}
+    from bridge.app.chats import tells_of
+    from bridge.app.providers import configurers_of
+
+    made, tells = configurers_of(settings, stores, backends, lambda: None), tells_of(settings)
+    return {name: replace(one, shown=tells) for name, one in made.items()}
 
 
 @asynccontextmanager
@@ -157,6 +122,36 @@ async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str)
     fits = [app for app in known if name in (app.id, app.label)]
     if len(fits) == 1:
         return fits[0]
+    apps, trouble = await _apps_of(backends)
+    try:
+        return find_app(apps, name)
+    except NotFound:
+        if len(gone := named(await stores.journal.gone_apps(), name)) == 1:
+            raise NotFound(
+                f"{gone[0].label} is gone from the backends;"
+                f" `dokploy-bridge deployments --app {gone[0].id}` lists what was deployed"
+            ) from None
+        if trouble:  # it may be at the backend that does not answer
+            raise trouble[0] from None
+        raise
+
+
+async def apps_now(backends: "Mapping[str, Backend]", stores: "Stores", name: str) -> "list[App]":
+    """Return the apps that a name may mean: those of the backends, if the journal has none.
+
+    Raise what a backend raises that can't be asked, unless another has an app by that name.
+    """
+    known = await stores.journal.apps()
+    if fitting(known, name, await stores.journal.gone_apps()):
+        return known
+    apps, trouble = await _apps_of(backends)
+    if trouble and not fitting(apps, name):  # it may be at the backend that does not answer
+        raise trouble[0]
+    return apps
+
+
+async def _apps_of(backends: "Mapping[str, Backend]") -> "tuple[list[App], list[BridgeError]]":
+    """Return the apps that backends have now, and why some of them can't be asked."""
     apps: list[App] = []
     trouble: list[BridgeError] = []
     for backend in backends.values():
@@ -164,13 +159,7 @@ async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str)
             apps += await backend.apps()
         except BridgeError as error:
             trouble.append(error)
-    try:
-        return find_app(apps, name)
-    except NotFound:
-        raise_gone(await stores.journal.gone_apps(), name)
-        if trouble:  # it may be at the backend that does not answer
-            raise trouble[0] from None
-        raise
+    return apps, trouble
 
 
 def person() -> Actor:

@@ -87,18 +87,24 @@ async def kept_in(settings: "Settings") -> "AsyncIterator[Stores]":
 # ── Exit codes, stable for scripts ────────────────────────────────────────────────────────────────
 
 ENDED_BADLY = 3
+NOT_FOUND = 4
 HELD_BACK = 5
 EXIT_CODES = {
     0: "all is well",
     1: "it could not be done",
     2: "wrong usage, settings or input",
     ENDED_BADLY: "a followed deployment did not end well",
-    4: "there is nothing by that name",
+    NOT_FOUND: "there is nothing by that name",
     HELD_BACK: "a followed deployment is held until a person opens a gate",
     130: "interrupted",
 }
 
-_CODES: dict[type[BridgeError], int] = {Ambiguous: 2, NotFound: 4, Rejected: 2, BridgeError: 1}
+_CODES: dict[type[BridgeError], int] = {
+    Ambiguous: 2,
+    NotFound: NOT_FOUND,
+    Rejected: 2,
+    BridgeError: 1,
+}
 
 
 def exit_code_of(error: BridgeError) -> int:

@@ -15,8 +15,6 @@ from bridge.cli.deployments import AppOption
 from bridge.cli.forms import (
     about_words,
     arrived_form,
-    decision_form,
-    decision_line,
     outcomes_of,
     owed_words,
     say_decisions,
@@ -35,11 +33,12 @@ from bridge.cli.show import (
     on_terminal,
     say_json,
 )
-from bridge.cli.why import list_refused, suspects
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.githosts import HOSTS
 from bridge.operations.arguments import moment_of
+from bridge.views.decisions import decision_form, decision_line
 from bridge.views.deployment_lists import became, deployment_form
+from bridge.views.view import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,9 +139,11 @@ class Given:
 
 
 async def _list(settings: "Settings", given: Given, json: bool) -> None:
+    from bridge.cli.refused import list_refused
+    from bridge.cli.views import show_aside
     from bridge.pipeline.deciding.arrivals import Wanted, look_up
 
-    why_none, found, refused = NONE_YET, [], None
+    why_none, found, refused = NONE_YET, [], list[Lines]()
     since = None if given.since is None else moment_of(given.since, time.time())
     try:
         async with kept_in(settings) as stores:
@@ -156,8 +157,10 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
             those = await look_up(stores.inbox, stores.journal, wanted)
             found = await all_of(stores, those, settings)
             if not found:
+                from bridge.app.commands import suspects_of
+
                 why_none = await _none_fits(stores, given) if given.narrows else NONE_YET
-                refused = await suspects(settings, stores, None, time.time())
+                refused = await suspects_of(settings, stores.journal, time.time).of(None)
     except NotFound as error:
         if given.app is not None:
             raise
@@ -170,8 +173,8 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
         side=3,
     )
     listing.say(found, why_none, json=json)
-    if refused:
-        refused.tell()
+    for one in refused:
+        show_aside(one)
     if len(found) == given.limit and not json:
         hint(f"the newest {given.limit}; more with --limit")
 

@@ -32,9 +32,9 @@ from bridge.cli.demo_world import (
     running_services,
     signed,
 )
-from bridge.cli.forms import decision_line
 from bridge.cli.show import called_as
 from bridge.core.errors import BridgeError
+from bridge.views.decisions import decision_line
 
 if TYPE_CHECKING:
     import httpx

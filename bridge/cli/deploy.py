@@ -22,10 +22,11 @@ from bridge.cli.context import (
 )
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.deployments import change_line, change_text, tail_lines, whole_log
-from bridge.cli.forms import arrived_form, decision_line
+from bridge.cli.forms import arrived_form
 from bridge.cli.holds import opened_with
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_error, say_json
 from bridge.core.errors import Rejected
+from bridge.views.decisions import decision_line
 from bridge.views.deployment_lists import ended_form
 
 if TYPE_CHECKING:

@@ -45,8 +45,8 @@ class Explaining:
         return [await self._form(app, files) for app in apps], files
 
     async def _form(self, app: "App", files: "ChangeSet") -> dict[str, Any]:
-        from bridge.cli.preview_remedies import remedy_of
         from bridge.core.previews.verdict import HOLDS, Why, aim, by_files
+        from bridge.views.preview_reasons import remedy_of
 
         event, policy = self.event, app.rules.previews
         verdict = self._at_once(app)

@@ -5,25 +5,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.cli.show import NARROW, clean, clock, console, iso, stacked, table
 from bridge.core.log_text import short_branch
+from bridge.views.decisions import decision_form
 from bridge.views.deployment_lists import became
 
 if TYPE_CHECKING:
-    from bridge.core.decision import Decision
     from bridge.core.lifecycle import Deployment
     from bridge.pipeline.deciding.arrivals import Arrived
     from bridge.ports.feedback import Pending
     from bridge.ports.outcomes import About
-
-
-def decision_form(decision: "Decision") -> dict[str, Any]:
-    """Return a decision for one app."""
-    return {
-        "app": decision.app,
-        "app_id": decision.app_id,
-        "deploy": decision.deploy,
-        "reason": str(decision.reason),
-        "evidence": decision.evidence,
-    }
 
 
 def arrived_form(one: "Arrived") -> dict[str, Any]:
@@ -110,13 +99,6 @@ def owed_words(owed: "Mapping[str, float]") -> list[str]:
         " later pushes are decided once it can be"
         for name, since in sorted(owed.items())
     ]
-
-
-def decision_line(decision: "Decision", deployment: "Deployment | None" = None) -> str:
-    """E.g. `skip shop/web: no_path_hit (2 files changed, none matches web/**)`."""
-    verdict = "deploy" if decision.deploy else "skip"
-    line = f"{verdict} {decision.app}: {decision.reason} ({decision.evidence})"
-    return f"{line} {became(deployment)}" if deployment else line
 
 
 class OutcomeLine(NamedTuple):

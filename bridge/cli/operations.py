@@ -12,10 +12,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import backends_of, person, person_key, troubles_of, warn_of_troubles
+from bridge.cli.backend import (
+    apps_now,
+    backends_of,
+    configurers_beside,
+    person,
+    person_key,
+    troubles_of,
+    warn_of_troubles,
+)
+from bridge.cli.build_logs import FollowLog, Raw, follow_log
 from bridge.cli.completion import complete_app, complete_preview
 from bridge.cli.configure import How, Yes, agree
-from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of, while_it_runs
+from bridge.cli.context import (
+    NOT_FOUND,
+    Config,
+    Follow,
+    Json,
+    run,
+    settings_of,
+    while_it_runs,
+)
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.errors import NotFound, Rejected
@@ -36,6 +53,14 @@ PlanOnly = Annotated[
 ]
 
 COMPLETES = {"app": complete_app, "preview": complete_preview}
+
+OWN: Mapping[str, Mapping[str, Any]] = {"logs": {"follow": FollowLog, "raw": Raw}}
+"""Options that only the command line has: whoever is there has the server, and a line that waits.
+
+What follows by itself, without being kept, is in `FOLLOWED`.
+"""
+
+FOLLOWED = {"logs": follow_log}
 
 
 def add_operations(app: typer.Typer, family: str = "") -> None:
@@ -173,6 +198,8 @@ def _common(asked: Operation) -> Iterator[inspect.Parameter]:
     yield _parameter("json", Json, default=False)
     if asked.kept:
         yield _parameter("follow", Follow, default=False)
+    for name, annotation in OWN.get(asked.name, {}).items():
+        yield _parameter(name, annotation, default=False)
     if asked.plan is not None:
         yield _parameter("plan", PlanOnly, default=False)
         yield _parameter("yes", Yes, default=False)
@@ -204,6 +231,8 @@ async def _carry_out(
     async with _opened(settings, asked, given, asking) as (desk, stores):
         while True:
             ctx = Context(desk, call, asking, Place(), actor, once, plan_only)
+            if follow and not asked.kept:
+                return await FOLLOWED[asked.name](ctx, links, given["lines"], json=how.json)
             view = await carry_out(ctx)
             if none and view.empty:
                 view = replace(view, head=(none,))
@@ -214,7 +243,7 @@ async def _carry_out(
             if plan_only or view.asks is None or not how.json:
                 show(view, links, json=how.json)
             if plan_only or view.asks is None:
-                return 1 if view.refused else 0
+                return NOT_FOUND if view.missing else int(view.refused)
             agree(view.asks.question, how)
             call = view.asks.call
 
@@ -233,6 +262,8 @@ async def _with_data(
     try:
         must_be_there(settings)
     except NotFound as error:
+        if asked.asks_backends and not asked.kept:
+            return settings, ""
         if not asked.lists or "app" in given:
             raise
         nothing = Path(while_it_runs.enter_context(TemporaryDirectory()))
@@ -247,11 +278,13 @@ async def _opened(
     settings: "Settings", asked: Operation, given: Mapping[str, Any], asking: Person
 ) -> AsyncIterator[tuple[Desk, "Stores"]]:
     """Open the parts for whoever is on the server itself, who may do everything."""
-    from bridge.app.commands import looks_of
+    from bridge.app.commands import looks_of, suspects_of
     from bridge.app.providers import pages_of
+    from bridge.app.storage import open_stores
     from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit
     from bridge.pipeline.deploying.rollback_plan import Ways
+    from bridge.pipeline.feedback.build_logs import BuildLogs
     from bridge.pipeline.feedback.lookup import Finding, Known
     from bridge.pipeline.gates.commands import GateCommands
     from bridge.settings import book_of, identities_of
@@ -259,7 +292,7 @@ async def _opened(
     from bridge.views.links import Links
 
     access = Access((Grant((asking.id,), frozenset(Right)),))
-    async with kept_in(settings) as stores, AsyncExitStack() as stack:
+    async with open_stores(settings) as stores, AsyncExitStack() as stack:
         hosts: dict[str, Any] = {}
         backends: Mapping[str, Backend] = {}
         if not asked.asks_hosts.isdisjoint(given):
@@ -269,7 +302,10 @@ async def _opened(
         if asked.kept:
             await warn_of_troubles(settings, stores)
         journal, book = stores.journal, book_of(settings)
-        apps = [ruled(app, book) for app in await journal.apps()]
+        known_apps = await journal.apps()
+        if asked.asks_backends and not asked.kept:
+            known_apps = await apps_now(backends, stores, str(given.get("app", "")))
+        apps = [ruled(app, book) for app in known_apps]
         freezes, who = freezes_of(settings.freezes), identities_of(settings)
         known = Known(lambda: apps, dict, lambda _app, _here: (), lambda: None)
         looks, locks = looks_of(settings, journal, time.time), settings.rollback.lock
@@ -288,6 +324,9 @@ async def _opened(
             gone=await journal.gone_apps(),
             no_apps=_none_yet(settings),
             troubles=lambda: troubles_of(settings, stores),
+            logs=BuildLogs(backends, journal, most=None),
+            configurers=configurers_beside(settings, stores, backends),
+            suspects=suspects_of(settings, journal, time.time),
         )
         yield desk, stores
 

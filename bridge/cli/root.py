@@ -11,7 +11,6 @@ from bridge.cli import (
     adopt,
     apps,
     build,
-    build_logs,
     config,
     deliveries,
     demo,
@@ -26,7 +25,6 @@ from bridge.cli import (
     pin,
     provider,
     serve,
-    why,
 )
 from bridge.cli.context import EXIT_CODES, exit_code_of, while_it_runs
 from bridge.cli.operations import add_operations, examples_of_operations
@@ -84,19 +82,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge feedback retry 'github.comment 4711 12'",
         "dokploy-bridge feedback retry --all",
     ),
-    "why": (
-        "dokploy-bridge why shop/web",
-        "dokploy-bridge why shop/web 18f234f",
-        "dokploy-bridge why shop/web#12",
-        "dokploy-bridge why web --json",
-    ),
     "explain": (
         "dokploy-bridge explain push.json",
         "dokploy-bridge explain push.json --app shop/web --watch-path 'web/**'",
-    ),
-    "logs": (
-        "dokploy-bridge logs shop/web --follow",
-        "dokploy-bridge logs shop/web --deployment 4711 --lines 1000",
     ),
     "replay": ("dokploy-bridge replay 72d3162e --follow",),
     "lock": (
@@ -108,7 +96,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge freeze all -m 'an incident' --until '18:00 Europe/Berlin'",
         "dokploy-bridge freeze shop -m 'an audit' --for 3d --allow rollback",
     ),
-    "clear": ("dokploy-bridge clear shop/web",),
     "doctor": (
         "dokploy-bridge doctor",
         "dokploy-bridge doctor --json",
@@ -258,13 +245,10 @@ app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(serve.backend)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
 app.add_typer(feedback.group, name="feedback", rich_help_panel=LOOK)
-app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
-app.command(rich_help_panel=LOOK)(build_logs.logs)
 add_operations(app, LOOK)
 add_operations(app, ACT)
 app.command(rich_help_panel=ACT)(deploy.replay)
-app.command(rich_help_panel=ACT)(build_logs.clear)
 add_operations(app, PREVIEWS)
 add_operations(app, GATES)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)

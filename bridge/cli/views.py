@@ -18,6 +18,7 @@ from bridge.cli.show import (
     clean_line,
     console,
     hint,
+    indented,
     iso,
     on_terminal,
     say,
@@ -29,12 +30,14 @@ from bridge.cli.show import (
 from bridge.core.chat.calls import Call
 from bridge.core.gates.times import in_words, in_zones, read_zone
 from bridge.core.lifecycle import State
+from bridge.core.log_text import short_branch
 from bridge.operations.every import OPERATIONS
 from bridge.views.values import (
     SHORT_COMMIT,
     Code,
     Commit,
     Compared,
+    Form,
     Moment,
     Phrase,
     Ref,
@@ -45,7 +48,19 @@ from bridge.views.values import (
     Value,
     plain,
 )
-from bridge.views.view import Facts, Lines, Log, Part, Row, Steps, Table, View, long_lines
+from bridge.views.view import (
+    Facts,
+    Item,
+    Lines,
+    Log,
+    Part,
+    Row,
+    Steps,
+    Table,
+    View,
+    Weight,
+    long_lines,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text as Styled
@@ -76,32 +91,41 @@ class Links:
 def show(view: View, links: Links, *, json: bool) -> None:
     """Show an answer; a refusal, and that there is nothing to list, go to standard error."""
     _show_beside(view, json)
-    if json:
+    if view.missing:
+        say_error(line(view.head))
+    elif json:
         say_json(data_of(view.data))
     elif view.refused:
         say_error("; ".join(_refusal(view)))
     elif not view.empty:
-        for sentence in _sentences(view):
-            say(sentence)
-        for part in view.parts:
-            _show_part(part)
-        for page in _pages(view, links):
-            hint(page, whole=True)
-        for one in view.warns:
-            hint(f"warning: {line(one)}", "yellow")
+        _show_whole(view, links)
     if view.empty or not json:
         for words in view.hints:
             hint(line(words))
+
+
+def _show_whole(view: View, links: Links) -> None:
+    for sentence in _sentences(view):
+        say(sentence)
+    for part in view.parts:
+        _show_part(part)
+    for page in _pages(view, links):
+        hint(page, whole=True)
+    for one in view.warns:
+        hint(f"warning: {line(one)}", "yellow")
 
 
 def _show_beside(view: View, json: bool) -> None:
     """Show on standard error what is to be known of the answer, or that it is empty."""
     for remark in view.remarks:
         hint(line(remark), "yellow")
-    for note in () if json or (view.headed and not view.empty) else view.notes:
+    aside = not (json or view.missing or (view.headed and not view.empty))
+    for note in view.notes if aside else ():
         hint(line(note))
     if view.empty:
         hint(line(view.head))
+    for part in view.parts if view.missing else ():
+        _show_part(part)
 
 
 def _pages(view: View, links: Links) -> Iterator[str]:
@@ -123,7 +147,7 @@ def data_of(value: Any) -> Any:
 
 def _sentences(view: View) -> Iterator[str]:
     if view.headed:
-        yield from map(line, (view.head, *view.says, *view.notes))
+        yield from filter(None, map(line, (view.head, *view.says, *view.notes)))
     for one in view.offers:
         yield f"`{typed(one)}`"
 
@@ -182,7 +206,20 @@ def _show_facts(shown: Facts) -> None:
         console().print(fact)
 
 
+def show_aside(shown: Lines) -> None:
+    """Show on standard error what is beside the point, e.g. what else may be wrong."""
+    if shown.title:
+        hint(shown.title, "yellow")
+    for item in shown.items:
+        hint(line(item.says), "yellow", indent=2 * bool(shown.title))
+    if shown.hint:
+        hint(line(shown.hint), "yellow")
+
+
 def _show_lines(shown: Lines) -> None:
+    if shown.weight is Weight.ASIDE:
+        show_aside(shown)
+        return
     if shown.title:
         say(shown.title)
     for item in shown.items:
@@ -192,7 +229,32 @@ def _show_lines(shown: Lines) -> None:
         say(f"  and {shown.more} more")
 
 
+def _show_paragraphs(rows: Sequence[Row]) -> None:
+    """Show each row as a paragraph; in a pipe as its line, if it has one."""
+    for row in rows:
+        if not on_terminal():
+            plainly: Sequence[Phrase | Item] = [row.line] if row.line else row.says
+            for one in plainly:
+                typer.echo(line(_said(one)))
+            continue
+        first, *others = row.says
+        console().print(line(_said(first)), style="bold")
+        for one in others:
+            style = STYLES.get(str(one.sign), "") if isinstance(one, Item) else ""
+            console().print(indented(line(_said(one)), 2), style=style or None)
+        for words in (words for log in row.below for words in titled(log)):
+            begin = len(words) - len(words.lstrip())
+            console().print(indented(words, 2 + begin), style="dim")
+
+
+def _said(one: Phrase | Item) -> Phrase:
+    return one.says if isinstance(one, Item) else one
+
+
 def _show_table(shown: Table) -> None:
+    if not shown.columns:
+        _show_paragraphs(shown.rows)
+        return
     columns = [f"{'*' * one.long}{one.title}" for one in shown.columns]
     rows = [list(map(_cell, row.cells)) for row in shown.rows]
     whole = console().width >= NARROW or not any(one.long for one in shown.columns)
@@ -247,9 +309,11 @@ def _value(one: Value) -> str:
         case Commit(sha=sha):
             return sha[:SHORT_COMMIT]
         case Ref():
-            return one.short
+            return short_branch(one.short) if on_terminal() else one.short
         case Compared(words=words):
             return words
+        case Moment(at=at, form=Form.AGE):
+            return ago(at, time.time())
         case Moment(at=at, since=True):
             return ago(at, time.time()) if on_terminal() else iso(at) or ""
         case Moment():

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli.forms import decision_form
 from bridge.core.errors import MalformedPayload, NotFound, Rejected
 from bridge.core.validation_errors import shortened
 from bridge.githosts import HOSTS
+from bridge.views.decisions import decision_form
 from bridge.views.triggers import said, tag_words
 
 if TYPE_CHECKING:

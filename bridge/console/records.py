@@ -18,7 +18,7 @@ from bridge.operations.commands import ChatCommands
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.deploying.adopt import Adopter
 from bridge.pipeline.deploying.rollback_plan import Replays
-from bridge.pipeline.feedback.lookup import BuildLogs
+from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.previews.commands import previews_seen
 from bridge.ports.chats import Place
 from bridge.ports.checks import Finding

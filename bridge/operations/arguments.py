@@ -10,6 +10,7 @@ from bridge.core import apps
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.core.gates import locks
 from bridge.core.gates.freezes import EXCEPTIONS, Allowed
+from bridge.core.log_text import shorten
 from bridge.operations.base import Context, Kind, Several, Took, Unfound
 
 # ── what it is about ──────────────────────────────────────────────────────────────────────────────
@@ -192,6 +193,25 @@ Limit = Annotated[
     ),
 ]
 
+LogLines = Annotated[
+    int,
+    Kind(
+        *("NUMBER", _limit, "At most this many lines, from the end.", "lines 100", "lines", "n"),
+        takes=_after("lines"),
+        number=(1, MOST),
+    ),
+]
+LogOf = Annotated[
+    str | None,
+    Kind(
+        *("ID", _words, "Deployment to show: its number, its id, or its id at the backend."),
+        *("deployment 4711", "deployment", "d"),
+        takes=_after("deployment"),
+    ),
+]
+Raw = Annotated[bool, Kind("", _words, flag=True, hidden=True)]
+"""With the values of variables and other secrets; only the command line gives it."""
+
 FOR, UNTIL, MERGE = "for", "until", "merge"
 
 
@@ -340,6 +360,19 @@ def _commit(text: str, _: Context) -> str:
     return text.lower()
 
 
+_PUSHED = re.compile(r"[0-9a-fA-F]{1,64}").fullmatch
+
+
+def _pushed(text: str, _: Context) -> str:
+    if not _PUSHED(text):
+        raise Rejected(
+            f"{shorten(text, 60)!r} is no commit: give 1 to 64 digits of 0-9 a-f, e.g. 18f234f;"
+            " without a commit, `why` shows the newest of all branches"
+        )
+    return text.lower()
+
+
+PushedCommit = Annotated[str | None, Kind("COMMIT", _pushed, "Only for this commit.")]
 Commit = Annotated[
     str | None,
     Kind(

@@ -22,8 +22,11 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
     from bridge.core.apps import App
     from bridge.core.gates.freezes import Freeze
     from bridge.core.lifecycle import Deployment
+    from bridge.operations.suspects import Suspects
     from bridge.pipeline.audit import ChatAudit
+    from bridge.pipeline.deploying.configure import Configurer
     from bridge.pipeline.deploying.rollback_plan import Ways
+    from bridge.pipeline.feedback.build_logs import BuildLogs
     from bridge.pipeline.feedback.lookup import Finding
     from bridge.pipeline.gates.commands import GateCommands, Requester
     from bridge.ports.chats import Place
@@ -56,6 +59,9 @@ class Desk:
         help: how help about a call is asked for there.
         no_apps: why no app is known.
         troubles: returns, by backend, that it can't be read, and since when.
+        logs: the backends' logs of deployments; None if no backend can be asked.
+        configurers: change apps at their backends, by the backend's name.
+        suspects: finds the refused webhooks that may be a missing push.
     """
 
     door: str
@@ -76,6 +82,9 @@ class Desk:
     help: str = "{} --help"
     no_apps: str = "There is no app that you may see"
     troubles: "Callable[[], Awaitable[Mapping[str, str]]]" = untroubled
+    logs: "BuildLogs | None" = None
+    configurers: "Mapping[str, Configurer]" = field(default_factory=dict)
+    suspects: "Suspects | None" = None
 
 
 class OfApp(Protocol):

@@ -14,45 +14,39 @@ from bridge.core.chat.replies import (
     Configure,
     Help,
     NotAllowed,
-    Reasons,
-    Reply,
     Sorry,
 )
 from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import Freeze
-from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.operations.base import Context, Desk, Unfound
 from bridge.operations.calls import asking, carry_out
 from bridge.operations.every import OPERATIONS
 from bridge.operations.reminders import Reminders
+from bridge.operations.suspects import Suspects
 from bridge.operations.typed import lacks_all, written
 from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
+from bridge.pipeline.deploying.configure import Configurer
 from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.feedback.lookup import (
     NEEDS,
-    BuildLogs,
     Finding,
     Known,
 )
 from bridge.pipeline.gates.commands import GateCommands
 from bridge.pipeline.gates.locks import NO_PULLS, Pulls
-from bridge.ports.chats import AnyReply, LogTail, Place
+from bridge.ports.chats import AnyReply, Place
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import HeadOf, untold
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
-from bridge.ports.outcomes import Explained
 from bridge.views.view import Ask, Field, View
-
-LISTED = 10
-"""Deployments or decisions that an answer shows."""
 
 CONFIGURES = "Where its code comes from, what makes it deploy, and how it is built."
 
-OF_THE_PAST = frozenset({Verb.WHY})
-"""Commands that also work for an app that was deleted at its backend."""
+NO_CONFIGURERS: Mapping[str, Configurer] = {}
 
 
 class ChatCommands:
@@ -74,6 +68,8 @@ class ChatCommands:
         pulls: Pulls = NO_PULLS,
         head_of: HeadOf = untold,
         identities: Identities = NO_IDENTITIES,
+        configurers: Mapping[str, Configurer] = NO_CONFIGURERS,
+        suspects: Suspects | None = None,
     ) -> None:
         """Take the parts.
 
@@ -85,15 +81,10 @@ class ChatCommands:
             pulls: finds the pull requests with whose end locks are released.
             head_of: tells whether what somebody approves would still be built.
             identities: who is who.
+            configurers, suspects: see `Desk`.
         """
-        self._chat = chat
-        self._inbox = inbox
-        self._journal = journal
         self._known = known
         self._finding = Finding(journal, known, access)
-        self._logs = logs
-        self._ways = ways
-        self._clock = clock
         self._audit = ChatAudit(chat, journal, clock)
         gates = GateCommands(
             journal,
@@ -121,6 +112,9 @@ class ChatCommands:
             program="/dokploy",
             help="/dokploy help {}",
             troubles=self._troubles,
+            logs=logs,
+            configurers=configurers,
+            suspects=suspects,
         )
 
     # ── the port ──────────────────────────────────────────────────────────
@@ -145,16 +139,12 @@ class ChatCommands:
             return none or View((), notes=[(CONFIGURES,)], asks=ask)
         if typed.app is None:
             raise AssertionError(typed.verb)
-        if typed.verb in OF_THE_PAST and (
-            gone := await self._finding.deleted(person, place, typed)
-        ):
-            return await self._past(typed, gone, gone=True)
         app = self._finding.find(person, place, typed)
         if not isinstance(app, App):
             return app
         if denied := self._finding.denied(person, place, NEEDS.get(typed.verb, Right.VIEW), app):
             return denied
-        return Configure(app) if typed.verb is Verb.PROVIDER else await self._past(typed, app)
+        return Configure(app)
 
     async def _troubles(self) -> Mapping[str, str]:
         trouble = self._known.trouble()
@@ -163,28 +153,6 @@ class ChatCommands:
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """Return the apps to which somebody has a right, by label."""
         return self._finding.apps(person, place, right)
-
-    async def log_of(self, person: Person, place: Place, deployment_id: str) -> LogTail | Reply:
-        """Return the end of a deployment's log, without secrets."""
-        found = await self._finding.deployment(person, place, deployment_id)
-        if not isinstance(found, Deployment):
-            return found
-        return LogTail(found, await self._logs.tail(found))
-
-    async def why(self, person: Person, place: Place, deployment_id: str) -> Reply:
-        """Return why a deployment was made."""
-        found = await self._finding.deployment(person, place, deployment_id)
-        if not isinstance(found, Deployment):
-            return found
-        (app,) = [one for one in self.apps(person, place, Right.VIEW) if one.id == found.app_id]
-        decided = (await self._journal.decisions([found.seq]))[found.seq]
-        explained = tuple(
-            Explained(found.seq, found.created_at, one, found.delivery, found.ref, found.commit)
-            for one in decided
-            if one.app_id == found.app_id
-        )
-        held = found if found.state is State.HELD else None
-        return Reasons(app, found.commit, explained, held=held)
 
     async def note(self, person: Person, what: str, reply: AnyReply) -> None:
         """Record in the audit log that somebody was refused something, unless it just was."""
@@ -207,16 +175,3 @@ class ChatCommands:
         except Rejected as error:
             said = str(error)
             return Sorry(said if said.endswith((".", "?")) else f"{said}.")
-
-    # ── actions and answers ───────────────────────────────────────────────
-
-    async def _past(self, typed: Command, app: App, *, gone: bool = False) -> Reasons:
-        """Return why it was or was not deployed."""
-        found = await self._journal.explained(app.id, commit=typed.rest, limit=LISTED)
-        return Reasons(app, typed.rest, tuple(found), gone, await self._held(app, gone))
-
-    async def _held(self, app: App, gone: bool) -> Deployment | None:
-        """Return the deployment of an app that gates hold."""
-        open_ = [] if gone else await self._journal.open_deployments()
-        held = [one for one in open_ if one.app_id == app.id and one.state is State.HELD]
-        return held[-1] if held else None

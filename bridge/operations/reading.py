@@ -105,7 +105,7 @@ async def deployments(ctx: Context, app: OfApp = None, limit: Limit = 20) -> Vie
     """List what was deployed, newest first."""
     found = await _newest(ctx, limit, app)
     fates = await ctx.desk.journal.fates(found)
-    remarks = [*_remarks(app), *await troubles(ctx, [] if app is None else [app.app])]
+    remarks = [*remarks_of(app), *await troubles(ctx, [] if app is None else [app.app])]
     return deployment_lists.listed(found, fates, app.app if app else None, remarks)
 
 
@@ -202,13 +202,14 @@ async def report(ctx: Context, since: Period = "30d", app: OfApp = None) -> View
     is_cut = oldest is not None and oldest > begin
     begin = begin if oldest is None else min(max(begin, oldest), now)
     found = report_of(ended, begin, now)
-    return figures.report(found, is_cut=is_cut, help_=ctx.help, remarks=_remarks(app))
+    return figures.report(found, is_cut=is_cut, help_=ctx.help, remarks=remarks_of(app))
 
 
 # ── what to know before ───────────────────────────────────────────────────────────────────────────
 
 
-def _remarks(app: Known | None) -> list[Phrase]:
+def remarks_of(app: Known | None) -> list[Phrase]:
+    """Return what to know of an app's name; see `Known`."""
     return [(Text(app.remark, 400),)] if app is not None and app.remark else []
 
 

@@ -52,6 +52,8 @@ Takes = Callable[[Sequence[str]], Took | None]
 
 def takes_of(asked: Operation, one: Argument) -> Takes | None:
     """Return what finds an argument among words; a flag that no other word implies is typed."""
+    if one.kind.hidden:
+        return None
     if one.kind.flag and not any(one.name in implied for implied in asked.aliases.values()):
         return lambda words: ("", 1) if words[0] == f"--{one.kind.option}" else None
     return one.kind.takes

@@ -78,21 +78,8 @@ class Commands(Protocol):
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """Return the apps to which somebody has a right, by label."""
 
-    async def log_of(self, person: Person, place: Place, deployment_id: str) -> "LogTail | Reply":
-        """Return the end of a deployment's log, without secrets."""
-
-    async def why(self, person: Person, place: Place, deployment_id: str) -> Reply: ...
-
     async def note(self, person: Person, what: str, reply: AnyReply) -> None:
         """Record in the audit log that somebody was refused something, unless it just was."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogTail:
-    """Returns the end of a deployment's log; "" if there is none (any more)."""
-
-    deployment: Deployment
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ ICONS: Mapping[Sign, str] = {
     Icon.BACK: "⏪",
     Icon.UP: "⬆️",
     Icon.NOT: "🚫",
+    Icon.SKIP: "⏩",
     Icon.NEVER: "▫️",
     Icon.UNDONE: "↩️",
     Icon.DOUBT: "❓",

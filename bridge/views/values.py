@@ -147,6 +147,7 @@ class Icon(StrEnum):
     BACK = "back"
     UP = "up"
     NOT = "not"
+    SKIP = "skip"
     NEVER = "never"
     PAST = "past"
     UNDONE = "undone"

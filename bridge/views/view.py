@@ -126,12 +126,14 @@ class Row:
     Attributes:
         line: the row as one line, for scripts; () for its cells.
         says: the row as a paragraph, line by line; () for its cells.
+        below: logs that belong to it, where it is a paragraph.
     """
 
     cells: Sequence[Phrase]
     sign: Sign | None = None
     line: Phrase = ()
     says: Sequence[Phrase | Item] = ()
+    below: "Sequence[Log]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class Table:
     """A table; a narrow door shows each row as lines.
 
     Attributes:
+        columns: none if its rows are paragraphs at every door.
         title: what its rows are, where they are shown as sentences; () if that is plain.
         legend: what explains its cells.
     """
@@ -234,6 +237,7 @@ class View:
         public: it concerns everybody who reads the channel in which it was asked.
         refused: what was asked for was not done.
         empty: there is nothing to list, which the head says.
+        missing: there is nothing by that name, as the head says.
         asks: what would be done; nothing was done yet.
         shown_in: the channels where a card will show the same.
         may_be_lost: such a card says all of it.
@@ -264,6 +268,7 @@ class View:
     public: bool = field(default=False, kw_only=True)
     refused: bool = field(default=False, kw_only=True)
     empty: bool = field(default=False, kw_only=True)
+    missing: bool = field(default=False, kw_only=True)
     warns: Sequence[Phrase] = field(default=(), kw_only=True)
     asks: Ask | None = field(default=None, kw_only=True)
     shown_in: tuple[str, ...] = field(default=(), kw_only=True)

@@ -233,7 +233,7 @@ async def test_log_and_why_answer_only_who_clicks(both: SlackWorld, origin: Orig
 
     why = await (await both.hands.click(card, "deployment.why")).later()
     await both.hands.click(card, "deployment.log")
-    await both.view("deployment.log", "The end of the log")
+    await both.view("operation.view", "The end of the log")
 
     assert why["response_type"] == "ephemeral"
     assert "slack: Ada asked to deploy" in words_of(why)

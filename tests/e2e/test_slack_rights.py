@@ -344,7 +344,7 @@ async def test_another_branch_is_refused_with_the_reason(door: Door) -> None:
     ("typed", "said"),
     [
         ("help", "/dokploy deploy"),
-        ("help why", "explains why pushes did or did not deploy"),
+        ("help why", "explain why an app was deployed, or why it was not"),
         ("whoami", "Ada"),
         ("apps", "shop/web"),
         ("apps web", "shop/web"),
@@ -352,6 +352,8 @@ async def test_another_branch_is_refused_with_the_reason(door: Door) -> None:
         ("status web", "never deployed"),
         ("history web", "never deployed"),
         ("why web", "Nothing has come in for it yet"),
+        ("why web main", "'main' is no commit"),
+        ("logs web", "can't be asked from here"),
         ("cancel web", "You may not cancel shop/web"),
         ("nonsense", "There is no command"),
     ],

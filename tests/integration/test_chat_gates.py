@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.access import Person, Right
-from bridge.core.chat.replies import Denied, Reasons, Sorry
+from bridge.core.chat.replies import Denied, Sorry
 from bridge.core.events import parse_command
 from bridge.core.gates.locks import DAY
 from bridge.core.lifecycle import State
@@ -16,7 +16,7 @@ from bridge.ports.chats import Place
 from bridge.storage.journal import SqlJournal
 from bridge.views.gates import FreezeData, LockTaken, Unlocked
 from bridge.views.values import Moment, plain
-from bridge.views.view import View
+from bridge.views.view import Item, Table, View
 from tests.fakes.journey import ManualClock
 from tests.worlds.chat_desk import (
     ADA,
@@ -300,8 +300,11 @@ async def test_why_tells_what_holds_it(desk: Desk) -> None:
 
     said = await desk.say("why web")
 
-    assert isinstance(said, Reasons)
-    assert said.held == held
+    assert isinstance(said, View)
+    (table,) = [one for one in said.parts if isinstance(one, Table)]
+    (row,) = table.rows
+    told = [plain(one.says) for one in row.says if isinstance(one, Item)]
+    assert [f"{hold.says}  ·  lifted by {hold.may_lift}" for hold in held.holds] == told[1:]
 
 
 # ── nothing is named that may not be seen ────────────────────────────────────

@@ -86,7 +86,7 @@ async def test_an_approval_needs_the_right(desk: Desk) -> None:
 
 async def test_nobody_approves_their_own(journal: SqlJournal, desk: Desk) -> None:
     everybody = Access([Grant(("everyone",), frozenset(Right))])
-    desk.commands.reminders._finding._access = everybody
+    desk.commands.reminders._finding.access = everybody
     await desk.waits(person="slack:U0ADA")
 
     typed = f"approve web {HEAD}"
@@ -177,7 +177,7 @@ async def test_a_dialog_lifts_only_what_it_has_shown(desk: Desk) -> None:
 
 async def test_who_may_deploy_ends_a_wait_for_a_time(desk: Desk) -> None:
     may_deploy = Access([Grant(("everyone",), frozenset({Right.DEPLOY}))])
-    desk.commands.reminders._finding._access = may_deploy
+    desk.commands.reminders._finding.access = may_deploy
     held = await desk.waits(APPS[1], 1, not_before=desk.clock.now + 900)
     assert [one.gate for one in held.holds] == [Gate.SCHEDULE]
 

@@ -13,7 +13,8 @@ from bridge.core.lifecycle import State
 from bridge.core.previews.preview import Preview, as_preview
 from bridge.operations.commands import ChatCommands
 from bridge.operations.words import parse
-from bridge.pipeline.feedback.lookup import BuildLogs, Known
+from bridge.pipeline.feedback.build_logs import BuildLogs
+from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal

@@ -15,7 +15,8 @@ from bridge.operations.commands import ChatCommands
 from bridge.operations.words import parse
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.deploying.serving import Looks
-from bridge.pipeline.feedback.lookup import BuildLogs, Known
+from bridge.pipeline.feedback.build_logs import BuildLogs
+from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.chats import AnyReply, Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal

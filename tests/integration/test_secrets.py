@@ -25,7 +25,7 @@ from bridge.core.masking import always_hidden
 from bridge.core.policies import VerifyPolicy
 from bridge.core.variables import assignment
 from bridge.outbound import MOST_EVIDENCE
-from bridge.pipeline.feedback.lookup import BuildLogs
+from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.ports.backends import Progress
 from bridge.ports.probes import Answer
 from bridge.settings import Settings, read_settings, secrets_of

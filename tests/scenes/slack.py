@@ -13,8 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
+from bridge.chats.slack import home, pickers
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.dialogs import dialog_of
 from bridge.chats.slack.help import HELP, help_about
@@ -30,14 +30,16 @@ from bridge.core.gates.promotion import Promotion
 from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
 from bridge.core.lifecycle import Change, Deployment, NoteKind, State, Verdict
+from bridge.core.masking import redact
 from bridge.core.people import Actor
 from bridge.core.pins import pin_for
 from bridge.core.report import report_of
-from bridge.operations import auditing
+from bridge.operations.arguments import Known
 from bridge.operations.calls import asking
-from bridge.operations.every import OPERATIONS
+from bridge.operations.every import OPERATIONS, auditing, build_logs, reasons
 from bridge.operations.words import usages
 from bridge.pipeline.deploying.rollback_plan import Plan
+from bridge.pipeline.feedback.build_logs import BuildLog
 from bridge.ports.outcomes import Audited, Explained
 from bridge.views import apps, figures
 from bridge.views import deploying as views
@@ -233,9 +235,15 @@ def modals() -> Iterator[tuple[str, Scene]]:
     yield "options_typed", lambda: pickers.offered(many(200), "service-01")
     yield "options_none", lambda: pickers.offered(many(3), "zzz")
     yield "options_longest", lambda: pickers.offered([LONGEST])
-    yield "modal_log", lambda: answers.log_view(deployment(State.FAILED), LOG)
-    yield "modal_log_long", lambda: answers.log_view(HARD, f"{HOSTILE}\n" * 900)
-    yield "modal_log_empty", lambda: answers.log_view(deployment(State.RUNNING), "\n")
+    yield "modal_log", lambda: _log(WEB, deployment(State.FAILED), LOG.split("\n"))
+    yield "modal_log_long", lambda: _log(LONGEST, HARD, [HOSTILE] * 900)
+    yield "modal_log_empty", lambda: _log(WEB, deployment(State.RUNNING), [])
+
+
+def _log(app: App, one: Deployment, lines: Sequence[str]) -> Any:
+    status = "error" if one.state is State.FAILED else "running"
+    log = BuildLog(app, "4qYzJ5bT", status, NOON, None, tuple(map(redact, lines)), one)
+    return dialog_of(build_logs.shown(log), LINKS, "C024BE91L")
 
 
 def explained() -> list[Explained]:
@@ -293,15 +301,17 @@ def answered() -> Iterator[tuple[str, Scene]]:
     help_ = "`/dokploy help report`"
     figured = figures.report(some, is_cut=False, help_=help_, remarks=())
     yield "report", lambda: message_of(figured, LINKS)
-    miss = "`Apps/web/a.ts` differs from `apps/web/**` only in upper and lower case."
     yield "status_held", lambda: message_of(status(WEB, held(LOCK, APPROVAL), None), LINKS)
     waits = [held(LOCK, CHECKS), held(APPROVAL, app=DOCS), deployment(State.RUNNING, API)]
     three = [WEB, API, DOCS]
     yield "status_all_held", lambda: message_of(all_(three, waits, _last(waits), ()), LINKS)
     yield "apps_held", lambda: message_of(_listed(three, waits), LINKS)
-    yield "why_held", lambda: answers.why(WEB, explained()[:1], LINKS, held=held(LOCK, CHECKS))
-    yield "why", lambda: answers.why(WEB, explained(), LINKS, [miss])
-    yield "why_nothing", lambda: answers.why(API, [], LINKS)
+    known, failed = Known(WEB), replace(deployment(State.FAILED), log_tail=LOG)
+    holds = {3: held(LOCK, CHECKS)}
+    why = partial(reasons.explained, known, explained(), {3: failed})
+    yield "why_held", lambda: message_of(reasons.explained(known, explained()[:1], holds), LINKS)
+    yield "why", lambda: message_of(why(), LINKS)
+    yield "why_nothing", lambda: message_of(reasons.nothing(API), LINKS)
     yield "apps", lambda: message_of(_listed(three, newest), LINKS)
     yield "apps_live", lambda: message_of(_listed(three, newest, _live()), LINKS)
     asked = Call("apps", {}, "apps service")

@@ -132,6 +132,7 @@ INSIDE_PIPELINE = {
         "commands": {"audit", "chat_gates", "lookup"}
         | {"gates.commands", "gates.locks", "deploying.rollback_plan"},
         "chat_gates": {"audit", "lookup", "gates.commands"},
+        "build_logs": set[str](),
         "lookup": {"deciding.interpret"},
     },
     "": {

@@ -307,7 +307,7 @@ def test_who_may_name_them_to_people_may_not_do_so_in_code(planted: str) -> None
         ("bridge.cli.provider", 'set("github")'),
         ("bridge.settings.sections", 'help("as large as GitHub sends them")'),
         ("bridge.backends.dokploy.http", 'SERVICE = "dokploy"'),
-        ("bridge.cli.why", 'MORE = "see `dokploy-bridge deliveries`, or /dokploy why"'),
+        ("bridge.cli.apps", 'MORE = "see `dokploy-bridge deliveries`, or /dokploy why"'),
     ],
 )
 def test_what_may_name_a_provider_is_left_alone(module: str, source: str) -> None:

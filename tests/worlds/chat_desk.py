@@ -17,7 +17,8 @@ from bridge.core.lifecycle import Deployment
 from bridge.core.people import Identities
 from bridge.operations.commands import ChatCommands
 from bridge.operations.words import parse
-from bridge.pipeline.feedback.lookup import BuildLogs, Known
+from bridge.pipeline.feedback.build_logs import BuildLogs
+from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.chats import AnyReply, Place
 from bridge.ports.gates import CommitAt, Judging
 from bridge.storage.inbox.sqlite import SqliteInbox

@@ -20,7 +20,8 @@ from bridge.messages.plans import Channels
 from bridge.operations.commands import ChatCommands
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.pipeline.deploying.config_drafts import ConfigDrafts
-from bridge.pipeline.feedback.lookup import BuildLogs, Known
+from bridge.pipeline.feedback.build_logs import BuildLogs
+from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.outcomes import Audited
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.inbox.sqlite import SqliteInbox

@@ -1,12 +1,11 @@
 """Handle buttons, pickers and their dialogs. Rights are checked at every click."""
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.slack import answers, names
+from bridge.chats.slack import names
 from bridge.chats.slack.api import tell_alone
 from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
@@ -22,7 +21,7 @@ from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import Configure, Denied, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.gates.locks import scope_of_hold
-from bridge.ports.chats import AnyReply, LogTail, Place
+from bridge.ports.chats import AnyReply, Place
 from bridge.views.view import View
 
 LONGEST_OBJECTION = 1000
@@ -34,10 +33,8 @@ Work = Callable[[Parts, Body], Coroutine[Any, Any, AnyReply]]
 def register(bolt: Any, parts: Parts) -> None:
     """Register all buttons and pickers, except those of Home and of the configuration dialog."""
     bolt.action(names.APP_PROVIDER)(_button(parts, _provider))
-    bolt.action(names.DEPLOYMENT_WHY)(_button(parts, _why))
     bolt.action(names.SUGGEST_RUN)(_button(parts, _suggested, replaces=True))
     bolt.action(names.NEXT_PAGE)(_button(parts, _page, replaces=True))
-    bolt.action(names.DEPLOYMENT_LOG)(_log(parts))
     for clicked in CLICKS.keys() - DIALOGS:
         bolt.action(clicked)(_button(parts, _operate))
     bolt.action(names.OPERATION_RUN)(_button(parts, _operate, replaces=True))
@@ -104,10 +101,6 @@ async def _provider(parts: Parts, body: Body) -> AnyReply:
     return await run(parts, body, Command(Verb.PROVIDER, value_of(body)), "")
 
 
-async def _why(parts: Parts, body: Body) -> AnyReply:
-    return await parts.commands.why(await parts.person(body), place_of(body), value_of(body))
-
-
 async def _suggested(parts: Parts, body: Body) -> AnyReply:
     id_ = await parts.clicks.id_of(body)
     return await run(parts, body, parts.commands.parse(value_of(body)), id_)
@@ -119,34 +112,6 @@ async def _page(parts: Parts, body: Body) -> AnyReply:
     return replace(reply, page=page) if isinstance(reply, View) else reply
 
 
-# ── the log ──────────────────────────────────────────────────────────────────
-
-
-def _log(parts: Parts) -> Callable[..., Awaitable[Any]]:
-    async def on_log(ack: Any, body: Body) -> Any:
-        parts.background.start(told(parts, body, _show_log(parts, body)), "log")
-        return await ack()
-
-    return on_log
-
-
-async def _show_log(parts: Parts, body: Body) -> None:
-    """Open the dialog at once: its trigger lasts three seconds, and a backend may be slower."""
-    reading = modal(names.LOG_VIEW, "Log", [section("Reading the log…")], close="Close")
-    opened = await open_view(parts, body, reading)
-    try:
-        person = await parts.person(body)
-        found = await parts.commands.log_of(person, place_of(body), value_of(body))
-    except BridgeError as error:
-        found = Sorry(str(error))
-    if isinstance(found, LogTail):
-        view = await asyncio.to_thread(answers.log_view, found.deployment, found.text)
-    else:
-        blocks = outgoing(found, parts.links).message.blocks
-        view = modal(names.LOG_VIEW, "Log", blocks, close="Close")
-    await parts.client.call("views.update", view_id=opened.text("view", "id"), view=view)
-
-
 # ── operations ───────────────────────────────────────────────────────────────
 
 CLICKS = {
@@ -156,6 +121,8 @@ CLICKS = {
     names.DEPLOYMENT_CANCEL: ("cancel", ("deployment",)),
     names.DEPLOYMENT_ROLLBACK: ("rollback", ("deployment",)),
     names.DEPLOYMENT_ROLLBACK_TO: ("rollback", ("to",)),
+    names.DEPLOYMENT_WHY: ("why", ("deployment",)),
+    names.DEPLOYMENT_LOG: ("logs", ("deployment",)),
     names.GATE_APPROVE: ("approve", ("deployment", "commit")),
     names.GATE_UNLOCK: ("unlock", ("deployment", "seen")),
     names.GATE_OVERRIDE: ("override", ("deployment",)),
@@ -165,7 +132,7 @@ CLICKS = {
 }
 """The operation behind each button, and the arguments in the button's value."""
 
-DIALOGS = frozenset({names.GATE_OVERRIDE, names.OPERATION_DIALOG})
+DIALOGS = frozenset({names.DEPLOYMENT_LOG, names.GATE_OVERRIDE, names.OPERATION_DIALOG})
 """The buttons that open a dialog."""
 
 
@@ -206,7 +173,7 @@ def _dialog(parts: Parts) -> Callable[..., Awaitable[Any]]:
 
 
 async def _ask_in_dialog(parts: Parts, body: Body) -> None:
-    """Open the dialog at once, as for a log; then ask in it, or say why not."""
+    """Open the dialog at once: its trigger lasts three seconds, and a backend may be slower."""
     reading = modal(names.OPERATION_VIEW, "Please wait", [section("Reading…")], close="Close")
     opened = await open_view(parts, body, reading)
     try:

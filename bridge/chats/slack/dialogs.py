@@ -64,7 +64,7 @@ def dialog_of(view: View, links: Links, channel: str, chosen: App | None = None)
     """
     _, blocks = content_of(view, links)
     if view.asks is None:
-        return modal(names.OPERATION_VIEW, "Not done", blocks, close="Close")
+        return modal(names.OPERATION_VIEW, view.name or "Not done", blocks, close="Close")
     ask = view.asks
     blocks += [_field(one, chosen, focus=at == 0) for at, one in enumerate(ask.lacks)]
     right = next((str(one.apps) for one in ask.lacks if one.apps is not None), "")

@@ -1,74 +1,15 @@
-"""The facts in answers, each as a piece of mrkdwn; and the state of apps."""
+"""An app in Slack: its source, and how it stands."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.chats.slack.mrkdwn import NOTHING, escape
-from bridge.chats.slack.views import ICONS, MRKDWN, phrase_of
+from bridge.chats.slack.views import ICONS
 from bridge.core.apps import App, SourceType
-from bridge.core.gates.locks import Lock
-from bridge.core.health.fate import Fate
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.people import Actor
 from bridge.core.pins import shown_branch
-from bridge.views import deployments, states
-from bridge.views.cards import fate_phrase
-from bridge.views.deployments import APP_NAME, FIRST_LINE, NOTE
-from bridge.views.links import Links
-from bridge.views.states import sign_now
-from bridge.views.values import Look, Sentence, Strong, Text
-
-joined = MRKDWN.joined
-
-
-def icon_now(state: State, fate: Fate | None) -> str:
-    """Return the icon of a state, or of what has become of a version that was live."""
-    return ICONS[sign_now(state, fate)]
-
-
-def fate_line(fate: Fate | None, lock: Lock | None) -> str:
-    """Return until when a version was live, what replaced it, and the lock that was left."""
-    return phrase_of(fate_phrase(fate, lock))
-
-
-def name_of(deployment: Deployment) -> str:
-    """Return the app's name, bold."""
-    return phrase_of((Strong(Text(deployment.app, APP_NAME)),))
-
-
-def ref_of(ref: str | None) -> str:
-    """Return a branch as code, a tag with its sign; "" if there is none."""
-    return phrase_of(deployments.ref_of(ref))
-
-
-def commit_of(sha: str | None, app: App | None, links: Links) -> str:
-    """Return a commit's short name with a link to it."""
-    return phrase_of(deployments.commit_of(sha, app, links))
-
-
-def first_line(message: str | None, limit: int = FIRST_LINE) -> str:
-    """Return the first non-empty line of a commit's message."""
-    return escape(deployments.first_line(message), limit)
-
-
-def asked_by(deployment: Deployment) -> str:
-    """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
-    return phrase_of(deployments.asked_by(deployment))
-
-
-def person_of(actor: Actor) -> str:
-    """Return a person's name in plain words, e.g. "ada on the command line"."""
-    return phrase_of(deployments.person_of(actor))
-
-
-def sentence(note: str) -> str:
-    """Return a redacted note as a sentence."""
-    return phrase_of((Sentence(note, NOTE),))
-
-
-def remark(deployment: Deployment, fate: Fate | None = None) -> str:
-    """Return a deployment's newest note, if it says more than the state."""
-    return sentence(states.remark(deployment, fate))
+from bridge.views.deployments import APP_NAME
+from bridge.views.values import Look
 
 
 def source_of(app: App) -> str:

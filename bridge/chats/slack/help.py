@@ -8,12 +8,6 @@ from bridge.core.chat.replies import Usage
 
 HELP: Sequence[Usage] = (
     Usage(
-        "why",
-        "why APP [COMMIT]",
-        "explains why pushes did or did not deploy an app",
-        "With a commit, only for that commit.",
-    ),
-    Usage(
         "provider",
         "provider APP",
         "configures an app's source, trigger and build",

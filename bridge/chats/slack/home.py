@@ -34,10 +34,9 @@ from bridge.chats.slack.facts import (
     standings,
     still_open,
 )
-from bridge.chats.slack.gates import held_briefly
 from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
 from bridge.chats.slack.quiet_repositories import Silence
-from bridge.chats.slack.views import ICONS, Mrkdwn
+from bridge.chats.slack.views import ICONS, Mrkdwn, lines_of
 from bridge.chats.slack.workspace import Parts
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, of_people
@@ -49,6 +48,8 @@ from bridge.ports.chats import AnyReply, Place
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import ABOUT_ANYTHING, Cursor, Subscription
 from bridge.views.apps import briefly, live_line
+from bridge.views.cards import holds_list
+from bridge.views.deployments import holds_of
 from bridge.views.links import Links
 
 if TYPE_CHECKING:
@@ -162,8 +163,8 @@ def _some(those: Sequence[Deployment], known: dict[str, App], links: Links) -> l
     for one in those[:MOST_LINES]:
         app = known[one.app_id]
         lines = [f"{ICONS[one.state]}  {label_of(app)}", _brief(one, app, links)]
-        text = "\n".join([*lines, *held_briefly(one, MOST_HOLDS)])
-        blocks.append(section(text, _inspect(one)))
+        holds = lines_of(holds_list(holds_of(one), rights=False, most=MOST_HOLDS))
+        blocks.append(section("\n".join([*lines, *holds]), _inspect(one)))
     if len(those) > MOST_LINES:
         blocks.append(context(f"and {len(those) - MOST_LINES} more"))
     return blocks

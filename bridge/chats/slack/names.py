@@ -29,9 +29,6 @@ SUGGEST_RUN = "suggest.run"
 APP_SEARCH = "app.search"
 """The searchable app picker, also its block's id; the value of an option is an app's id."""
 
-LOG_VIEW = "deployment.log"
-"""The modal that shows a log; it has nothing to submit."""
-
 PROVIDER_SOURCE = "provider.source"
 PROVIDER_BUILD = "provider.build"
 PROVIDER_ENVIRONMENT = "provider.environment"

@@ -4,9 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.chats.slack import answers
 from bridge.chats.slack import answers as replies
-from bridge.chats.slack.blocks import Message, context
+from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.help import help_about
 from bridge.chats.slack.mrkdwn import escape
 from bridge.chats.slack.views import message_of
@@ -14,7 +13,6 @@ from bridge.core.chat.replies import (
     Configure,
     Denied,
     Help,
-    Reasons,
     Sorry,
 )
 from bridge.ports.chats import AnyReply
@@ -59,15 +57,6 @@ def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgo
             return Outgoing(help_about(reply.topic, reply.operations))
         case Configure():
             return Outgoing(replies.notice("A dialog opens."))
-        case Reasons():
-            told = answers.why(reply.app, reply.explained, links, gone=reply.gone, held=reply.held)
-            return Outgoing(_deleted(told) if reply.gone else told)
-
-
-def _deleted(told: Message) -> Message:
-    """Return the answer about a deleted app, which says so."""
-    remark = context("This app is gone from the backends; its history stays.")
-    return Message(told.text, (*told.blocks[:49], remark))
 
 
 def elsewhere(view: View, here: Collection[str]) -> str:

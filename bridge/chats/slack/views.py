@@ -123,6 +123,7 @@ ICONS: dict[Sign, str] = {
     Icon.BACK: ":rewind:",
     Icon.UP: ":arrow_up:",
     Icon.NOT: ":no_entry_sign:",
+    Icon.SKIP: ":fast_forward:",
     Icon.NEVER: ":white_small_square:",
     Icon.UNDONE: ":leftwards_arrow_with_hook:",
     Icon.DOUBT: ":question:",
@@ -200,9 +201,10 @@ def content_of(view: View, links: Links, elsewhere: str = "") -> tuple[str, list
     shown = Mrkdwn(links)
     head = shown.signed(view.sign, shown.link(view.url, shown.phrase(view.head)))
     blocks: list[Block] = []
-    if view.head and (view.headed or view.says or view.sign):
+    told = any(isinstance(part, Table) and not part.columns for part in view.parts)
+    if view.head and (view.headed or view.says or view.sign or told):
         blocks.append(section("\n".join([head + elsewhere, *map(shown.phrase, view.says)])))
-    blocks += [context(shown.phrase(one)) for one in view.notes]
+    blocks += [context(note) for note in map(shown.phrase, view.notes) if note]
     if facts := shown.joined(*map(shown.phrase, view.facts.values())):
         blocks.append(context(facts))
     blocks += _parts(view, shown)
@@ -289,6 +291,7 @@ def _table(table: Table, left: range, passed: int, shown: Markup) -> list[Block]
         blocks.append(section(_row(table, row, shown)))
         items = [one for one in row.says if isinstance(one, Item) and one.actions]
         blocks += [actions(*map(button_of, one.actions)) for one in items]
+        blocks += [block for log in row.below for block in _part(log, shown)]
     return blocks
 
 
@@ -339,7 +342,8 @@ def list_blocks(part: Lines, shown: Markup = MRKDWN) -> list[Block]:
         return _apart(part, shown)
     lines = lines_of(part, shown)
     if part.weight is Weight.ASIDE:
-        return [context("\n".join(lines))]
+        hint = shown.phrase(part.hint)
+        return [context("\n".join(filter(None, [part.title, *lines, hint])))]
     titled = [f"*{part.title}*", *lines] if part.title else lines
     buttons = [actions(*map(button_of, one.actions)) for one in part.items if one.actions]
     return [*paragraphs(titled, most=50), *buttons[:MOST_WITH_BUTTONS]]

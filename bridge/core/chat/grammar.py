@@ -1,6 +1,6 @@
 """The grammar of all chat commands. Pure.
 
-    why APP [COMMIT] | provider APP | help [COMMAND]
+    provider APP | help [COMMAND]
 
 Further ones are read by `Others`. A name with spaces stands in quotes.
 Parsing is total: every text is either a `Command` or an `Unclear` with suggestions.
@@ -10,7 +10,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.chat.calls import Call
@@ -23,19 +23,15 @@ LONGEST = 400
 class Verb(StrEnum):
     """The commands."""
 
-    WHY = "why"
     PROVIDER = "provider"
     HELP = "help"
 
 
 USAGE = {
-    Verb.WHY: "why APP [COMMIT]",
     Verb.PROVIDER: "provider APP",
     Verb.HELP: "help [COMMAND]",
 }
 """The usage of each command."""
-
-NEEDS_APP = frozenset({Verb.WHY})
 
 _ALIASES = {
     "source": Verb.PROVIDER,
@@ -44,7 +40,6 @@ _ALIASES = {
     "-h": Verb.HELP,
 }
 
-_COMMIT = re.compile(r"[0-9a-f]{4,64}", re.IGNORECASE)
 _LINK = re.compile(r"<(?:https?://|mailto:)?([^<>|]*)(?:\|([^<>]*))?>")
 _MARKS = "`\"'*\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 _QUOTES = str.maketrans("", "", _MARKS)
@@ -56,7 +51,7 @@ class Command:
 
     Attributes:
         app: as typed; None if none was named.
-        rest: a commit for `why`, a command for `help`.
+        rest: a command for `help`.
     """
 
     verb: Verb
@@ -157,9 +152,10 @@ def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
     if verb is Verb.HELP:
         return Command(verb, rest=_ALIASES.get(_name(words[0]), _name(words[0])) if words else None)
     if not words:
-        named = verb not in NEEDS_APP
-        return Command(verb) if named else Unclear(f"Which app? {usage}")
-    return _about_app(verb, words, usage)
+        return Command(verb)
+    alone = Command(verb, words[0])
+    more = Unclear(f"That is more than one app. {usage}", (written(alone),))
+    return alone if len(words) == 1 else more
 
 
 # ── names and reasons ───────────────────────────────────────────────────────────────────────────
@@ -191,14 +187,7 @@ def capital(text: str) -> str:
 def _about_app(verb: Verb, words: list[str], usage: str) -> Command | Unclear:
     name, *rest = words
     alone = Command(verb, name)
-    if not rest:
-        return alone
-    if len(rest) > 1 or verb is not Verb.WHY:
-        return Unclear(f"That is more than one app. {usage}", (written(alone),))
-    if _COMMIT.fullmatch(rest[0]):
-        return replace(alone, rest=rest[0].lower())
-    why = f"`{_shown(rest[0])}` is no commit: at least 4 digits of its object id."
-    return Unclear(f"{why} {usage}", (written(alone),))
+    return Unclear(f"That is more than one app. {usage}", (written(alone),)) if rest else alone
 
 
 def _shown(word: str) -> str:

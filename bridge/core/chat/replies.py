@@ -4,13 +4,11 @@ No reply names an app that the person may not view.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
 from bridge.core.chat.grammar import Command, parse_chat, written
 from bridge.core.errors import Rejected
-from bridge.core.lifecycle import Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +81,6 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
-class Reasons:
-    """Why pushes did or did not deploy an app.
-
-    Attributes:
-        explained: `ports.Explained`, newest first.
-        gone: the app was deleted at its backend.
-        held: the deployment that gates hold now; None if none does.
-    """
-
-    app: App
-    commit: str | None
-    explained: tuple[Any, ...]
-    gone: bool = False
-    held: Deployment | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Usage:
     """The help of one command: its syntax, what it does, further details."""
@@ -121,7 +103,7 @@ class Help:
     operations: tuple[Usage, ...] = ()
 
 
-Reply = Denied | Sorry | Configure | Reasons | Help
+Reply = Denied | Sorry | Configure | Help
 
 
 # ── Commands about one app. Pure ────────────────────────────────────────────────────────────────

@@ -1,11 +1,8 @@
 """Find the app or deployment that somebody means, among those that they may view.
 
-People never see the names of anything else. Also: the author of a deployment's commit, and the end
-of its log without secrets.
+People never see the names of anything else. Also: the author of a deployment's commit.
 """
 
-import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,15 +17,11 @@ from bridge.core.chat.replies import (
     command_for,
     denial,
 )
-from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed
 from bridge.core.gates.locks import Scope, covered
 from bridge.core.lifecycle import Deployment
-from bridge.core.log_text import end_of, lines_of
-from bridge.core.masking import Mask, redact
 from bridge.core.people import Writer
 from bridge.pipeline.deciding.interpret import Meaning, Reading
-from bridge.ports.backends import Backend, mask_for
 from bridge.ports.chats import Place
 from bridge.ports.deployments import Deployments
 from bridge.ports.inbox import DeliveryState, Inbox
@@ -63,11 +56,11 @@ class Finding:
     def __init__(self, journal: AppsAndDeployments, known: Known, access: Access) -> None:
         self._journal = journal
         self._known = known
-        self._access = access
+        self.access = access
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """Return the apps to which somebody has a right, by label."""
-        found = self._access.having(person, right, self._known.apps(), place.channel)
+        found = self.access.having(person, right, self._known.apps(), place.channel)
         return sorted(found, key=lambda app: (app.label, app.id))
 
     def find(self, person: Person, place: Place, typed: Command) -> App | Reply:
@@ -89,7 +82,7 @@ class Finding:
 
     def may(self, person: Person, place: Place, right: Right, label: str) -> bool:
         """Return whether somebody has a right to the app with a label, existing or not."""
-        return right in self._access.rights(person, label, place.channel)
+        return right in self.access.rights(person, label, place.channel)
 
     def must_see_some(self, person: Person, seen: Sequence[App], right: Right, name: str) -> None:
         """Raise NotAllowed if somebody may view no app from here."""
@@ -104,28 +97,19 @@ class Finding:
     async def gone_apps(self, person: Person, place: Place) -> list[App]:
         """Return the deleted apps that somebody could view: rights go by labels."""
         gone = await self._journal.gone_apps()
-        return self._access.having(person, Right.VIEW, gone, place.channel)
-
-    async def deleted(self, person: Person, place: Place, typed: Command) -> App | None:
-        """Return the deleted app that is meant; None if a live one is meant.
-
-        Its history stays visible to those who could view the app: rights go by labels.
-        """
-        seen = await self.gone_apps(person, place)
-        fits = fitting(self.apps(person, place, Right.VIEW), typed.app or "", seen)
-        return fits[0] if len(fits) == 1 and fits[0] in seen else None
+        return self.access.having(person, Right.VIEW, gone, place.channel)
 
     def denied(self, person: Person, place: Place, right: Right, app: App) -> Denied | None:
         """Return why somebody may not do it with an app; None if they may."""
-        if self._access.may(person, right, app, place.channel):
+        if self.access.may(person, right, app, place.channel):
             return None
-        return denial(self._access, person, right, app.label, app)
+        return denial(self.access, person, right, app.label, app)
 
     def denied_of(self, person: Person, place: Place, right: Right, label: str) -> Denied | None:
         """Return why somebody may not do it with the app with a label, existing or not."""
         if self.may(person, place, right, label):
             return None
-        return denial(self._access, person, right, label)
+        return denial(self.access, person, right, label)
 
     def scope_denied(self, person: Person, place: Place, scope: Scope) -> Denied | None:
         """Return why somebody may not lock a scope; None if they may lock every app in it."""
@@ -135,7 +119,7 @@ class Finding:
             return None
         ids = {app.id for app in lacking}
         seen = [app for app in self.apps(person, place, Right.VIEW) if app.id in ids]
-        why = missing(self._access, person, Right.LOCK, scope.label)
+        why = missing(self.access, person, Right.LOCK, scope.label)
         named = ", ".join(app.label for app in seen[:MOST_NAMED])
         if named and scope.label not in (app.label for app in seen):
             more = " and other apps" if len(lacking) > len(seen[:MOST_NAMED]) else ""
@@ -154,16 +138,6 @@ class Finding:
             f"There is no app that you may {right} from here.",
             granting(person, right, "PROJECT/APP"),
         )
-
-    async def deployment(
-        self, person: Person, place: Place, deployment_id: str
-    ) -> Deployment | Reply:
-        """Return one deployment, if the person may view its app."""
-        found = await self._journal.deployment(deployment_id)
-        seen = {app.id for app in self.apps(person, place, Right.VIEW)}
-        if found is None or found.app_id not in seen:
-            return Sorry("That deployment is gone, or you may not see its app.")
-        return found
 
 
 MOST_AUTHORS_KEPT = 50_000
@@ -213,58 +187,6 @@ class Authors:
         (found,) = await self._reading.meanings([delivery])
         event = found.event if isinstance(found, Meaning) else None
         return event if isinstance(event, RefPushed) else None
-
-
-LINES = 40
-ABOVE = 60
-MOST = 100_000
-"""Characters of a tail that are examined."""
-
-LONGEST_LINE = 1000
-"""Characters of a line; a build may print a whole file as one."""
-
-
-LATELY = 10.0
-"""Seconds for which the values of an app's variables are remembered."""
-
-
-class BuildLogs:
-    """Reads the logs of the backend's deployments."""
-
-    def __init__(self, backends: Mapping[str, Backend], journal: AppsAndDeployments) -> None:
-        self._backends = backends
-        self._journal = journal
-        self._masks: dict[str, tuple[float, Mask]] = {}
-
-    async def tail(self, deployment: Deployment, lines: int = LINES) -> str:
-        """Return its last lines; "" if there are none, or the log can't be read right now."""
-        app = await self._journal.app(deployment.app_id)
-        backend = self._backends.get(app.backend) if app else None
-        if app is None or backend is None or deployment.backend_id is None:
-            return ""
-        try:
-            records = await backend.deployments(app)
-            record = next((one for one in records if one.id == deployment.backend_id), None)
-            # Read more than is shown: a multi-line secret is recognised by its beginning.
-            text = await backend.log_tail(record, lines + ABOVE) if record else ""
-            mask = await self._mask(backend, app)
-        except BridgeError:
-            return ""
-        # In a thread, because no output of a build may block the event loop.
-        return await asyncio.to_thread(_shown, text, lines, mask)
-
-    async def _mask(self, backend: Backend, app: App) -> Mask:
-        """Return what hides the values of an app's variables; a log may be read every second."""
-        now = time.monotonic()
-        self._masks = {id_: one for id_, one in self._masks.items() if now - one[0] < LATELY}
-        if app.id not in self._masks:
-            self._masks[app.id] = now, await mask_for(backend, app)
-        return self._masks[app.id][1]
-
-
-def _shown(text: str, lines: int, mask: Mask) -> str:
-    shown = lines_of(redact(end_of(text, MOST), mask))[-lines:]
-    return "\n".join(line[:LONGEST_LINE] for line in shown)
 
 
 # ── what a cancel could stop ────────────────────────────────────────────────────────────────────

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View as SlackView
 
-from bridge.chats.slack import answers, home, pickers
 from bridge.chats.slack import answers as replies
+from bridge.chats.slack import home, pickers
 from bridge.chats.slack.dialogs import dialog_of
 from bridge.chats.slack.help import help_about
 from bridge.chats.slack.views import message_of
@@ -19,6 +19,9 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.people import Origin
+from bridge.operations.arguments import Known
+from bridge.operations.every import build_logs, reasons
+from bridge.pipeline.feedback.build_logs import BuildLog
 from bridge.ports.outcomes import Explained
 from bridge.views.apps import listed as app_list
 from bridge.views.apps import status, status_of_all
@@ -104,16 +107,25 @@ def test_any_deployment_has_its_card(deployment: Deployment, app: App | None, li
     fits(render_card(deployment, app, links=LINKS, superseded_by=by))
 
 
-@given(deployment=DEPLOYMENTS, note=WORDS, log=WORDS, author=WORDS, state=st.sampled_from(State))
+@given(
+    deployment=DEPLOYMENTS,
+    app=APPS,
+    note=WORDS,
+    log=WORDS,
+    author=WORDS,
+    state=st.sampled_from(State),
+)
 @GENTLY
 def test_any_change_has_its_line(
-    deployment: Deployment, note: str, log: str, author: str, state: State
+    deployment: Deployment, app: App, note: str, log: str, author: str, state: State
 ) -> None:
     change = Change(0, state, note)
 
     fits(
         render_line(deployment, change, log_tail=log, author_id=author).message,
-        answers.log_view(deployment, log),
+        dialog_of(
+            build_logs.shown(BuildLog(app, note, "error", 0, None, (log,), deployment)), LINKS, "C0"
+        ),
     )
 
 
@@ -126,7 +138,7 @@ def test_any_app_has_its_answers(app: App, deployments: list[Deployment], reason
     fits(
         message_of(status(app, deployments[0] if deployments else None, None, ()), LINKS),
         message_of(listed(deployments, {}, app), LINKS),
-        answers.why(app, [one], LINKS, [text]),
+        message_of(reasons.explained(Known(app), [one], dict(enumerate(deployments, 1))), LINKS),
         dialog_of(View((), asks=ASK), LINKS, "C012AB3CD", app),
     )
 

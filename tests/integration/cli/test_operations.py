@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from bridge.chats.slack.dialogs import dialog_of, read_asking
 from bridge.chats.slack.views import message_of, read_call
 from bridge.cli.completion import complete_app
-from bridge.cli.operations import add_operations
+from bridge.cli.operations import OWN, add_operations
 from bridge.console.actions import Done
 from bridge.console.operations import operate
 from bridge.console.pages.commands import command, commands
@@ -93,7 +93,8 @@ async def test_each_door_takes_the_same_arguments(name: str, records: Records) -
             made = made.commands[word]  # type: ignore[attr-defined]
         line = {one.name for one in made.params}
         assert shown <= line
-        assert line - shown <= {"config", "json", "follow", "plan", "yes", "help"}
+        own = {"config", "json", "follow", "plan", "yes", "help", *OWN.get(name, {})}
+        assert line - shown <= own
     if Door.CONSOLE not in asked.not_at:
         form = draw(await command(records, _visitor(ADA), Asked({"name": name}, {})), FRAME, NOW)
         assert all(f'name="{one}"' in form for one in shown)
@@ -102,6 +103,10 @@ async def test_each_door_takes_the_same_arguments(name: str, records: Records) -
         assert not isinstance(parse(f"{name} {' '.join(_given(asked).values())}"), Unclear) or (
             name == "promote"  # whose second name follows a word
         )
+
+
+def test_few_options_are_the_command_line_s_own() -> None:
+    assert {name: [*options] for name, options in OWN.items()} == {"logs": ["follow", "raw"]}
 
 
 def test_few_operations_are_missing_at_a_door() -> None:

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import bridge
-from bridge.cli.preview_remedies import REMEDIES, remedy_of
 from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview
 from bridge.core.previews.verdict import Why
 from bridge.core.pulls import PullRequest
 from bridge.settings.rules import Previews
+from bridge.views.preview_reasons import REMEDIES, remedy_of
 
 PAGE = (Path(bridge.__file__).parents[1] / "docs" / "previews.md").read_text()
 
