@@ -202,12 +202,12 @@ def content_of(view: View, links: Links, elsewhere: str = "") -> tuple[str, list
     blocks: list[Block] = []
     if view.head and (view.headed or view.says or view.sign):
         blocks.append(section("\n".join([head + elsewhere, *map(shown.phrase, view.says)])))
-    blocks += [context(shown.phrase(one)) for one in view.notes]
+    blocks += map(context, filter(None, map(shown.phrase, view.notes)))
     if facts := shown.joined(*map(shown.phrase, view.facts.values())):
         blocks.append(context(facts))
     blocks += _parts(view, shown)
     blocks += [context(f":warning: {shown.phrase(one)}") for one in view.remarks]
-    blocks += [context(shown.phrase(one)) for one in view.hints]
+    blocks += map(context, filter(None, map(shown.phrase, view.hints)))
     if view.warns:
         warns = (f":warning:  *{shown.phrase(one)}*" for one in view.warns)
         blocks.append(section("\n".join(warns)))
