@@ -97,7 +97,7 @@ async def test_a_commit_of_a_fork_is_approved(tmp_path: Path, origin: Origin) ->
         await page.goto(f"{console.url}/console/previews")
         await page.get_by_text("Approve abababa…").click()
         await page.get_by_role("button", name="Approve abababa", exact=True).click()
-        await page.get_by_text(f"{app.label} #14 is approved at abababababab.").wait_for()
+        await page.get_by_text(f"{app.label} #14 is built.").wait_for()
 
         now = await journal.preview(waits.id)
         assert now is not None

@@ -12,6 +12,7 @@ from bridge.core.chat.when import ends_at, zone_of
 from bridge.core.errors import Rejected
 from bridge.operations import typed as words
 from bridge.operations.every import OPERATIONS
+from bridge.operations.typed import lacks_all
 from bridge.operations.words import parse
 from tests.worlds.rows import each_row
 
@@ -267,8 +268,9 @@ def test_nothing_typed_about_gates_breaks_it(verb: str, scope: str, when: str, w
         assert found.why
         assert not any(isinstance(parse(one), Unclear) for one in found.suggestions)
     elif isinstance(found, Call):
-        required = [one.name for one in OPERATIONS[found.name].arguments if one.required]
-        assert not found.given or all(found.given[name] for name in required)
+        asked = OPERATIONS[found.name]
+        required = [one.name for one in asked.arguments if one.required]
+        assert lacks_all(asked, found.given) or all(found.given[name] for name in required)
         until = found.given.get("until")
         if until:
             zone_of(until)

@@ -204,12 +204,12 @@ def content_of(view: View, links: Links, elsewhere: str = "") -> tuple[str, list
     told = any(isinstance(part, Table) and not part.columns for part in view.parts)
     if view.head and (view.headed or view.says or view.sign or told):
         blocks.append(section("\n".join([head + elsewhere, *map(shown.phrase, view.says)])))
-    blocks += [context(note) for note in map(shown.phrase, view.notes) if note]
+    blocks += map(context, filter(None, map(shown.phrase, view.notes)))
     if facts := shown.joined(*map(shown.phrase, view.facts.values())):
         blocks.append(context(facts))
     blocks += _parts(view, shown)
     blocks += [context(f":warning: {shown.phrase(one)}") for one in view.remarks]
-    blocks += [context(shown.phrase(one)) for one in view.hints]
+    blocks += map(context, filter(None, map(shown.phrase, view.hints)))
     if view.warns:
         warns = (f":warning:  *{shown.phrase(one)}*" for one in view.warns)
         blocks.append(section("\n".join(warns)))
