@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +18,8 @@ from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.pipeline.gates.locks import Pulls, nobody_is_told
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
 from bridge.ports.feedback import LockNews, TellsOfLocks
-from bridge.ports.outcomes import Audited, Subscription
+from bridge.ports.outcomes import Subscription
 from bridge.settings import (
-    Settings,
     access_of,
     book_of,
     channels_of,
@@ -139,13 +138,3 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> 
         email_of=parts.authors.email_of,
         clock=time.time,
     )
-
-
-def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
-    """Return the announcers of changes made on the command line: one for every chat."""
-    given = {chat: (one, channels_of(settings, chat)) for chat, one in settings.chats_set().items()}
-    return lambda note: [
-        subscription
-        for chat, (one, book) in given.items()
-        for subscription in CHATS[chat].tells(one, book, note)
-    ]

@@ -84,14 +84,21 @@ def show(view: View, links: Links, *, json: bool) -> None:
         for sentence in _sentences(view):
             say(sentence)
         for part in view.parts:
-            _show_part(part)
+            _show_part(part, below=bool(view.head))
         for page in _pages(view, links):
             hint(page, whole=True)
         for one in view.warns:
             hint(f"warning: {line(one)}", "yellow")
+    show_failed(view)
     if view.empty or not json:
         for words in view.hints:
             hint(line(words))
+
+
+def show_failed(view: View) -> None:
+    """Show on standard error what could not be done."""
+    for one in view.failed:
+        say_error(line(one))
 
 
 def _show_beside(view: View, json: bool) -> None:
@@ -123,7 +130,7 @@ def data_of(value: Any) -> Any:
 
 def _sentences(view: View) -> Iterator[str]:
     if view.headed:
-        yield from map(line, (view.head, *view.says, *view.notes))
+        yield from map(line, filter(None, (view.head, *view.says, *view.notes)))
     for one in view.offers:
         yield f"`{typed(one)}`"
 
@@ -134,14 +141,14 @@ def _refusal(view: View) -> Iterator[str]:
     yield from (f"`{typed(one)}`" for one in view.offers)
 
 
-def _show_part(part: Part) -> None:
+def _show_part(part: Part, *, below: bool) -> None:
     match part:
         case Table():
             _show_table(part)
         case Facts():
             _show_facts(part)
         case Lines():
-            _show_lines(part)
+            _show_lines(part, below=below)
         case Steps():
             _show_steps(part)
         case Log():
@@ -182,12 +189,14 @@ def _show_facts(shown: Facts) -> None:
         console().print(fact)
 
 
-def _show_lines(shown: Lines) -> None:
+def _show_lines(shown: Lines, *, below: bool) -> None:
+    """Show a list; `below`: it belongs to a line before it."""
     if shown.title:
         say(shown.title)
+    margin = "  " if shown.title or below else ""
     for item in shown.items:
         state = f": {item.sign}" if isinstance(item.sign, State) else ""
-        say(f"  {line(item.says)}{state}")
+        say(f"{margin}{line(item.says)}{state}")
     if shown.more:
         say(f"  and {shown.more} more")
 

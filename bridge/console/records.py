@@ -16,7 +16,6 @@ from bridge.core.previews.preview import as_preview, model_id
 from bridge.operations.commands import ChatCommands
 from bridge.pipeline.audit import named
 from bridge.pipeline.deciding.interpret import Reading
-from bridge.pipeline.deploying.adopt import Adopter
 from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.pipeline.gates.commands import Requester
@@ -49,7 +48,6 @@ class Records:
         logs: the logs of the backends' deployments.
         policy: the settings that apply to the decisions for all apps.
         clock: seconds since 1970.
-        adopter: returns what switches off the backends' own deploys of pushes.
         workshop: works out beside the pages what takes long.
         replays: finds how the versions of earlier webhooks are deployed again.
         unmatched: returns what the settings name and is not there.
@@ -67,7 +65,6 @@ class Records:
     logs: BuildLogs
     policy: Policy
     clock: Clock
-    adopter: Callable[[], Awaitable[Adopter]]
     workshop: Workshop
     replays: Replays
     unmatched: Callable[[], Awaitable[Sequence[Finding]]]

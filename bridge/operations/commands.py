@@ -30,6 +30,7 @@ from bridge.operations.reminders import Reminders
 from bridge.operations.typed import lacks_all, written
 from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
+from bridge.pipeline.deploying.hosting import Hosting
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.feedback.lookup import (
     NEEDS,
@@ -78,6 +79,7 @@ class ChatCommands:
         pulls: Pulls = NO_PULLS,
         head_of: HeadOf = untold,
         identities: Identities = NO_IDENTITIES,
+        hosting: Hosting | None = None,
     ) -> None:
         """Take the parts.
 
@@ -89,6 +91,7 @@ class ChatCommands:
             pulls: finds the pull requests with whose end locks are released.
             head_of: tells whether what somebody approves would still be built.
             identities: who is who.
+            hosting: acts at Git hosts and backends; None: nobody can do that by chat.
         """
         self._chat = chat
         self._inbox = inbox
@@ -125,6 +128,7 @@ class ChatCommands:
             program="/dokploy",
             help="/dokploy help {}",
             troubles=self._troubles,
+            hosting=hosting,
         )
         self.previews = ChatPreviews(chat, journal, known.apps, access, clock)
         self._elsewhere: Mapping[Verb, Answers] = {

@@ -207,6 +207,7 @@ def content_of(view: View, links: Links, elsewhere: str = "") -> tuple[str, list
         blocks.append(context(facts))
     blocks += _parts(view, shown)
     blocks += [context(f":warning: {shown.phrase(one)}") for one in view.remarks]
+    blocks += paragraphs([f":x:  {shown.phrase(one)}" for one in view.failed])
     blocks += [context(shown.phrase(one)) for one in view.hints]
     if view.warns:
         warns = (f":warning:  *{shown.phrase(one)}*" for one in view.warns)

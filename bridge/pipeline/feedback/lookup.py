@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.core.access import Access, Person, Right, granting, missing
+from bridge.core.access import EVERY_APP, Access, Person, Right, granting, missing
 from bridge.core.apps import MOST_NAMED, App, apps_like, fitting
 from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import (
@@ -120,6 +120,14 @@ class Finding:
         if self._access.may(person, right, app, place.channel):
             return None
         return denial(self._access, person, right, app.label, app)
+
+    def denied_anywhere(self, person: Person, place: Place, right: Right) -> Denied | None:
+        """Return why somebody may not do it with every app, future ones too; None if they may."""
+        if right in self._access.rights(person, EVERY_APP, place.channel):
+            return None
+        why = missing(self._access, person, right, EVERY_APP)
+        lines = granting(person, right, "*")
+        return Denied(right, why, lines, target="every app", subject="every app")
 
     def scope_denied(self, person: Person, place: Place, scope: Scope) -> Denied | None:
         """Return why somebody may not lock a scope; None if they may lock every app in it."""
