@@ -2,13 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.app.commands import commands_of
 from bridge.app.data_folder import seal_of
+from bridge.app.hosting import tells_of
 from bridge.app.providers import console_of, pages_of, pulls_at, titles_of
 from bridge.app.roles import Role
 from bridge.app.wiring import Parts, Publishers, in_background
@@ -19,9 +20,8 @@ from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.gates.locks import Pulls, nobody_is_told
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
 from bridge.ports.feedback import LockNews, TellsOfLocks
-from bridge.ports.outcomes import Audited, Subscription
+from bridge.ports.outcomes import Subscription
 from bridge.settings import (
-    Settings,
     access_of,
     book_of,
     channels_of,
@@ -147,13 +147,3 @@ def announced(parts: Parts) -> dict[str, Configurer]:
     """Return what changes apps at their backends, each change announced in every chat."""
     tells = tells_of(parts.settings)
     return {name: replace(one, shown=tells) for name, one in parts.configurers.items()}
-
-
-def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
-    """Return the announcers of changes that no chat has kept: one for every chat."""
-    given = {chat: (one, channels_of(settings, chat)) for chat, one in settings.chats_set().items()}
-    return lambda note: [
-        subscription
-        for chat, (one, book) in given.items()
-        for subscription in CHATS[chat].tells(one, book, note)
-    ]

@@ -35,7 +35,9 @@ def commands_of(
     configurers: Mapping[str, Configurer] = NO_CONFIGURERS,
 ) -> ChatCommands:
     """Return what people can do at a door, whose name marks what is asked there, e.g. "slack"."""
-    stores, catalog = parts.stores, parts.catalog
+    from bridge.app.hosting import hosting_of
+
+    settings, stores, catalog = parts.settings, parts.stores, parts.catalog
     return ChatCommands(
         host,
         stores.inbox,
@@ -44,14 +46,15 @@ def commands_of(
         access,
         logs,
         parts.clock,
-        freezes=freezes_of(parts.settings.freezes),
+        freezes=freezes_of(settings.freezes),
         ways=ways_of(parts),
         wake=parts.bell,
         pulls=pulls,
         head_of=parts.heads.told,
-        identities=identities_of(parts.settings),
+        identities=identities_of(settings),
         configurers=configurers,
-        suspects=suspects_of(parts.settings, stores.journal, parts.clock),
+        suspects=suspects_of(settings, stores.journal, parts.clock),
+        hosting=hosting_of(settings, stores, parts.backends, parts.apis, catalog.wake),
     )
 
 

@@ -8,7 +8,6 @@ from aiohttp import web
 
 from bridge.app.chats import announced
 from bridge.app.commands import commands_of, ways_of
-from bridge.app.keyrings import adopter_of
 from bridge.app.providers import pages_of, titles_of
 from bridge.app.unmatched import Unmatched
 from bridge.app.wiring import Parts
@@ -51,7 +50,6 @@ def console_routes(
         logs,
         policy_of(settings),
         parts.clock,
-        lambda: adopter_of(settings, stores.journal, parts.backends, catalog.wake),
         Workshop(parts.clock),
         Replays(parts.heads, ways_of(parts)),
         Unmatched(settings, catalog, stores.journal).found,

@@ -82,7 +82,7 @@ def configurers_beside(
     """Return what changes apps, by backend; every chat is told, and a running bridge follows."""
     if not backends:
         return {}
-    from bridge.app.chats import tells_of
+    from bridge.app.hosting import tells_of
     from bridge.app.providers import configurers_of
 
     made, tells = configurers_of(settings, stores, backends, lambda: None), tells_of(settings)
@@ -114,6 +114,38 @@ async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Backe
         if not found:
             found[EMBEDDED] = (await stack.enter_async_context(api_of(settings))).client
         yield found
+
+
+async def apps_at(
+    backends: "Mapping[str, Backend]", journal: "Apps"
+) -> "tuple[list[App], dict[str, str]]":
+    """Return the backends' apps, and why some backends can't be listed; the journal's for none.
+
+    The journal has only those that a bridge has read. It stands in for a backend that is away, and
+    knows more of an app than a list does.
+    """
+    known = await journal.apps()
+    if not backends:
+        return known, {}
+    kept = {(app.id, app.label): app for app in known}
+    found: list[App] = []
+    away: dict[str, str] = {}
+    for name, backend in backends.items():
+        try:
+            found += [kept.get((app.id, app.label), app) for app in await _listed(backend)]
+        except BridgeError as error:
+            away[name] = str(error)
+            found += [app for app in known if app.backend == name]
+    return found, away
+
+
+async def _listed(backend: "Backend") -> "list[App]":
+    """Return a backend's apps, if it can without reading each: one may be unreadable."""
+    from bridge.ports.backends import ReadsApps
+
+    if isinstance(backend, ReadsApps):
+        return [one.app for one in await backend.listing()]
+    return await backend.apps()
 
 
 async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str) -> "App":

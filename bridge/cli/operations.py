@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.backend import (
+    apps_at,
     apps_now,
     backends_of,
     configurers_beside,
@@ -22,7 +23,7 @@ from bridge.cli.backend import (
     warn_of_troubles,
 )
 from bridge.cli.build_logs import FollowLog, Raw, follow_log
-from bridge.cli.completion import complete_app, complete_preview
+from bridge.cli.completion import complete_app, complete_preview, complete_repository
 from bridge.cli.configure import How, Yes, agree
 from bridge.cli.context import (
     NOT_FOUND,
@@ -36,7 +37,7 @@ from bridge.cli.context import (
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.errors import NotFound, Rejected
-from bridge.operations.base import Argument, Context, Desk, Door, Operation
+from bridge.operations.base import GROUPS, Argument, Context, Desk, Door, Operation
 from bridge.operations.calls import carry_out
 from bridge.operations.every import offered
 from bridge.operations.typed import usage
@@ -44,6 +45,7 @@ from bridge.operations.typed import usage
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.ports.backends import Backend
+    from bridge.ports.githosts import HostApi
     from bridge.settings import Settings
 
 CLI = "cli"
@@ -52,7 +54,7 @@ PlanOnly = Annotated[
     bool, typer.Option("--plan", help="Show what would be done and exit.", show_default=False)
 ]
 
-COMPLETES = {"app": complete_app, "preview": complete_preview}
+COMPLETES = {"app": complete_app, "preview": complete_preview, "repository": complete_repository}
 
 OWN: Mapping[str, Mapping[str, Any]] = {"logs": {"follow": FollowLog, "raw": Raw}}
 """Options that only the command line has: whoever is there has the server, and a line that waits.
@@ -72,6 +74,11 @@ def add_operations(app: typer.Typer, family: str = "") -> None:
         if (group := groups.get(first)) is None:
             app.command(one.name, rich_help_panel=one.family)(_command(one))
         elif second:
+            if first in GROUPS and not group.registered_commands:
+                says, panel = GROUPS[first], one.family
+                app.add_typer(
+                    group, name=first, help=says, no_args_is_help=True, rich_help_panel=panel
+                )
             group.command(second)(_command(one))
         else:
             group.callback(invoke_without_command=True, help=one.help)(_alone(_command(one)))
@@ -181,6 +188,7 @@ def _argument(one: Argument) -> Any:
 def _option(one: Argument) -> Any:
     kind = one.kind
     names = [f"--{kind.option}", *([f"-{kind.short}"] if kind.short else [])]
+    names += [f"--{kind.also}"] if kind.also else []
     if kind.number:
         least, most = kind.number
         return typer.Option(*names, min=least, max=most, help=kind.help)
@@ -217,7 +225,7 @@ async def _carry_out(
     asked: Operation, given: Mapping[str, Any], how: How, *, plan_only: bool, follow: bool
 ) -> int:
     """Carry out an operation and show its answers; ask where it asks. Return the exit code."""
-    from bridge.cli.views import Links, show
+    from bridge.cli.views import Links, show, show_failed
     from bridge.pipeline.gates.commands import Requester
     from bridge.ports.chats import Place
     from bridge.views.deploying import Kept
@@ -228,6 +236,7 @@ async def _carry_out(
     settings = settings_of(how.config)
     links = Links(settings)
     settings, none = await _with_data(settings, asked, given)
+    bad = False
     async with _opened(settings, asked, given, asking) as (desk, stores):
         while True:
             ctx = Context(desk, call, asking, Place(), actor, once, plan_only)
@@ -240,10 +249,13 @@ async def _carry_out(
                 from bridge.cli.deploy import kept
 
                 return await kept(settings, stores, view, follow=follow, json=how.json)
+            bad = bad or view.refused or bool(view.failed)
             if plan_only or view.asks is None or not how.json:
                 show(view, links, json=how.json)
+            else:
+                show_failed(view)
             if plan_only or view.asks is None:
-                return NOT_FOUND if view.missing else int(view.refused)
+                return NOT_FOUND if view.missing else int(bad)
             agree(view.asks.question, how)
             call = view.asks.call
 
@@ -260,7 +272,8 @@ async def _with_data(
     from bridge.app.storage import open_stores
 
     try:
-        must_be_there(settings)
+        if not asked.sets_up:
+            must_be_there(settings)
     except NotFound as error:
         if asked.asks_backends and not asked.kept:
             return settings, ""
@@ -293,19 +306,27 @@ async def _opened(
 
     access = Access((Grant((asking.id,), frozenset(Right)),))
     async with open_stores(settings) as stores, AsyncExitStack() as stack:
-        hosts: dict[str, Any] = {}
+        journal, book = stores.journal, book_of(settings)
         backends: Mapping[str, Backend] = {}
-        if not asked.asks_hosts.isdisjoint(given):
-            hosts = await _hosts(settings, stack)
         if asked.asks_backends:
             backends = await stack.enter_async_context(backends_of(settings))
         if asked.kept:
             await warn_of_troubles(settings, stores)
-        journal, book = stores.journal, book_of(settings)
-        known_apps = await journal.apps()
-        if asked.asks_backends and not asked.kept:
-            known_apps = await apps_now(backends, stores, str(given.get("app", "")))
-        apps = [ruled(app, book) for app in known_apps]
+        asks_some = not asked.asks_hosts.isdisjoint(given)
+        apis = _apis(settings, stack) if asked.sets_up or asks_some else {}
+        hosts = _hosts(settings, apis, stack) if asks_some else {}
+        hosting = None
+        away: dict[str, str] = {}
+        if asked.sets_up:
+            from bridge.app.hosting import hosting_of
+
+            hosting = hosting_of(settings, stores, backends, apis)
+            found, away = await apps_at(backends, journal)
+        elif asked.asks_backends and not asked.kept:
+            found = await apps_now(backends, stores, str(given.get("app", "")))
+        else:
+            found = await journal.apps()
+        apps = [ruled(app, book) for app in found]
         freezes, who = freezes_of(settings.freezes), identities_of(settings)
         known = Known(lambda: apps, dict, lambda _app, _here: (), lambda: None)
         looks, locks = looks_of(settings, journal, time.time), settings.rollback.lock
@@ -318,6 +339,7 @@ async def _opened(
             ChatAudit(CLI, journal, time.time),
             known.apps,
             time.time,
+            lambda: away,
             freezes=freezes,
             ways=Ways(backends, looks, locks=locks, freezes=freezes),
             compare=Links(pages_of(settings)).compare,
@@ -327,6 +349,7 @@ async def _opened(
             logs=BuildLogs(backends, journal, most=None),
             configurers=configurers_beside(settings, stores, backends),
             suspects=suspects_of(settings, journal, time.time),
+            hosting=hosting,
         )
         yield desk, stores
 
@@ -347,15 +370,24 @@ def _none_yet(settings: "Settings") -> str:
     )
 
 
-async def _hosts(settings: "Settings", stack: AsyncExitStack) -> dict[str, Any]:
-    """Return what asks the Git hosts."""
-    from bridge.app.providers import host_apis, pulls_at
-    from bridge.githosts.server import homes_of
-    from bridge.pipeline.gates.gates import Heads
+def _apis(settings: "Settings", stack: AsyncExitStack) -> "Mapping[str, HostApi]":
+    """Return the APIs of the Git hosts that have a credential."""
+    from bridge.app.providers import host_apis
 
     apis = host_apis(settings)
     for api in apis.values():
         stack.push_async_callback(api.close)
+    return apis
+
+
+def _hosts(
+    settings: "Settings", apis: "Mapping[str, HostApi]", stack: AsyncExitStack
+) -> dict[str, Any]:
+    """Return what asks the Git hosts about pull requests and branches."""
+    from bridge.app.providers import pulls_at
+    from bridge.githosts.server import homes_of
+    from bridge.pipeline.gates.gates import Heads
+
     heads = Heads(apis, time.time, homes_of(settings.host_servers().values()))
     stack.push_async_callback(heads.close)
     return {"pulls": pulls_at(settings, apis), "head_of": heads.told}

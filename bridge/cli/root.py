@@ -8,7 +8,6 @@ from typer.core import TyperGroup, TyperOption
 
 from bridge import __version__
 from bridge.cli import (
-    adopt,
     apps,
     build,
     config,
@@ -19,10 +18,8 @@ from bridge.cli import (
     env,
     explain,
     feedback,
-    hooks,
     links,
     manifest,
-    pin,
     provider,
     serve,
 )
@@ -49,16 +46,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "migrate": ("dokploy-bridge migrate",),
     "demo": ("dokploy-bridge demo",),
     "backend": ("dokploy-bridge backend --host 127.0.0.1 --port 8090",),
-    "adopt": (
-        "dokploy-bridge adopt --all",
-        "dokploy-bridge adopt shop/web shop/api --yes",
-        "dokploy-bridge adopt --all --undo",
-    ),
-    "pin": (
-        "dokploy-bridge pin shop/web",
-        "dokploy-bridge pin shop/web --branch main --yes",
-    ),
-    "unpin": ("dokploy-bridge unpin shop/web",),
     "app create": (
         "dokploy-bridge app create web --repo https://github.com/you/site.git --publish public",
         "dokploy-bridge app create web --repo ../site --project shop --watch 'web/**'",
@@ -108,17 +95,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge manifest slack --url https://bridge.example.com",
         "dokploy-bridge manifest slack --socket",
     ),
-    "hooks list": (
-        "dokploy-bridge hooks list",
-        "dokploy-bridge hooks list my-org/mono --json",
-    ),
-    "hooks install": (
-        "dokploy-bridge hooks install --all",
-        "dokploy-bridge hooks install my-org/mono --yes",
-        "dokploy-bridge hooks install --org my-org",
-    ),
-    "hooks rotate": ("dokploy-bridge hooks rotate --all --yes",),
-    "hooks remove": ("dokploy-bridge hooks remove my-org/mono",),
     "provider show": ("dokploy-bridge provider show shop/web",),
     "provider set github": (
         "dokploy-bridge provider set github shop/web --branch release",
@@ -255,10 +231,7 @@ app.command(rich_help_panel=SET_UP)(doctor.doctor)
 app.command(rich_help_panel=SET_UP)(links.setup)
 app.command(rich_help_panel=SET_UP)(links.console)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
-app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)
-app.command(rich_help_panel=SET_UP)(adopt.adopt)
-app.command(rich_help_panel=SET_UP)(pin.pin)
-app.command(rich_help_panel=SET_UP)(pin.unpin)
+add_operations(app, SET_UP)
 app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
 app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
 app.add_typer(env.group, name="env", rich_help_panel=SET_UP)

@@ -99,6 +99,7 @@ def show(view: View, links: Links, *, json: bool) -> None:
         say_error("; ".join(_refusal(view)))
     elif not view.empty:
         _show_whole(view, links)
+    show_failed(view)
     if view.empty or not json:
         for words in view.hints:
             hint(line(words))
@@ -108,11 +109,17 @@ def _show_whole(view: View, links: Links) -> None:
     for sentence in _sentences(view):
         say(sentence)
     for part in view.parts:
-        _show_part(part)
+        _show_part(part, below=bool(view.head))
     for page in _pages(view, links):
         hint(page, whole=True)
     for one in view.warns:
         hint(f"warning: {line(one)}", "yellow")
+
+
+def show_failed(view: View) -> None:
+    """Show on standard error what could not be done."""
+    for one in view.failed:
+        say_error(line(one))
 
 
 def _show_beside(view: View, json: bool) -> None:
@@ -125,7 +132,7 @@ def _show_beside(view: View, json: bool) -> None:
     if view.empty:
         hint(line(view.head))
     for part in view.parts if view.missing else ():
-        _show_part(part)
+        _show_part(part, below=False)
 
 
 def _pages(view: View, links: Links) -> Iterator[str]:
@@ -158,14 +165,14 @@ def _refusal(view: View) -> Iterator[str]:
     yield from (f"`{typed(one)}`" for one in view.offers)
 
 
-def _show_part(part: Part) -> None:
+def _show_part(part: Part, *, below: bool) -> None:
     match part:
         case Table():
             _show_table(part)
         case Facts():
             _show_facts(part)
         case Lines():
-            _show_lines(part)
+            _show_lines(part, below=below)
         case Steps():
             _show_steps(part)
         case Log():
@@ -216,15 +223,17 @@ def show_aside(shown: Lines) -> None:
         hint(line(shown.hint), "yellow")
 
 
-def _show_lines(shown: Lines) -> None:
+def _show_lines(shown: Lines, *, below: bool) -> None:
+    """Show a list; `below`: it belongs to a line before it."""
     if shown.weight is Weight.ASIDE:
         show_aside(shown)
         return
     if shown.title:
         say(shown.title)
+    margin = "  " if shown.title or below else ""
     for item in shown.items:
         state = f": {item.sign}" if isinstance(item.sign, State) else ""
-        say(f"  {line(item.says)}{state}")
+        say(f"{margin}{line(item.says)}{state}")
     if shown.more:
         say(f"  and {shown.more} more")
 

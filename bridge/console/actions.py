@@ -39,27 +39,6 @@ Form = Mapping[str, str]
 Action = Callable[[Records, Visitor, Parts, Form], Awaitable[Done | Page]]
 
 
-async def adopt(records: Records, visitor: Visitor, parts: Parts, _form: Form) -> Done:
-    """Switch off Auto Deploy of an app at its backend, if its pushes reach the bridge."""
-    app = await records.app(visitor, parts["id"])
-    if Right.CONFIGURE not in records.rights(visitor, app):
-        raise NotAllowed(denial(records.access, visitor.person, Right.CONFIGURE, app.label, app))
-    adopter = await records.adopter()
-    plan = await adopter.plan([app])
-    then = f"/console/apps/{app.id}"
-    if plan.unread:
-        raise Rejected(f"{plan.unread[0]}. Nothing was changed.")
-    if plan.left:
-        raise Rejected(
-            f"No push of {app.label} reaches the bridge, so Auto Deploy stays on: without it"
-            " nothing would deploy. Set up a webhook first."
-        )
-    if not plan.those:
-        return Done(then, f"Auto Deploy of {app.label} is off already.")
-    await adopter.switch(plan.those[0], off=True, by=named(CONSOLE_HOST, visitor.person))
-    return Done(then, f"Auto Deploy of {app.label} is switched off.")
-
-
 async def show_again(records: Records, visitor: Visitor, _parts: Parts, form: Form) -> Done:
     """Retry feedback that could not be published."""
     if not records.sees_all(visitor):
@@ -154,7 +133,6 @@ def refusal(reply: AnyReply) -> Rejected:
 
 
 ACTIONS: Mapping[str, Action] = {
-    "/console/apps/{id}/adopt": adopt,
     "/console/feedback/again": show_again,
     "/console/deliveries/{seq}/replay": replay,
     "/console/deliveries/{seq}/again": replay_as_it_was,

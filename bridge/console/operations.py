@@ -48,11 +48,11 @@ async def operate(records: Records, visitor: Visitor, parts: Parts, form: Form) 
         case View(refused=False, asks=Ask() as ask):
             facts = {"ask": ask, "call": json.dumps(dict(ask.call.given))}
             return Page("ask", ask.question, facts | _shown(records, reply, then))
-        case View(refused=False) if not asked.acts:
+        case View(refused=False) if reply.failed or not asked.acts:
             return Page("answer", asked.name.capitalize(), _shown(records, reply, then))
         case View(refused=False):
             warns = "".join(f" {plain(one)}." for one in reply.warns)
-            return Done(then, f"{plain(reply.head)}.{warns}")
+            return Done(then, f"{plain(reply.head or reply.brief)}.{warns}")
     raise refusal(reply)
 
 

@@ -16,7 +16,6 @@ from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview, as_preview, model_id
 from bridge.operations.commands import ChatCommands
 from bridge.pipeline.deciding.interpret import Reading
-from bridge.pipeline.deploying.adopt import Adopter
 from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.previews.commands import previews_seen
@@ -48,7 +47,6 @@ class Records:
         logs: the logs of the backends' deployments.
         policy: the settings that apply to the decisions for all apps.
         clock: seconds since 1970.
-        adopter: returns what switches off the backends' own deploys of pushes.
         workshop: works out beside the pages what takes long.
         replays: finds how the versions of earlier webhooks are deployed again.
         unmatched: returns what the settings name and is not there.
@@ -66,7 +64,6 @@ class Records:
     logs: BuildLogs
     policy: Policy
     clock: Clock
-    adopter: Callable[[], Awaitable[Adopter]]
     workshop: Workshop
     replays: Replays
     unmatched: Callable[[], Awaitable[Sequence[Finding]]]

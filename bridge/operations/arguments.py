@@ -41,6 +41,9 @@ def _found(text: str, ctx: Context, gone: Sequence[apps.App] = ()) -> apps.App:
             ) from None
         several = isinstance(error, Ambiguous)
         why = f"{text!r} fits several apps" if several else f"there is no app {text!r}"
+        if not several and ctx.sees() and (away := ctx.desk.trouble().values()):
+            why = f"{why}; a backend that may have it can't be read: {'; '.join(away)}"
+            raise Unfound(why, why, ()) from None
         like = [one.label for one in apps.apps_like(ctx.seen(ctx.right), text)]
         raise (Several if several else Unfound)(str(error), why, like) from None
 

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.access import EVERY_APP, Right
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
     from bridge.operations.suspects import Suspects
     from bridge.pipeline.audit import ChatAudit
     from bridge.pipeline.deploying.configure import Configurer
+    from bridge.pipeline.deploying.hosting import Hosting
     from bridge.pipeline.deploying.rollback_plan import Ways
     from bridge.pipeline.feedback.build_logs import BuildLogs
     from bridge.pipeline.feedback.lookup import Finding
@@ -62,6 +64,7 @@ class Desk:
         logs: the backends' logs of deployments; None if no backend can be asked.
         configurers: change apps at their backends, by the backend's name.
         suspects: finds the refused webhooks that may be a missing push.
+        hosting: acts at Git hosts and backends; None if they can't be reached.
     """
 
     door: str
@@ -85,6 +88,7 @@ class Desk:
     logs: "BuildLogs | None" = None
     configurers: "Mapping[str, Configurer]" = field(default_factory=dict)
     suspects: "Suspects | None" = None
+    hosting: "Hosting | None" = None
 
 
 class OfApp(Protocol):
@@ -173,13 +177,15 @@ class Context:
         """Return how help about this call is asked for at this door."""
         return f"`{self.desk.help.format(self.call.name)}`"
 
-    def check(self, right: Right, about: "App | Scope | OfApp") -> None:
-        """Raise NotAllowed if they lack a right to an app, or to any app of a scope."""
+    def check(self, right: Right, about: "App | Scope | OfApp | None") -> None:
+        """Raise NotAllowed if they lack a right to an app, or to any app: of a scope, or of all."""
         from bridge.core.apps import App
         from bridge.core.chat.replies import NotAllowed
 
         finding = self.desk.finding
-        if isinstance(about, Scope):
+        if about is None:
+            denied = finding.denied_anywhere(self.person, self.place, right)
+        elif isinstance(about, Scope):
             denied = finding.scope_denied(self.person, self.place, about)
         elif isinstance(about, App):
             denied = finding.denied(self.person, self.place, right, about)
@@ -225,7 +231,7 @@ class Kind:
         help: one sentence, or a few words.
         example: a value as somebody would write it.
         option: how the command line names it; "" for a positional argument. With `short`, in one
-            letter.
+            letter; with `also`, in another word.
         takes: finds it at the beginning of a chat's words; None if it is not typed there.
         behind: it is typed at once behind the name before it, after this, e.g. "@".
         rest: all words that are left are its text.
@@ -234,7 +240,7 @@ class Kind:
         many: it may be given several times; the value is a tuple.
         number: the least and the most, if it is a whole number.
         hidden: a door gives it along with what was shown; nobody types it.
-        completes: what the command line completes it with, e.g. "app".
+        completes: what the command line completes it with: "app" or "repository".
     """
 
     metavar: str
@@ -252,6 +258,7 @@ class Kind:
     number: tuple[int, int] | None = None
     hidden: bool = False
     completes: str = ""
+    also: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,10 +279,10 @@ class Argument:
         text = given.get(self.name, self.default)
         if self.kind.flag:
             return text is True
-        if self.kind.many:
-            texts = text if isinstance(text, list | tuple) else [text] if text else []
-            return tuple(self.kind.read(one, ctx) for one in texts)
         try:
+            if self.kind.many:
+                texts = text if isinstance(text, list | tuple) else str(text or "").split()
+                return tuple(self.kind.read(one, ctx) for one in texts)
             is_given = text is not None and not (text == "" and self.required)
             value = self.kind.read(str(text), ctx) if is_given else None
             return await value if inspect.isawaitable(value) else value
@@ -299,7 +306,8 @@ class Operation:
     Attributes:
         name: its words, e.g. "lock" or "previews stop".
         does: what it does, in one sentence; more: what else to know.
-        needs: the right to what it is about; None for what each may ask of what they may view.
+        needs: the right to what it is about, which is every app where it names none; None for what
+            each may ask of what they may view.
         right_varies: it checks that right, or a lesser one, by itself.
         acts: it changes something.
         recorded: what it does writes the audit log itself; otherwise it is written here.
@@ -314,6 +322,8 @@ class Operation:
         asks_backends: backends are asked.
         kept: it is kept as a delivery, whose end can be waited for; the data is `Kept`.
         lists: it lists what there is, which may be nothing, even if there is no data yet.
+        sets_up: it is there before a bridge has run: it makes the data that it needs, and acts at
+            Git hosts and backends by itself.
         not_at: the doors that lack it, each with the reason.
     """
 
@@ -335,6 +345,7 @@ class Operation:
     kept: bool = False
     lists: bool = False
     not_at: Mapping[Door, str] = field(default_factory=dict)
+    sets_up: bool = False
 
     @property
     def help(self) -> str:
@@ -344,6 +355,9 @@ class Operation:
 
 OPERATIONS: dict[str, Operation] = {}
 """All operations by name, in the order in which help lists them."""
+
+GROUPS: dict[str, str] = {}
+"""What those do whose names begin with the same word, where that alone is no operation."""
 
 
 def offered(door: Door) -> list[Operation]:
@@ -364,6 +378,7 @@ def operation(
     acts: bool = False,
     recorded: bool = False,
     plan: Plan | None = None,
+    until_seen: bool = False,
     examples: Sequence[str] = (),
     aliases: Mapping[str, Given] | None = None,
     asks_hosts: Sequence[str] = (),
@@ -371,27 +386,33 @@ def operation(
     kept: bool = False,
     lists: bool = False,
     not_at: Mapping[Door, str] | None = None,
+    sets_up: bool = False,
     more: str = "",
 ) -> Callable[[Run], Run]:
     """Declare the function below as an operation; see `Operation`.
 
     Its docstring is the help: the first line is what it does. Its parameters after the context are
     annotated with the types of `arguments.py`. Instead of its further lines, `more` is help, too.
+
+    Args:
+        until_seen: the function is its own plan: it only shows what it would do, and asks, until
+            `seen` says that they have agreed to that.
     """
 
     def declare(run: Run) -> Run:
+        first = _first(run) if until_seen else plan
         does, _, said = (inspect.getdoc(run) or "").partition("\n\n")
         OPERATIONS[name] = Operation(
             name,
             run,
-            tuple(_arguments(run, plan)),
+            tuple(_arguments(run, first)),
             does,
             " ".join(said.split()) or more,
             needs,
             right_varies,
             acts,
             recorded,
-            plan,
+            first,
             family,
             tuple(examples),
             aliases or {},
@@ -400,10 +421,22 @@ def operation(
             kept,
             lists,
             not_at or {},
+            sets_up,
         )
         return run
 
     return declare
+
+
+def _first(run: Run) -> Plan:
+    """Return the plan of an operation that shows it by itself until it was seen."""
+
+    @wraps(run)
+    async def plan(ctx: Context, **values: Any) -> View | None:
+        agreed = values["seen"] is not None and not ctx.plan_only
+        return None if agreed else await run(ctx, **values | {"seen": None})
+
+    return plan
 
 
 def _arguments(run: Run, plan: Plan | None) -> Iterator[Argument]:

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.access import Right
+from bridge.core.apps import App
 from bridge.core.chat.calls import Call, Given
 from bridge.core.errors import Rejected
 from bridge.core.events import COMMAND_HOST, CONSOLE_HOST
+from bridge.core.gates.locks import Scope
 from bridge.operations.base import OPERATIONS, Argument, Context, Door, Operation, Plan, Run
 from bridge.views.view import Ask, Field, View
 
@@ -35,9 +37,8 @@ async def carry_out(ctx: Context) -> View:
         raise Rejected(f"{asked.name} can't be asked for here: {asked.not_at[door]}")
     try:
         values = {one.name: await one.read(ctx.call.given, ctx) for one in asked.arguments}
-        for one in asked.arguments:
-            about = values[one.name]
-            if one.kind.checked and about is not None and asked.needs and not asked.right_varies:
+        if asked.needs and not asked.right_varies:
+            for about in _abouts(asked, values):
                 ctx.check(asked.needs, about)
         if asked.plan is not None:
             _must_be_given(asked.plan, asked, ctx.call.given)
@@ -54,6 +55,15 @@ async def carry_out(ctx: Context) -> View:
     if asked.acts and not (asked.recorded or asked.kept or done.refused):
         await _record(ctx, asked, values)
     return replace(done, call=ctx.call)
+
+
+def _abouts(asked: Operation, values: Mapping[str, Any]) -> list[App | Scope | None]:
+    """Return the apps and scopes that are named; None for every app, if none need be named."""
+    checked = [one for one in asked.arguments if one.kind.checked]
+    given = (values[one.name] for one in checked)
+    lists = (one if isinstance(one, tuple) else (one,) for one in given)
+    found = [about for those in lists for about in those if about is not None]
+    return found or [None] * (not any(one.required for one in checked))
 
 
 def _must_be_given(run: Run | Plan, asked: Operation, given: Given) -> None:

@@ -28,6 +28,7 @@ from bridge.operations.typed import lacks_all, written
 from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
 from bridge.pipeline.deploying.configure import Configurer
+from bridge.pipeline.deploying.hosting import Hosting
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.feedback.lookup import (
@@ -70,6 +71,7 @@ class ChatCommands:
         identities: Identities = NO_IDENTITIES,
         configurers: Mapping[str, Configurer] = NO_CONFIGURERS,
         suspects: Suspects | None = None,
+        hosting: Hosting | None = None,
     ) -> None:
         """Take the parts.
 
@@ -82,6 +84,7 @@ class ChatCommands:
             head_of: tells whether what somebody approves would still be built.
             identities: who is who.
             configurers, suspects: see `Desk`.
+            hosting: acts at Git hosts and backends; None: nobody can do that by chat.
         """
         self._known = known
         self._finding = Finding(journal, known, access)
@@ -115,6 +118,7 @@ class ChatCommands:
             logs=logs,
             configurers=configurers,
             suspects=suspects,
+            hosting=hosting,
         )
 
     # ── the port ──────────────────────────────────────────────────────────

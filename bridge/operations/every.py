@@ -1,6 +1,16 @@
 """All operations; whoever needs them imports this, which declares them."""
 
-from bridge.operations import auditing, build_logs, deploying, gates, previews, reading, reasons
+from bridge.operations import (
+    auditing,
+    build_logs,
+    deploying,
+    gates,
+    hosting,
+    previews,
+    reading,
+    reasons,
+    webhooks,
+)
 from bridge.operations.base import OPERATIONS, offered
 
 __all__ = [
@@ -9,8 +19,10 @@ __all__ = [
     "build_logs",
     "deploying",
     "gates",
+    "hosting",
     "offered",
     "previews",
     "reading",
     "reasons",
+    "webhooks",
 ]

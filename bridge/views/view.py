@@ -256,6 +256,7 @@ class View:
         why: what `why` explains of it, e.g. "shop/web"; "" for nothing.
         name: a plain title that stays true, for a place that can't be edited.
         at: when it happened, if that is not among the facts; in seconds since 1970.
+        failed: what could not be done, or looked at, while the rest was.
     """
 
     head: Phrase
@@ -288,6 +289,7 @@ class View:
     why: str = field(default="", kw_only=True)
     name: str = field(default="", kw_only=True)
     at: float | None = field(default=None, kw_only=True)
+    failed: Sequence[Phrase] = field(default=(), kw_only=True)
 
     @property
     def only_asks(self) -> bool:

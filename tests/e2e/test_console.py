@@ -23,7 +23,7 @@ from bridge.web.browsers import hash_of
 from tests.fakes.journey import deployment
 from tests.scenes.dokploy import KEY, adoptable
 from tests.worlds.bridge import Origin, settings_for
-from tests.worlds.console import console_world
+from tests.worlds.console import console_world, sent
 from tests.worlds.embedded import until
 
 
@@ -398,10 +398,13 @@ async def test_auto_deploy_is_switched_off(tmp_path: Path) -> None:
             console_world(tmp_path / "bridge", **settings) as console,
             console.browsing() as web,
         ):
-            await until(
+            page = await until(
                 lambda: web.get("/console/apps/app_web"), lambda page: "Switch it off" in page.text
             )
-            answer = await web.post("/console/apps/app_web/adopt")
+            asked = await sent(web, page, "Switch it off")
+            assert "switch Auto Deploy off: shop/web (dokploy)" in asked.text
+            assert dokploy.updates == []
+            answer = await sent(web, asked, "Switch off</button>")
             assert answer.status_code == 303, answer.text
             assert dokploy.written["app_web"]["autoDeploy"] is False
             (note,) = await console.world.stores.journal.audited(limit=5)

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from bridge.app.wiring import NO_PUBLISHERS
-from bridge.cli import hooks
 from bridge.core.apps import App, Source, SourceType
 from bridge.pipeline.deciding import hooks as hook_secrets
+from bridge.pipeline.deploying import hosting
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.host import FakeHook, FakeHost, FakeRepository, Spoil
+from tests.worlds import console
 from tests.worlds.bridge import World, running_world
 from tests.worlds.cli import Cli
 from tests.worlds.hosts import FAKES, NAME
@@ -116,6 +117,26 @@ async def test_one_command_makes_a_webhook_that_works(shell: Shell, fake: FakeHo
     assert [one["state"] for one in listed[0]["hooks"]] == ["live"]
     assert [one["faults"] for one in listed[0]["hooks"]] == [[]]
     assert hook.secret not in json.dumps(listed)
+
+
+async def test_the_console_shows_the_steps_and_makes_it_once_they_were_seen(
+    fake: FakeHost, tmp_path: Path
+) -> None:
+    known = {**fake.settings, "BRIDGE_PUBLIC_URL": "https://bridge.example.com"}
+    async with (
+        running_world(tmp_path / "bridge", NO_PUBLISHERS, **known) as world,
+        console.ConsoleWorld(world).browsing() as web,
+    ):
+        asked = await web.post("/console/do/hooks install", data={"repositories": NAME})
+
+        assert "no webhook reports it" in asked.text
+        assert repository(fake).hooks == []
+        done = await console.sent(web, asked, "Carry out</button>")
+        assert done.status_code == 303
+        (hook,) = repository(fake).hooks
+        again = await console.sent(web, asked, "Carry out</button>")
+        assert "something else would be done by now" in again.text.lower()
+        assert hook.secret not in asked.text + done.headers["Location"] + again.text
 
 
 async def test_there_is_never_a_second_one(shell: Shell, fake: FakeHost) -> None:
@@ -241,7 +262,7 @@ async def test_a_host_that_keeps_the_old_secret_is_waited_for(
     await shell.run("hooks", "install", NAME, "--yes")
     fake.changes_secrets = False
     (hook,) = repository(fake).hooks
-    monkeypatch.setattr(hooks, "ARRIVES", 0.5)
+    monkeypatch.setattr(hosting, "ARRIVES", 0.5)
 
     told = await shell.run("hooks", "rotate", "--all", "--yes", code=1)
 
@@ -300,7 +321,7 @@ async def test_without_a_running_bridge_a_rotation_waits_for_nothing(
         partial(cli, "hooks", "rotate", "--all", "--yes", code=1, **environment)
     )
 
-    assert time.monotonic() - began < hooks.ARRIVES
+    assert time.monotonic() - began < hosting.ARRIVES
     assert found.stderr.count("nothing that a new secret has signed can arrive") == 1
     assert "start it, then run this again" in found.stderr
 

@@ -62,7 +62,7 @@ def services(data: Path) -> Iterator[dict[str, str]]:
         TemporaryDirectory() as folder,
         adoptable(on=set(KINDS)) as (dokploy, _),
         _github(dokploy) as github,
-        patch("bridge.cli.hooks.ARRIVES", 0.0),
+        patch("bridge.pipeline.deploying.hosting.ARRIVES", 0.0),
     ):
         own = Path(folder, "data")
         shutil.copytree(data, own)

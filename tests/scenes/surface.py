@@ -277,7 +277,7 @@ def of_metrics() -> Lines:
 DELIVERY = "72d3162e"
 
 SCENES: Mapping[str, tuple[str, ...]] = {
-    "adopt": ("adopt", "shop/web"),
+    "adopt": ("adopt", "shop/web", "--plan"),
     "apps": ("apps",),
     "apps --gone": ("apps", "--gone"),
     "audit": ("audit",),
@@ -311,9 +311,9 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "feedback retry": ("feedback", "retry", "--all"),
     "logs": ("logs", "shop/web"),
     "manifest slack": ("manifest", "slack", "--socket"),
-    "pin": ("pin", "shop/web"),
+    "pin": ("pin", "shop/web", "--plan"),
     "report": ("report", "--since", "1w"),
-    "unpin": ("unpin", "shop/web"),
+    "unpin": ("unpin", "shop/web", "--plan"),
     "provider disconnect": ("provider", "disconnect", "shop/web"),
     "provider set docker": ("provider", "set", "docker", "shop/web", "--image", "nginx"),
     "provider set github": ("provider", "set", "github", "shop/web", "--watch", "web"),
@@ -344,8 +344,8 @@ EMBEDDED: Mapping[str, tuple[str, ...]] = {
 HOOKS: Mapping[str, tuple[str, ...]] = {
     "hooks install": ("hooks", "install", "my-org/mono", "--yes"),
     "hooks list": ("hooks", "list", "my-org/mono"),
-    "hooks rotate": ("hooks", "rotate", "--all"),
-    "hooks remove": ("hooks", "remove", "my-org/mono"),
+    "hooks rotate": ("hooks", "rotate", "--all", "--plan"),
+    "hooks remove": ("hooks", "remove", "my-org/mono", "--plan"),
 }
 """The same for webhooks, in this order, with a Git host."""
 

@@ -109,6 +109,8 @@ INSIDE_PIPELINE = {
         "verify": {"built", "outcome", "serving"},
         "serving": {"background", "housekeeping", "polling"},
         "pinning": {"configure", "deciding.reconcile"},
+        "hosting": {"adopt", "pinning"}
+        | {"deciding.hook_places", "deciding.hooks", "deciding.reconcile"},
         "rollback_plan": {"serving", "gates.gates"},
         "auto_rollback": {"outcome", "rollback_plan", "serving"},
         "request": {"auto_rollback", "outcome", "polling"},

@@ -118,7 +118,6 @@ async def records_of(
             NoLogs(),  # type: ignore[arg-type]  # a backend that is away
             Policy(),
             lambda: NOW,
-            None,  # type: ignore[arg-type]  # nothing acts
             Workshop(lambda: NOW),
             Replays(Heads({}, lambda: NOW, {}), Ways({}, Looks(journal, lambda: NOW))),
             _nothing,

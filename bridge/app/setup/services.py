@@ -267,15 +267,8 @@ class AppsSetup:
         """Switch off the backend's own deploys of pushes for every app that has them on."""
         adopter = await adopter_of(self.settings, self.journal, self.backends, self.wake)
         plan = await adopter.plan(await self.journal.apps())
-        says: list[str] = []
-        failed = [*plan.unread]
-        for app in plan.those:
-            try:
-                await adopter.switch(app, off=True, by=BY)
-                says.append(app.label)
-            except BridgeError as error:
-                failed.append(f"{app.label}: {error}")
-        return Done(says, failed)
+        switched, failed = await adopter.carry_out(plan, by=BY)
+        return Done([app.label for app in switched], [*plan.unread, *failed])
 
 
 # ── A check of everything ─────────────────────────────────────────────────────────────────────────

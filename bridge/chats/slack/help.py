@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bridge.chats.slack.answers import COMMAND
-from bridge.chats.slack.blocks import Block, Message, context, section
+from bridge.chats.slack.blocks import Block, Message, context, paragraphs, section
 from bridge.core.chat.replies import Usage
 
 HELP: Sequence[Usage] = (
@@ -41,5 +41,5 @@ def _all_commands(known: Sequence[Usage]) -> Message:
     lines = [f"`{COMMAND} {one.usage}`  {one.does}" for one in known]
     short = ", ".join(f"`/{command}`" for command in SHORT)
     names_ = "APP is a name such as `shop/web`, or the start of one if only one app fits."
-    blocks = (section("\n".join(lines)), context(f"Short: {short}. {names_}"))
+    blocks = (*paragraphs(lines, most=50), context(f"Short: {short}. {names_}"))
     return Message(f"{COMMAND} {' | '.join(one.name for one in known)}", blocks)

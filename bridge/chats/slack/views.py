@@ -209,6 +209,7 @@ def content_of(view: View, links: Links, elsewhere: str = "") -> tuple[str, list
         blocks.append(context(facts))
     blocks += _parts(view, shown)
     blocks += [context(f":warning: {shown.phrase(one)}") for one in view.remarks]
+    blocks += paragraphs([f":x:  {shown.phrase(one)}" for one in view.failed])
     blocks += map(context, filter(None, map(shown.phrase, view.hints)))
     if view.warns:
         warns = (f":warning:  *{shown.phrase(one)}*" for one in view.warns)

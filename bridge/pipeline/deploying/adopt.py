@@ -77,6 +77,18 @@ class Adopter:
         now, unread = await self._fresh([one for one in apps if one.id in adopted])
         return Adoption(False, tuple(one for one in now if not one.auto_deploy), (), unread)
 
+    async def carry_out(self, plan: Adoption, *, by: Actor) -> tuple[list[App], list[str]]:
+        """Switch all apps of a plan; return those that were switched, and why others weren't."""
+        switched: list[App] = []
+        failed: list[str] = []
+        for app in plan.those:
+            try:
+                await self.switch(app, off=plan.off, by=by)
+                switched.append(app)
+            except BridgeError as error:
+                failed.append(f"{app.label}: {error}")
+        return switched, failed
+
     async def switch(self, app: App, *, off: bool, by: Actor) -> None:
         """Switch one app, and read it back.
 

@@ -18,6 +18,7 @@ from bridge.core.pins import fixed_at, is_one, pin_for, pin_of, tracked, unpinna
 from bridge.core.rules import RuleBook, ruled, rules_for
 from bridge.pipeline.deciding.reconcile import Homes, place_of
 from bridge.pipeline.deploying.configure import Configurer
+from bridge.ports.backends import read_apps
 from bridge.ports.githosts import HostApi, ListsRefs, MovesBranches
 from bridge.ports.journal import AppsAndDeployments
 
@@ -221,6 +222,8 @@ class Pinner:
 
     async def _now(self, app: App) -> App:
         """Return the app with the branch that its backend builds, and the rules that apply."""
+        if app.source is None:  # it may only have been listed
+            app = next(iter(await read_apps(self.configurer.backend, [app])), app)
         now = await self.configurer.now(app)
         branch = getattr(now.saved.provider, "branch", None)
         source = app.source and replace(app.source, branch=branch)

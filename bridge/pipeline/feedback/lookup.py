@@ -6,7 +6,7 @@ People never see the names of anything else. Also: the author of a deployment's 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.core.access import Access, Person, Right, granting, missing
+from bridge.core.access import EVERY_APP, Access, Person, Right, granting, missing
 from bridge.core.apps import MOST_NAMED, App, apps_like, fitting
 from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import (
@@ -110,6 +110,14 @@ class Finding:
         if self.may(person, place, right, label):
             return None
         return denial(self.access, person, right, label)
+
+    def denied_anywhere(self, person: Person, place: Place, right: Right) -> Denied | None:
+        """Return why somebody may not do it with every app, future ones too; None if they may."""
+        if right in self.access.rights(person, EVERY_APP, place.channel):
+            return None
+        why = missing(self.access, person, right, EVERY_APP)
+        lines = granting(person, right, "*")
+        return Denied(right, why, lines, target="every app", subject="every app")
 
     def scope_denied(self, person: Person, place: Place, scope: Scope) -> Denied | None:
         """Return why somebody may not lock a scope; None if they may lock every app in it."""
