@@ -288,6 +288,7 @@ async def _opened(
             gone=await journal.gone_apps(),
             no_apps=_none_yet(settings),
             troubles=lambda: troubles_of(settings, stores),
+            none_shown=_none_shown(),
         )
         yield desk, stores
 
@@ -305,6 +306,19 @@ def _none_yet(settings: "Settings") -> str:
             f" {one.title}"
             for one in BACKENDS.values()
         )
+    )
+
+
+def _none_shown() -> str:
+    """Return why nothing is published anywhere, and what to do."""
+    from bridge.chats import CHATS
+    from bridge.githosts import HOSTS
+
+    hosts = ", ".join(one.variable(one.credential) for one in HOSTS.values())
+    chats = (f"{one.title} ({one.variable(one.credential)})" for one in CHATS.values())
+    return (
+        "nothing is shown anywhere yet; it takes a push that concerns an app, and a credential for"
+        f" its host ({hosts}) or for {' or '.join(chats)}"
     )
 
 

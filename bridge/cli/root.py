@@ -19,7 +19,6 @@ from bridge.cli import (
     doctor,
     env,
     explain,
-    feedback,
     hooks,
     links,
     manifest,
@@ -79,11 +78,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "deliveries show": (
         "dokploy-bridge deliveries show 72d3162e",
         "dokploy-bridge deliveries show 72d3162e --body > push.json",
-    ),
-    "feedback": ("dokploy-bridge feedback --failing",),
-    "feedback retry": (
-        "dokploy-bridge feedback retry 'github.comment 4711 12'",
-        "dokploy-bridge feedback retry --all",
     ),
     "previews": (
         "dokploy-bridge previews",
@@ -265,7 +259,6 @@ app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(serve.backend)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
 app.add_typer(previews.group, name="previews", rich_help_panel=LOOK)
-app.add_typer(feedback.group, name="feedback", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
 app.command(rich_help_panel=LOOK)(build_logs.logs)

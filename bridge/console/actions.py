@@ -20,7 +20,7 @@ from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
 from bridge.core.people import Actor
 from bridge.core.previews.preview import Preview
-from bridge.pipeline.audit import named, record
+from bridge.pipeline.audit import named
 from bridge.ports.chats import AnyReply
 from bridge.ports.inbox import NewDelivery
 from bridge.views.values import plain
@@ -59,18 +59,6 @@ async def adopt(records: Records, visitor: Visitor, parts: Parts, _form: Form) -
         return Done(then, f"Auto Deploy of {app.label} is off already.")
     await adopter.switch(plan.those[0], off=True, by=named(CONSOLE_HOST, visitor.person))
     return Done(then, f"Auto Deploy of {app.label} is switched off.")
-
-
-async def show_again(records: Records, visitor: Visitor, _parts: Parts, form: Form) -> Done:
-    """Retry feedback that could not be published."""
-    if not records.sees_all(visitor):
-        raise NotFound("What could not be shown elsewhere is for those who may view every app.")
-    count = await records.journal.retry_feedback(id_ := form.get("id") or None)
-    if count:
-        by = named(CONSOLE_HOST, visitor.person)
-        await record(records.journal, by, "feedback retry", id_ or "all that fail")
-    what = "1 place is" if count == 1 else f"{count} places are"
-    return Done("/console/audit", f"{what} tried again.")
 
 
 # ── previews ─────────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +189,6 @@ ACTIONS: Mapping[str, Action] = {
     "/console/previews/approve": approve_preview,
     "/console/previews/extend": extend_preview,
     "/console/previews/stop": stop_preview,
-    "/console/feedback/again": show_again,
     "/console/deliveries/{seq}/replay": replay,
     "/console/deliveries/{seq}/again": replay_as_it_was,
 }

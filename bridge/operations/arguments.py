@@ -390,6 +390,14 @@ Source = Annotated[
     ),
 ]
 
+FeedbackName = Annotated[
+    str | None, Kind("ID", _words, "Its id, as it is listed, or the beginning of it.")
+]
+OnlyFailing = Annotated[
+    bool, Kind("", _words, "Only what fails at the moment.", "", "failing", flag=True)
+]
+AllFailing = Annotated[bool, Kind("", _words, "All that fail or are parked.", "", "all", flag=True)]
+
 # ── what a door gives along with what was shown ───────────────────────────────────────────────────
 
 

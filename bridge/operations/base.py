@@ -56,6 +56,7 @@ class Desk:
         help: how help about a call is asked for there.
         no_apps: why no app is known.
         troubles: returns, by backend, that it can't be read, and since when.
+        none_shown: why nothing is published anywhere.
     """
 
     door: str
@@ -76,6 +77,7 @@ class Desk:
     help: str = "{} --help"
     no_apps: str = "There is no app that you may see"
     troubles: "Callable[[], Awaitable[Mapping[str, str]]]" = untroubled
+    none_shown: str = "Nothing is shown anywhere yet"
 
 
 class OfApp(Protocol):

@@ -1,6 +1,6 @@
 """All operations; whoever needs them imports this, which declares them."""
 
-from bridge.operations import auditing, deploying, gates, reading
+from bridge.operations import auditing, deploying, feedback, gates, reading
 from bridge.operations.base import OPERATIONS, offered
 
-__all__ = ["OPERATIONS", "auditing", "deploying", "gates", "offered", "reading"]
+__all__ = ["OPERATIONS", "auditing", "deploying", "feedback", "gates", "offered", "reading"]
