@@ -9,7 +9,7 @@ from bridge.core.apps import App
 from bridge.operations.commands import ChatCommands
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
 from bridge.pipeline.deploying.auto_rollback import GoingBack
-from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.rollback_plan import Replays, Ways
 from bridge.pipeline.deploying.serving import Looks, ServingJournal
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
 from bridge.pipeline.gates.locks import NO_PULLS, Pulls
@@ -28,7 +28,7 @@ def commands_of(
     pulls: Pulls = NO_PULLS,
 ) -> ChatCommands:
     """Return what people can do at a door, whose name marks what is asked there, e.g. "slack"."""
-    stores, catalog = parts.stores, parts.catalog
+    stores, catalog, ways = parts.stores, parts.catalog, ways_of(parts)
     return ChatCommands(
         host,
         stores.inbox,
@@ -38,11 +38,13 @@ def commands_of(
         logs,
         parts.clock,
         freezes=freezes_of(parts.settings.freezes),
-        ways=ways_of(parts),
+        ways=ways,
         wake=parts.bell,
         pulls=pulls,
         head_of=parts.heads.told,
         identities=identities_of(parts.settings),
+        hosts=parts.hosts,
+        replays=Replays(parts.heads, ways),
     )
 
 

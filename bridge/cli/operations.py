@@ -26,6 +26,8 @@ from bridge.operations.typed import usage
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
+    from bridge.pipeline.gates.gates import Heads
+    from bridge.pipeline.gates.locks import Pulls
     from bridge.ports.backends import Backend
     from bridge.settings import Settings
 
@@ -251,20 +253,22 @@ async def _opened(
     from bridge.app.providers import pages_of
     from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit
-    from bridge.pipeline.deploying.rollback_plan import Ways
+    from bridge.pipeline.deploying.rollback_plan import Replays, Ways
     from bridge.pipeline.feedback.lookup import Finding, Known
     from bridge.pipeline.gates.commands import GateCommands
+    from bridge.pipeline.gates.gates import Heads
+    from bridge.pipeline.gates.locks import NO_PULLS
     from bridge.settings import book_of, identities_of
     from bridge.settings.gates import freezes_of
     from bridge.views.links import Links
 
     access = Access((Grant((asking.id,), frozenset(Right)),))
     async with kept_in(settings) as stores, AsyncExitStack() as stack:
-        hosts: dict[str, Any] = {}
+        heads, pulls = Heads({}, time.time, {}), NO_PULLS
         backends: Mapping[str, Backend] = {}
-        if not asked.asks_hosts.isdisjoint(given):
-            hosts = await _hosts(settings, stack)
-        if asked.asks_backends:
+        if asks_hosts := not asked.asks_hosts.isdisjoint(given):
+            heads, pulls = await _hosts(settings, stack)
+        if asked.asks_backends and (asks_hosts or not asked.asks_hosts):
             backends = await stack.enter_async_context(backends_of(settings))
         if asked.kept:
             await warn_of_troubles(settings, stores)
@@ -273,22 +277,27 @@ async def _opened(
         freezes, who = freezes_of(settings.freezes), identities_of(settings)
         known = Known(lambda: apps, dict, lambda _app, _here: (), lambda: None)
         looks, locks = looks_of(settings, journal, time.time), settings.rollback.lock
+        ways = Ways(backends, looks, locks=locks, freezes=freezes)
         desk = Desk(
             CLI,
             journal,
             stores.inbox,
             Finding(journal, known, access),
-            GateCommands(journal, known.apps, time.time, identities=who, **hosts),
+            GateCommands(
+                journal, known.apps, time.time, identities=who, pulls=pulls, head_of=heads.told
+            ),
             ChatAudit(CLI, journal, time.time),
             known.apps,
             time.time,
             freezes=freezes,
-            ways=Ways(backends, looks, locks=locks, freezes=freezes),
+            ways=ways,
             compare=Links(pages_of(settings)).compare,
             gone=await journal.gone_apps(),
             no_apps=_none_yet(settings),
             troubles=lambda: troubles_of(settings, stores),
             none_shown=_none_shown(),
+            hosts=settings.host_servers(),
+            replays=Replays(heads, ways),
         )
         yield desk, stores
 
@@ -322,7 +331,7 @@ def _none_shown() -> str:
     )
 
 
-async def _hosts(settings: "Settings", stack: AsyncExitStack) -> dict[str, Any]:
+async def _hosts(settings: "Settings", stack: AsyncExitStack) -> "tuple[Heads, Pulls]":
     """Return what asks the Git hosts."""
     from bridge.app.providers import host_apis, pulls_at
     from bridge.githosts.server import homes_of
@@ -333,4 +342,4 @@ async def _hosts(settings: "Settings", stack: AsyncExitStack) -> dict[str, Any]:
         stack.push_async_callback(api.close)
     heads = Heads(apis, time.time, homes_of(settings.host_servers().values()))
     stack.push_async_callback(heads.close)
-    return {"pulls": pulls_at(settings, apis), "head_of": heads.told}
+    return heads, pulls_at(settings, apis)

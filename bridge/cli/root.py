@@ -15,7 +15,6 @@ from bridge.cli import (
     config,
     deliveries,
     demo,
-    deploy,
     doctor,
     env,
     explain,
@@ -100,7 +99,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge logs shop/web --follow",
         "dokploy-bridge logs shop/web --deployment 4711 --lines 1000",
     ),
-    "replay": ("dokploy-bridge replay 72d3162e --follow",),
     "lock": (
         "dokploy-bridge lock shop/production -m 'a migration runs' --for 2h",
         "dokploy-bridge lock shop/web -m 'a risky change' --until-merge '#12'",
@@ -264,7 +262,6 @@ app.command(rich_help_panel=LOOK)(explain.explain)
 app.command(rich_help_panel=LOOK)(build_logs.logs)
 add_operations(app, LOOK)
 add_operations(app, ACT)
-app.command(rich_help_panel=ACT)(deploy.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
 add_operations(app, GATES)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)

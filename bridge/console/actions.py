@@ -1,14 +1,12 @@
 """The actions of the console: each is a form, whose sender's rights are checked on arrival."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.console.records import GONE, HERE, Records, is_number
+from bridge.console.records import GONE, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
-from bridge.core.chat.calls import Call
 from bridge.core.chat.replies import (
     Denied,
     NotAllowed,
@@ -16,13 +14,10 @@ from bridge.core.chat.replies import (
     denial,
 )
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
-from bridge.core.events import Action as Wish
-from bridge.core.people import Actor
+from bridge.core.events import CONSOLE_HOST
 from bridge.core.previews.preview import Preview
 from bridge.pipeline.audit import named
 from bridge.ports.chats import AnyReply
-from bridge.ports.inbox import NewDelivery
 from bridge.views.values import plain
 from bridge.views.view import View
 
@@ -103,72 +98,7 @@ async def _preview(records: Records, visitor: Visitor, form: Form) -> Preview:
     return found
 
 
-# ── replays ──────────────────────────────────────────────────────────────────────────────────────
-
-
-async def replay(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Decide a webhook anew, with today's rules."""
-    seq = await _replayable(records, visitor, parts["seq"])
-    for app in records.apps():
-        if Right.DEPLOY not in records.rights(visitor, app):
-            raise NotAllowed(denial(records.access, visitor.person, Right.DEPLOY, app.label, app))
-    person = visitor.person
-    asked = Asked(
-        Wish.REPLAY,
-        str(seq),
-        Actor(CONSOLE_HOST, person.called),
-        person=person.key(CONSOLE_HOST),
-        accounts=" ".join(person.accounts(CONSOLE_HOST)),
-    )
-    id_ = _once(visitor, Wish.REPLAY, str(seq), form)
-    new = NewDelivery(CONSOLE_HOST, id_, Wish.REPLAY, {}, write_command(asked), records.clock())
-    kept = await records.inbox.keep(new)
-    return Done(f"/console/deliveries/{kept.seq}", "It is decided anew, with today's rules.")
-
-
-async def replay_as_it_was(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Deploy again the versions that a webhook has deployed, whatever the rules say today.
-
-    If that is impossible for one app, nothing is done for the others.
-    """
-    seq = await _replayable(records, visitor, parts["seq"])
-    then = (await records.journal.deployments_of([seq]))[seq]
-    if not then:
-        raise Rejected("It deployed nothing, so there is nothing to repeat.")
-    apps = {app.id: app for app in records.apps()}
-    if gone := [one.app for one in then if one.app_id not in apps]:
-        raise Rejected(f"{', '.join(gone)} is gone: replay it with today's rules instead.")
-    for one in then:
-        if Right.DEPLOY not in records.access.rights(visitor.person, one.app, None):
-            raise NotAllowed(denial(records.access, visitor.person, Right.DEPLOY, one.app))
-    found = [(app := apps[one.app_id], await records.replays.plan(app, one)) for one in then]
-    for app, again in found:
-        seen = f"{again.way} {again.to.id} {again.served}".strip()
-        call = Call(again.action, {"app": app.id, "seen": seen})
-        once = _once(visitor, again.action, app.id, form)
-        reply = await records.commands.answer(visitor.person, HERE, call, once)
-        if not isinstance(reply, View) or reply.refused:
-            raise refusal(reply)
-    return Done("/console", "\n".join(f"{app.label}: {again.says}." for app, again in found))
-
-
-async def _replayable(records: Records, visitor: Visitor, seq: str) -> int:
-    """Return the position of a webhook that somebody may replay."""
-    found = await records.inbox.get(int(seq)) if is_number(seq) else None
-    if found is None or not records.sees_all(visitor):
-        raise NotFound(f"There is no delivery {seq!r}: {GONE}.")
-    if found.host in ASKING_HOSTS or found.host not in records.hosts:
-        raise Rejected("That is not a webhook: make the same request again instead.")
-    return found.seq
-
-
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _once(visitor: Visitor, wish: Wish, target: str, form: Form) -> str:
-    """Return the id of the delivery, the same for a form that is sent twice, which so acts once."""
-    parts = (visitor.person.id, wish, target, form.get("once", ""))
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def refusal(reply: AnyReply) -> Rejected:
@@ -189,8 +119,6 @@ ACTIONS: Mapping[str, Action] = {
     "/console/previews/approve": approve_preview,
     "/console/previews/extend": extend_preview,
     "/console/previews/stop": stop_preview,
-    "/console/deliveries/{seq}/replay": replay,
-    "/console/deliveries/{seq}/again": replay_as_it_was,
 }
 """Each action by its path."""
 
@@ -198,7 +126,6 @@ _AUDITED: Mapping[str, str] = {
     "/console/previews/approve": "preview approve",
     "/console/previews/extend": "preview extend",
     "/console/previews/stop": "preview stop",
-    "/console/deliveries/{seq}/again": "replay",
 }
 
 

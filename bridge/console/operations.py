@@ -16,8 +16,10 @@ from bridge.console.views import written_with
 from bridge.console.visitors import Visitor, inside
 from bridge.core.chat.calls import Call, given_in
 from bridge.core.errors import NotFound
+from bridge.core.events import CONSOLE_HOST
 from bridge.operations.base import Door, Operation
 from bridge.operations.every import OPERATIONS
+from bridge.views.deploying import Kept
 from bridge.views.values import plain
 from bridge.views.view import Ask, View
 
@@ -51,9 +53,17 @@ async def operate(records: Records, visitor: Visitor, parts: Parts, form: Form) 
         case View(refused=False) if not asked.acts:
             return Page("answer", asked.name.capitalize(), _shown(records, reply, then))
         case View(refused=False):
+            if isinstance(reply.data, Kept) and not reply.data.app_id:
+                then = await _page_of(records, once)
             warns = "".join(f" {plain(one)}." for one in reply.warns)
             return Done(then, f"{plain(reply.head)}.{warns}")
     raise refusal(reply)
+
+
+async def _page_of(records: Records, id_: str) -> str:
+    """Return the page of a request that is about no single app: of its delivery."""
+    found = await records.inbox.find(CONSOLE_HOST, id_)
+    return "/console/deliveries" if found is None else f"/console/deliveries/{found.seq}"
 
 
 def _shown(records: Records, view: View, then: str) -> dict[str, Any]:

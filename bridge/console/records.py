@@ -17,7 +17,6 @@ from bridge.operations.commands import ChatCommands
 from bridge.pipeline.audit import named
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.deploying.adopt import Adopter
-from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.lookup import BuildLogs
 from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import Asker, PreviewCommands
@@ -51,7 +50,6 @@ class Records:
         clock: seconds since 1970.
         adopter: returns what switches off the backends' own deploys of pushes.
         workshop: works out beside the pages what takes long.
-        replays: finds how the versions of earlier webhooks are deployed again.
         unmatched: returns what the settings name and is not there.
     """
 
@@ -69,7 +67,6 @@ class Records:
     clock: Clock
     adopter: Callable[[], Awaitable[Adopter]]
     workshop: Workshop
-    replays: Replays
     unmatched: Callable[[], Awaitable[Sequence[Finding]]]
 
     @property

@@ -6,7 +6,7 @@ name. Rights are checked here, and refusals are recorded, whatever door a call c
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
     from bridge.core.gates.freezes import Freeze
     from bridge.core.lifecycle import Deployment
     from bridge.pipeline.audit import ChatAudit
-    from bridge.pipeline.deploying.rollback_plan import Ways
+    from bridge.pipeline.deploying.rollback_plan import Replays, Ways
     from bridge.pipeline.feedback.lookup import Finding
     from bridge.pipeline.gates.commands import GateCommands, Requester
     from bridge.ports.chats import Place
@@ -57,6 +57,8 @@ class Desk:
         no_apps: why no app is known.
         troubles: returns, by backend, that it can't be read, and since when.
         none_shown: why nothing is published anywhere.
+        hosts: the Git hosts' servers, by whose names their webhooks are kept.
+        replays: finds how earlier versions are deployed again; None if no backend can be asked.
     """
 
     door: str
@@ -78,6 +80,8 @@ class Desk:
     no_apps: str = "There is no app that you may see"
     troubles: "Callable[[], Awaitable[Mapping[str, str]]]" = untroubled
     none_shown: str = "Nothing is shown anywhere yet"
+    hosts: "Collection[str]" = ()
+    replays: "Replays | None" = None
 
 
 class OfApp(Protocol):
@@ -297,7 +301,7 @@ class Operation:
         examples: calls as they are typed, without the program's name.
         aliases: other words for it, with the arguments that they imply.
         asks_hosts: the arguments with which Git hosts are asked.
-        asks_backends: backends are asked.
+        asks_backends: backends are asked; where `asks_hosts` names arguments, only with these.
         kept: it is kept as a delivery, whose end can be waited for; the data is `Kept`.
         lists: it lists what there is, which may be nothing, even if there is no data yet.
         not_at: the doors that lack it, each with the reason.

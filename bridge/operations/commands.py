@@ -4,7 +4,7 @@ Commands that act are kept in the inbox before they are answered, and decided li
 those that only read use the journal. Rights are checked each time (`lookup`).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
@@ -30,7 +30,7 @@ from bridge.operations.reminders import Reminders
 from bridge.operations.typed import lacks_all, written
 from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
-from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.rollback_plan import Replays, Ways
 from bridge.pipeline.feedback.lookup import (
     NEEDS,
     BuildLogs,
@@ -78,6 +78,8 @@ class ChatCommands:
         pulls: Pulls = NO_PULLS,
         head_of: HeadOf = untold,
         identities: Identities = NO_IDENTITIES,
+        hosts: Collection[str] = (),
+        replays: Replays | None = None,
     ) -> None:
         """Take the parts.
 
@@ -89,6 +91,8 @@ class ChatCommands:
             pulls: finds the pull requests with whose end locks are released.
             head_of: tells whether what somebody approves would still be built.
             identities: who is who.
+            hosts: the Git hosts' servers that are served.
+            replays: finds how earlier versions are deployed again; None: nobody can do that.
         """
         self._chat = chat
         self._inbox = inbox
@@ -125,6 +129,8 @@ class ChatCommands:
             program="/dokploy",
             help="/dokploy help {}",
             troubles=self._troubles,
+            hosts=hosts,
+            replays=replays,
         )
         self.previews = ChatPreviews(chat, journal, known.apps, access, clock)
         self._elsewhere: Mapping[Verb, Answers] = {

@@ -36,7 +36,7 @@ async def feedback(ctx: Context, failing: OnlyFailing = False, limit: Limit = 20
     family=LOOK,
     acts=True,
     recorded=True,
-    examples=("feedback retry 'github.comment 4711 12'", "feedback retry --all"),
+    examples=("feedback retry --all",),
 )
 async def retry(ctx: Context, target: FeedbackName = None, every: AllFailing = False) -> View:
     """Retry at once what fails or is parked, without waiting for its turn or a change."""

@@ -48,7 +48,7 @@ WEB = app("app-web", name="web", project="shop")
 ADA, BOB = Person("U0ADA", "Ada"), Person("U0BOB", "Bob")
 ACCESS = Access([Grant(("U0ADA",), frozenset(Right)), Grant(("U0BOB",), frozenset({Right.VIEW}))])
 SAMPLES = {"scope": "shop/web", "app": "shop/web", "source": "shop/web", "reason": "because"}
-SAMPLES |= {"deployment": "4711"}
+SAMPLES |= {"deployment": "4711", "delivery": "4711"}
 """A value for each required argument."""
 
 
