@@ -13,7 +13,7 @@ from bridge.operations.suspects import Suspects
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
 from bridge.pipeline.deploying.auto_rollback import GoingBack
 from bridge.pipeline.deploying.configure import Configurer
-from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.rollback_plan import Replays, Ways
 from bridge.pipeline.deploying.serving import Looks, ServingJournal
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.feedback.lookup import Known
@@ -37,7 +37,7 @@ def commands_of(
     """Return what people can do at a door, whose name marks what is asked there, e.g. "slack"."""
     from bridge.app.hosting import hosting_of
 
-    settings, stores, catalog = parts.settings, parts.stores, parts.catalog
+    settings, stores, catalog, ways = parts.settings, parts.stores, parts.catalog, ways_of(parts)
     return ChatCommands(
         host,
         stores.inbox,
@@ -47,7 +47,7 @@ def commands_of(
         logs,
         parts.clock,
         freezes=freezes_of(settings.freezes),
-        ways=ways_of(parts),
+        ways=ways,
         wake=parts.bell,
         pulls=pulls,
         head_of=parts.heads.told,
@@ -55,6 +55,8 @@ def commands_of(
         configurers=configurers,
         suspects=suspects_of(settings, stores.journal, parts.clock),
         hosting=hosting_of(settings, stores, parts.backends, parts.apis, catalog.wake),
+        hosts=parts.hosts,
+        replays=Replays(parts.heads, ways),
     )
 
 

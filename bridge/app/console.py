@@ -7,7 +7,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from bridge.app.chats import announced
-from bridge.app.commands import commands_of, ways_of
+from bridge.app.commands import commands_of
 from bridge.app.providers import pages_of, titles_of
 from bridge.app.unmatched import Unmatched
 from bridge.app.wiring import Parts
@@ -18,7 +18,6 @@ from bridge.console.sharing import Workshop
 from bridge.console.visitors import SignIn, with_owner
 from bridge.core.events import CONSOLE_HOST
 from bridge.githosts.large_bodies import Apart
-from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.ports.sign_in import SignsIn
 from bridge.settings import access_of, policy_of
@@ -51,7 +50,6 @@ def console_routes(
         policy_of(settings),
         parts.clock,
         Workshop(parts.clock),
-        Replays(parts.heads, ways_of(parts)),
         Unmatched(settings, catalog, stores.journal).found,
     )
     sign_in, live = SignIn(ways, parts.settings.public_url), Live(records)

@@ -33,7 +33,7 @@ from bridge.cli.show import (
     on_terminal,
     say_json,
 )
-from bridge.core.errors import Ambiguous, NotFound, Rejected
+from bridge.core.errors import NotFound, Rejected
 from bridge.githosts import HOSTS
 from bridge.operations.arguments import moment_of
 from bridge.views.decisions import decision_form, decision_line
@@ -66,9 +66,6 @@ async def all_of(
 
 
 # ── `deliveries`: what came in, what it meant, and the decisions ──────────────────────────────────
-
-SEARCHED = 10_000
-"""The number of newest deliveries to search for the start of an id."""
 
 NONE_YET = (
     "nothing has come in yet; a webhook must lead to"
@@ -224,19 +221,10 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
 
 async def find_delivery(stores: "Stores", id_: str, settings: "Settings") -> "Delivery":
     """Return one delivery by its id, the start of it, or its number; raise NotFound."""
-    id_ = id_.removesuffix("…")  # as in the list
-    for host in (*settings.host_servers(), *sorted(asking_hosts())):
-        if (found := await stores.inbox.find(host, id_)) is not None:
-            return found
-    if id_.isdigit() and (found := await stores.inbox.get(int(id_))) is not None:
-        return found
-    begin = [d for d in await stores.inbox.newest(SEARCHED) if d.id.startswith(id_)] if id_ else []
-    if len(begin) > 1:
-        ids = ", ".join(one.id for one in begin[:3])
-        raise Ambiguous(f"{id_!r} fits {len(begin)} deliveries: {ids}, …; give more of the id")
-    if begin and (found := await stores.inbox.get(begin[0].seq)) is not None:
-        return found
-    raise NotFound(f"there is no delivery {id_!r}; `dokploy-bridge deliveries` lists them")
+    from bridge.pipeline.deciding import arrivals
+
+    hosts = (*settings.host_servers(), *sorted(asking_hosts()))
+    return await arrivals.find_delivery(stores.inbox, hosts, id_)
 
 
 # ── Rendering ─────────────────────────────────────────────────────────────────────────────────────

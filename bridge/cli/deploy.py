@@ -1,31 +1,21 @@
-"""Follow what was requested to its end; and `replay`."""
+"""Follow what was requested to its end."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bridge.cli.backend import person, warn_of_troubles
 from bridge.cli.context import (
     ENDED_BADLY,
     HELD_BACK,
-    Config,
-    Follow,
-    Json,
-    kept_in,
-    run,
-    settings_of,
 )
-from bridge.cli.deliveries import find_delivery
 from bridge.cli.deployments import change_line, change_text, tail_lines, whole_log
 from bridge.cli.forms import arrived_form
 from bridge.cli.holds import opened_with
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_error, say_json
-from bridge.core.errors import Rejected
 from bridge.views.decisions import decision_line
 from bridge.views.deployment_lists import ended_form
 
@@ -182,41 +172,6 @@ class Watchman:
 
 
 # ── requests ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def replay(
-    delivery: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the start of it.")],
-    config: Config = None,
-    follow: Follow = False,
-    json: Json = False,
-) -> None:
-    """Decide a delivery again, as if it had just arrived; apps that it deploys deploy again.
-
-    This excludes apps created after the push: use `deploy` for these. Like any push, it deploys the
-    head of the branch; `rollback APP --to COMMIT` brings an earlier commit back.
-    """
-    if code := run(_replay(settings_of(config), delivery, follow=follow, json=json)):
-        raise typer.Exit(code)
-
-
-async def _replay(settings: "Settings", name: str, *, follow: bool, json: bool) -> int:
-    from bridge.chats import asking_hosts
-    from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
-    from bridge.ports.inbox import NewDelivery
-    from bridge.views.deploying import Kept
-    from bridge.views.view import View
-
-    async with kept_in(settings) as stores:
-        await warn_of_troubles(settings, stores)
-        delivery = await find_delivery(stores, name, settings)
-        if delivery.host in asking_hosts():
-            raise Rejected(f"{delivery.id} is no webhook: give its command again instead")
-        id_, action = f"{COMMAND_HOST}-{secrets.token_hex(8)}", Action.REPLAY
-        body = write_command(Asked(action, str(delivery.seq), person()))
-        await stores.inbox.keep(NewDelivery(COMMAND_HOST, id_, action, {}, body, time.time()))
-        data = Kept(id_, str(action), delivery.id, "")
-        view = View((f"Replaying {delivery.id}",), data=data)
-        return await kept(settings, stores, view, follow=follow, json=json)
 
 
 async def kept(

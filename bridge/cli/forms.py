@@ -11,7 +11,6 @@ from bridge.views.deployment_lists import became
 if TYPE_CHECKING:
     from bridge.core.lifecycle import Deployment
     from bridge.pipeline.deciding.arrivals import Arrived
-    from bridge.ports.feedback import Pending
     from bridge.ports.outcomes import About
 
 
@@ -50,33 +49,6 @@ def _brief(deployment: "Deployment | None") -> dict[str, Any] | None:
 
     note = as_told(deployment)
     return {"id": deployment.id, "state": str(deployment.state), "note": note}
-
-
-def standing(pending: "Pending") -> str:
-    """Return the state of a subscription, in a word."""
-    if pending.parked:
-        return "parked"
-    if pending.error is not None:
-        return "failing"
-    return "shown" if pending.due_at is None else "due"
-
-
-def subscription_form(pending: "Pending") -> dict[str, Any]:
-    """Return a subscription, and whether it is up to date."""
-    subscription = pending.subscription
-    return {
-        "id": subscription.id,
-        "kind": subscription.kind,
-        "lane": subscription.lane,
-        "place": dict(subscription.place),
-        "link": pending.cursor.get("link"),
-        "follows": list(subscription.follows),
-        "state": standing(pending),
-        "due_at": iso(pending.due_at),
-        "attempts": pending.attempts,
-        "failing_since": iso(pending.failing_since),
-        "error": pending.error,
-    }
 
 
 def finding_words(finding: "Mapping[str, Any]") -> str:

@@ -44,6 +44,8 @@ from bridge.operations.typed import usage
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
+    from bridge.pipeline.gates.gates import Heads
+    from bridge.pipeline.gates.locks import Pulls
     from bridge.ports.backends import Backend
     from bridge.ports.githosts import HostApi
     from bridge.settings import Settings
@@ -296,10 +298,12 @@ async def _opened(
     from bridge.app.storage import open_stores
     from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit
-    from bridge.pipeline.deploying.rollback_plan import Ways
+    from bridge.pipeline.deploying.rollback_plan import Replays, Ways
     from bridge.pipeline.feedback.build_logs import BuildLogs
     from bridge.pipeline.feedback.lookup import Finding, Known
     from bridge.pipeline.gates.commands import GateCommands
+    from bridge.pipeline.gates.gates import Heads
+    from bridge.pipeline.gates.locks import NO_PULLS
     from bridge.settings import book_of, identities_of
     from bridge.settings.gates import freezes_of
     from bridge.views.links import Links
@@ -307,14 +311,16 @@ async def _opened(
     access = Access((Grant((asking.id,), frozenset(Right)),))
     async with open_stores(settings) as stores, AsyncExitStack() as stack:
         journal, book = stores.journal, book_of(settings)
+        heads, pulls = Heads({}, time.time, {}), NO_PULLS
         backends: Mapping[str, Backend] = {}
-        if asked.asks_backends:
+        asks_hosts = not asked.asks_hosts.isdisjoint(given)
+        if asked.asks_backends and (asks_hosts or not asked.asks_hosts):
             backends = await stack.enter_async_context(backends_of(settings))
         if asked.kept:
             await warn_of_troubles(settings, stores)
-        asks_some = not asked.asks_hosts.isdisjoint(given)
-        apis = _apis(settings, stack) if asked.sets_up or asks_some else {}
-        hosts = _hosts(settings, apis, stack) if asks_some else {}
+        apis = _apis(settings, stack) if asked.sets_up or asks_hosts else {}
+        if asks_hosts:
+            heads, pulls = _hosts(settings, apis, stack)
         hosting = None
         away: dict[str, str] = {}
         if asked.sets_up:
@@ -330,18 +336,21 @@ async def _opened(
         freezes, who = freezes_of(settings.freezes), identities_of(settings)
         known = Known(lambda: apps, dict, lambda _app, _here: (), lambda: None)
         looks, locks = looks_of(settings, journal, time.time), settings.rollback.lock
+        ways = Ways(backends, looks, locks=locks, freezes=freezes)
         desk = Desk(
             CLI,
             journal,
             stores.inbox,
             Finding(journal, known, access),
-            GateCommands(journal, known.apps, time.time, identities=who, **hosts),
+            GateCommands(
+                journal, known.apps, time.time, identities=who, pulls=pulls, head_of=heads.told
+            ),
             ChatAudit(CLI, journal, time.time),
             known.apps,
             time.time,
             lambda: away,
             freezes=freezes,
-            ways=Ways(backends, looks, locks=locks, freezes=freezes),
+            ways=ways,
             compare=Links(pages_of(settings)).compare,
             gone=await journal.gone_apps(),
             no_apps=_none_yet(settings),
@@ -350,6 +359,9 @@ async def _opened(
             configurers=configurers_beside(settings, stores, backends),
             suspects=suspects_of(settings, journal, time.time),
             hosting=hosting,
+            none_shown=_none_shown(),
+            hosts=settings.host_servers(),
+            replays=Replays(heads, ways),
         )
         yield desk, stores
 
@@ -370,6 +382,19 @@ def _none_yet(settings: "Settings") -> str:
     )
 
 
+def _none_shown() -> str:
+    """Return why nothing is published anywhere, and what to do."""
+    from bridge.chats import CHATS
+    from bridge.githosts import HOSTS
+
+    hosts = ", ".join(one.variable(one.credential) for one in HOSTS.values())
+    chats = (f"{one.title} ({one.variable(one.credential)})" for one in CHATS.values())
+    return (
+        "nothing is shown anywhere yet; it takes a push that concerns an app, and a credential for"
+        f" its host ({hosts}) or for {' or '.join(chats)}"
+    )
+
+
 def _apis(settings: "Settings", stack: AsyncExitStack) -> "Mapping[str, HostApi]":
     """Return the APIs of the Git hosts that have a credential."""
     from bridge.app.providers import host_apis
@@ -382,12 +407,12 @@ def _apis(settings: "Settings", stack: AsyncExitStack) -> "Mapping[str, HostApi]
 
 def _hosts(
     settings: "Settings", apis: "Mapping[str, HostApi]", stack: AsyncExitStack
-) -> dict[str, Any]:
-    """Return what asks the Git hosts about pull requests and branches."""
+) -> "tuple[Heads, Pulls]":
+    """Return what asks the Git hosts about branches and pull requests."""
     from bridge.app.providers import pulls_at
     from bridge.githosts.server import homes_of
     from bridge.pipeline.gates.gates import Heads
 
     heads = Heads(apis, time.time, homes_of(settings.host_servers().values()))
     stack.push_async_callback(heads.close)
-    return {"pulls": pulls_at(settings, apis), "head_of": heads.told}
+    return heads, pulls_at(settings, apis)

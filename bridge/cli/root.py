@@ -13,11 +13,9 @@ from bridge.cli import (
     config,
     deliveries,
     demo,
-    deploy,
     doctor,
     env,
     explain,
-    feedback,
     links,
     manifest,
     provider,
@@ -64,16 +62,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge deliveries show 72d3162e",
         "dokploy-bridge deliveries show 72d3162e --body > push.json",
     ),
-    "feedback": ("dokploy-bridge feedback --failing",),
-    "feedback retry": (
-        "dokploy-bridge feedback retry 'github.comment 4711 12'",
-        "dokploy-bridge feedback retry --all",
-    ),
     "explain": (
         "dokploy-bridge explain push.json",
         "dokploy-bridge explain push.json --app shop/web --watch-path 'web/**'",
     ),
-    "replay": ("dokploy-bridge replay 72d3162e --follow",),
     "lock": (
         "dokploy-bridge lock shop/production -m 'a migration runs' --for 2h",
         "dokploy-bridge lock shop/web -m 'a risky change' --until-merge '#12'",
@@ -220,11 +212,9 @@ app.command(rich_help_panel=START)(serve.migrate)
 app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(serve.backend)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
-app.add_typer(feedback.group, name="feedback", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(explain.explain)
 add_operations(app, LOOK)
 add_operations(app, ACT)
-app.command(rich_help_panel=ACT)(deploy.replay)
 add_operations(app, PREVIEWS)
 add_operations(app, GATES)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)

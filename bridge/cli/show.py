@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 
-from bridge.core.log_text import STEERING, cut, harmless
+from bridge.core.log_text import STEERING, harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,17 +26,6 @@ if TYPE_CHECKING:
 def clean(text: str) -> str:
     """Return text on one line and without control characters."""
     return harmless(text).strip()
-
-
-_ZEROS = re.compile(r"(?<![0-9a-zA-Z.])0{4,}(?=[0-9])")
-_SHA = re.compile(r"(?<![0-9a-zA-Z])([0-9a-f]{7})[0-9a-f]{33}(?![0-9a-zA-Z])")
-LONGEST_ID = 44
-
-
-def shrunk(id_: str) -> str:
-    """Return an id for people: without leading zeros, commits in seven characters."""
-    text = _SHA.sub(r"\1", _ZEROS.sub("", clean(id_)))
-    return cut(text, LONGEST_ID)
 
 
 def clean_lines(text: str) -> str:

@@ -7,24 +7,39 @@ differs with each drawn form, `then` is the page to show next, and `call` has wh
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from bridge.console.actions import Done, Form, Parts, refusal
 from bridge.console.records import HERE, Records
 from bridge.console.render import Page
 from bridge.console.views import written_with
 from bridge.console.visitors import Visitor, inside
 from bridge.core.chat.calls import Call, given_in
-from bridge.core.errors import NotFound
+from bridge.core.chat.replies import Denied, NotAllowed, Sorry
+from bridge.core.errors import NotFound, Rejected
+from bridge.core.events import CONSOLE_HOST
 from bridge.operations.base import Door, Operation
 from bridge.operations.every import OPERATIONS
+from bridge.ports.chats import AnyReply
+from bridge.views.deploying import Kept
 from bridge.views.values import plain
 from bridge.views.view import Ask, View
 
 LONGEST = 500
 """Characters of a field."""
 
+Parts = Mapping[str, str]
+Form = Mapping[str, str]
+
 OURS = frozenset({"once", "then", "call"})
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The outcome of an action that was carried out, or is on disk: the next page, and words."""
+
+    then: str
+    says: str
 
 
 def operation_of(name: str) -> Operation:
@@ -51,9 +66,30 @@ async def operate(records: Records, visitor: Visitor, parts: Parts, form: Form) 
         case View(refused=False) if reply.failed or not asked.acts:
             return Page("answer", asked.name.capitalize(), _shown(records, reply, then))
         case View(refused=False):
+            if isinstance(reply.data, Kept) and not reply.data.app_id:
+                then = await _page_of(records, once)
             warns = "".join(f" {plain(one)}." for one in reply.warns)
             return Done(then, f"{plain(reply.head or reply.brief)}.{warns}")
     raise refusal(reply)
+
+
+async def _page_of(records: Records, id_: str) -> str:
+    """Return the page of a request that is about no single app: of its delivery."""
+    found = await records.inbox.find(CONSOLE_HOST, id_)
+    return "/console/deliveries" if found is None else f"/console/deliveries/{found.seq}"
+
+
+def refusal(reply: AnyReply) -> Rejected:
+    """Return the refusal for people."""
+    match reply:
+        case Denied():
+            return NotAllowed(reply)
+        case Sorry(why=why):
+            return Rejected(why)
+        case View():
+            more = ": " if reply.says else ""
+            return Rejected(f"{plain(reply.head)}{more}{'; '.join(map(plain, reply.says))}.")
+    return Rejected("That can't be done here.")
 
 
 def _shown(records: Records, view: View, then: str) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview, as_preview, model_id
 from bridge.operations.commands import ChatCommands
 from bridge.pipeline.deciding.interpret import Reading
-from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.previews.commands import previews_seen
 from bridge.ports.chats import Place
@@ -48,7 +47,6 @@ class Records:
         policy: the settings that apply to the decisions for all apps.
         clock: seconds since 1970.
         workshop: works out beside the pages what takes long.
-        replays: finds how the versions of earlier webhooks are deployed again.
         unmatched: returns what the settings name and is not there.
     """
 
@@ -65,7 +63,6 @@ class Records:
     policy: Policy
     clock: Clock
     workshop: Workshop
-    replays: Replays
     unmatched: Callable[[], Awaitable[Sequence[Finding]]]
 
     # ── who may see what ─────────────────────────────────────────────────────────────────────────

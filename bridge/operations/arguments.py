@@ -441,6 +441,23 @@ Source = Annotated[
     ),
 ]
 
+DeliveryName = Annotated[str, Kind("ID", _words, "Its id, or the start of it.")]
+AsItWas = Annotated[
+    bool,
+    Kind(
+        *("", _words, "Deploy exactly the commits that it has deployed, whatever the rules say."),
+        option="as-it-was",
+        flag=True,
+    ),
+]
+FeedbackName = Annotated[
+    str | None, Kind("ID", _words, "Its id, as it is listed, or the beginning of it.")
+]
+OnlyFailing = Annotated[
+    bool, Kind("", _words, "Only what fails at the moment.", "", "failing", flag=True)
+]
+AllFailing = Annotated[bool, Kind("", _words, "All that fail or are parked.", "", "all", flag=True)]
+
 # ── what a door gives along with what was shown ───────────────────────────────────────────────────
 
 

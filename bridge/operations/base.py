@@ -6,7 +6,7 @@ name. Rights are checked here, and refusals are recorded, whatever door a call c
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import wraps
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
     from bridge.pipeline.audit import ChatAudit
     from bridge.pipeline.deploying.configure import Configurer
     from bridge.pipeline.deploying.hosting import Hosting
-    from bridge.pipeline.deploying.rollback_plan import Ways
+    from bridge.pipeline.deploying.rollback_plan import Replays, Ways
     from bridge.pipeline.feedback.build_logs import BuildLogs
     from bridge.pipeline.feedback.lookup import Finding
     from bridge.pipeline.gates.commands import GateCommands, Requester
@@ -65,6 +65,9 @@ class Desk:
         configurers: change apps at their backends, by the backend's name.
         suspects: finds the refused webhooks that may be a missing push.
         hosting: acts at Git hosts and backends; None if they can't be reached.
+        none_shown: why nothing is published anywhere.
+        hosts: the Git hosts' servers, by whose names their webhooks are kept.
+        replays: finds how earlier versions are deployed again; None if no backend can be asked.
     """
 
     door: str
@@ -89,6 +92,9 @@ class Desk:
     configurers: "Mapping[str, Configurer]" = field(default_factory=dict)
     suspects: "Suspects | None" = None
     hosting: "Hosting | None" = None
+    none_shown: str = "Nothing is shown anywhere yet"
+    hosts: "Collection[str]" = ()
+    replays: "Replays | None" = None
 
 
 class OfApp(Protocol):
@@ -319,7 +325,7 @@ class Operation:
         examples: calls as they are typed, without the program's name.
         aliases: other words for it, with the arguments that they imply.
         asks_hosts: the arguments with which Git hosts are asked.
-        asks_backends: backends are asked.
+        asks_backends: backends are asked; where `asks_hosts` names arguments, only with these.
         kept: it is kept as a delivery, whose end can be waited for; the data is `Kept`.
         lists: it lists what there is, which may be nothing, even if there is no data yet.
         sets_up: it is there before a bridge has run: it makes the data that it needs, and acts at

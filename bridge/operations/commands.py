@@ -4,7 +4,7 @@ Commands that act are kept in the inbox before they are answered, and decided li
 those that only read use the journal. Rights are checked each time (`lookup`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
@@ -29,7 +29,7 @@ from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.pipeline.deploying.hosting import Hosting
-from bridge.pipeline.deploying.rollback_plan import Ways
+from bridge.pipeline.deploying.rollback_plan import Replays, Ways
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.feedback.lookup import (
     NEEDS,
@@ -72,6 +72,8 @@ class ChatCommands:
         configurers: Mapping[str, Configurer] = NO_CONFIGURERS,
         suspects: Suspects | None = None,
         hosting: Hosting | None = None,
+        hosts: Collection[str] = (),
+        replays: Replays | None = None,
     ) -> None:
         """Take the parts.
 
@@ -85,6 +87,8 @@ class ChatCommands:
             identities: who is who.
             configurers, suspects: see `Desk`.
             hosting: acts at Git hosts and backends; None: nobody can do that by chat.
+            hosts: the Git hosts' servers that are served.
+            replays: finds how earlier versions are deployed again; None: nobody can do that.
         """
         self._known = known
         self._finding = Finding(journal, known, access)
@@ -119,6 +123,8 @@ class ChatCommands:
             configurers=configurers,
             suspects=suspects,
             hosting=hosting,
+            hosts=hosts,
+            replays=replays,
         )
 
     # ── the port ──────────────────────────────────────────────────────────

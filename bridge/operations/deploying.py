@@ -266,39 +266,47 @@ async def _keep(
     at: End | None = None,
     version: Mapping[str, str] = HEAD,
 ) -> View:
-    """Keep a request in the inbox; one id acts only once.
+    desk, not_before = ctx.desk, "" if at is None else f"{at.at:.0f}"
+    facts = {"app": app.label, "deployment": deployment, "not_before": not_before}
+    duplicate = await keep_request(ctx, action, app.id, facts | dict(version))
+    return views.kept(
+        app,
+        action,
+        ctx.once,
+        duplicate=duplicate,
+        channels=desk.channels(app, ctx.place.channel),
+        trouble=desk.trouble().get(app.backend),
+        at=None if at is None else at.at,
+        zone="" if at is None else at.zone,
+    )
+
+
+async def keep_request(
+    ctx: Context, action: Action, target: str, facts: Mapping[str, str] = HEAD
+) -> bool:
+    """Keep a request in the inbox; one id acts only once. Return whether it was there already.
+
+    Args:
+        facts: what else is asked, by the fields of `Asked`.
 
     Raises:
         Unreachable: it could not be kept, so nothing will happen.
     """
-    from bridge.core.events import Asked, write_command
+    from bridge.core.events import Asked
     from bridge.core.people import Actor
-    from bridge.ports.inbox import NewDelivery
+    from bridge.ports.inbox import as_delivery
 
     desk, person, place = ctx.desk, ctx.person, ctx.place
     on_server = ctx.by is not None  # who is there is known by their name
     asked = Asked(
         action,
-        app.id,
+        target,
         Actor(desk.door, person.called),
         person="" if on_server else person.key(desk.door) if person.chat else person.id,
         accounts=" ".join(person.accounts(desk.door)),
         channel=place.channel,
         thread=place.thread,
-        app=app.label,
-        deployment=deployment,
-        not_before="" if at is None else f"{at.at:.0f}",
-        **version,
+        **facts,
     )
-    new = NewDelivery(desk.door, ctx.once, action, {}, write_command(asked), desk.clock())
-    known = await desk.inbox.keep(new)
-    return views.kept(
-        app,
-        action,
-        ctx.once,
-        duplicate=known.duplicate,
-        channels=desk.channels(app, place.channel),
-        trouble=desk.trouble().get(app.backend),
-        at=None if at is None else at.at,
-        zone="" if at is None else at.zone,
-    )
+    kept = await desk.inbox.keep(as_delivery(desk.door, ctx.once, asked, desk.clock()))
+    return kept.duplicate

@@ -4,11 +4,13 @@ from bridge.operations import (
     auditing,
     build_logs,
     deploying,
+    feedback,
     gates,
     hosting,
     previews,
     reading,
     reasons,
+    replaying,
     webhooks,
 )
 from bridge.operations.base import OPERATIONS, offered
@@ -18,11 +20,13 @@ __all__ = [
     "auditing",
     "build_logs",
     "deploying",
+    "feedback",
     "gates",
     "hosting",
     "offered",
     "previews",
     "reading",
     "reasons",
+    "replaying",
     "webhooks",
 ]

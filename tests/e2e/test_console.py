@@ -13,10 +13,11 @@ import pytest
 
 from bridge.app.providers import console_of
 from bridge.console import live
-from bridge.console.actions import ACTIONS
 from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION, inside
 from bridge.listening.listener import STOP_SECONDS
+from bridge.operations.base import Door
+from bridge.operations.every import offered
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.views.links import NO_CONSOLE, ConsolePages
 from bridge.web.browsers import hash_of
@@ -115,12 +116,8 @@ async def test_no_action_is_done_without_its_right_or_with_a_session_that_is_ove
     tmp_path: Path, origin: Origin
 ) -> None:
     async with console_world(tmp_path / "bridge", **VIEWS) as console:
-        app_id = await console.deployed(origin)
-        (one,) = await console.world.deployments()
-        paths = [
-            path.format(id=one.id if "deployments" in path else app_id, seq=one.seq)
-            for path in ACTIONS
-        ]
+        await console.deployed(origin)
+        paths = [f"/console/do/{one.name}" for one in offered(Door.CONSOLE) if one.acts]
         few = await console.session("U0ADA")
         others, none = await console.session("U0EVE"), await console.session("U0MAL")
         over = await console.session("U0ADA")
@@ -268,7 +265,7 @@ async def test_a_wider_lock_is_unlocked_where_it_is_shown(
     [
         ("GET", "/console/nope"),
         ("GET", "/console/deployments/a/b"),
-        ("GET", "/console/feedback/again"),
+        ("GET", "/console/previews/stop"),
         ("PUT", "/console"),
         ("OPTIONS", "/console/apps"),
         ("POST", "/console/apps"),
@@ -306,16 +303,18 @@ async def test_a_form_of_a_session_that_is_over_is_answered_with_a_page(tmp_path
 
 async def test_only_what_was_done_in_this_session_is_said(tmp_path: Path) -> None:
     async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
-        done = (await web.post("/console/feedback/again")).headers["Location"]
+        retry = {"every": "yes", "then": "/console/audit"}
+        sent = await web.post("/console/do/feedback retry", data=retry)
+        done = sent.headers["Location"]
         forged = ["?said=Approved.", "?said=" + "0" * 16 + "Approved.", "?said=%FF%ED%A0%80"]
 
-        assert "0 places are tried again." in (await web.get(done)).text
+        assert "nothing fails." in (await web.get(done)).text
         for query in forged:
             answer = await web.get(f"/console/audit{query}")
             assert answer.status_code == 200
             assert 'role="status"' not in answer.text
         async with console.browsing() as other:
-            assert "tried again" not in (await other.get(done)).text
+            assert "nothing fails" not in (await other.get(done)).text
 
 
 async def test_a_form_that_is_cut_off_is_no_error_of_the_bridge(

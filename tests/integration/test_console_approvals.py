@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.console.actions import Done
-from bridge.console.operations import operate
+from bridge.console.operations import Done, operate
 from bridge.console.pages import PAGES
 from bridge.console.records import Asked, Records
 from bridge.console.render import draw

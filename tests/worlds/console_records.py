@@ -18,9 +18,6 @@ from bridge.core.people import Actor
 from bridge.core.refused import RefusedWebhooks
 from bridge.pipeline.deciding.catchup import HookTroubles
 from bridge.pipeline.deciding.interpret import Reading
-from bridge.pipeline.deploying.rollback_plan import Replays, Ways
-from bridge.pipeline.deploying.serving import Looks
-from bridge.pipeline.gates.gates import Heads
 from bridge.ports.checks import Finding
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
@@ -119,7 +116,6 @@ async def records_of(
             Policy(),
             lambda: NOW,
             Workshop(lambda: NOW),
-            Replays(Heads({}, lambda: NOW, {}), Ways({}, Looks(journal, lambda: NOW))),
             _nothing,
         )
     finally:

@@ -14,15 +14,13 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bridge.console import render, visitors
-from bridge.console.actions import ACTIONS, Action, Done, audited_as
 from bridge.console.live import Live
-from bridge.console.operations import operate
+from bridge.console.operations import Done, operate
 from bridge.console.pages import PAGES, View
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page, draw, guard
 from bridge.console.sharing import Part
 from bridge.console.visitors import BEGUN, PATH, SignIn, Visitor, back_to
-from bridge.core.chat.replies import NotAllowed
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
 from bridge.listening.log import RateLimitedLog
 from bridge.web.answers import status_of
@@ -64,11 +62,7 @@ class Console:
                 f"{PATH}/deployments/{{id}}/log", self._admitted(self._live.log), allow_head=False
             ),
             *(web.get(path, self._admitted(self._drawn(view))) for path, view in PAGES.items()),
-            *(
-                web.post(path, self._admitted(self._acts(action, audited_as(path))))
-                for path, action in ACTIONS.items()
-            ),
-            web.post(f"{PATH}/do/{{name}}", self._admitted(self._acts(operate, ""))),
+            web.post(f"{PATH}/do/{{name}}", self._admitted(self._acts)),
             *(
                 web.route("*", path, self._public(_nowhere))
                 for path in (PATH, f"{PATH}/{{rest:.*}}")
@@ -209,23 +203,14 @@ class Console:
         html = part.html.replace(ONCE, secrets.token_urlsafe(12))
         return web.Response(text=html, content_type="text/html")
 
-    def _acts(self, action: Action, what: str) -> HandleVisitor:
-        """Return the handler of a form; `what`: a refusal in the audit log, "" if it has it."""
-
-        async def handle(request: web.Request, visitor: Visitor) -> web.StreamResponse:
-            form = await form_of(request)
-            try:
-                done = await action(self._records, visitor, dict(request.match_info), form)
-            except NotAllowed as error:
-                if what:
-                    await self._records.commands.note(visitor.person, what, error.denied)
-                raise
-            if isinstance(done, Done):
-                said = quote(sealed(done.says, visitors.COOKIE.in_(request) or ""))
-                return sent_to(f"{done.then}{'&' if '?' in done.then else '?'}said={said}")
-            return await self._page(request, visitor, done)
-
-        return handle
+    async def _acts(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """Carry out what a form asks for."""
+        form = await form_of(request)
+        done = await operate(self._records, visitor, dict(request.match_info), form)
+        if isinstance(done, Done):
+            said = quote(sealed(done.says, visitors.COOKIE.in_(request) or ""))
+            return sent_to(f"{done.then}{'&' if '?' in done.then else '?'}said={said}")
+        return await self._page(request, visitor, done)
 
     async def _page(
         self,

@@ -1,10 +1,11 @@
 """Deliveries as people look for them: with their subjects, decisions and deployments."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.core.decision import Decision
+from bridge.core.errors import Ambiguous, NotFound
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.deciding.apps import unread_since
 from bridge.pipeline.deciding.interpret import Meaning, Reading, about, is_heavy
@@ -180,3 +181,36 @@ async def _read(inbox: Inbox, found: Sequence[Delivery], reading: Reading) -> di
         if isinstance(meaning, Meaning) and (words := about(meaning.event)) is not None:
             said[delivery.seq] = words
     return said
+
+
+LONGEST_NUMBER = 19
+"""Digits of a number that a database can't hold."""
+
+SEARCHED = 10_000
+"""The number of newest deliveries to search for the start of an id."""
+
+
+async def find_delivery(inbox: Inbox, hosts: Iterable[str], id_: str) -> Delivery:
+    """Return one delivery by its id, the start of it, or its number; "#5" is only a number.
+
+    Args:
+        hosts: by whose names deliveries are kept.
+
+    Raises:
+        NotFound, Ambiguous: none or several match.
+    """
+    id_ = id_.removesuffix("…")  # as in the list
+    number = id_.removeprefix("#")
+    for host in hosts if number == id_ else ():
+        if (found := await inbox.find(host, id_)) is not None:
+            return found
+    is_number = number.isascii() and number.isdecimal() and len(number) < LONGEST_NUMBER
+    if is_number and (found := await inbox.get(int(number))) is not None:
+        return found
+    begin = [one for one in await inbox.newest(SEARCHED) if one.id.startswith(id_)] if id_ else []
+    if len(begin) > 1:
+        ids = ", ".join(one.id for one in begin[:3])
+        raise Ambiguous(f"{id_!r} fits {len(begin)} deliveries: {ids}, …; give more of the id")
+    if begin and (found := await inbox.get(begin[0].seq)) is not None:
+        return found
+    raise NotFound(f"there is no delivery {id_!r}; `dokploy-bridge deliveries` lists them")

@@ -6,6 +6,7 @@ import pytest
 
 from bridge.core.events import Action, parse_command
 from bridge.core.lifecycle import State
+from bridge.ports.inbox import NewDelivery
 from tests.worlds.cli import GUID, Cli
 
 
@@ -88,3 +89,20 @@ def test_what_is_only_being_verified_is_not_cancelled(filled: Cli) -> None:
         f" verified. A rollback leads back; `dokploy-bridge rollback {going.app}`\n"
     )
     assert newest(filled).host != "cli"
+
+
+def test_a_number_with_its_sign_is_no_id(filled: Cli) -> None:
+    filled("replay", "#1")
+
+    assert parse_command("replay", newest(filled).body).target == "1"
+    assert "there is no delivery '#72'" in filled("replay", "#72", code=4).stderr
+
+
+def test_what_deployed_nothing_does_not_come_back_as_it_was(filled: Cli) -> None:
+    async def another(stores):
+        await stores.inbox.keep(NewDelivery("github", "nothing", "ping", {}, b"{}", 1.0))
+
+    filled.with_stores(another)
+
+    said = filled("replay", "nothing", "--as-it-was", code=2).stderr
+    assert "It deployed nothing, so there is nothing to repeat" in said

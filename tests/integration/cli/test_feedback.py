@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from bridge.app.storage import Stores
-from bridge.cli.show import shrunk
 from bridge.core.configuration.difference import Changed
 from bridge.core.people import Actor
+from bridge.operations.feedback import shrunk
 from bridge.ports.outcomes import DONE, Audited, Result, Subscription, about_deployment
 from tests.worlds.cli import RECEIVED, Cli
 

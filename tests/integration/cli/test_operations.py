@@ -18,8 +18,7 @@ from bridge.chats.slack.dialogs import dialog_of, read_asking
 from bridge.chats.slack.views import message_of, read_call
 from bridge.cli.completion import complete_app
 from bridge.cli.operations import OWN, add_operations
-from bridge.console.actions import Done
-from bridge.console.operations import operate
+from bridge.console.operations import Done, operate
 from bridge.console.pages.commands import command, commands
 from bridge.console.records import Asked, Records
 from bridge.console.render import draw
@@ -49,7 +48,7 @@ WEB = app("app-web", name="web", project="shop")
 ADA, BOB = Person("U0ADA", "Ada"), Person("U0BOB", "Bob")
 ACCESS = Access([Grant(("U0ADA",), frozenset(Right)), Grant(("U0BOB",), frozenset({Right.VIEW}))])
 SAMPLES = {"scope": "shop/web", "app": "shop/web", "source": "shop/web", "reason": "because"}
-SAMPLES |= {"deployment": "4711", "preview": "shop/web#12"}
+SAMPLES |= {"deployment": "4711", "preview": "shop/web#12", "delivery": "4711"}
 """A value for each required argument."""
 
 
