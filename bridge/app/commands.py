@@ -9,6 +9,7 @@ from bridge.core.apps import App
 from bridge.operations.commands import ChatCommands
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
 from bridge.pipeline.deploying.auto_rollback import GoingBack
+from bridge.pipeline.deploying.configure import Configurers
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.deploying.serving import Looks, ServingJournal
 from bridge.pipeline.feedback.lookup import BuildLogs, Known
@@ -43,6 +44,7 @@ def commands_of(
         pulls=pulls,
         head_of=parts.heads.told,
         identities=identities_of(parts.settings),
+        configurers=Configurers(parts.configurers, parts.backends),
     )
 
 

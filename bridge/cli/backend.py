@@ -5,13 +5,13 @@ import getpass
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bridge.cli.forms import owed_words
 from bridge.cli.show import ago, clean, clock, hint
-from bridge.core.apps import find_app, named
-from bridge.core.errors import BridgeError, NotFound, Rejected
+from bridge.core.apps import find_app, fitting, named
+from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import COMMAND_HOST
 from bridge.core.people import Actor
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.apps import App
     from bridge.pipeline.deciding.apps import Trouble
-    from bridge.pipeline.deploying.configure import Configurer
+    from bridge.pipeline.deploying.configure import Configurer, Configurers
     from bridge.ports.backends import Backend
     from bridge.ports.journal import Apps, Audit
     from bridge.settings import Settings
@@ -88,6 +88,9 @@ async def known_app(journal: "Apps", name: str) -> Known:
 # ── Reach an app's backend directly, over HTTP, with the journal at hand ──────────────────────────
 
 
+FROM_NOW_ON = "; the running bridge applies it from the next push on"
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """An app and its backend."""
@@ -99,29 +102,23 @@ class Reach:
 
     @property
     def configurer(self) -> "Configurer":
-        """Return the configurer of this backend; a running bridge follows its changes at once.
+        """Return what configures the app; raise Rejected if its backend does not support it."""
+        backends = {self.app.backend: self.backend}
+        return configurers(self.settings, self.stores, backends).of(self.app)
 
-        Raises:
-            Rejected: the backend does not support it.
-        """
-        import time
 
-        from bridge.app.chats import tells_of
-        from bridge.app.data_folder import seal_of
-        from bridge.pipeline.deploying.configure import Configurable, Configurer
-        from bridge.settings import book_of
+def configurers(
+    settings: "Settings", stores: "Stores", backends: "Mapping[str, Backend]"
+) -> "Configurers":
+    """Return what changes apps at once; a running bridge follows that from the next push on."""
+    from bridge.app.chats import tells_of
+    from bridge.app.data_folder import is_running
+    from bridge.app.providers import configurers_of
+    from bridge.pipeline.deploying.configure import Configurers
 
-        if not isinstance(self.backend, Configurable):
-            raise Rejected(f"apps of {self.app.backend} can't be configured from here; do it there")
-        return Configurer(
-            self.backend,
-            self.stores.journal,
-            time.time,
-            book=book_of(self.settings),
-            semantics=self.settings.watch.semantics,
-            seal=seal_of(self.settings),
-            shown=tells_of(self.settings),
-        )
+    found = configurers_of(settings, stores, backends, lambda: None)
+    each = {name: replace(one, shown=tells_of(settings)) for name, one in found.items()}
+    return Configurers(each, backends, {}, lambda: FROM_NOW_ON if is_running(settings) else "")
 
 
 @asynccontextmanager
@@ -130,7 +127,12 @@ async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
     from bridge.app.storage import open_stores
 
     async with backends_of(settings) as backends, open_stores(settings) as stores:
-        app = await _found(backends, stores, name)
+        there = await apps_there(backends, stores, name)
+        try:
+            app = find_app(there, name)
+        except NotFound:
+            raise_gone(await stores.journal.gone_apps(), name)
+            raise
         yield Reach(settings, stores, backends[app.backend], app)
 
 
@@ -151,12 +153,16 @@ async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Backe
         yield found
 
 
-async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str) -> "App":
-    """Return the journal's record of the app, which may be old; only for a whole name."""
+async def apps_there(backends: "Mapping[str, Backend]", stores: "Stores", name: str) -> "list[App]":
+    """Return the apps that a name may mean: for a whole one the journal's record, which may be old.
+
+    Raises:
+        BridgeError: a backend that may have it does not answer.
+    """
     known = [app for app in await stores.journal.apps() if app.backend in backends]
     fits = [app for app in known if name in (app.id, app.label)]
     if len(fits) == 1:
-        return fits[0]
+        return fits
     apps: list[App] = []
     trouble: list[BridgeError] = []
     for backend in backends.values():
@@ -164,13 +170,10 @@ async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str)
             apps += await backend.apps()
         except BridgeError as error:
             trouble.append(error)
-    try:
-        return find_app(apps, name)
-    except NotFound:
-        raise_gone(await stores.journal.gone_apps(), name)
-        if trouble:  # it may be at the backend that does not answer
-            raise trouble[0] from None
-        raise
+    gone = named(await stores.journal.gone_apps(), name)
+    if trouble and not fitting(apps, name) and len(gone) != 1:
+        raise trouble[0]
+    return apps
 
 
 def person() -> Actor:

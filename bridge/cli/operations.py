@@ -12,14 +12,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import backends_of, person, person_key, troubles_of, warn_of_troubles
+from bridge.cli.backend import (
+    apps_there,
+    backends_of,
+    configurers,
+    person,
+    person_key,
+    troubles_of,
+    warn_of_troubles,
+)
 from bridge.cli.completion import complete_app
-from bridge.cli.configure import How, Yes, agree
+from bridge.cli.configure import (
+    How,
+    Yes,
+    agree,
+    field_given,
+    options_of,
+    text_of,
+    with_values,
+)
 from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of, while_it_runs
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.errors import NotFound, Rejected
-from bridge.operations.base import Argument, Context, Desk, Door, Operation
+from bridge.operations.base import GROUPS, Argument, Context, Desk, Door, Operation
 from bridge.operations.calls import carry_out
 from bridge.operations.every import offered
 from bridge.operations.typed import usage
@@ -39,18 +55,32 @@ COMPLETES = {"app": complete_app}
 
 
 def add_operations(app: typer.Typer, family: str = "") -> None:
-    """Add a command for each operation, or for those of a family; of two words, below a group."""
-    here = offered(Door.COMMAND_LINE)
-    groups = {one.name.partition(" ")[0]: typer.Typer() for one in here if " " in one.name}
-    for one in (one for one in here if family in ("", one.family)):
-        first, _, second = one.name.partition(" ")
-        if (group := groups.get(first)) is None:
-            app.command(one.name, rich_help_panel=one.family)(_command(one))
-        elif second:
-            group.command(second)(_command(one))
-        else:
+    """Add a command for each operation, or for those of a family; of several words, in groups."""
+    here = [one for one in offered(Door.COMMAND_LINE) if family in ("", one.family)]
+    groups = {"": app}
+    for one in here:
+        _add_groups(groups, one)
+    for one in here:
+        above, _, last = one.name.rpartition(" ")
+        panel = None if above else one.family
+        if (group := groups.get(one.name)) is not None:
             group.callback(invoke_without_command=True, help=one.help)(_alone(_command(one)))
-            app.add_typer(group, name=first, rich_help_panel=one.family)
+        else:
+            groups[above].command(last, rich_help_panel=panel)(_command(one))
+
+
+def _add_groups(groups: dict[str, typer.Typer], asked: Operation) -> None:
+    """Add the groups of an operation, each below that of the words before; they have names."""
+    above: str = ""
+    panel: str | None = asked.family
+    for word in asked.name.split()[:-1]:
+        name = f"{above} {word}".strip()
+        if name not in groups:
+            said = GROUPS.get(name)
+            more: dict[str, Any] = {"no_args_is_help": True, "help": said} if said else {}
+            groups[name] = typer.Typer(**more)
+            groups[above].add_typer(groups[name], name=word, rich_help_panel=panel)
+        above, panel = name, None
 
 
 def _alone(command: Any) -> Any:
@@ -101,6 +131,14 @@ def _command(asked: Operation) -> Any:
 def _texts(asked: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was given; a name that follows a word is given with it, e.g. "from APP"."""
     found = {name: value for name, value in given.items() if value not in (None, False, [])}
+    for one in asked.arguments:
+        if one.kind.sets is not None:
+            for name in (one.name, f"{one.name}_stdin"):
+                found.pop(name, None)
+            found |= field_given(one.kind.sets, given)
+        if one.kind.file:
+            found["text"] = text_of(Path(found[one.name]))
+    found |= with_values({one.name: one.kind for one in asked.arguments}, found)
     for one in filter(_follows_a_word, asked.arguments):
         words = found.get(one.name) or []
         took = one.kind.takes(words) if one.kind.takes is not None else None
@@ -117,7 +155,9 @@ def _follows_a_word(one: Argument) -> bool:
 
 def _parameters(asked: Operation) -> Iterator[inspect.Parameter]:
     for one in asked.arguments:
-        if not one.kind.hidden:
+        if one.kind.sets is not None:
+            yield from options_of(one.kind.sets)
+        elif one.kind.at(Door.COMMAND_LINE):
             yield _parameter(one.name, _annotation(one), _default(one))
 
 
@@ -161,7 +201,7 @@ def _option(one: Argument) -> Any:
         return typer.Option(*names, min=least, max=most, help=kind.help)
     return typer.Option(
         *names,
-        metavar=None if kind.flag or kind.rest else kind.metavar,
+        metavar=None if kind.flag or kind.rest else kind.metavar or None,
         help=kind.help,
         show_default=one.default or False,
         autocompletion=COMPLETES.get(kind.completes),
@@ -230,6 +270,8 @@ async def _with_data(
     from bridge.app.data_folder import must_be_there
     from bridge.app.storage import open_stores
 
+    if asked.of_backends:
+        return settings, ""
     try:
         must_be_there(settings)
     except NotFound as error:
@@ -249,6 +291,7 @@ async def _opened(
     """Open the parts for whoever is on the server itself, who may do everything."""
     from bridge.app.commands import looks_of
     from bridge.app.providers import pages_of
+    from bridge.app.storage import open_stores
     from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit
     from bridge.pipeline.deploying.rollback_plan import Ways
@@ -259,17 +302,22 @@ async def _opened(
     from bridge.views.links import Links
 
     access = Access((Grant((asking.id,), frozenset(Right)),))
-    async with kept_in(settings) as stores, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
         hosts: dict[str, Any] = {}
         backends: Mapping[str, Backend] = {}
+        if asked.asks_backends or asked.of_backends:
+            backends = await stack.enter_async_context(backends_of(settings))
+        opened = open_stores if asked.of_backends else kept_in
+        stores = await stack.enter_async_context(opened(settings))
         if not asked.asks_hosts.isdisjoint(given):
             hosts = await _hosts(settings, stack)
-        if asked.asks_backends:
-            backends = await stack.enter_async_context(backends_of(settings))
         if asked.kept:
             await warn_of_troubles(settings, stores)
         journal, book = stores.journal, book_of(settings)
-        apps = [ruled(app, book) for app in await journal.apps()]
+        known_apps = await journal.apps()
+        if asked.of_backends and "app" in given:
+            known_apps = await apps_there(backends, stores, given["app"])
+        apps = [ruled(app, book) for app in known_apps]
         freezes, who = freezes_of(settings.freezes), identities_of(settings)
         known = Known(lambda: apps, dict, lambda _app, _here: (), lambda: None)
         looks, locks = looks_of(settings, journal, time.time), settings.rollback.lock
@@ -288,6 +336,7 @@ async def _opened(
             gone=await journal.gone_apps(),
             no_apps=_none_yet(settings),
             troubles=lambda: troubles_of(settings, stores),
+            configurers=configurers(settings, stores, backends) if asked.of_backends else None,
         )
         yield desk, stores
 

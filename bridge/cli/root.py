@@ -10,14 +10,12 @@ from bridge import __version__
 from bridge.cli import (
     adopt,
     apps,
-    build,
     build_logs,
     config,
     deliveries,
     demo,
     deploy,
     doctor,
-    env,
     explain,
     feedback,
     hooks,
@@ -25,13 +23,12 @@ from bridge.cli import (
     manifest,
     pin,
     previews,
-    provider,
     serve,
     why,
 )
 from bridge.cli.context import EXIT_CODES, exit_code_of, while_it_runs
 from bridge.cli.operations import add_operations, examples_of_operations
-from bridge.cli.show import say_error
+from bridge.cli.show import clean, hint, say_error
 from bridge.connecting import CannotConnect
 from bridge.core.errors import BridgeError, Rejected
 
@@ -140,33 +137,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "hooks rotate": ("dokploy-bridge hooks rotate --all --yes",),
     "hooks remove": ("dokploy-bridge hooks remove my-org/mono",),
-    "provider show": ("dokploy-bridge provider show shop/web",),
-    "provider set github": (
-        "dokploy-bridge provider set github shop/web --branch release",
-        "dokploy-bridge provider set github shop/web --trigger tag --versions '>=1.2 <2'",
-    ),
-    "provider set gitlab": ("dokploy-bridge provider set gitlab shop/web --branch release",),
-    "provider set gitea": ("dokploy-bridge provider set gitea shop/web --branch release",),
-    "provider set git": (
-        "dokploy-bridge provider set git shop/web --url https://git.example.com/web.git",
-    ),
-    "provider set docker": (
-        "dokploy-bridge provider set docker shop/web --image nginx:1.27",
-        "dokploy-bridge provider set docker shop/web --username ada --password",
-    ),
-    "provider disconnect": ("dokploy-bridge provider disconnect shop/web",),
-    "provider undo": ("dokploy-bridge provider undo shop/web",),
-    "provider accounts": ("dokploy-bridge provider accounts",),
-    "build show": ("dokploy-bridge build show shop/web",),
-    "build set": (
-        "dokploy-bridge build set shop/web --type dockerfile --dockerfile docker/Dockerfile",
-    ),
-    "env show": ("dokploy-bridge env show shop/web",),
-    "env set": (
-        "dokploy-bridge env set shop/web LOG_LEVEL=debug",
-        "dokploy-bridge env set shop/web API_TOKEN --unset OLD_TOKEN",
-    ),
-    "env import": ("dokploy-bridge env import shop/web .env",),
     "config set": (
         "dokploy-bridge config set public_url=https://bridge.example.com",
         "dokploy-bridge config set github.token",
@@ -220,6 +190,8 @@ class Cli(TyperGroup):
                 from bridge.core.masking import redact
 
                 error = caught if isinstance(caught, BridgeError) else Rejected(str(caught))
+                for note in getattr(error, "__notes__", ()):
+                    hint(clean(redact(note)))
                 say_error(redact(str(error)))
                 raise typer.Exit(exit_code_of(error)) from None
 
@@ -257,7 +229,8 @@ def root(
     """Options of the command itself."""
 
 
-START, LOOK, ACT, GATES, SET_UP = "Start", "Look", "Act", "Gates", "Set up"
+START, LOOK, ACT, GATES = "Start", "Look", "Act", "Gates"
+CONFIGURE, SET_UP = "Configure", "Set up"
 
 app.command(rich_help_panel=START)(serve.serve)
 app.command(rich_help_panel=START)(serve.migrate)
@@ -282,8 +255,6 @@ app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)
 app.command(rich_help_panel=SET_UP)(adopt.adopt)
 app.command(rich_help_panel=SET_UP)(pin.pin)
 app.command(rich_help_panel=SET_UP)(pin.unpin)
-app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
-app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
-app.add_typer(env.group, name="env", rich_help_panel=SET_UP)
+add_operations(app, CONFIGURE)
 app.add_typer(config.group, name="config", rich_help_panel=SET_UP)
 app.add_typer(apps.group, name="app", rich_help_panel=SET_UP)

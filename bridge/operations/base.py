@@ -20,9 +20,11 @@ from bridge.views.view import View
 if TYPE_CHECKING:  # declaring operations must be quick: each start of a command waits for it
     from bridge.core.access import Person
     from bridge.core.apps import App
+    from bridge.core.configuration import fields
     from bridge.core.gates.freezes import Freeze
     from bridge.core.lifecycle import Deployment
     from bridge.pipeline.audit import ChatAudit
+    from bridge.pipeline.deploying.configure import Configurers
     from bridge.pipeline.deploying.rollback_plan import Ways
     from bridge.pipeline.feedback.lookup import Finding
     from bridge.pipeline.gates.commands import GateCommands, Requester
@@ -56,6 +58,7 @@ class Desk:
         help: how help about a call is asked for there.
         no_apps: why no app is known.
         troubles: returns, by backend, that it can't be read, and since when.
+        configurers: change how apps are configured; None where nothing can.
     """
 
     door: str
@@ -76,6 +79,7 @@ class Desk:
     help: str = "{} --help"
     no_apps: str = "There is no app that you may see"
     troubles: "Callable[[], Awaitable[Mapping[str, str]]]" = untroubled
+    configurers: "Configurers | None" = None
 
 
 class OfApp(Protocol):
@@ -195,6 +199,15 @@ class Several(Unfound, Ambiguous):
 
 # ── arguments ─────────────────────────────────────────────────────────────────────────────────────
 
+
+class Door(StrEnum):
+    """A way to ask."""
+
+    COMMAND_LINE = "command line"
+    CHATS = "chats"
+    CONSOLE = "console"
+
+
 Took = tuple[str, int]
 """The text of an argument, and how many of a chat's words it takes."""
 
@@ -219,6 +232,11 @@ class Kind:
         number: the least and the most, if it is a whole number.
         hidden: a door gives it along with what was shown; nobody types it.
         completes: what the command line completes it with, e.g. "app".
+        sets: the field of a configuration that it sets, from which doors make its input.
+        only: the one door where it can be given; None for all.
+        assigns: it is KEY=VALUE; the command line asks for the value after a KEY alone.
+        sealed: the same, and no value may stand on a command line.
+        file: a file, whose text the command line gives along as `text`.
     """
 
     metavar: str
@@ -236,6 +254,15 @@ class Kind:
     number: tuple[int, int] | None = None
     hidden: bool = False
     completes: str = ""
+    sets: "fields.Field | None" = None
+    only: Door | None = None
+    assigns: bool = False
+    sealed: bool = False
+    file: bool = False
+
+    def at(self, door: Door) -> bool:
+        """Return whether somebody can give it at a door."""
+        return not self.hidden and self.only in (None, door)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +295,6 @@ class Argument:
             raise
 
 
-class Door(StrEnum):
-    """A way to ask."""
-
-    COMMAND_LINE = "command line"
-    CHATS = "chats"
-    CONSOLE = "console"
-
-
 @dataclass(frozen=True, slots=True)
 class Operation:
     """Something that can be asked for.
@@ -296,9 +315,11 @@ class Operation:
         aliases: other words for it, with the arguments that they imply.
         asks_hosts: the arguments with which Git hosts are asked.
         asks_backends: backends are asked.
+        of_backends: it is about apps as their backends have them; the journal may know none.
         kept: it is kept as a delivery, whose end can be waited for; the data is `Kept`.
         lists: it lists what there is, which may be nothing, even if there is no data yet.
         not_at: the doors that lack it, each with the reason.
+        button: what a button for it says.
     """
 
     name: str
@@ -316,9 +337,11 @@ class Operation:
     aliases: Mapping[str, Given] = field(default_factory=dict)
     asks_hosts: frozenset[str] = frozenset()
     asks_backends: bool = False
+    of_backends: bool = False
     kept: bool = False
     lists: bool = False
     not_at: Mapping[Door, str] = field(default_factory=dict)
+    button: str = ""
 
     @property
     def help(self) -> str:
@@ -328,6 +351,9 @@ class Operation:
 
 OPERATIONS: dict[str, Operation] = {}
 """All operations by name, in the order in which help lists them."""
+
+GROUPS: dict[str, str] = {}
+"""What is said of operations that share the beginning of their names, by that."""
 
 
 def offered(door: Door) -> list[Operation]:
@@ -352,9 +378,11 @@ def operation(
     aliases: Mapping[str, Given] | None = None,
     asks_hosts: Sequence[str] = (),
     asks_backends: bool = False,
+    of_backends: bool = False,
     kept: bool = False,
     lists: bool = False,
     not_at: Mapping[Door, str] | None = None,
+    button: str = "",
     more: str = "",
 ) -> Callable[[Run], Run]:
     """Declare the function below as an operation; see `Operation`.
@@ -381,9 +409,11 @@ def operation(
             aliases or {},
             frozenset(asks_hosts),
             asks_backends,
+            of_backends,
             kept,
             lists,
             not_at or {},
+            button or name.capitalize(),
         )
         return run
 

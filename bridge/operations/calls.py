@@ -30,9 +30,7 @@ async def carry_out(ctx: Context) -> View:
     from bridge.core.chat.replies import NotAllowed
 
     asked = OPERATIONS[ctx.call.name]
-    door = _DOORS.get(ctx.desk.door, Door.CHATS)
-    if door in asked.not_at:
-        raise Rejected(f"{asked.name} can't be asked for here: {asked.not_at[door]}")
+    _must_be_offered(asked, _DOORS.get(ctx.desk.door, Door.CHATS), ctx.call.given)
     try:
         values = {one.name: await one.read(ctx.call.given, ctx) for one in asked.arguments}
         for one in asked.arguments:
@@ -54,6 +52,15 @@ async def carry_out(ctx: Context) -> View:
     if asked.acts and not (asked.recorded or asked.kept or done.refused):
         await _record(ctx, asked, values)
     return replace(done, call=ctx.call)
+
+
+def _must_be_offered(asked: Operation, door: Door, given: Given) -> None:
+    """Raise Rejected if a door lacks an operation, or an argument that is given there."""
+    if door in asked.not_at:
+        raise Rejected(f"{asked.name} can't be asked for here: {asked.not_at[door]}")
+    for one in asked.arguments:
+        if one.kind.only not in (None, door) and given.get(one.name):
+            raise Rejected(f"{one.name} can be given on the {one.kind.only} only")
 
 
 def _must_be_given(run: Run | Plan, asked: Operation, given: Given) -> None:
@@ -87,8 +94,9 @@ def _with_fields(shown: View) -> View:
 
 def asking(asked: Operation, call: Call) -> View:
     """Return what asks for the arguments that a call lacks, also for those that it may lack."""
-    does = asked.name.capitalize()
-    lacks = [one for one in asked.arguments if not (one.kind.hidden or call.given.get(one.name))]
+    does = asked.button
+    fields = [one for one in asked.arguments if one.kind.at(Door.CHATS)]
+    lacks = [one for one in fields if not call.given.get(one.name)]
     in_words = sorted((one for one in lacks if not one.kind.flag), key=lambda one: not one.required)
     ask = Ask(call, f"{does}?", does, lacks=tuple(_field(asked, one) for one in in_words))
     return View((), notes=[(asked.does,)], asks=ask)

@@ -11,7 +11,6 @@ from bridge.core.apps import App
 from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Command, Read, Unclear, Verb, capital
 from bridge.core.chat.replies import (
-    Configure,
     Help,
     NotAllowed,
     Reasons,
@@ -30,9 +29,9 @@ from bridge.operations.reminders import Reminders
 from bridge.operations.typed import lacks_all, written
 from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
+from bridge.pipeline.deploying.configure import Configurers
 from bridge.pipeline.deploying.rollback_plan import Ways
 from bridge.pipeline.feedback.lookup import (
-    NEEDS,
     BuildLogs,
     Finding,
     Known,
@@ -45,15 +44,12 @@ from bridge.ports.gates import HeadOf, untold
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Explained
-from bridge.views.view import Ask, Field, View
 
 LISTED = 10
 """Deployments or decisions that an answer shows."""
 
 Answers = Callable[[Person, Place, Command], Awaitable[Reply]]
 """Answers commands of a kind."""
-
-CONFIGURES = "Where its code comes from, what makes it deploy, and how it is built."
 
 OF_THE_PAST = frozenset({Verb.WHY})
 """Commands that also work for an app that was deleted at its backend."""
@@ -78,6 +74,7 @@ class ChatCommands:
         pulls: Pulls = NO_PULLS,
         head_of: HeadOf = untold,
         identities: Identities = NO_IDENTITIES,
+        configurers: Configurers | None = None,
     ) -> None:
         """Take the parts.
 
@@ -89,6 +86,7 @@ class ChatCommands:
             pulls: finds the pull requests with whose end locks are released.
             head_of: tells whether what somebody approves would still be built.
             identities: who is who.
+            configurers: change how apps are configured; None: nobody can by chat.
         """
         self._chat = chat
         self._inbox = inbox
@@ -125,6 +123,7 @@ class ChatCommands:
             program="/dokploy",
             help="/dokploy help {}",
             troubles=self._troubles,
+            configurers=configurers,
         )
         self.previews = ChatPreviews(chat, journal, known.apps, access, clock)
         self._elsewhere: Mapping[Verb, Answers] = {
@@ -148,11 +147,6 @@ class ChatCommands:
             return Help(topic(typed.rest), usages())
         if (answers := self._elsewhere.get(typed.verb)) is not None:
             return await answers(person, place, typed)
-        if typed.app is None and typed.verb is Verb.PROVIDER:
-            fields = (Field("app", "app", "", Right.CONFIGURE),)
-            ask = Ask(Call(Verb.PROVIDER, {}), "Configure?", "Configure", lacks=fields)
-            none = self._finding.without_apps(person, place, Right.CONFIGURE)
-            return none or View((), notes=[(CONFIGURES,)], asks=ask)
         if typed.app is None:
             raise AssertionError(typed.verb)
         if typed.verb in OF_THE_PAST and (
@@ -160,11 +154,7 @@ class ChatCommands:
         ):
             return await self._past(typed, gone, gone=True)
         app = self._finding.find(person, place, typed)
-        if not isinstance(app, App):
-            return app
-        if denied := self._finding.denied(person, place, NEEDS.get(typed.verb, Right.VIEW), app):
-            return denied
-        return Configure(app) if typed.verb is Verb.PROVIDER else await self._past(typed, app)
+        return await self._past(typed, app) if isinstance(app, App) else app
 
     async def _troubles(self) -> Mapping[str, str]:
         trouble = self._known.trouble()

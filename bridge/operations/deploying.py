@@ -266,7 +266,29 @@ async def _keep(
     at: End | None = None,
     version: Mapping[str, str] = HEAD,
 ) -> View:
-    """Keep a request in the inbox; one id acts only once.
+    desk = ctx.desk
+    duplicate = await request(
+        ctx,
+        app,
+        action,
+        deployment=deployment,
+        not_before="" if at is None else f"{at.at:.0f}",
+        **version,
+    )
+    return views.kept(
+        app,
+        action,
+        ctx.once,
+        duplicate=duplicate,
+        channels=desk.channels(app, ctx.place.channel),
+        trouble=desk.trouble().get(app.backend),
+        at=None if at is None else at.at,
+        zone="" if at is None else at.zone,
+    )
+
+
+async def request(ctx: Context, app: App, action: Action, **more: str) -> bool:
+    """Keep a request in the inbox; return whether it was there already, since one id acts once.
 
     Raises:
         Unreachable: it could not be kept, so nothing will happen.
@@ -285,20 +307,9 @@ async def _keep(
         accounts=" ".join(person.accounts(desk.door)),
         channel=place.channel,
         thread=place.thread,
+        view=place.view,
         app=app.label,
-        deployment=deployment,
-        not_before="" if at is None else f"{at.at:.0f}",
-        **version,
+        **more,
     )
     new = NewDelivery(desk.door, ctx.once, action, {}, write_command(asked), desk.clock())
-    known = await desk.inbox.keep(new)
-    return views.kept(
-        app,
-        action,
-        ctx.once,
-        duplicate=known.duplicate,
-        channels=desk.channels(app, place.channel),
-        trouble=desk.trouble().get(app.backend),
-        at=None if at is None else at.at,
-        zone="" if at is None else at.zone,
-    )
+    return (await desk.inbox.keep(new)).duplicate

@@ -1,6 +1,15 @@
 """All operations; whoever needs them imports this, which declares them."""
 
-from bridge.operations import auditing, deploying, gates, reading
+from bridge.operations import auditing, configuring, deploying, gates, reading, setting
 from bridge.operations.base import OPERATIONS, offered
 
-__all__ = ["OPERATIONS", "auditing", "deploying", "gates", "offered", "reading"]
+__all__ = [
+    "OPERATIONS",
+    "auditing",
+    "configuring",
+    "deploying",
+    "gates",
+    "offered",
+    "reading",
+    "setting",
+]

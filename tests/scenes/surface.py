@@ -281,7 +281,7 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "apps": ("apps",),
     "apps --gone": ("apps", "--gone"),
     "audit": ("audit",),
-    "build set": ("build", "set", "shop/web", "--dockerfile", "Other"),
+    "build set": ("build", "set", "shop/web", "--dockerfile", "Other", "--plan"),
     "build show": ("build", "show", "shop/web"),
     "cancel": ("cancel", "shop/web"),
     "config check": ("config", "check"),
@@ -294,8 +294,8 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "deployments": ("deployments",),
     "deployments show": ("deployments", "show", "3", "--app", "shop/web"),
     "doctor": ("doctor",),
-    "env import": ("env", "import", "shop/web", "-"),
-    "env set": ("env", "set", "shop/web", "A=b"),
+    "env import": ("env", "import", "shop/web", "-", "--plan"),
+    "env set": ("env", "set", "shop/web", "A=b", "--plan"),
     "env show": ("env", "show", "shop/web"),
     "explain": ("explain", DELIVERY, "--watch-path", "Services/**"),
     "lock": ("lock", "all", "-m", "x", "--for", "2h"),
@@ -314,13 +314,13 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "pin": ("pin", "shop/web"),
     "report": ("report", "--since", "1w"),
     "unpin": ("unpin", "shop/web"),
-    "provider disconnect": ("provider", "disconnect", "shop/web"),
-    "provider set docker": ("provider", "set", "docker", "shop/web", "--image", "nginx"),
-    "provider set github": ("provider", "set", "github", "shop/web", "--watch", "web"),
-    "provider set gitlab": ("provider", "set", "gitlab", WORKER.label, "--branch", "x"),
+    "provider disconnect": ("provider", "disconnect", "shop/web", "--plan"),
+    "provider set docker": ("provider", "set", "docker", "shop/web", "--image", "nginx", "--plan"),
+    "provider set github": ("provider", "set", "github", "shop/web", "--watch", "web", "--plan"),
+    "provider set gitlab": ("provider", "set", "gitlab", WORKER.label, "--branch", "x", "--plan"),
     "provider set gitea": (
         *("provider", "set", "gitea", "shop/web", "--account", "gt_1", "--owner", "my-org"),
-        *("--repository", "mono", "--branch", "x"),
+        *("--repository", "mono", "--branch", "x", "--plan"),
     ),
     "provider show": ("provider", "show", "shop/web"),
     "redeploy": ("redeploy", "shop/web"),
@@ -330,13 +330,13 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "why": ("why", "shop/web"),
     **PREVIEWS_JSON,
 }
-"""A command for each form; where one asks before it goes on, nobody agrees."""
+"""A command for each form; where one asks before it goes on, nobody agrees, or is asked."""
 
 EMBEDDED: Mapping[str, tuple[str, ...]] = {
     "app create": ("app", "create", "web", "--repo"),  # and a repository
     "provider accounts": ("provider", "accounts"),
     "provider set git": ("provider", "set", "git", "web", "--branch", "x", "--yes"),
-    "provider undo": ("provider", "undo", "web"),
+    "provider undo": ("provider", "undo", "web", "--plan"),
     "clear": ("clear", "web", "--yes"),
 }
 """The same for commands that change something, in this order, with the embedded backend."""

@@ -86,8 +86,11 @@ def of_app(name: str, app: str = "web", **given: str) -> Call:
         ("apps", call("apps")),
         ("ls --gone", call("apps", gone=True)),
         ("apps shop web", call("apps", words=["shop", "web"])),
-        ("provider", Command(Verb.PROVIDER)),
-        ("provider web", Command(Verb.PROVIDER, "web")),
+        ("provider", call("provider")),
+        ("provider web", call("provider", app="web")),
+        ("source web", call("provider", app="web")),
+        ("provider show web", call("provider show", app="web")),
+        ("provider web api", Unclear("", ("provider web",))),
         ("whoami", call("whoami")),
         ("whoami please", Unclear("", ("whoami",))),
         ("delpoy web", Unclear("", ("deploy web", "redeploy web"))),
@@ -195,7 +198,7 @@ def test_what_is_typed_after_the_command(typed: str, meant: Command | Call | Unc
         ("deploy", "help", Command(Verb.HELP, rest="deploy")),
         ("redeploy", "web", of_app("redeploy", "web")),
         ("cancel", "shop/web", of_app("cancel", "shop/web")),
-        ("provider", "web", Command(Verb.PROVIDER, "web")),
+        ("provider", "web", of_app("provider", "web")),
     ],
 )
 def test_short_commands_have_the_same_grammar(name: str, typed: str, meant: Command | Call) -> None:

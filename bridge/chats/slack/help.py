@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bridge.chats.slack.answers import COMMAND
-from bridge.chats.slack.blocks import Block, Message, context, section
+from bridge.chats.slack.blocks import Block, Message, context, paragraphs, section
 from bridge.core.chat.replies import Usage
 
 HELP: Sequence[Usage] = (
@@ -12,12 +12,6 @@ HELP: Sequence[Usage] = (
         "why APP [COMMIT]",
         "explains why pushes did or did not deploy an app",
         "With a commit, only for that commit.",
-    ),
-    Usage(
-        "provider",
-        "provider APP",
-        "configures an app's source, trigger and build",
-        "You see what changes before anything is saved, and can undo it.",
     ),
     Usage(
         "previews",
@@ -55,5 +49,5 @@ def _all_commands(known: Sequence[Usage]) -> Message:
     lines = [f"`{COMMAND} {one.usage}`  {one.does}" for one in known]
     short = ", ".join(f"`/{command}`" for command in SHORT)
     names_ = "APP is a name such as `shop/web`, or the start of one if only one app fits."
-    blocks = (section("\n".join(lines)), context(f"Short: {short}. {names_}"))
+    blocks = (*paragraphs(lines, most=len(lines)), context(f"Short: {short}. {names_}"))
     return Message(f"{COMMAND} {' | '.join(one.name for one in known)}", blocks)

@@ -12,7 +12,6 @@ from bridge.chats.slack.mrkdwn import escape
 from bridge.chats.slack.previews import answer_previews
 from bridge.chats.slack.views import message_of
 from bridge.core.chat.replies import (
-    Configure,
     Denied,
     Help,
     PreviewDone,
@@ -60,8 +59,6 @@ def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgo
             return Outgoing(replies.did_you_mean(reply.why, reply.suggestions))
         case Help():
             return Outgoing(help_about(reply.topic, reply.operations))
-        case Configure():
-            return Outgoing(replies.notice("A dialog opens."))
         case _:
             return Outgoing(_told(reply, links))
 

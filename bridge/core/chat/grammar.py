@@ -1,6 +1,6 @@
 """The grammar of all chat commands. Pure.
 
-    why APP [COMMIT] | provider APP | help [COMMAND]
+    why APP [COMMIT] | help [COMMAND]
     previews [APP] | previews stop PREVIEW | previews extend PREVIEW
     previews approve PREVIEW COMMIT
 
@@ -28,14 +28,12 @@ class Verb(StrEnum):
     """The commands."""
 
     WHY = "why"
-    PROVIDER = "provider"
     PREVIEWS = "previews"
     HELP = "help"
 
 
 USAGE = {
     Verb.WHY: "why APP [COMMIT]",
-    Verb.PROVIDER: "provider APP",
     Verb.PREVIEWS: "previews [APP] | stop PREVIEW | extend PREVIEW | approve PREVIEW COMMIT",
     Verb.HELP: "help [COMMAND]",
 }
@@ -44,7 +42,6 @@ USAGE = {
 NEEDS_APP = frozenset({Verb.WHY})
 
 _ALIASES = {
-    "source": Verb.PROVIDER,
     "preview": Verb.PREVIEWS,
     "?": Verb.HELP,
     "--help": Verb.HELP,

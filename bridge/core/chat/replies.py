@@ -79,13 +79,6 @@ class Sorry:
 
 
 @dataclass(frozen=True, slots=True)
-class Configure:
-    """Show and change where this app's code comes from."""
-
-    app: App
-
-
-@dataclass(frozen=True, slots=True)
 class Reasons:
     """Why pushes did or did not deploy an app.
 
@@ -166,7 +159,7 @@ class Help:
     operations: tuple[Usage, ...] = ()
 
 
-Reply = Denied | Sorry | Configure | Reasons | PreviewList | PreviewDone | Help
+Reply = Denied | Sorry | Reasons | PreviewList | PreviewDone | Help
 
 
 # ── Commands about one app. Pure ────────────────────────────────────────────────────────────────

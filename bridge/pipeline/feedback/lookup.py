@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import MOST_NAMED, App, apps_like, fitting
-from bridge.core.chat.grammar import Command, Verb
+from bridge.core.chat.grammar import Command
 from bridge.core.chat.replies import (
     Denied,
     NotAllowed,
@@ -33,11 +33,6 @@ from bridge.ports.chats import Place
 from bridge.ports.deployments import Deployments
 from bridge.ports.inbox import DeliveryState, Inbox
 from bridge.ports.journal import AppsAndDeployments
-
-NEEDS = {
-    Verb.PROVIDER: Right.CONFIGURE,
-}
-"""The rights that commands need; all others need `view`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +68,8 @@ class Finding:
     def find(self, person: Person, place: Place, typed: Command) -> App | Reply:
         """Return the one app that is meant, among those that the person may view."""
         assert typed.app is not None
-        right = NEEDS.get(typed.verb, Right.VIEW)
-        seen = self.apps(person, place, Right.VIEW)
+        right = Right.VIEW
+        seen = self.apps(person, place, right)
         if not seen:
             why = "You may not see any app from here, so there is none by that name for you."
             return Denied(right, why, granting(person, right, typed.app))
@@ -82,8 +77,7 @@ class Finding:
         if len(fits) == 1:
             return fits[0]
         self._known.refresh()  # it may have been created just now: the next attempt finds it
-        allowed = self.apps(person, place, right)
-        meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
+        meant = tuple(command_for(typed, app) for app in apps_like(seen, typed.app))
         why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
         return Sorry(why, meant)
 
