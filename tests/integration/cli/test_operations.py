@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from bridge.chats.slack.commands import OWN_DIALOGS
 from bridge.chats.slack.dialogs import dialog_of, read_asking
 from bridge.chats.slack.views import message_of, read_call
 from bridge.cli.completion import complete_app
@@ -118,6 +119,7 @@ async def test_each_door_takes_the_same_arguments(name: str, records: Records) -
 def test_few_operations_are_missing_at_a_door() -> None:
     missing = {(one.name, door) for one in OPERATIONS.values() for door in one.not_at}
     assert missing == MISSING
+    assert set(OWN_DIALOGS) == {"provider"}
 
 
 ASKING = [
