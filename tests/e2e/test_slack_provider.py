@@ -235,28 +235,6 @@ async def test_how_it_is_built_and_its_variables_are_changed_likewise(
     assert "env.NEW" in said
 
 
-async def test_how_it_is_configured_is_shown_and_undone_by_command(
-    both: SlackWorld, origin: Origin
-) -> None:
-    app_id = await both.app(origin)
-    assert both.world.backend is not None
-    await both.world.backend.save_env(app_id, env=f"KEY={SECRET}")
-    await agree(both, branch="dev")
-    await change(both)
-
-    source = await both.hands.type("provider show web")
-    variables = await both.hands.type("env show web")
-    asked = await both.hands.type("provider undo web")
-
-    assert "dev" in words_of(source.body)
-    assert "KEY=********" in words_of(variables.body)
-    assert "`dev` → `main`" in words_of(asked.body)
-    await both.hands.click(asked.body, "operation.run")
-    await both.slack.until(lambda: posted(both, "undid a change"))
-    assert await branch_of(both, app_id) == "main"
-    assert SECRET not in json.dumps([call.args for call in both.slack.calls])
-
-
 # ── while it is filled in ────────────────────────────────────────────────────
 
 
