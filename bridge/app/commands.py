@@ -8,11 +8,11 @@ from bridge.core.access import Access
 from bridge.core.apps import App
 from bridge.githosts import HOSTS
 from bridge.githosts.server import homes_of
-from bridge.operations.commands import NO_CONFIGURERS, ChatCommands
+from bridge.operations.commands import ChatCommands
 from bridge.operations.suspects import Suspects
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
 from bridge.pipeline.deploying.auto_rollback import GoingBack
-from bridge.pipeline.deploying.configure import Configurer
+from bridge.pipeline.deploying.configure import Configurer, Configurers
 from bridge.pipeline.deploying.rollback_plan import Replays, Ways
 from bridge.pipeline.deploying.serving import Looks, ServingJournal
 from bridge.pipeline.feedback.build_logs import BuildLogs
@@ -32,7 +32,7 @@ def commands_of(
     *,
     channels: Callable[[App, str], Sequence[str]] = lambda _app, _here: (),
     pulls: Pulls = NO_PULLS,
-    configurers: Mapping[str, Configurer] = NO_CONFIGURERS,
+    configurers: Mapping[str, Configurer],
 ) -> ChatCommands:
     """Return what people can do at a door, whose name marks what is asked there, e.g. "slack"."""
     from bridge.app.hosting import hosting_of
@@ -52,7 +52,7 @@ def commands_of(
         pulls=pulls,
         head_of=parts.heads.told,
         identities=identities_of(settings),
-        configurers=configurers,
+        configurers=Configurers(configurers, parts.backends),
         suspects=suspects_of(settings, stores.journal, parts.clock),
         hosting=hosting_of(settings, stores, parts.backends, parts.apis, catalog.wake),
         hosts=parts.hosts,

@@ -9,8 +9,9 @@ from bridge.app.commands import going_back_of, looks_of, outbound_of
 from bridge.app.data_folder import database_url, seal_of
 from bridge.app.storage import flows_of
 from bridge.app.wiring import Bell, Parts, in_background
+from bridge.core.apps import App
 from bridge.core.backoff import Backoff
-from bridge.core.events import Repository
+from bridge.core.events import CONSOLE_HOST, Repository
 from bridge.core.pulls import PullRequest
 from bridge.githosts.server import homes_of
 from bridge.pipeline.deciding.changes import Changes
@@ -160,7 +161,8 @@ async def flows_that_deploy(
     flows.register(CANCEL_FLOW, canceller.run)
     flows.register(CANCEL_ONE_FLOW, canceller.run_one)
     inbox, seal = parts.stores.inbox, seal_of(settings)
-    configuring = Configuring(parts.configurers, inbox, journal, seal, permits, parts.clock)
+    permitted = {CONSOLE_HOST: agreed_to, **permits}
+    configuring = Configuring(parts.configurers, inbox, journal, seal, permitted, parts.clock)
     flows.register(CONFIGURE_FLOW, configuring.run)
     await flows.launch()
     stack.push_async_callback(flows.stop)
@@ -170,6 +172,14 @@ async def flows_that_deploy(
     if database_url(settings) is not None:
         await in_background(stack, "peers", flows.watch_peers())
     return flows
+
+
+async def agreed_to(_user: str, _app: App, _channel: str) -> str | None:
+    """Permit what was agreed to in the console, which has checked the right at that moment.
+
+    The groups of people who sign in are known only while they are there.
+    """
+    return None
 
 
 # ── Previews ──────────────────────────────────────────────────────────────────────────────────────

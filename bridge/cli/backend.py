@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.cli.forms import owed_words
 from bridge.cli.show import ago, clean, clock, hint
 from bridge.core.apps import find_app, fitting, named
-from bridge.core.errors import BridgeError, NotFound, Rejected
+from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import COMMAND_HOST
 from bridge.core.people import Actor
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.apps import App
     from bridge.pipeline.deciding.apps import Trouble
-    from bridge.pipeline.deploying.configure import Configurer
+    from bridge.pipeline.deploying.configure import Configurer, Configurers
     from bridge.ports.backends import Backend
     from bridge.ports.journal import Apps, Audit
     from bridge.settings import Settings
@@ -54,6 +54,31 @@ async def known_app(journal: "Apps", name: str) -> Known:
 # ── Reach an app's backend directly, over HTTP, with the journal at hand ──────────────────────────
 
 
+class Gone(NotFound):
+    """An app was deleted, or its backend removed; its history is still known.
+
+    Attributes:
+        app: its last known record.
+    """
+
+    def __init__(self, app: "App") -> None:
+        super().__init__(
+            f"{app.label} is gone from the backends; `dokploy-bridge deployments --app {app.id}`"
+            " lists what was deployed"
+        )
+        self.app = app
+
+
+def raise_gone(gone: "list[App]", name: str) -> None:
+    """Raise Gone if a whole name is a deleted app's."""
+    fits = named(gone, name)
+    if len(fits) == 1:
+        raise Gone(fits[0])
+
+
+FROM_NOW_ON = "; the running bridge applies it from the next push on"
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """An app and its backend."""
@@ -65,28 +90,23 @@ class Reach:
 
     @property
     def configurer(self) -> "Configurer":
-        """Return the configurer of this backend; a running bridge follows its changes at once.
-
-        Raises:
-            Rejected: the backend does not support it.
-        """
-        made = configurers_beside(self.settings, self.stores, {self.app.backend: self.backend})
-        if self.app.backend not in made:
-            raise Rejected(f"apps of {self.app.backend} can't be configured from here; do it there")
-        return made[self.app.backend]
+        """Return what configures the app; raise Rejected if its backend does not support it."""
+        backends = {self.app.backend: self.backend}
+        return configurers(self.settings, self.stores, backends).of(self.app)
 
 
-def configurers_beside(
+def configurers(
     settings: "Settings", stores: "Stores", backends: "Mapping[str, Backend]"
-) -> "dict[str, Configurer]":
-    """Return what changes apps, by backend; every chat is told, and a running bridge follows."""
-    if not backends:
-        return {}
+) -> "Configurers":
+    """Return what changes apps at once; a running bridge follows that from the next push on."""
+    from bridge.app.data_folder import is_running
     from bridge.app.hosting import tells_of
     from bridge.app.providers import configurers_of
+    from bridge.pipeline.deploying.configure import Configurers
 
-    made, tells = configurers_of(settings, stores, backends, lambda: None), tells_of(settings)
-    return {name: replace(one, shown=tells) for name, one in made.items()}
+    found = configurers_of(settings, stores, backends, lambda: None)
+    each = {name: replace(one, shown=tells_of(settings)) for name, one in found.items()}
+    return Configurers(each, backends, {}, lambda: FROM_NOW_ON if is_running(settings) else "")
 
 
 @asynccontextmanager
@@ -95,7 +115,12 @@ async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
     from bridge.app.storage import open_stores
 
     async with backends_of(settings) as backends, open_stores(settings) as stores:
-        app = await _found(backends, stores, name)
+        there = await apps_there(backends, stores, name)
+        try:
+            app = find_app(there, name)
+        except NotFound:
+            raise_gone(await stores.journal.gone_apps(), name)
+            raise
         yield Reach(settings, stores, backends[app.backend], app)
 
 
@@ -148,42 +173,24 @@ async def _listed(backend: "Backend") -> "list[App]":
     return await backend.apps()
 
 
-async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str) -> "App":
-    """Return the journal's record of the app, which may be old; only for a whole name."""
-    known = [app for app in await stores.journal.apps() if app.backend in backends]
-    fits = [app for app in known if name in (app.id, app.label)]
-    if len(fits) == 1:
-        return fits[0]
-    apps, trouble = await _apps_of(backends)
-    try:
-        return find_app(apps, name)
-    except NotFound:
-        if len(gone := named(await stores.journal.gone_apps(), name)) == 1:
-            raise NotFound(
-                f"{gone[0].label} is gone from the backends;"
-                f" `dokploy-bridge deployments --app {gone[0].id}` lists what was deployed"
-            ) from None
-        if trouble:  # it may be at the backend that does not answer
-            raise trouble[0] from None
-        raise
-
-
 async def apps_now(backends: "Mapping[str, Backend]", stores: "Stores", name: str) -> "list[App]":
-    """Return the apps that a name may mean: those of the backends, if the journal has none.
-
-    Raise what a backend raises that can't be asked, unless another has an app by that name.
-    """
+    """Return the apps that a name may mean: those of the backends, if the journal has none."""
     known = await stores.journal.apps()
     if fitting(known, name, await stores.journal.gone_apps()):
         return known
-    apps, trouble = await _apps_of(backends)
-    if trouble and not fitting(apps, name):  # it may be at the backend that does not answer
-        raise trouble[0]
-    return apps
+    return await apps_there(backends, stores, name)
 
 
-async def _apps_of(backends: "Mapping[str, Backend]") -> "tuple[list[App], list[BridgeError]]":
-    """Return the apps that backends have now, and why some of them can't be asked."""
+async def apps_there(backends: "Mapping[str, Backend]", stores: "Stores", name: str) -> "list[App]":
+    """Return the apps that a name may mean: for a whole one the journal's record, which may be old.
+
+    Raises:
+        BridgeError: a backend that may have it does not answer.
+    """
+    known = [app for app in await stores.journal.apps() if app.backend in backends]
+    fits = [app for app in known if name in (app.id, app.label)]
+    if len(fits) == 1:
+        return fits
     apps: list[App] = []
     trouble: list[BridgeError] = []
     for backend in backends.values():
@@ -191,7 +198,10 @@ async def _apps_of(backends: "Mapping[str, Backend]") -> "tuple[list[App], list[
             apps += await backend.apps()
         except BridgeError as error:
             trouble.append(error)
-    return apps, trouble
+    gone = named(await stores.journal.gone_apps(), name)
+    if trouble and not fitting(apps, name) and len(gone) != 1:
+        raise trouble[0]
+    return apps
 
 
 def person() -> Actor:

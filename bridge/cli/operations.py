@@ -15,8 +15,9 @@ import typer
 from bridge.cli.backend import (
     apps_at,
     apps_now,
+    apps_there,
     backends_of,
-    configurers_beside,
+    configurers,
     person,
     person_key,
     troubles_of,
@@ -24,7 +25,15 @@ from bridge.cli.backend import (
 )
 from bridge.cli.build_logs import FollowLog, Raw, follow_log
 from bridge.cli.completion import complete_app, complete_preview, complete_repository
-from bridge.cli.configure import How, Yes, agree
+from bridge.cli.configure import (
+    How,
+    Yes,
+    agree,
+    field_given,
+    options_of,
+    text_of,
+    with_values,
+)
 from bridge.cli.context import (
     NOT_FOUND,
     Config,
@@ -68,23 +77,32 @@ FOLLOWED = {"logs": follow_log}
 
 
 def add_operations(app: typer.Typer, family: str = "") -> None:
-    """Add a command for each operation, or for those of a family; of two words, below a group."""
-    here = offered(Door.COMMAND_LINE)
-    groups = {one.name.partition(" ")[0]: typer.Typer() for one in here if " " in one.name}
-    for one in (one for one in here if family in ("", one.family)):
-        first, _, second = one.name.partition(" ")
-        if (group := groups.get(first)) is None:
-            app.command(one.name, rich_help_panel=one.family)(_command(one))
-        elif second:
-            if first in GROUPS and not group.registered_commands:
-                says, panel = GROUPS[first], one.family
-                app.add_typer(
-                    group, name=first, help=says, no_args_is_help=True, rich_help_panel=panel
-                )
-            group.command(second)(_command(one))
-        else:
+    """Add a command for each operation, or for those of a family; of several words, in groups."""
+    here = [one for one in offered(Door.COMMAND_LINE) if family in ("", one.family)]
+    groups = {"": app}
+    for one in here:
+        _add_groups(groups, one)
+    for one in here:
+        above, _, last = one.name.rpartition(" ")
+        panel = None if above else one.family
+        if (group := groups.get(one.name)) is not None:
             group.callback(invoke_without_command=True, help=one.help)(_alone(_command(one)))
-            app.add_typer(group, name=first, rich_help_panel=one.family)
+        else:
+            groups[above].command(last, rich_help_panel=panel)(_command(one))
+
+
+def _add_groups(groups: dict[str, typer.Typer], asked: Operation) -> None:
+    """Add the groups of an operation, each below that of the words before; they have names."""
+    above: str = ""
+    panel: str | None = asked.family
+    for word in asked.name.split()[:-1]:
+        name = f"{above} {word}".strip()
+        if name not in groups:
+            said = GROUPS.get(name)
+            more: dict[str, Any] = {"no_args_is_help": True, "help": said} if said else {}
+            groups[name] = typer.Typer(**more)
+            groups[above].add_typer(groups[name], name=word, rich_help_panel=panel)
+        above, panel = name, None
 
 
 def _alone(command: Any) -> Any:
@@ -135,6 +153,14 @@ def _command(asked: Operation) -> Any:
 def _texts(asked: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was given; a name that follows a word is given with it, e.g. "from APP"."""
     found = {name: value for name, value in given.items() if value not in (None, False, [])}
+    for one in asked.arguments:
+        if one.kind.sets is not None:
+            for name in (one.name, f"{one.name}_stdin"):
+                found.pop(name, None)
+            found |= field_given(one.kind.sets, given)
+        if one.kind.file:
+            found["text"] = text_of(Path(found[one.name]))
+    found |= with_values({one.name: one.kind for one in asked.arguments}, found)
     for one in filter(_follows_a_word, asked.arguments):
         words = found.get(one.name) or []
         took = one.kind.takes(words) if one.kind.takes is not None else None
@@ -151,7 +177,9 @@ def _follows_a_word(one: Argument) -> bool:
 
 def _parameters(asked: Operation) -> Iterator[inspect.Parameter]:
     for one in asked.arguments:
-        if not one.kind.hidden:
+        if one.kind.sets is not None:
+            yield from options_of(one.kind.sets)
+        elif one.kind.at(Door.COMMAND_LINE):
             yield _parameter(one.name, _annotation(one), _default(one))
 
 
@@ -196,7 +224,7 @@ def _option(one: Argument) -> Any:
         return typer.Option(*names, min=least, max=most, help=kind.help)
     return typer.Option(
         *names,
-        metavar=None if kind.flag or kind.rest else kind.metavar,
+        metavar=None if kind.flag or kind.rest else kind.metavar or None,
         help=kind.help,
         show_default=one.default or False,
         autocompletion=COMPLETES.get(kind.completes),
@@ -273,6 +301,8 @@ async def _with_data(
     from bridge.app.data_folder import must_be_there
     from bridge.app.storage import open_stores
 
+    if asked.of_backends:
+        return settings, ""
     try:
         if not asked.sets_up:
             must_be_there(settings)
@@ -309,13 +339,14 @@ async def _opened(
     from bridge.views.links import Links
 
     access = Access((Grant((asking.id,), frozenset(Right)),))
-    async with open_stores(settings) as stores, AsyncExitStack() as stack:
-        journal, book = stores.journal, book_of(settings)
+    async with AsyncExitStack() as stack:
         heads, pulls = Heads({}, time.time, {}), NO_PULLS
         backends: Mapping[str, Backend] = {}
         asks_hosts = not asked.asks_hosts.isdisjoint(given)
-        if asked.asks_backends and (asks_hosts or not asked.asks_hosts):
+        if asked.of_backends or (asked.asks_backends and (asks_hosts or not asked.asks_hosts)):
             backends = await stack.enter_async_context(backends_of(settings))
+        stores = await stack.enter_async_context(open_stores(settings))
+        journal, book = stores.journal, book_of(settings)
         if asked.kept:
             await warn_of_troubles(settings, stores)
         apis = _apis(settings, stack) if asked.sets_up or asks_hosts else {}
@@ -328,6 +359,8 @@ async def _opened(
 
             hosting = hosting_of(settings, stores, backends, apis)
             found, away = await apps_at(backends, journal)
+        elif asked.of_backends and "app" in given:
+            found = await apps_there(backends, stores, given["app"])
         elif asked.asks_backends and not asked.kept:
             found = await apps_now(backends, stores, str(given.get("app", "")))
         else:
@@ -356,7 +389,7 @@ async def _opened(
             no_apps=_none_yet(settings),
             troubles=lambda: troubles_of(settings, stores),
             logs=BuildLogs(backends, journal, most=None),
-            configurers=configurers_beside(settings, stores, backends),
+            configurers=configurers(settings, stores, backends) if backends else None,
             suspects=suspects_of(settings, journal, time.time),
             hosting=hosting,
             none_shown=_none_shown(),

@@ -9,21 +9,18 @@ from typer.core import TyperGroup, TyperOption
 from bridge import __version__
 from bridge.cli import (
     apps,
-    build,
     config,
     deliveries,
     demo,
     doctor,
-    env,
     explain,
     links,
     manifest,
-    provider,
     serve,
 )
 from bridge.cli.context import EXIT_CODES, exit_code_of, while_it_runs
 from bridge.cli.operations import add_operations, examples_of_operations
-from bridge.cli.show import say_error
+from bridge.cli.show import clean, hint, say_error
 from bridge.connecting import CannotConnect
 from bridge.core.errors import BridgeError, Rejected
 
@@ -87,33 +84,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge manifest slack --url https://bridge.example.com",
         "dokploy-bridge manifest slack --socket",
     ),
-    "provider show": ("dokploy-bridge provider show shop/web",),
-    "provider set github": (
-        "dokploy-bridge provider set github shop/web --branch release",
-        "dokploy-bridge provider set github shop/web --trigger tag --versions '>=1.2 <2'",
-    ),
-    "provider set gitlab": ("dokploy-bridge provider set gitlab shop/web --branch release",),
-    "provider set gitea": ("dokploy-bridge provider set gitea shop/web --branch release",),
-    "provider set git": (
-        "dokploy-bridge provider set git shop/web --url https://git.example.com/web.git",
-    ),
-    "provider set docker": (
-        "dokploy-bridge provider set docker shop/web --image nginx:1.27",
-        "dokploy-bridge provider set docker shop/web --username ada --password",
-    ),
-    "provider disconnect": ("dokploy-bridge provider disconnect shop/web",),
-    "provider undo": ("dokploy-bridge provider undo shop/web",),
-    "provider accounts": ("dokploy-bridge provider accounts",),
-    "build show": ("dokploy-bridge build show shop/web",),
-    "build set": (
-        "dokploy-bridge build set shop/web --type dockerfile --dockerfile docker/Dockerfile",
-    ),
-    "env show": ("dokploy-bridge env show shop/web",),
-    "env set": (
-        "dokploy-bridge env set shop/web LOG_LEVEL=debug",
-        "dokploy-bridge env set shop/web API_TOKEN --unset OLD_TOKEN",
-    ),
-    "env import": ("dokploy-bridge env import shop/web .env",),
     "config set": (
         "dokploy-bridge config set public_url=https://bridge.example.com",
         "dokploy-bridge config set github.token",
@@ -167,6 +137,8 @@ class Cli(TyperGroup):
                 from bridge.core.masking import redact
 
                 error = caught if isinstance(caught, BridgeError) else Rejected(str(caught))
+                for note in getattr(error, "__notes__", ()):
+                    hint(clean(redact(note)))
                 say_error(redact(str(error)))
                 raise typer.Exit(exit_code_of(error)) from None
 
@@ -205,7 +177,7 @@ def root(
 
 
 START, LOOK, ACT, PREVIEWS = "Start", "Look", "Act", "Previews"
-GATES, SET_UP = "Gates", "Set up"
+GATES, CONFIGURE, SET_UP = "Gates", "Configure", "Set up"
 
 app.command(rich_help_panel=START)(serve.serve)
 app.command(rich_help_panel=START)(serve.migrate)
@@ -222,8 +194,6 @@ app.command(rich_help_panel=SET_UP)(links.setup)
 app.command(rich_help_panel=SET_UP)(links.console)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
 add_operations(app, SET_UP)
-app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
-app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
-app.add_typer(env.group, name="env", rich_help_panel=SET_UP)
+add_operations(app, CONFIGURE)
 app.add_typer(config.group, name="config", rich_help_panel=SET_UP)
 app.add_typer(apps.group, name="app", rich_help_panel=SET_UP)

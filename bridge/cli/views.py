@@ -1,9 +1,11 @@
 """Render views: tables and sentences on a terminal, plain lines in a pipe, JSON for scripts."""
 
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,6 +18,7 @@ from bridge.cli.show import (
     ago,
     clean,
     clean_line,
+    clean_lines,
     console,
     hint,
     indented,
@@ -26,6 +29,7 @@ from bridge.cli.show import (
     say_json,
     say_table,
     stacked,
+    table,
 )
 from bridge.core.chat.calls import Call
 from bridge.core.gates.times import in_words, in_zones, read_zone
@@ -190,6 +194,13 @@ def _show_steps(shown: Steps) -> None:
 
 
 def _show_log(shown: Log) -> None:
+    if shown.exact:
+        for line in shown.lines:
+            if on_terminal():
+                typer.echo(clean_lines(line))
+            else:  # `echo` would strip colours
+                sys.stdout.write(f"{line}\n")
+        return
     if shown.title and on_terminal():
         console().print()
         for line in titled(shown):
@@ -206,11 +217,22 @@ def _show_facts(shown: Facts) -> None:
         return
     from rich.text import Text as Styled
 
+    if shown.title:
+        console().print(line(shown.title), style="bold")
+        rows: list[list[str | Styled]] = [[name, Styled(_lines(one))] for name, one in shown.facts]
+        console().print(table(("field", "*value"), rows))
+        return
     wide = max(NARROWEST, *(len(name) + 1 for name, _ in shown.facts))
     for name, value in shown.facts:
         text = line(value)
         fact = Styled.assemble((f"{name:<{wide}}", "bold"), (text, STYLES.get(text, "")))
         console().print(fact)
+
+
+def _lines(phrase: Phrase) -> str:
+    """Return a phrase whose line breaks stay."""
+    parts = groupby(phrase, lambda one: one == "\n")
+    return "\n".join(line(tuple(those)) for ends, those in parts if not ends)
 
 
 def show_aside(shown: Lines) -> None:

@@ -52,10 +52,7 @@ def operation_of(name: str) -> Operation:
 async def operate(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done | Page:
     """Carry out an operation, and show its answer, or what it asks first."""
     asked = operation_of(parts["name"])
-    flags = {one.name for one in asked.arguments if one.kind.flag}
-    typed = {key: text.strip()[:LONGEST] for key, text in form.items() if key not in OURS}
-    given = {key: bool(text) if key in flags else text for key, text in typed.items() if text}
-    call = Call(asked.name, _asked(form) | given)
+    call = Call(asked.name, _asked(form) | _typed(asked, form))
     once = _once(visitor, call, form)
     reply = await records.commands.answer(visitor.person, HERE, call, once)
     then = inside(form.get("then", ""))
@@ -90,6 +87,21 @@ def refusal(reply: AnyReply) -> Rejected:
             more = ": " if reply.says else ""
             return Rejected(f"{plain(reply.head)}{more}{'; '.join(map(plain, reply.says))}.")
     return Rejected("That can't be done here.")
+
+
+def _typed(asked: Operation, form: Form) -> dict[str, Any]:
+    """Return what was typed into the fields of a form; of several texts there is one a line."""
+    kinds = {one.name: one.kind for one in asked.arguments}
+    given: dict[str, Any] = {}
+    for name, text in ((name, text.strip()) for name, text in form.items() if name not in OURS):
+        kind = kinds.get(name)
+        if kind is not None and kind.many:
+            given[name] = [line.strip() for line in text.splitlines() if line.strip()]
+        elif kind is not None and kind.flag:
+            given[name] = bool(text)
+        else:
+            given[name] = text[:LONGEST]
+    return {name: value for name, value in given.items() if value}
 
 
 def _shown(records: Records, view: View, then: str) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def _audited_row(change: "Audited") -> Row:
 
 
 def _audited_form(change: "Audited") -> dict[str, Any]:
+    from bridge.views.changes import difference_form
+
     return {
         "number": change.number,
         "at": iso(change.at),
@@ -79,10 +81,7 @@ def _audited_form(change: "Audited") -> dict[str, Any]:
         "app": change.app,
         "app_id": change.app_id,
         "action": change.what,
-        "difference": [
-            {"field": one.field, "before": one.before, "after": one.after}
-            for one in change.difference
-        ],
+        "difference": difference_form(change.difference),
         "outcome": change.outcome,
         "undoes": change.undoes,
     }

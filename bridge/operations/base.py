@@ -21,11 +21,12 @@ from bridge.views.view import View
 if TYPE_CHECKING:  # declaring operations must be quick: each start of a command waits for it
     from bridge.core.access import Person
     from bridge.core.apps import App
+    from bridge.core.configuration import fields
     from bridge.core.gates.freezes import Freeze
     from bridge.core.lifecycle import Deployment
     from bridge.operations.suspects import Suspects
     from bridge.pipeline.audit import ChatAudit
-    from bridge.pipeline.deploying.configure import Configurer
+    from bridge.pipeline.deploying.configure import Configurers
     from bridge.pipeline.deploying.hosting import Hosting
     from bridge.pipeline.deploying.rollback_plan import Replays, Ways
     from bridge.pipeline.feedback.build_logs import BuildLogs
@@ -62,12 +63,12 @@ class Desk:
         no_apps: why no app is known.
         troubles: returns, by backend, that it can't be read, and since when.
         logs: the backends' logs of deployments; None if no backend can be asked.
-        configurers: change apps at their backends, by the backend's name.
         suspects: finds the refused webhooks that may be a missing push.
         hosting: acts at Git hosts and backends; None if they can't be reached.
         none_shown: why nothing is published anywhere.
         hosts: the Git hosts' servers, by whose names their webhooks are kept.
         replays: finds how earlier versions are deployed again; None if no backend can be asked.
+        configurers: change how apps are configured; None where nothing can.
     """
 
     door: str
@@ -89,12 +90,12 @@ class Desk:
     no_apps: str = "There is no app that you may see"
     troubles: "Callable[[], Awaitable[Mapping[str, str]]]" = untroubled
     logs: "BuildLogs | None" = None
-    configurers: "Mapping[str, Configurer]" = field(default_factory=dict)
     suspects: "Suspects | None" = None
     hosting: "Hosting | None" = None
     none_shown: str = "Nothing is shown anywhere yet"
     hosts: "Collection[str]" = ()
     replays: "Replays | None" = None
+    configurers: "Configurers | None" = None
 
 
 class OfApp(Protocol):
@@ -223,6 +224,15 @@ class Several(Unfound, Ambiguous):
 
 # ── arguments ─────────────────────────────────────────────────────────────────────────────────────
 
+
+class Door(StrEnum):
+    """A way to ask."""
+
+    COMMAND_LINE = "command line"
+    CHATS = "chats"
+    CONSOLE = "console"
+
+
 Took = tuple[str, int]
 """The text of an argument, and how many of a chat's words it takes."""
 
@@ -246,7 +256,12 @@ class Kind:
         many: it may be given several times; the value is a tuple.
         number: the least and the most, if it is a whole number.
         hidden: a door gives it along with what was shown; nobody types it.
-        completes: what the command line completes it with: "app" or "repository".
+        completes: what the command line completes it with, e.g. "app" or "repository".
+        sets: the field of a configuration that it sets, from which doors make its input.
+        only: the one door where it can be given; None for all.
+        assigns: it is KEY=VALUE; the command line asks for the value after a KEY alone.
+        sealed: the same, and no value may stand on a command line.
+        file: a file, whose text the command line gives along as `text`.
     """
 
     metavar: str
@@ -265,6 +280,15 @@ class Kind:
     hidden: bool = False
     completes: str = ""
     also: str = ""
+    sets: "fields.Field | None" = None
+    only: Door | None = None
+    assigns: bool = False
+    sealed: bool = False
+    file: bool = False
+
+    def at(self, door: Door) -> bool:
+        """Return whether somebody can give it at a door."""
+        return not self.hidden and self.only in (None, door)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,14 +321,6 @@ class Argument:
             raise
 
 
-class Door(StrEnum):
-    """A way to ask."""
-
-    COMMAND_LINE = "command line"
-    CHATS = "chats"
-    CONSOLE = "console"
-
-
 @dataclass(frozen=True, slots=True)
 class Operation:
     """Something that can be asked for.
@@ -326,11 +342,13 @@ class Operation:
         aliases: other words for it, with the arguments that they imply.
         asks_hosts: the arguments with which Git hosts are asked.
         asks_backends: backends are asked; where `asks_hosts` names arguments, only with these.
+        of_backends: it is about apps as their backends have them; the journal may know none.
         kept: it is kept as a delivery, whose end can be waited for; the data is `Kept`.
         lists: it lists what there is, which may be nothing, even if there is no data yet.
         sets_up: it is there before a bridge has run: it makes the data that it needs, and acts at
             Git hosts and backends by itself.
         not_at: the doors that lack it, each with the reason.
+        button: what a button for it says.
     """
 
     name: str
@@ -348,10 +366,12 @@ class Operation:
     aliases: Mapping[str, Given] = field(default_factory=dict)
     asks_hosts: frozenset[str] = frozenset()
     asks_backends: bool = False
+    of_backends: bool = False
     kept: bool = False
     lists: bool = False
     not_at: Mapping[Door, str] = field(default_factory=dict)
     sets_up: bool = False
+    button: str = ""
 
     @property
     def help(self) -> str:
@@ -363,7 +383,7 @@ OPERATIONS: dict[str, Operation] = {}
 """All operations by name, in the order in which help lists them."""
 
 GROUPS: dict[str, str] = {}
-"""What those do whose names begin with the same word, where that alone is no operation."""
+"""What is said of operations that share the beginning of their names, by that."""
 
 
 def offered(door: Door) -> list[Operation]:
@@ -389,10 +409,12 @@ def operation(
     aliases: Mapping[str, Given] | None = None,
     asks_hosts: Sequence[str] = (),
     asks_backends: bool = False,
+    of_backends: bool = False,
     kept: bool = False,
     lists: bool = False,
     not_at: Mapping[Door, str] | None = None,
     sets_up: bool = False,
+    button: str = "",
     more: str = "",
 ) -> Callable[[Run], Run]:
     """Declare the function below as an operation; see `Operation`.
@@ -424,10 +446,12 @@ def operation(
             aliases or {},
             frozenset(asks_hosts),
             asks_backends,
+            of_backends,
             kept,
             lists,
             not_at or {},
             sets_up,
+            button or name.capitalize(),
         )
         return run
 

@@ -164,6 +164,6 @@ async def clear(ctx: Context, app: App) -> View:
 
 def _configurer(ctx: Context, app: App) -> "Configurer":
     """Return what changes an app at its backend; raise Rejected if nothing can."""
-    if (found := ctx.desk.configurers.get(app.backend)) is None:
+    if (there := ctx.desk.configurers) is None:
         raise Rejected(f"apps of {app.backend} can't be configured from here; do it there")
-    return found
+    return there.of(app)

@@ -32,9 +32,7 @@ async def carry_out(ctx: Context) -> View:
     from bridge.core.chat.replies import NotAllowed
 
     asked = OPERATIONS[ctx.call.name]
-    door = _DOORS.get(ctx.desk.door, Door.CHATS)
-    if door in asked.not_at:
-        raise Rejected(f"{asked.name} can't be asked for here: {asked.not_at[door]}")
+    _must_be_offered(asked, _DOORS.get(ctx.desk.door, Door.CHATS), ctx.call.given)
     try:
         values = {one.name: await one.read(ctx.call.given, ctx) for one in asked.arguments}
         if asked.needs and not asked.right_varies:
@@ -64,6 +62,15 @@ def _abouts(asked: Operation, values: Mapping[str, Any]) -> list[App | Scope | N
     lists = (one if isinstance(one, tuple) else (one,) for one in given)
     found = [about for those in lists for about in those if about is not None]
     return found or [None] * (not any(one.required for one in checked))
+
+
+def _must_be_offered(asked: Operation, door: Door, given: Given) -> None:
+    """Raise Rejected if a door lacks an operation, or an argument that is given there."""
+    if door in asked.not_at:
+        raise Rejected(f"{asked.name} can't be asked for here: {asked.not_at[door]}")
+    for one in asked.arguments:
+        if one.kind.only not in (None, door) and given.get(one.name):
+            raise Rejected(f"{one.name} can be given on the {one.kind.only} only")
 
 
 def _must_be_given(run: Run | Plan, asked: Operation, given: Given) -> None:
@@ -97,8 +104,9 @@ def _with_fields(shown: View) -> View:
 
 def asking(asked: Operation, call: Call) -> View:
     """Return what asks for the arguments that a call lacks, also for those that it may lack."""
-    does = asked.name.capitalize()
-    lacks = [one for one in asked.arguments if not (one.kind.hidden or call.given.get(one.name))]
+    does = asked.button
+    fields = [one for one in asked.arguments if one.kind.at(Door.CHATS)]
+    lacks = [one for one in fields if not call.given.get(one.name)]
     in_words = sorted((one for one in lacks if not one.kind.flag), key=lambda one: not one.required)
     ask = Ask(call, f"{does}?", does, lacks=tuple(_field(asked, one) for one in in_words))
     return View((), notes=[(asked.does,)], asks=ask)

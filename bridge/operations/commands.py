@@ -9,9 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import Command, Read, Unclear, Verb, capital
+from bridge.core.chat.grammar import Read, Unclear, capital
 from bridge.core.chat.replies import (
-    Configure,
     Help,
     NotAllowed,
     Sorry,
@@ -27,12 +26,11 @@ from bridge.operations.suspects import Suspects
 from bridge.operations.typed import lacks_all, written
 from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
-from bridge.pipeline.deploying.configure import Configurer
+from bridge.pipeline.deploying.configure import Configurers
 from bridge.pipeline.deploying.hosting import Hosting
 from bridge.pipeline.deploying.rollback_plan import Replays, Ways
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.feedback.lookup import (
-    NEEDS,
     Finding,
     Known,
 )
@@ -43,11 +41,6 @@ from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import HeadOf, untold
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
-from bridge.views.view import Ask, Field, View
-
-CONFIGURES = "Where its code comes from, what makes it deploy, and how it is built."
-
-NO_CONFIGURERS: Mapping[str, Configurer] = {}
 
 
 class ChatCommands:
@@ -69,7 +62,7 @@ class ChatCommands:
         pulls: Pulls = NO_PULLS,
         head_of: HeadOf = untold,
         identities: Identities = NO_IDENTITIES,
-        configurers: Mapping[str, Configurer] = NO_CONFIGURERS,
+        configurers: Configurers | None = None,
         suspects: Suspects | None = None,
         hosting: Hosting | None = None,
         hosts: Collection[str] = (),
@@ -85,7 +78,8 @@ class ChatCommands:
             pulls: finds the pull requests with whose end locks are released.
             head_of: tells whether what somebody approves would still be built.
             identities: who is who.
-            configurers, suspects: see `Desk`.
+            configurers: change how apps are configured; None: nobody can by chat.
+            suspects: see `Desk`.
             hosting: acts at Git hosts and backends; None: nobody can do that by chat.
             hosts: the Git hosts' servers that are served.
             replays: finds how earlier versions are deployed again; None: nobody can do that.
@@ -137,24 +131,7 @@ class ChatCommands:
             return Sorry(typed.why, typed.suggestions)
         if isinstance(typed, Call):
             return await self._carry_out(person, place, typed, id_)
-        return await self._answer(person, place, typed)
-
-    async def _answer(self, person: Person, place: Place, typed: Command) -> AnyReply:
-        if typed.verb is Verb.HELP:
-            return Help(topic(typed.rest), usages())
-        if typed.app is None and typed.verb is Verb.PROVIDER:
-            fields = (Field("app", "app", "", Right.CONFIGURE),)
-            ask = Ask(Call(Verb.PROVIDER, {}), "Configure?", "Configure", lacks=fields)
-            none = self._finding.without_apps(person, place, Right.CONFIGURE)
-            return none or View((), notes=[(CONFIGURES,)], asks=ask)
-        if typed.app is None:
-            raise AssertionError(typed.verb)
-        app = self._finding.find(person, place, typed)
-        if not isinstance(app, App):
-            return app
-        if denied := self._finding.denied(person, place, NEEDS.get(typed.verb, Right.VIEW), app):
-            return denied
-        return Configure(app)
+        return Help(topic(typed.rest), usages())
 
     async def _troubles(self) -> Mapping[str, str]:
         trouble = self._known.trouble()

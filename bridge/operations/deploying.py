@@ -306,6 +306,7 @@ async def keep_request(
         accounts=" ".join(person.accounts(desk.door)),
         channel=place.channel,
         thread=place.thread,
+        view=place.view,
         **facts,
     )
     kept = await desk.inbox.keep(as_delivery(desk.door, ctx.once, asked, desk.clock()))

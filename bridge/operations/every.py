@@ -3,6 +3,7 @@
 from bridge.operations import (
     auditing,
     build_logs,
+    configuring,
     deploying,
     feedback,
     gates,
@@ -11,6 +12,7 @@ from bridge.operations import (
     reading,
     reasons,
     replaying,
+    setting,
     webhooks,
 )
 from bridge.operations.base import OPERATIONS, offered
@@ -19,6 +21,7 @@ __all__ = [
     "OPERATIONS",
     "auditing",
     "build_logs",
+    "configuring",
     "deploying",
     "feedback",
     "gates",
@@ -28,5 +31,6 @@ __all__ = [
     "reading",
     "reasons",
     "replaying",
+    "setting",
     "webhooks",
 ]

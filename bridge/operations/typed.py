@@ -38,7 +38,8 @@ def _typed(asked: Operation) -> list[Argument]:
 def is_name(one: Argument) -> bool:
     """Return whether it is typed as a name, of one word or in quotes."""
     kind = one.kind
-    return not (kind.rest or kind.flag or kind.takes or kind.behind or kind.hidden)
+    typed = kind.rest or kind.flag or kind.takes or kind.behind
+    return kind.at(Door.CHATS) and not typed
 
 
 def lacks_all(asked: Operation, given: Mapping[str, Any]) -> bool:
@@ -52,7 +53,7 @@ Takes = Callable[[Sequence[str]], Took | None]
 
 def takes_of(asked: Operation, one: Argument) -> Takes | None:
     """Return what finds an argument among words; a flag that no other word implies is typed."""
-    if one.kind.hidden:
+    if not one.kind.at(Door.CHATS):
         return None
     if one.kind.flag and not any(one.name in implied for implied in asked.aliases.values()):
         return lambda words: ("", 1) if words[0] == f"--{one.kind.option}" else None

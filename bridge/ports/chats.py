@@ -37,10 +37,11 @@ class ChatJournal(Apps, Audit, Decisions, Deployments, Subscriptions, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a chat somebody is: a channel's id, and a thread's if they are in one."""
+    """Where in a chat somebody is: a channel's id, and a thread's or a dialog's if in one."""
 
     channel: str = ""
     thread: str = ""
+    view: str = ""
 
 
 AnyReply = Reply | View

@@ -27,17 +27,23 @@ def called(field: str) -> str:
 
 def changes_list(changed: Sequence[Changed]) -> Lines:
     """Return each field before and after, on one line."""
-    items = [Item(_line(one)) for one in changed[:MOST_CHANGES]]
+    items = [Item(change_line(one)) for one in changed[:MOST_CHANGES]]
     if (more := len(changed) - MOST_CHANGES) > 0:
         items.append(Item((f"and {more} more",)))
     return Lines("", items)
 
 
-def _line(one: Changed) -> Phrase:
+def change_line(one: Changed) -> Phrase:
+    """Return a field before and after; of a list only what it loses and gains."""
     name = Strong(Text(called(one.field), 80))
     if isinstance(one.before, tuple) or isinstance(one.after, tuple):
         return (name, GAP, *_listed(_several(one.before), _several(one.after)))
     return (name, GAP, *_shown(one.before), " → ", *_shown(one.after))
+
+
+def difference_form(changed: Sequence[Changed]) -> list[dict[str, Value]]:
+    """Return each field before and after, for programs."""
+    return [{"field": one.field, "before": one.before, "after": one.after} for one in changed]
 
 
 def _listed(before: Sequence[str], after: Sequence[str]) -> Phrase:

@@ -154,17 +154,28 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one thing: names, each with its value."""
+    """What is known of one thing: names, each with its value.
+
+    Attributes:
+        title: the thing; a terminal then shows a table below it. () if others name it.
+    """
 
     facts: Sequence[tuple[str, Phrase]]
+    title: Phrase = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Lines of a log, in which secrets are masked; `title`: what they are, "" if that is plain."""
+    """Lines of a log, in which secrets are masked.
+
+    Attributes:
+        title: what they are; "" if that is plain.
+        exact: scripts get them as they are, as they may be of several lines each.
+    """
 
     lines: Sequence[str]
     title: str = ""
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,4 +310,4 @@ class View:
     @property
     def headed(self) -> bool:
         """Whether the head stands above the parts; tables, facts and logs speak for themselves."""
-        return all(isinstance(one, Lines) for one in self.parts)
+        return self.asks is not None or all(isinstance(one, Lines) for one in self.parts)

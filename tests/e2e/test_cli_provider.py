@@ -345,7 +345,7 @@ def test_revealed_values_keep_their_lines_and_steer_no_terminal(
     piped("env", "set", "web", "PEM", "--yes", stdin=f"{value}\n")
 
     exact = web("env", "show", "web", "--reveal").stdout
-    monkeypatch.setattr("bridge.cli.env.on_terminal", lambda: True)
+    monkeypatch.setattr("bridge.cli.views.on_terminal", lambda: True)
     shown = web("env", "show", "web", "--reveal").stdout
 
     assert exact == f"PEM={value}\n"

@@ -13,7 +13,7 @@ from bridge.core.refused import RefusedWebhooks
 from bridge.operations.commands import ChatCommands
 from bridge.operations.suspects import Suspects
 from bridge.operations.words import parse
-from bridge.pipeline.deploying.configure import Configurer
+from bridge.pipeline.deploying.configure import Configurer, Configurers
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.chats import AnyReply, Place
@@ -52,7 +52,7 @@ class Asking:
             Access(GRANTS),
             logs,
             clock,
-            configurers={"dokploy": configurer},
+            configurers=Configurers({"dokploy": configurer}, {}),
             suspects=Suspects(journal, clock, ["github"], ["github"], {}),
         )
 

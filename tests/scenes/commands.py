@@ -79,6 +79,7 @@ def _row(argument: Argument) -> str:
     kind = argument.kind
     option = f"`--{kind.option}`" if kind.option else f"`{kind.metavar}`"
     needed = "" if argument.required else " Optional." * (not kind.flag)
+    needed += f" Only on the {kind.only}." if kind.only else ""
     return f"| {argument.name} | {option} | {kind.help}{needed} |"
 
 

@@ -41,7 +41,6 @@ from bridge.console.pages.door import Console
 from bridge.core.access import Right
 from bridge.core.apps import Rules
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import USAGE
 from bridge.core.decision import DEPLOYS, Decision, Reason
 from bridge.core.events import Action
 from bridge.core.gates.promotion import Promotion
@@ -281,7 +280,7 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "apps": ("apps",),
     "apps --gone": ("apps", "--gone"),
     "audit": ("audit",),
-    "build set": ("build", "set", "shop/web", "--dockerfile", "Other"),
+    "build set": ("build", "set", "shop/web", "--dockerfile", "Other", "--plan"),
     "build show": ("build", "show", "shop/web"),
     "cancel": ("cancel", "shop/web"),
     "config check": ("config", "check"),
@@ -294,8 +293,8 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "deployments": ("deployments",),
     "deployments show": ("deployments", "show", "3", "--app", "shop/web"),
     "doctor": ("doctor",),
-    "env import": ("env", "import", "shop/web", "-"),
-    "env set": ("env", "set", "shop/web", "A=b"),
+    "env import": ("env", "import", "shop/web", "-", "--plan"),
+    "env set": ("env", "set", "shop/web", "A=b", "--plan"),
     "env show": ("env", "show", "shop/web"),
     "explain": ("explain", DELIVERY, "--watch-path", "Services/**"),
     "lock": ("lock", "all", "-m", "x", "--for", "2h"),
@@ -314,13 +313,13 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "pin": ("pin", "shop/web", "--plan"),
     "report": ("report", "--since", "1w"),
     "unpin": ("unpin", "shop/web", "--plan"),
-    "provider disconnect": ("provider", "disconnect", "shop/web"),
-    "provider set docker": ("provider", "set", "docker", "shop/web", "--image", "nginx"),
-    "provider set github": ("provider", "set", "github", "shop/web", "--watch", "web"),
-    "provider set gitlab": ("provider", "set", "gitlab", WORKER.label, "--branch", "x"),
+    "provider disconnect": ("provider", "disconnect", "shop/web", "--plan"),
+    "provider set docker": ("provider", "set", "docker", "shop/web", "--image", "nginx", "--plan"),
+    "provider set github": ("provider", "set", "github", "shop/web", "--watch", "web", "--plan"),
+    "provider set gitlab": ("provider", "set", "gitlab", WORKER.label, "--branch", "x", "--plan"),
     "provider set gitea": (
         *("provider", "set", "gitea", "shop/web", "--account", "gt_1", "--owner", "my-org"),
-        *("--repository", "mono", "--branch", "x"),
+        *("--repository", "mono", "--branch", "x", "--plan"),
     ),
     "provider show": ("provider", "show", "shop/web"),
     "redeploy": ("redeploy", "shop/web"),
@@ -330,13 +329,13 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "why": ("why", "shop/web"),
     **PREVIEWS_JSON,
 }
-"""A command for each form; where one asks before it goes on, nobody agrees."""
+"""A command for each form; where one asks before it goes on, nobody agrees, or is asked."""
 
 EMBEDDED: Mapping[str, tuple[str, ...]] = {
     "app create": ("app", "create", "web", "--repo"),  # and a repository
     "provider accounts": ("provider", "accounts"),
     "provider set git": ("provider", "set", "git", "web", "--branch", "x", "--yes"),
-    "provider undo": ("provider", "undo", "web"),
+    "provider undo": ("provider", "undo", "web", "--plan"),
     "clear": ("clear", "web", "--yes"),
 }
 """The same for commands that change something, in this order, with the embedded backend."""
@@ -503,7 +502,7 @@ def of_words() -> Lines:
     found |= {f"preview reason {one}": "holds" if one in HOLDS else "" for one in Why}
     found |= {f"role {one}": "" for one in Role}
     found |= {f"check {one}": says for one, says in NAMES.items()}
-    found |= {f"chat {verb}": usage for verb, usage in USAGE.items()}
+    found |= {"chat help": "help [COMMAND]"}
     found |= {f"chat {one.name}": one.usage for one in usages()}
     return found | {f"exit code {code}": meaning for code, meaning in EXIT_CODES.items()}
 

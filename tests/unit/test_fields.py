@@ -59,7 +59,7 @@ def test_each_field_has_an_option_of_its_name(words: str, field: Field) -> None:
 
 
 def test_a_command_sets_no_field_that_is_not_in_the_table() -> None:
-    own = {"app", "forget", "config", "json", "yes", "help"}
+    own = {"app", "forget", "config", "json", "plan", "yes", "help"}
     for words in {words for words, _ in SET}:
         asking = {f"{field.name}_stdin" for of, field in SET if of == words and field.asks}
         fields = {field.name for of, field in SET if of == words}

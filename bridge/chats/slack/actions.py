@@ -8,17 +8,24 @@ from typing import Any
 from bridge.chats.slack import names
 from bridge.chats.slack.api import tell_alone
 from bridge.chats.slack.blocks import modal, section
-from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
+from bridge.chats.slack.commands import (
+    later,
+    open_view,
+    reply_to,
+    run,
+    shown_by_own_dialog,
+    told,
+    withdraw,
+)
 from bridge.chats.slack.dialogs import dialog_of, read_asking
 from bridge.chats.slack.pickers import offered
 from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.views import read_call, read_page
 from bridge.chats.slack.workspace import Parts, one_time, place_of
 from bridge.core.access import Right
-from bridge.core.apps import of_people
+from bridge.core.apps import App, of_people
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import Command, Verb
-from bridge.core.chat.replies import Configure, Denied, Sorry
+from bridge.core.chat.replies import Denied, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.gates.locks import scope_of_hold
 from bridge.ports.chats import AnyReply, Place
@@ -32,7 +39,6 @@ Work = Callable[[Parts, Body], Coroutine[Any, Any, AnyReply]]
 
 def register(bolt: Any, parts: Parts) -> None:
     """Register all buttons and pickers, except those of Home and of the configuration dialog."""
-    bolt.action(names.APP_PROVIDER)(_button(parts, _provider))
     bolt.action(names.SUGGEST_RUN)(_button(parts, _suggested, replaces=True))
     bolt.action(names.NEXT_PAGE)(_button(parts, _page, replaces=True))
     for clicked in CLICKS.keys() - DIALOGS:
@@ -97,10 +103,6 @@ async def _sees(parts: Parts, body: Body, app_id: str, place: Place | None = Non
     return app_id in {one.id for one in parts.commands.apps(person, here, Right.VIEW)}
 
 
-async def _provider(parts: Parts, body: Body) -> AnyReply:
-    return await run(parts, body, Command(Verb.PROVIDER, value_of(body)), "")
-
-
 async def _suggested(parts: Parts, body: Body) -> AnyReply:
     id_ = await parts.clicks.id_of(body)
     return await run(parts, body, parts.commands.parse(value_of(body)), id_)
@@ -117,6 +119,8 @@ async def _page(parts: Parts, body: Body) -> AnyReply:
 CLICKS = {
     names.APP_DEPLOY: ("deploy", ("app",)),
     names.APP_REDEPLOY: ("redeploy", ("app",)),
+    names.APP_PROVIDER: ("provider", ("app",)),
+    names.PROVIDER_UNDO: ("provider undo", ("seen",)),
     names.DEPLOYMENT_REDEPLOY: ("redeploy", ("deployment",)),
     names.DEPLOYMENT_CANCEL: ("cancel", ("deployment",)),
     names.DEPLOYMENT_ROLLBACK: ("rollback", ("deployment",)),
@@ -152,6 +156,11 @@ async def _call_of(parts: Parts, body: Body) -> Call | Sorry:
     given = dict(zip(arguments, value.split(" ", 1), strict=False))
     if "preview" in given:
         return Call(name, given)
+    if arguments == ("seen",):
+        change = await parts.journal.change(int(value)) if value.isdecimal() else None
+        if change is None or not await _sees(parts, body, change.app_id):
+            return Sorry("That change is gone, or you may not see its app.")
+        return Call(name, {**given, "app": change.app_id})
     if (id_ := given.get("deployment") or given.get("to")) is None:
         seen = await _sees(parts, body, given["app"])
         return Call(name, given) if seen else Sorry(UNSEEN)
@@ -231,8 +240,8 @@ def _submitted(parts: Parts) -> Callable[..., Awaitable[Any]]:
             parts.background.start(_tell_late(parts, body, task), "answer to a dialog")
             return await ack()
         reply = task.result()
-        if isinstance(reply, Configure):
-            parts.background.start(_configure(parts, body, reply), "configure")
+        if (app := shown_by_own_dialog(reply)) is not None:
+            parts.background.start(_configure(parts, body, app), "configure")
             reading = modal(
                 names.OPERATION_VIEW, "Configure an app", [section("Reading…")], close="Close"
             )
@@ -240,7 +249,7 @@ def _submitted(parts: Parts) -> Callable[..., Awaitable[Any]]:
         if isinstance(reply, View) and (reply.asks or reply.refused):
             asked = _in_dialog(parts, reply, _opened_in(view).channel)
             return await ack(response_action="update", view=asked)
-        if why := _objection(reply):
+        if why := objection_of(reply):
             field = next(iter((view.get("state") or {}).get("values") or {}), names.APP_SEARCH)
             return await ack(response_action="errors", errors={field: why})
         parts.background.start(_tell_picked(parts, body, reply), "answer to a dialog")
@@ -253,16 +262,10 @@ async def _of_dialog(parts: Parts, body: Body, id_: str) -> AnyReply:
     view, place = body["view"], _opened_in(body["view"])
     if (app_id := chosen(view)) and not await _sees(parts, body, app_id, place):
         return Sorry(UNSEEN)
-    return await run(parts, body, _typed_in(view), id_, place)
+    return await run(parts, body, read_asking(view).call, id_, place)
 
 
-def _typed_in(view: Mapping[str, Any]) -> Call | Command:
-    """Return what a dialog calls, with what was picked or typed there."""
-    call = read_asking(view).call
-    return Command(Verb.PROVIDER, chosen(view)) if call.name == Verb.PROVIDER else call
-
-
-def _objection(reply: AnyReply) -> str:
+def objection_of(reply: AnyReply) -> str:
     """Return what prevents it, as text for the dialog; "" if nothing does."""
     if isinstance(reply, Denied):
         why = f"{reply.sentence} These lines of bridge.yaml would grant it:\n{reply.lines}"
@@ -272,7 +275,7 @@ def _objection(reply: AnyReply) -> str:
 
 async def _tell_late(parts: Parts, body: Body, task: Any) -> None:
     reply: AnyReply = await task
-    if isinstance(reply, Configure):  # the dialog is closed
+    if shown_by_own_dialog(reply) is not None:  # the dialog is closed
         reply = Sorry("That took too long: open it again.")
     await _tell_picked(parts, body, reply)
 
@@ -286,9 +289,9 @@ async def _tell_picked(parts: Parts, body: Body, reply: AnyReply) -> None:
         await tell_alone(parts.client, channel, str(body["user"]["id"]), said)
 
 
-async def _configure(parts: Parts, body: Body, reply: Configure) -> None:
+async def _configure(parts: Parts, body: Body, app: App) -> None:
     """Show progress in the dialog; then fill it."""
-    message = await parts.configure(parts, body, reply.app)
+    message = await parts.configure(parts, body, app)
     if message is not None:
         blocks = message.message.blocks
         view = modal(names.OPERATION_VIEW, "Configure an app", blocks, close="Close")

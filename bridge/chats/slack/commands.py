@@ -15,8 +15,8 @@ from bridge.chats.slack.workspace import Parts, names_of, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import Command, Read, Unclear, written
-from bridge.core.chat.replies import Configure, Sorry
+from bridge.core.chat.grammar import HELP, Command, Read, Unclear, written
+from bridge.core.chat.replies import Sorry
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.ports.chats import AnyReply, Place
 from bridge.views.view import View
@@ -58,8 +58,8 @@ async def reply_to(
     """Complete a reply; return the message to show, or None if a dialog was opened."""
     try:
         reply = await work
-        if isinstance(reply, Configure):
-            return await parts.configure(parts, body, reply.app)
+        if (app := shown_by_own_dialog(reply)) is not None:
+            return await parts.configure(parts, body, app)
         if isinstance(reply, View) and reply.only_asks:
             await open_view(parts, body, dialog_of(reply, parts.links, place_of(body).channel))
             return None
@@ -70,6 +70,17 @@ async def reply_to(
         log.exception("a request from slack failed")
         return Outgoing(problem("The bridge had an internal error; its log says more."))
     return outgoing(reply, parts.links, names_of(body))
+
+
+OWN_DIALOGS = frozenset({"provider"})
+"""The operations with a dialog of their own, as a form of many fields is more than a view."""
+
+
+def shown_by_own_dialog(reply: AnyReply) -> App | None:
+    """Return the app for which an operation's own dialog is to be shown, if it has one."""
+    if not isinstance(reply, View) or reply.call is None or reply.about is None:
+        return None
+    return reply.about.app if reply.call.name in OWN_DIALOGS else None
 
 
 async def told(parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, None]) -> None:
@@ -142,8 +153,8 @@ async def run(
 
 def _what(typed: Read) -> str:
     match typed:
-        case Command(verb=verb):
-            return str(verb)
+        case Command():
+            return HELP
         case Call(name=name):
             return name
         case Unclear():

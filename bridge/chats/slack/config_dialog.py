@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.chats.slack import config_views, names
+from bridge.chats.slack.actions import objection_of
 from bridge.chats.slack.api import code_of
 from bridge.chats.slack.blocks import (
     MOST_OPTIONS,
@@ -21,17 +22,19 @@ from bridge.chats.slack.blocks import (
     given_in,
     option,
 )
-from bridge.chats.slack.commands import open_view, told
-from bridge.chats.slack.config_changes import allowed, ask, refused
+from bridge.chats.slack.commands import open_view, run, shown_by_own_dialog, told
 from bridge.chats.slack.config_forms import Objection, drawn, planned
 from bridge.chats.slack.config_views import About, read_about, saving_view
+from bridge.chats.slack.dialogs import read_asking
 from bridge.chats.slack.render import Outgoing
-from bridge.chats.slack.workspace import Parts, place_of
+from bridge.chats.slack.workspace import Parts, one_time, place_of
 from bridge.core.apps import App
+from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import Denied
 from bridge.core.configuration.merge import NoSource
 from bridge.core.errors import BridgeError, Refused
-from bridge.core.events import Action
 from bridge.ports.chats import Place
+from bridge.views.view import View
 
 Body = dict[str, Any]
 
@@ -73,8 +76,8 @@ async def configure(parts: Parts, body: Mapping[str, Any], app: App) -> Outgoing
 
 
 def _channel_in(view: Mapping[str, Any]) -> str:
-    """Return the channel that a picker was opened in, from our own metadata."""
-    channel = str(view.get("private_metadata") or "")
+    """Return the channel that a dialog was opened in, from our own metadata."""
+    channel = read_asking(view).channel
     return channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else ""
 
 
@@ -155,19 +158,27 @@ class Redraws:
     async def _drawn(
         self, body: Body, about: About, given: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        parts = self._parts
-        person, place = await parts.person(body), Place(about.channel)
-        app = allowed(parts, person, place, about.app)
-        if app is None:
-            return refused(parts, person, place, await parts.journal.app(about.app))
+        app = await _app(self._parts, body, about)
+        if not isinstance(app, App):
+            return app
         try:
-            return await drawn(parts, app, about, given)
+            return await drawn(self._parts, app, about, given)
         except BridgeError as error:
             return config_views.away(app, about, str(error))
 
 
 def _about(body: Body) -> About | None:
     return read_about(str((body.get("view") or {}).get("private_metadata")))
+
+
+async def _app(parts: Parts, body: Body, about: About) -> App | dict[str, Any]:
+    """Return the app if the person may configure it; else why not, as a view."""
+    call, place = Call("provider", {"app": about.app}), Place(about.channel)
+    reply = await run(parts, body, call, "", place)
+    if isinstance(reply, Denied):
+        return config_views.refused_view(reply.sentence, reply.lines)
+    gone = config_views.refused_view("That app is gone, or you may not configure it.")
+    return shown_by_own_dialog(reply) or gone
 
 
 # ── What changes ──────────────────────────────────────────────────────────────────────────────────
@@ -195,10 +206,9 @@ def _submitted(parts: Parts) -> Any:
 
 
 async def _compared(parts: Parts, body: Body, about: About) -> dict[str, Any] | Objection:
-    person, place = await parts.person(body), Place(about.channel)
-    app = allowed(parts, person, place, about.app)
-    if app is None:
-        return refused(parts, person, place, await parts.journal.app(about.app))
+    app = await _app(parts, body, about)
+    if not isinstance(app, App):
+        return app
     try:
         return await planned(parts, app, about, body["view"])
     except BridgeError as error:
@@ -216,40 +226,41 @@ async def _compared_late(parts: Parts, task: Any, external_id: str) -> None:
 
 def register_agreement(bolt: Any, parts: Parts) -> None:
     """Register the submission of the second view, and the disconnect button."""
-    bolt.view(names.PROVIDER_CONFIRM)(_agreed(parts, Action.CONFIGURE))
-    bolt.view(names.PROVIDER_PARTING)(_agreed(parts, Action.DISCONNECT))
+    bolt.view(names.PROVIDER_CONFIRM)(_agreed(parts, "provider"))
+    bolt.view(names.PROVIDER_PARTING)(_agreed(parts, "provider disconnect"))
     bolt.action(names.PROVIDER_DISCONNECT)(_parting(parts))
 
 
 # ── Agreed ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _agreed(parts: Parts, action: Action) -> Any:
-    """Keep the agreed change, then acknowledge; a flow does the rest."""
+def _agreed(parts: Parts, name: str) -> Any:
+    """Have an operation keep the agreed change, then acknowledge; a flow does the rest."""
 
     async def on_agree(ack: Any, body: Body) -> Any:
         about = _about(body)
         if about is None:
             return await ack()
-        view = await _kept(parts, body, about, action)
+        view = await _kept(parts, body, about, name)
         return await ack(response_action="update", view=view)
 
     return on_agree
 
 
-async def _kept(parts: Parts, body: Body, about: About, action: Action) -> dict[str, Any]:
+async def _kept(parts: Parts, body: Body, about: About, name: str) -> dict[str, Any]:
     """Keep it under the id of the submitted view, so a repetition is ignored."""
-    view = body["view"]
-    person, place = await parts.person(body), Place(about.channel)
-    app = allowed(parts, person, place, about.app)
-    if app is None:
-        return refused(parts, person, place, await parts.journal.app(about.app))
-    which = (action, view["id"], view.get("hash"))
+    app, view = await _app(parts, body, about), body["view"]
+    if not isinstance(app, App):
+        return app
+    call = Call(name, {"app": app.id, "seen": about.draft})
+    id_, place = one_time(name, view["id"], view.get("hash")), Place(about.channel, view=view["id"])
     try:
-        await ask(parts, person, place, action, app, which, view=view["id"], draft=about.draft)
+        reply = await run(parts, body, call, id_, place)
     except BridgeError as error:
         return config_views.objected(f"It could not be kept, so nothing will change: {error}")
-    return saving_view(app)
+    if isinstance(reply, View):
+        return saving_view(app)
+    return config_views.objected(objection_of(reply))
 
 
 # ── Disconnecting ─────────────────────────────────────────────────────────────────────────────────
@@ -274,11 +285,10 @@ async def _show_parting(parts: Parts, body: Body, about: About) -> None:
     await show(parts, await _planned(parts, body, about), view_id=opened.text("view", "id"))
 
 
-async def _planned(parts: Parts, body: Mapping[str, Any], about: About) -> dict[str, Any]:
-    person, place = await parts.person(body), Place(about.channel)
-    app = allowed(parts, person, place, about.app)
-    if app is None:
-        return refused(parts, person, place, await parts.journal.app(about.app))
+async def _planned(parts: Parts, body: Body, about: About) -> dict[str, Any]:
+    app = await _app(parts, body, about)
+    if not isinstance(app, App):
+        return app
     try:
         plan = await parts.drafts.plan(app, NoSource())
         return config_views.parting_view(plan, replace(about, draft=await parts.drafts.keep(plan)))
@@ -313,9 +323,8 @@ async def _options(parts: Parts, body: dict[str, Any]) -> list[Element]:
     about = read_about(str((body.get("view") or {}).get("private_metadata")))
     if about is None:
         return []
-    app = allowed(parts, await parts.person(body), Place(about.channel), about.app)
-    of = depends_on(str(body.get("block_id")))
-    if app is None or not of:
+    app, of = await _app(parts, body, about), depends_on(str(body.get("block_id")))
+    if not isinstance(app, App) or not of:
         return []
     try:
         if body.get("action_id") == names.PROVIDER_REPOSITORY:

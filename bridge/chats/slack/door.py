@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 import aiohttp
 
-from bridge.chats.slack import actions, commands, config_changes, config_dialog, home, locks
+from bridge.chats.slack import actions, commands, config_dialog, home, locks
 from bridge.chats.slack import commands as shortcuts
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import SlackClient
@@ -215,7 +215,6 @@ def build_bolt(parts: Parts, homes: Homes) -> Any:
         config_dialog.register,
         config_dialog.register_agreement,
         config_dialog.register_lists,
-        config_changes.register,
         locks.register,
     ):
         register(bolt, parts)

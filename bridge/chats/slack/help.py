@@ -6,15 +6,7 @@ from bridge.chats.slack.answers import COMMAND
 from bridge.chats.slack.blocks import Block, Message, context, paragraphs, section
 from bridge.core.chat.replies import Usage
 
-HELP: Sequence[Usage] = (
-    Usage(
-        "provider",
-        "provider APP",
-        "configures an app's source, trigger and build",
-        "You see what changes before anything is saved, and can undo it.",
-    ),
-    Usage("help", "help [COMMAND]", "explains a command"),
-)
+HELP: Sequence[Usage] = (Usage("help", "help [COMMAND]", "explains a command"),)
 """Commands not yet declared as operations, in the order of the help text."""
 
 SHORT = ("deploy", "redeploy", "cancel", "provider")

@@ -41,7 +41,6 @@ from bridge.chats.slack.workspace import Parts
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, of_people
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import Command, Verb
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.chats import AnyReply, Place
@@ -401,8 +400,5 @@ async def _deploy(parts: Parts, body: Body) -> AnyReply:
 
 
 async def _configure(parts: Parts, body: Body) -> AnyReply:
-    typed = Command(Verb.PROVIDER, str(body["actions"][0].get("value") or ""))
-    person = await parts.person(body)
-    reply = await parts.commands.answer(person, NOWHERE, typed, "")
-    parts.background.start(parts.commands.note(person, names.HOME_CONFIGURE, reply), "audit")
-    return reply
+    call = Call("provider", {"app": str(body["actions"][0].get("value") or "")})
+    return await run(parts, body, call, "", NOWHERE)

@@ -60,6 +60,8 @@ class SlackPlans(Plans):
         """Return a message to the person, and one in each of the app's channels."""
         shown = super().changes(occasion)
         asked, seq = asked_to_configure(occasion), occasion.outcome.seq
+        if asked is not None and asked.actor.door != SLACK:
+            asked = _of_slack(asked)
         if asked is None or asked.target not in occasion.apps:
             return shown
         place = {

@@ -10,7 +10,6 @@ from bridge.chats.slack.help import help_about
 from bridge.chats.slack.mrkdwn import escape
 from bridge.chats.slack.views import message_of
 from bridge.core.chat.replies import (
-    Configure,
     Denied,
     Help,
     Sorry,
@@ -55,8 +54,6 @@ def outgoing(reply: AnyReply, links: Links, here: Collection[str] = ()) -> Outgo
             return Outgoing(replies.did_you_mean(reply.why, reply.suggestions))
         case Help():
             return Outgoing(help_about(reply.topic, reply.operations))
-        case Configure():
-            return Outgoing(replies.notice("A dialog opens."))
 
 
 def elsewhere(view: View, here: Collection[str]) -> str:

@@ -31,7 +31,7 @@ async def command(records: Records, visitor: Visitor, asked: Asked) -> Page:
         raise NotFound(f"There is no app that you may {wanted.needs or Right.VIEW}.")
     facts = {
         "asked": wanted,
-        "fields": [one for one in wanted.arguments if not one.kind.hidden],
+        "fields": [one for one in wanted.arguments if one.kind.at(Door.CONSOLE)],
         "given": given,
         "apps": apps,
         "then": inside(asked.text("then") or "/console/do"),

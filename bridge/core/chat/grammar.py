@@ -1,6 +1,6 @@
 """The grammar of all chat commands. Pure.
 
-    provider APP | help [COMMAND]
+    help [COMMAND]
 
 Further ones are read by `Others`. A name with spaces stands in quotes.
 Parsing is total: every text is either a `Command` or an `Unclear` with suggestions.
@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from bridge.core.chat.calls import Call
 from bridge.core.log_text import harmless
@@ -20,25 +19,8 @@ LONGEST = 400
 """Characters of a text that are parsed; no app's name is that long."""
 
 
-class Verb(StrEnum):
-    """The commands."""
-
-    PROVIDER = "provider"
-    HELP = "help"
-
-
-USAGE = {
-    Verb.PROVIDER: "provider APP",
-    Verb.HELP: "help [COMMAND]",
-}
-"""The usage of each command."""
-
-_ALIASES = {
-    "source": Verb.PROVIDER,
-    "?": Verb.HELP,
-    "--help": Verb.HELP,
-    "-h": Verb.HELP,
-}
+HELP = "help"
+_HELPS = frozenset({HELP, "?", "--help", "-h"})
 
 _LINK = re.compile(r"<(?:https?://|mailto:)?([^<>|]*)(?:\|([^<>]*))?>")
 _MARKS = "`\"'*\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
@@ -47,15 +29,8 @@ _QUOTES = str.maketrans("", "", _MARKS)
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A parsed command.
+    """A request for help; `rest`: about this command, None about all."""
 
-    Attributes:
-        app: as typed; None if none was named.
-        rest: a command for `help`.
-    """
-
-    verb: Verb
-    app: str | None = None
     rest: str | None = None
 
 
@@ -93,27 +68,25 @@ NO_OTHERS = Others()
 def parse_chat(text: str, name: str = "", others: Others = NO_OTHERS) -> Read:
     """Read what was typed after `/dokploy`, or after the short command of `name`."""
     words = [word for word in _said(text).split() if plain_word(word)]
-    if name and len(words) == 1 and _verb(words[0]) is Verb.HELP:
-        return Command(Verb.HELP, rest=name)
+    if name and len(words) == 1 and _name(words[0]) in _HELPS:
+        return Command(name)
     typed = [name, *words] if name else words
     if not typed:
-        return Command(Verb.HELP)
+        return Command()
     for count in (2, 1):
         if (known := " ".join(map(_name, typed[:count]))) in others.names():
             return others.read(known, typed[count:])
-    verb = _verb(typed[0])
-    return _unknown(typed, others) if verb is None else _arguments(verb, typed[1:])
+    if _name(typed[0]) not in _HELPS:
+        return _unknown(typed, others)
+    about = _name(typed[1]) if typed[1:] else None
+    return Command(HELP if about in _HELPS else about)
 
 
 def written(command: Command | Call) -> str:
     """Return a command as it would be typed."""
     if isinstance(command, Call):
         return command.typed
-    app = command.app or ""
-    if len(app.split()) > 1:
-        app = f'"{app}"'
-    parts = (command.verb, app, command.rest or "")
-    return " ".join(part for part in parts if part)
+    return f"{HELP} {command.rest or ''}".strip()
 
 
 def _said(text: str) -> str:
@@ -132,30 +105,13 @@ def _name(word: str) -> str:
     return plain_word(word).lower().rstrip(":,")
 
 
-def _verb(word: str) -> Verb | None:
-    word = _name(word)
-    return Verb(word) if word in set(Verb) else _ALIASES.get(word)
-
-
 def _unknown(words: list[str], others: Others) -> Unclear:
     typed = plain_word(words[0])
-    known = [*Verb, *others.names()]
+    known = [HELP, *others.names()]
     near = difflib.get_close_matches(typed.lower(), known, n=2, cutoff=0.6)
     read = [parse_chat(" ".join([one, *words[1:]]), others=others) for one in near]
     meant = tuple(written(one) for one in read if not isinstance(one, Unclear))
     return Unclear(f"There is no command `{_shown(typed)}`.", meant)
-
-
-def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
-    usage = f"Write `{USAGE[verb]}`."
-    words = [plain_word(word) for word in typed]
-    if verb is Verb.HELP:
-        return Command(verb, rest=_ALIASES.get(_name(words[0]), _name(words[0])) if words else None)
-    if not words:
-        return Command(verb)
-    alone = Command(verb, words[0])
-    more = Unclear(f"That is more than one app. {usage}", (written(alone),))
-    return alone if len(words) == 1 else more
 
 
 # ── names and reasons ───────────────────────────────────────────────────────────────────────────
@@ -179,15 +135,6 @@ def unquoted(reason: str) -> str:
 def capital(text: str) -> str:
     """Return a sentence with a capital first letter."""
     return text[:1].upper() + text[1:]
-
-
-# ── one app ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _about_app(verb: Verb, words: list[str], usage: str) -> Command | Unclear:
-    name, *rest = words
-    alone = Command(verb, name)
-    return Unclear(f"That is more than one app. {usage}", (written(alone),)) if rest else alone
 
 
 def _shown(word: str) -> str:

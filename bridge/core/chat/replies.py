@@ -3,11 +3,10 @@
 No reply names an app that the person may not view.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
-from bridge.core.chat.grammar import Command, parse_chat, written
 from bridge.core.errors import Rejected
 
 
@@ -74,13 +73,6 @@ class Sorry:
 
 
 @dataclass(frozen=True, slots=True)
-class Configure:
-    """Show and change where this app's code comes from."""
-
-    app: App
-
-
-@dataclass(frozen=True, slots=True)
 @dataclass(frozen=True, slots=True)
 class Usage:
     """The help of one command: its syntax, what it does, further details."""
@@ -103,15 +95,4 @@ class Help:
     operations: tuple[Usage, ...] = ()
 
 
-Reply = Denied | Sorry | Configure | Help
-
-
-# ── Commands about one app. Pure ────────────────────────────────────────────────────────────────
-
-
-def command_for(typed: Command, app: App) -> str:
-    """Return the command as typed text, with the app's label, or its id if necessary."""
-    meant = replace(typed, app=app.label)
-    if parse_chat(written(meant)) == meant:
-        return written(meant)
-    return written(replace(typed, app=app.id))
+Reply = Denied | Sorry | Help

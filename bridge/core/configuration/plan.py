@@ -13,6 +13,7 @@ from bridge.core.configuration.difference import (
     Undoing,
     WantedBack,
     difference,
+    lines_of,
     only,
     put_back,
     rule_value,
@@ -202,6 +203,7 @@ class Overtaken(Rejected):
             " written; look at it, and try again"
         )
         self.changed = changed
+        _note(self, changed)
 
 
 class NotKept(BridgeError):
@@ -221,6 +223,13 @@ class NotKept(BridgeError):
             f"{app.label} {was} reads back differently ({names}): look at it in the backend"
         )
         self.changed = changed
+        _note(self, changed)
+
+
+def _note(error: BridgeError, changed: tuple[Changed, ...]) -> None:
+    """Add each field with its values, which the command line shows above the error."""
+    for line in lines_of(changed):
+        error.add_note(line)
 
 
 class HalfMade(Unanswered):

@@ -95,10 +95,7 @@ class ConfigDrafts:
         return await self._configurer(app).plan(app, wanted)
 
     async def keep(self, plan: Plan) -> str:
-        form = {"app": plan.app.id, "what": plan.what, "undoing": written(plan.undoing)}
-        id_ = secrets.token_hex(12)
-        await self.journal.keep_draft(id_, self.seal.close(json.dumps(form)))
-        return id_
+        return await keep_draft(self.journal, self.seal, plan)
 
     async def accounts(self, app: App) -> list[GitAccount]:
         choices = self._choices(app)
@@ -162,6 +159,20 @@ class ConfigDrafts:
         if choices is None or found is None:
             raise NotFound("the backend has no such Git account")
         return choices, found
+
+
+async def keep_draft(journal: Audit, seal: Seal | None, plan: Plan) -> str:
+    """Store a plan, sealed, until somebody agrees to it; return the draft's id.
+
+    Raises:
+        Rejected: there is no key to seal it with.
+    """
+    if seal is None:
+        raise Rejected("nothing seals what changes, which may hold secrets")
+    form = {"app": plan.app.id, "what": plan.what, "undoing": written(plan.undoing)}
+    id_ = secrets.token_hex(12)
+    await journal.keep_draft(id_, seal.close(json.dumps(form)))
+    return id_
 
 
 class _Kept:

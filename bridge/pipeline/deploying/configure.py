@@ -11,7 +11,7 @@ the missing part is written again, a limited number of times (docs/notes/0033).
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeVar, runtime_checkable
@@ -455,3 +455,26 @@ class Configurer:
     async def _with_logs(self, app: App) -> list[str]:
         found: list[BackendDeployment] = await self.backend.deployments(app)
         return [one.id for one in found if (await self.backend.log_tail(one, 1)).strip()]
+
+
+@dataclass(frozen=True, slots=True)
+class Configurers:
+    """What changes how the apps of all backends are configured.
+
+    Attributes:
+        each: the configurer of each backend, by its name.
+        planned: the plans that were shown, by the word that agrees to them, where a change is made
+            at once; None where it is kept.
+        then: says what follows from a change that was made at once.
+    """
+
+    each: Mapping[str, Configurer]
+    backends: Mapping[str, Backend]
+    planned: dict[str, Plan] | None = None
+    then: Callable[[], str] = str
+
+    def of(self, app: App) -> Configurer:
+        """Return what configures an app; raise Rejected if its backend can't be configured."""
+        if (found := self.each.get(app.backend)) is None:
+            raise Rejected(f"apps of {app.backend} can't be configured from here; do it there")
+        return found

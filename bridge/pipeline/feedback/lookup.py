@@ -7,14 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.access import EVERY_APP, Access, Person, Right, granting, missing
-from bridge.core.apps import MOST_NAMED, App, apps_like, fitting
-from bridge.core.chat.grammar import Command, Verb
+from bridge.core.apps import MOST_NAMED, App
 from bridge.core.chat.replies import (
     Denied,
     NotAllowed,
-    Reply,
-    Sorry,
-    command_for,
     denial,
 )
 from bridge.core.events import RefPushed
@@ -26,11 +22,6 @@ from bridge.ports.chats import Place
 from bridge.ports.deployments import Deployments
 from bridge.ports.inbox import DeliveryState, Inbox
 from bridge.ports.journal import AppsAndDeployments
-
-NEEDS = {
-    Verb.PROVIDER: Right.CONFIGURE,
-}
-"""The rights that commands need; all others need `view`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +53,6 @@ class Finding:
         """Return the apps to which somebody has a right, by label."""
         found = self.access.having(person, right, self._known.apps(), place.channel)
         return sorted(found, key=lambda app: (app.label, app.id))
-
-    def find(self, person: Person, place: Place, typed: Command) -> App | Reply:
-        """Return the one app that is meant, among those that the person may view."""
-        assert typed.app is not None
-        right = NEEDS.get(typed.verb, Right.VIEW)
-        seen = self.apps(person, place, Right.VIEW)
-        if not seen:
-            why = "You may not see any app from here, so there is none by that name for you."
-            return Denied(right, why, granting(person, right, typed.app))
-        fits = fitting(seen, typed.app)
-        if len(fits) == 1:
-            return fits[0]
-        self._known.refresh()  # it may have been created just now: the next attempt finds it
-        allowed = self.apps(person, place, right)
-        meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
-        why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
-        return Sorry(why, meant)
 
     def may(self, person: Person, place: Place, right: Right, label: str) -> bool:
         """Return whether somebody has a right to the app with a label, existing or not."""

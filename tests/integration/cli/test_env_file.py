@@ -7,10 +7,10 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.env import read_env_file
 from bridge.core.errors import Rejected
 from bridge.core.variables import variables_in
 from bridge.embedded.building.sources import parse_variables
+from bridge.operations.env_files import read_env_file
 
 FILE = """# ours
 A=plain

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from bridge.chats.slack.commands import OWN_DIALOGS
 from bridge.chats.slack.dialogs import dialog_of, read_asking
 from bridge.chats.slack.views import message_of, read_call
 from bridge.cli.completion import complete_app
@@ -27,6 +28,7 @@ from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.chat.grammar import Unclear
 from bridge.core.chat.replies import Denied, NotAllowed
+from bridge.core.configuration.fields import SOURCES
 from bridge.core.errors import BridgeError
 from bridge.operations.arguments import App, Reason
 from bridge.operations.base import Context, Door, Operation, operation
@@ -59,7 +61,14 @@ async def records() -> AsyncIterator[Records]:
         yield replace(made, access=ACCESS, commands=_door(made, "console"), links=Links())
 
 
-MISSING = set[tuple[str, Door]]()
+DIALOG = [f"provider set {kind}" for kind in SOURCES] + ["build set", "env set", "env import"]
+
+MISSING = {
+    *((name, Door.CHATS) for name in DIALOG),
+    ("provider", Door.COMMAND_LINE),
+    ("provider", Door.CONSOLE),
+    ("env import", Door.CONSOLE),
+}
 """What a door lacks; the operation says why."""
 
 
@@ -83,7 +92,10 @@ def test_the_page_of_commands_is_as_operations_declare_them() -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_each_door_takes_the_same_arguments(name: str, records: Records) -> None:
     asked = OPERATIONS[name]
-    shown = {one.name for one in asked.arguments if not one.kind.hidden}
+
+    def shown(door: Door) -> set[str]:
+        return {one.name for one in asked.arguments if one.kind.at(door)}
+
     if Door.COMMAND_LINE not in asked.not_at:
         root = typer.Typer()
         add_operations(root)
@@ -91,12 +103,13 @@ async def test_each_door_takes_the_same_arguments(name: str, records: Records) -
         for word in name.split():
             made = made.commands[word]  # type: ignore[attr-defined]
         line = {one.name for one in made.params}
-        assert shown <= line
+        hidden = {f"{one}_stdin" for one in ("url", "password")}  # a field that may be a secret
         own = {"config", "json", "follow", "plan", "yes", "help", *OWN.get(name, {})}
-        assert line - shown <= own
+        assert shown(Door.COMMAND_LINE) <= line
+        assert line - shown(Door.COMMAND_LINE) <= own | hidden
     if Door.CONSOLE not in asked.not_at:
         form = draw(await command(records, _visitor(ADA), Asked({"name": name}, {})), FRAME, NOW)
-        assert all(f'name="{one}"' in form for one in shown)
+        assert all(f'name="{one}"' in form for one in shown(Door.CONSOLE))
     if Door.CHATS not in asked.not_at:
         assert [one.usage for one in usages() if one.name == name] or " " in name
         assert not isinstance(parse(f"{name} {' '.join(_given(asked).values())}"), Unclear) or (
@@ -111,6 +124,7 @@ def test_few_options_are_the_command_line_s_own() -> None:
 def test_few_operations_are_missing_at_a_door() -> None:
     missing = {(one.name, door) for one in OPERATIONS.values() for door in one.not_at}
     assert missing == MISSING
+    assert set(OWN_DIALOGS) == {"provider"}
 
 
 ASKING = [
