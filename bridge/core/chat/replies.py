@@ -73,7 +73,6 @@ class Sorry:
 
 
 @dataclass(frozen=True, slots=True)
-@dataclass(frozen=True, slots=True)
 class Usage:
     """The help of one command: its syntax, what it does, further details."""
 
