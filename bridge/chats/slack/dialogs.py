@@ -19,7 +19,7 @@ LONGEST_FIELD = 500
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a dialog's metadata says; it proves nothing.
+    """The metadata of a dialog; it proves nothing.
 
     Attributes:
         channel: where it was opened.
