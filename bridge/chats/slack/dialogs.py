@@ -43,7 +43,8 @@ def read_asking(view: Mapping[str, Any]) -> Asking:
     except (ValueError, TypeError, RecursionError):
         return Asking(Call("", {}))
     call = read_call(str(written))
-    return Asking(Call(call.name, {**call.given, **_typed(view)}), str(channel), "".join(right))
+    given = {**call.given, **_typed(view)}
+    return Asking(Call(call.name, given), str(channel), str(right[0]) if right else "")
 
 
 def _typed(view: Mapping[str, Any]) -> dict[str, str]:
