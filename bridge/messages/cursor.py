@@ -1,4 +1,4 @@
-"""What is known of a message: where it is, what it shows, and what is being sent."""
+"""The stored state of a message: its place, its content, and what is being sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace

@@ -23,7 +23,7 @@ CARD, PULL, LOCK, CHANGE = "card", "pull", "lock", "change"
 """The kinds of messages; those of subscriptions begin with the chat, e.g. "slack.card"."""
 
 RANK = 1
-"""Of what is told of previews: within a channel, deployments of the apps themselves go first."""
+"""The rank of news about previews: in each channel, deployments of the apps go first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ MOST_POSTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[C]):
-    """What is told once.
+    """A reply that is posted once.
 
     Attributes:
         saying: how many lines are told with it.
@@ -45,7 +45,7 @@ class Live(Generic[C]):
     """A message as it shall be.
 
     Attributes:
-        under_way: how much of its subject goes on by itself; 0 if it has settled.
+        under_way: how many parts of its subject still change; 0 if it has settled.
         replies: what was not told yet, in order.
         linked: others link to it.
         once: it is posted once, and neither edited nor posted again.

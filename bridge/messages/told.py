@@ -1,4 +1,4 @@
-"""What each kind of message tells, from a snapshot."""
+"""The content of each kind of message, made from a snapshot."""
 
 import asyncio
 import re
@@ -267,7 +267,7 @@ class Locks:
     def __call__(
         self, subscription: Subscription, _snapshot: Snapshot, _known: MessageCursor
     ) -> Live[View] | None:
-        """Return what is told of a lock; nothing of a reminder planned by an older release."""
+        """Return the message about a lock; None for a reminder that an older release planned."""
         place = subscription.place
         if "lock" not in place:
             return None

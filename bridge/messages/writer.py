@@ -1,4 +1,4 @@
-"""How a chat posts, edits and finds messages: what each has to supply."""
+"""The port of a chat: it posts, edits and finds messages."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ Body = Mapping[str, Any]
 """A message as the service takes it, in JSON."""
 
 C = TypeVar("C")
-"""What a message is rendered from: a view in chats."""
+"""The source of a message, before rendering: in chats, a view."""
 
 POSTED_ANEW = "An earlier message was not confirmed: if one is here, it is out of date."
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is written: a message, or a reply.
+    """A message or a reply, ready to be sent.
 
     Attributes:
         known: what is known of the message; its thread is where a reply belongs.
         lines: how many the thread will have with the reply, by which it is found; 0: no reply.
         loud: the channel shall see the reply.
-        under_way: how much of its subject goes on by itself, so that it is soon edited again.
+        under_way: how many parts of its subject still change, so that it is soon edited again.
     """
 
     subscription: Subscription
@@ -48,7 +48,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """Where a message is; see `MessageCursor`. `body`: what it shows, if that is known."""
+    """The place of a message; see `MessageCursor`. `body`: its content, if known."""
 
     message: str
     channel: str = ""
@@ -72,7 +72,7 @@ class Writer(ABC, Generic[C]):
         threads: each message has a thread, in which all changes are told; without one, only those
             that somebody must act on are told, in messages of their own.
         finds: what was posted can be looked for. If it can't, a message that was not confirmed is
-            not posted again while its subject goes on by itself.
+            not posted again while its subject still changes.
         shared: others may post the same message, so it is looked for before it is posted.
         lands: seconds in which a message appears whose posting was not confirmed.
         revives: what somebody has deleted is posted once more.

@@ -15,7 +15,7 @@ from bridge.operations.base import OPERATIONS, Argument, Context, Door, Operatio
 from bridge.views.view import Ask, Field, View
 
 _DOORS = {COMMAND_HOST: Door.COMMAND_LINE, CONSOLE_HOST: Door.CONSOLE}
-"""The doors that are no chats, by the host of the deliveries that are asked for there."""
+"""Doors other than chats, by the host of the deliveries that they make."""
 
 
 async def carry_out(ctx: Context) -> View:

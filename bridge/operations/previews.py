@@ -30,7 +30,7 @@ async def preview_named(text: str, ctx: Context) -> "Preview | NativePreview":
 
     Raises:
         Unfound: none or several fit.
-        Rejected: it is no name of a preview.
+        Rejected: the text does not name a preview.
     """
     from bridge.core.previews.preview import find_preview, previews_like
     from bridge.pipeline.previews.commands import previews_to_name

@@ -1,4 +1,4 @@
-"""What can be done about a deployment, a lock or a preview: the buttons, wherever there are any."""
+"""Actions on a deployment, a lock or a preview: buttons, at doors that have any."""
 
 import shlex
 

@@ -1,4 +1,4 @@
-"""What is said about deployments: each fact as a phrase, for cards, answers and lists."""
+"""Facts about deployments as phrases, for cards, answers and lists."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What is said about previews: lists, what was done with one, and what programs get."""
+"""Previews in words and for programs: lists, and the outcome of an act."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from bridge.views.values import (
 from bridge.views.view import Column, Item, Row, Table, View
 
 TITLE, ABOUT = 64, 600
-"""Characters of a pull request's number and title, and of what is said about a preview."""
+"""The most characters of a pull request's number and title, and of a preview's reason."""
 
 FEW = 5
 """Previews that are listed with buttons."""
@@ -58,7 +58,7 @@ NATIVE_LOOKS = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a preview stands.
+    """A preview with its newest deployment and what its app serves.
 
     Attributes:
         newest: the newest deployment of its own app; None before the first.
@@ -85,13 +85,13 @@ class Standing:
 
     @property
     def why(self) -> str:
-        """What keeps it or is up instead, or why there is none; "" if all is well."""
+        """The reason why it waits, shows an older version, or is missing; "" if all is well."""
         still = still_served(self._newest, self.served)
         return "; ".join(filter(None, (still, why_of(self.preview))))
 
     @property
     def form(self) -> dict[str, Any]:
-        """What programs get of it."""
+        """The preview as JSON has it."""
         return preview_form(self.preview, self.policy, self._newest, self.served)
 
     @property

@@ -232,7 +232,7 @@ def _why(preview: Preview, current: Deployment | None) -> str:
 
 
 def _is_under_way(preview: Preview, current: Deployment | None, *, settled: bool) -> bool:
-    """Return whether it goes on by itself; one whose step fails may do so for long."""
+    """Return whether it still changes; one whose step fails may take long."""
     if preview.failures:
         return False
     if preview.state is PreviewState.UP:

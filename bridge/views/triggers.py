@@ -1,4 +1,4 @@
-"""What deploys an app: its source, its trigger, our own rules; in words, and for programs."""
+"""The trigger of an app in words and for programs: its source, its branch, our own rules."""
 
 from dataclasses import asdict, fields, is_dataclass
 from json import dumps

@@ -41,7 +41,7 @@ class Code:
 
 
 class Form(StrEnum):
-    """How a time is shown where a door can: in full, as an age that grows, or as time of day."""
+    """The form of a time at doors that have several: in full, as a growing age, or time of day."""
 
     DAY = "day"
     AGE = "age"

@@ -19,7 +19,7 @@ LONGEST_FIELD = 500
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a dialog's metadata says; it proves nothing.
+    """The metadata of a dialog; it proves nothing.
 
     Attributes:
         channel: where it was opened.
@@ -43,7 +43,8 @@ def read_asking(view: Mapping[str, Any]) -> Asking:
     except (ValueError, TypeError, RecursionError):
         return Asking(Call("", {}))
     call = read_call(str(written))
-    return Asking(Call(call.name, {**call.given, **_typed(view)}), str(channel), "".join(right))
+    given = {**call.given, **_typed(view)}
+    return Asking(Call(call.name, given), str(channel), str(right[0]) if right else "")
 
 
 def _typed(view: Mapping[str, Any]) -> dict[str, str]:

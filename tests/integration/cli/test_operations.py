@@ -171,6 +171,7 @@ async def test_what_a_page_sends_back_breaks_nothing(
         await operate(records, _visitor(ADA), {"name": name}, form)
     read = read_call(json.dumps([name, call]))
     await _door(records, "slack").answer(ADA, Place("C0"), read, "1")
+    assert isinstance(read_asking({"private_metadata": json.dumps(["C0", "", call])}).right, str)
 
 
 def _visitor(person: Person) -> Visitor:
