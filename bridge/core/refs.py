@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from bridge.core.errors import Rejected
@@ -159,6 +160,7 @@ def _closed(glob: str, at: int) -> int:
     return 0
 
 
+@lru_cache(1024)
 def normalise_url(url: str) -> str:
     """Return the canonical form of a clone URL: `host/owner/repo` in lower case.
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from bridge.core.errors import Rejected
@@ -21,12 +22,16 @@ class OwnRepositories:
     def __init__(self, server: HostServer) -> None:
         self._server = server
         self._homes = _homes(server.addresses)
+        self._own = lru_cache(1024)(self._as_here)
 
     def __call__(self, repository: Repository) -> Repository:
         """Return a repository as this server has it; raise Rejected if it is another server's.
 
         An address on a disk is at no server, so any may name it.
         """
+        return self._own(repository)
+
+    def _as_here(self, repository: Repository) -> Repository:
         server = self._server
         # A body made by hand may say nothing, or name a path on our own disk.
         says = repository.web_url or not all(map(is_on_disk, repository.urls))

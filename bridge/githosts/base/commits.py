@@ -115,9 +115,8 @@ def authors_of(
     Args:
         cut: the head, if these may not be all; "" if they are.
     """
-    listed = (_listed(private, commit) for commit in commits or ())
     by = [replace(who, login=_login(who.login), email=who.email.lower()) for who in pushers]
-    told = distinct([*listed, by])
+    told = distinct([_listed(private, commits or ()), by])
     if commits and (len(told) > MOST_PEOPLE or len(commits) > MOST_COMMITS):
         told, cut = frozenset(by), cut or commits[-1].id
     return tuple(sorted((told | {unlisted_in(cut)}) - {Writer()}))
@@ -127,16 +126,22 @@ def _login(text: str) -> str:
     return text if len(text) <= LONGEST_LOGIN else ""
 
 
-def _listed(private: Private, commit: ListedCommit) -> Iterator[Writer]:
-    yield _told(private, commit.id, commit.author)
-    if (by := commit.committer) is not None and not _THE_HOST(by.email or ""):
-        yield _told(private, commit.id, by)
-    yield from named_in(private, commit.message or "")
+def _listed(private: Private, commits: Iterable[ListedCommit]) -> Iterator[Writer]:
+    """Yield who wrote some commits, each signature once: most commits of a push share theirs."""
+    signed: dict[tuple[str, str], str] = {}
+    for commit in commits:
+        author = commit.author or _UNSIGNED
+        signed.setdefault((author.username or "", author.email or ""), commit.id)
+        if (by := commit.committer) is not None:
+            signature = by.username or "", by.email or ""
+            if signature not in signed and not _THE_HOST(signature[1]):
+                signed[signature] = commit.id
+        yield from named_in(private, commit.message or "")
+    for (login, email), commit_id in signed.items():
+        yield writer(private, address(email), login, commit=commit_id)
 
 
-def _told(private: Private, commit: str, by: Author | None) -> Writer:
-    by = by or Author()
-    return writer(private, address(by.email), by.username or "", commit=commit)
+_UNSIGNED = Author()
 
 
 def authored(

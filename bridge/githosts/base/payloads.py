@@ -320,7 +320,7 @@ class SignedWebhooks(ABC):
         del data
         means = meaning(sent)
         hook = headers.get(self.hook, "") if self.hook else ""
-        return replace(means, hook=hook) if isinstance(means, RefPushed) else means
+        return replace(means, hook=hook) if hook and isinstance(means, RefPushed) else means
 
     def json_in(self, headers: Mapping[str, str], body: Body) -> Body:
         """Return the JSON of a body, which may be in the form field `payload`."""
@@ -347,7 +347,7 @@ class SignedWebhooks(ABC):
             commit=None if deleted else push.commit(ref),
             created=created,
             deleted=deleted,
-            forced=None,
+            forced=self.forced(push),
             paths=paths,
             paths_note=note,
             pusher=(push.pusher or NOBODY).called,
@@ -357,7 +357,16 @@ class SignedWebhooks(ABC):
                 *self.pushers(push),
                 cut=push.after if self.tells_total and push.has_more else "",
             ),
+            moment=self.moment(push),
         )
+
+    def forced(self, push: Push[Any]) -> bool | None:  # noqa: ARG002 - most hosts don't say
+        """Return whether a push removed commits; None if the host does not say."""
+        return None
+
+    def moment(self, push: Push[Any]) -> str:  # noqa: ARG002 - most hosts don't say
+        """Return the time of a push, in the host's own format; "" if it does not say."""
+        return ""
 
     @abstractmethod
     def files(self, push: Push[Any]) -> tuple[tuple[str, ...] | None, str]:

@@ -5,14 +5,13 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import AliasPath, Field
 
 from bridge.core.checks import Check
 from bridge.core.errors import BadSignature, MalformedPayload
-from bridge.core.events import CheckReported, Ignored, RefPushed, Repository
+from bridge.core.events import CheckReported, Ignored, Repository
 from bridge.core.people import Writer
 from bridge.githosts.base.commits import NOBODY, Account, check_of, state_of
 from bridge.githosts.base.payloads import (
@@ -189,13 +188,12 @@ class GitHub(SignedWebhooks):
 
     # ── events ──────────────────────────────────────────────────────────────
 
-    def pushed(self, push: Push[_Repository]) -> RefPushed | Ignored:
-        means = super().pushed(push)
-        if isinstance(means, Ignored):
-            return means
+    def forced(self, push: Push[_Repository]) -> bool:
+        return push.forced
+
+    def moment(self, push: Push[_Repository]) -> str:
         sent = push.repository.pushed_at  # seconds since 1970; payloads of 2012 have a date
-        moment = str(sent)[:LONGEST_MOMENT] if isinstance(sent, int | str) else ""
-        return replace(means, forced=push.forced, moment=moment)
+        return str(sent)[:LONGEST_MOMENT] if isinstance(sent, int | str) else ""
 
     def pushers(self, push: Push[_Repository]) -> Iterator[Writer]:
         if push.pusher:
