@@ -4,7 +4,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from bridge.cli.root import app
+from bridge.cli.root import command_line
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         try:
-            app(prog_name="dokploy-bridge")
+            command_line(*sys.argv[1:2])(prog_name="dokploy-bridge")
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

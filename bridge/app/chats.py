@@ -10,7 +10,8 @@ from typing import Any
 from bridge.app.commands import commands_of
 from bridge.app.data_folder import seal_of
 from bridge.app.hosting import tells_of
-from bridge.app.providers import console_of, pages_of, pulls_at, titles_of
+from bridge.app.pages import console_of, pages_of, titles_of
+from bridge.app.providers import pulls_at
 from bridge.app.roles import Role
 from bridge.app.wiring import Parts, Publishers, in_background
 from bridge.chats import CHATS

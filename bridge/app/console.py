@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bridge.app.chats import announced
 from bridge.app.commands import commands_of
-from bridge.app.providers import pages_of, titles_of
+from bridge.app.pages import pages_of, titles_of
 from bridge.app.unmatched import Unmatched
 from bridge.app.wiring import Parts
 from bridge.console.live import Live

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.app.commands import going_back_of, looks_of, outbound_of
 from bridge.app.data_folder import database_url, seal_of
+from bridge.app.serving import going_back_of, looks_of, outbound_of
 from bridge.app.storage import flows_of
 from bridge.app.wiring import Bell, Parts, in_background
 from bridge.core.apps import App

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.app.data_folder import must_be_ours, seal_of, unusable
+from bridge.app.pages import console_of, pages_of
 from bridge.app.storage import Stores
 from bridge.app.wiring import Publishers
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
 from bridge.core.errors import Rejected
 from bridge.core.events import Sender
-from bridge.core.refs import Pages
 from bridge.githosts import HOSTS
 from bridge.githosts.feedback.publishers import WriteTurns
 from bridge.githosts.feedback.subscriptions import Plans, Use, shows_of
@@ -29,7 +29,7 @@ from bridge.ports.figures import Observe
 from bridge.ports.githosts import HostApi
 from bridge.ports.providers import BackendParts, HostSettings
 from bridge.settings import Settings, access_of, book_of
-from bridge.views.links import NO_CONSOLE, ConsolePages, Links
+from bridge.views.links import Links
 
 if TYPE_CHECKING:
     from bridge.ports.feedback import Publisher
@@ -175,23 +175,6 @@ def authorities_of(settings: Settings) -> dict[str, str]:
     """Return the files with the authorities of Git hosts, by the hosts' addresses."""
     servers = settings.host_servers().values()
     return {server.web_url: server.given.ca for server in servers if server.given.ca is not None}
-
-
-def pages_of(settings: Settings) -> dict[str, tuple[str, Pages]]:
-    """Return each Git host's web address, and the paths of a repository's pages there."""
-    servers = settings.host_servers()
-    return {name: (one.web_url, one.provider.pages) for name, one in servers.items()}
-
-
-def titles_of(settings: Settings) -> dict[str, str]:
-    """Return what people call each backend."""
-    return {name: one.provider.title for name, one in settings.backends_set().items()}
-
-
-def console_of(settings: Settings) -> ConsolePages:
-    """Return the console's pages, as others reach them."""
-    served = settings.console.enabled and settings.public_url
-    return ConsolePages(settings.public_url or "") if served else NO_CONSOLE
 
 
 def on_hosts(

@@ -25,7 +25,7 @@ from bridge.core.database import connect_arguments
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.clock import Clock
 from bridge.settings import Settings
-from bridge.storage.engines import postgres_engine, sqlite_engine, write_ahead
+from bridge.storage.engines import sqlite_engine, write_ahead
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
 
@@ -76,6 +76,7 @@ def _stores(
             engine, clock=clock
         )
     from bridge.storage.inbox.postgres import PostgresInbox
+    from bridge.storage.postgres import postgres_engine
 
     journal = SqlJournal(postgres_engine(url), clock=clock)
     return PostgresInbox(url, owner=owner, listens=listens), journal

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.cli.forms import owed_words
 from bridge.cli.show import ago, clean, clock, hint
 from bridge.core.apps import find_app, fitting, named
 from bridge.core.errors import BridgeError, NotFound
@@ -250,6 +249,7 @@ async def troubles_of(settings: "Settings", stores: "Stores") -> dict[str, str]:
 
 async def warn_of_owed(stores: "Stores") -> None:
     """Report on stderr the backends for which recent pushes are still to be decided."""
+    from bridge.cli.forms import owed_words
     from bridge.pipeline.deciding.apps import unread_since
 
     for words in owed_words(await unread_since(stores.journal)):

@@ -154,7 +154,7 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
             those = await look_up(stores.inbox, stores.journal, wanted)
             found = await all_of(stores, those, settings)
             if not found:
-                from bridge.app.commands import suspects_of
+                from bridge.app.pages import suspects_of
 
                 why_none = await _none_fits(stores, given) if given.narrows else NONE_YET
                 refused = await suspects_of(settings, stores.journal, time.time).of(None)

@@ -46,9 +46,8 @@ from bridge.cli.context import (
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.errors import NotFound, Rejected
-from bridge.operations.base import GROUPS, Argument, Context, Desk, Door, Operation
+from bridge.operations.base import GROUPS, Argument, Context, Desk, Door, Operation, offered
 from bridge.operations.calls import carry_out
-from bridge.operations.every import offered
 from bridge.operations.typed import usage
 
 if TYPE_CHECKING:
@@ -323,8 +322,8 @@ async def _opened(
     settings: "Settings", asked: Operation, given: Mapping[str, Any], asking: Person
 ) -> AsyncIterator[tuple[Desk, "Stores"]]:
     """Open the parts for whoever is on the server itself, who may do everything."""
-    from bridge.app.commands import looks_of, suspects_of
-    from bridge.app.providers import pages_of
+    from bridge.app.pages import pages_of, suspects_of
+    from bridge.app.serving import looks_of
     from bridge.app.storage import open_stores
     from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit

@@ -1,31 +1,21 @@
-"""All commands together, and the handling of errors."""
+"""The command line: which commands there are, where each is, and the handling of errors."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup, TyperOption
 
 from bridge import __version__
-from bridge.cli import (
-    apps,
-    config,
-    deliveries,
-    demo,
-    doctor,
-    explain,
-    links,
-    manifest,
-    serve,
-)
 from bridge.cli.context import EXIT_CODES, exit_code_of, while_it_runs
 from bridge.cli.operations import add_operations, examples_of_operations
 from bridge.cli.show import clean, hint, say_error
 from bridge.connecting import CannotConnect
 from bridge.core.errors import BridgeError, Rejected
+from bridge.operations import declared
 
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    **examples_of_operations(),
+_EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": (
         "dokploy-bridge serve",
         "dokploy-bridge serve --host 0.0.0.0 --port 8080 --config /etc/bridge.yaml",
@@ -93,7 +83,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "config show": ("dokploy-bridge config show --json",),
     "config schema": ("dokploy-bridge config schema > bridge.schema.json",),
 }
-"""Examples by the words of the command."""
+"""Examples by the words of the command, of those that are no operations, or need others."""
 
 
 def commands(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
@@ -105,14 +95,20 @@ def commands(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
         yield from commands(one, *words, name)
 
 
+def examples() -> dict[str, tuple[str, ...]]:
+    """Return the examples by the words of the command."""
+    return {**examples_of_operations(), **_EXAMPLES}
+
+
 def with_examples(root: Any) -> None:
     """Append its examples to the help of each command."""
+    every = examples()
     for words, command in commands(root):
-        if examples := EXAMPLES.get(words):
-            command.epilog = "\n".join(["Examples:", *examples])
+        if examples_of_it := every.get(words):
+            command.epilog = "\n".join(["Examples:", *examples_of_it])
 
 
-# ── All commands together, and the handling of errors ─────────────────────────────────────────────
+# ── The handling of errors ────────────────────────────────────────────────────────────────────────
 
 EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
 
@@ -151,14 +147,79 @@ def _options(command: Any) -> Iterator[TyperOption]:
         yield from _options(inner)
 
 
-app = typer.Typer(
-    cls=Cli,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    epilog=EPILOG,
-    help="The bridge between Git hosts, Dokploy and your team's chat: a push deploys, and"
-    " everybody sees what happened.",
+# ── What there is ─────────────────────────────────────────────────────────────────────────────────
+
+START, LOOK, ACT, PREVIEWS = "Start", "Look", "Act", "Previews"
+GATES, CONFIGURE, SET_UP = "Gates", "Configure", "Set up"
+
+Own = dict[str, tuple[str, str]]
+"""Commands that are no operations, by name: the module below `bridge.cli`, and what is in it."""
+
+_IN_ORDER: tuple[tuple[str, Own], ...] = (
+    (
+        START,
+        {
+            "serve": ("serve", "serve"),
+            "migrate": ("serve", "migrate"),
+            "demo": ("demo", "demo"),
+            "backend": ("serve", "backend"),
+        },
+    ),
+    (LOOK, {"deliveries": ("deliveries", "group"), "explain": ("explain", "explain")}),
+    (ACT, {}),
+    (PREVIEWS, {}),
+    (GATES, {}),
+    (
+        SET_UP,
+        {
+            "doctor": ("doctor", "doctor"),
+            "setup": ("links", "setup"),
+            "console": ("links", "console"),
+            "manifest": ("manifest", "group"),
+        },
+    ),
+    (CONFIGURE, {}),
+    (SET_UP, {"config": ("config", "group"), "app": ("apps", "group")}),
 )
+"""The commands as help lists them: those of their own, then the panel's operations."""
+
+
+def command_line(word: str = "") -> typer.Typer:
+    """Return the command line.
+
+    Args:
+        word: the first word, of which alone the commands are needed; "" for all. An unknown one
+            brings all of them, so that the error can name those like it.
+    """
+    own = {name for _, there in _IN_ORDER for name in there}
+    alone = word if word in own or declared.known(word) else ""
+    declared.load(alone if alone not in own else None)
+    app = typer.Typer(
+        cls=Cli,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        epilog=EPILOG,
+        help="The bridge between Git hosts, Dokploy and your team's chat: a push deploys, and"
+        " everybody sees what happened.",
+    )
+    app.callback()(root)
+    told = set[str]()
+    for panel, there in _IN_ORDER:
+        for name, (module, attribute) in there.items():
+            if alone in ("", name):
+                _add(app, panel, name, module, attribute)
+        if panel not in told:
+            add_operations(app, panel)
+        told.add(panel)
+    return app
+
+
+def _add(app: typer.Typer, panel: str, name: str, module: str, attribute: str) -> None:
+    found = getattr(import_module(f"bridge.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=name, rich_help_panel=panel)
+    else:
+        app.command(name, rich_help_panel=panel)(found)
 
 
 def _version(wanted: bool) -> None:
@@ -167,33 +228,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Options of the command itself."""
-
-
-START, LOOK, ACT, PREVIEWS = "Start", "Look", "Act", "Previews"
-GATES, CONFIGURE, SET_UP = "Gates", "Configure", "Set up"
-
-app.command(rich_help_panel=START)(serve.serve)
-app.command(rich_help_panel=START)(serve.migrate)
-app.command(rich_help_panel=START)(demo.demo)
-app.command(rich_help_panel=START)(serve.backend)
-app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
-app.command(rich_help_panel=LOOK)(explain.explain)
-add_operations(app, LOOK)
-add_operations(app, ACT)
-add_operations(app, PREVIEWS)
-add_operations(app, GATES)
-app.command(rich_help_panel=SET_UP)(doctor.doctor)
-app.command(rich_help_panel=SET_UP)(links.setup)
-app.command(rich_help_panel=SET_UP)(links.console)
-app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
-add_operations(app, SET_UP)
-add_operations(app, CONFIGURE)
-app.add_typer(config.group, name="config", rich_help_panel=SET_UP)
-app.add_typer(apps.group, name="app", rich_help_panel=SET_UP)

@@ -35,7 +35,7 @@ from bridge.core.chat.calls import Call
 from bridge.core.gates.times import in_words, in_zones, read_zone
 from bridge.core.lifecycle import State
 from bridge.core.log_text import short_branch
-from bridge.operations.every import OPERATIONS
+from bridge.operations.declared import operation_of
 from bridge.views.values import (
     SHORT_COMMIT,
     Code,
@@ -85,7 +85,7 @@ class Links:
 
     def compare(self, what: Compared) -> str | None:
         """Return the page that compares two commits; None if it is not known for sure."""
-        from bridge.app.providers import pages_of
+        from bridge.app.pages import pages_of
         from bridge.views import links
 
         pages = links.Links(pages_of(self.settings))
@@ -357,7 +357,7 @@ def _value(one: Value) -> str:
 def typed(call: Call) -> str:
     """Return a call as it is typed in a shell."""
     words = [PROGRAM, *call.name.split()]
-    for one in OPERATIONS[call.name].arguments:
+    for one in operation_of(call.name).arguments:
         value = call.given.get(one.name)
         if not value:
             continue

@@ -11,7 +11,8 @@ from bridge.core.chat.calls import Call, Given
 from bridge.core.errors import Rejected
 from bridge.core.events import COMMAND_HOST, CONSOLE_HOST
 from bridge.core.gates.locks import Scope
-from bridge.operations.base import OPERATIONS, Argument, Context, Door, Operation, Plan, Run
+from bridge.operations.base import Argument, Context, Door, Operation, Plan, Run
+from bridge.operations.declared import operation_of
 from bridge.views.view import Ask, Field, View
 
 _DOORS = {COMMAND_HOST: Door.COMMAND_LINE, CONSOLE_HOST: Door.CONSOLE}
@@ -31,7 +32,7 @@ async def carry_out(ctx: Context) -> View:
     """
     from bridge.core.chat.replies import NotAllowed
 
-    asked = OPERATIONS[ctx.call.name]
+    asked = operation_of(ctx.call.name)
     _must_be_offered(asked, _DOORS.get(ctx.desk.door, Door.CHATS), ctx.call.given)
     try:
         values = {one.name: await one.read(ctx.call.given, ctx) for one in asked.arguments}
@@ -97,7 +98,7 @@ def _with_fields(shown: View) -> View:
     if shown.asks is None:
         return shown
     call = shown.asks.call
-    asked = OPERATIONS[call.name]
+    asked = operation_of(call.name)
     lacks = tuple(_field(asked, one) for one in _missing(asked, call.given))
     return replace(shown, asks=replace(shown.asks, lacks=lacks))
 

@@ -1,36 +1,8 @@
 """All operations; whoever needs them imports this, which declares them."""
 
-from bridge.operations import (
-    auditing,
-    build_logs,
-    configuring,
-    deploying,
-    feedback,
-    gates,
-    hosting,
-    previews,
-    reading,
-    reasons,
-    replaying,
-    setting,
-    webhooks,
-)
 from bridge.operations.base import OPERATIONS, offered
+from bridge.operations.declared import load
 
-__all__ = [
-    "OPERATIONS",
-    "auditing",
-    "build_logs",
-    "configuring",
-    "deploying",
-    "feedback",
-    "gates",
-    "hosting",
-    "offered",
-    "previews",
-    "reading",
-    "reasons",
-    "replaying",
-    "setting",
-    "webhooks",
-]
+load()
+
+__all__ = ["OPERATIONS", "offered"]

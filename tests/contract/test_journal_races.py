@@ -25,8 +25,8 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.outcomes import Outcome, PushSeen, Subscription, about_deployment
 from bridge.storage import migrations, tables
-from bridge.storage.engines import postgres_engine
 from bridge.storage.journal import SqlJournal, held, outbox, transitions
+from bridge.storage.postgres import postgres_engine
 from tests.fakes.journey import HEAD, NO_GATES, ManualClock, app, deployment
 from tests.worlds.embedded import until
 

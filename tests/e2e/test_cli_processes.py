@@ -23,7 +23,7 @@ STRANGER = 54_321
 def test_help_and_version_import_nothing_heavy() -> None:
     heavy = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic"
     script = (
-        "import sys; import bridge.cli.root;"
+        "import sys; import bridge.cli.every;"
         f"sys.exit(', '.join(m for m in {heavy.split()!r} if m in sys.modules))"
     )
 
@@ -34,11 +34,31 @@ def test_help_and_version_import_nothing_heavy() -> None:
     assert done.stderr.strip() == ""
 
 
+def test_a_command_loads_what_it_needs_alone(filled: Cli) -> None:
+    others = "psycopg dbos aiohttp httpx slack_bolt bridge.operations.hosting bridge.cli.demo"
+    script = (
+        "import sys; from bridge.cli.root import command_line;"
+        "command_line('apps')(['apps'], standalone_mode=False);"
+        f"sys.exit(', '.join(m for m in {others.split()!r} if m in sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=filled.folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr.strip() == ""
+
+
 def test_completing_imports_nothing_heavy(filled: Cli) -> None:
     heavy = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic psycopg"
     script = (
         "import sys, typer; from bridge.cli.completion import complete_app;"
-        "from bridge.cli.root import app;"
+        "from bridge.cli.every import app;"
         "assert complete_app(typer.Context(typer.main.get_command(app)), 'sh');"
         f"sys.exit(', '.join(m for m in {heavy.split()!r} if m in sys.modules))"
     )

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridge.cli.embedded import Api, api_of
-from bridge.cli.root import app
+from bridge.cli.every import app
 from bridge.core.apps import App
 from bridge.core.configuration.configuration import GitSource
 from bridge.embedded.http import applications

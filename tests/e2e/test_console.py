@@ -11,7 +11,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 
-from bridge.app.providers import console_of
+from bridge.app.pages import console_of
 from bridge.console import live
 from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION, inside

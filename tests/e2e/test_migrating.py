@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 from bridge.storage import migrations
-from bridge.storage.engines import postgres_engine, sqlite_engine
+from bridge.storage.engines import sqlite_engine
+from bridge.storage.postgres import postgres_engine
 from tests.chaos.cluster import ROOT
 from tests.worlds.earlier import EARLIER, make_earlier
 from tests.worlds.postgres import the_server

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from bridge.cli.root import app, commands
+from bridge.cli.every import app
+from bridge.cli.root import commands
 from bridge.core.access import Right
 from bridge.operations.base import Argument, Door, Operation
 from bridge.operations.every import OPERATIONS

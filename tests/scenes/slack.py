@@ -34,9 +34,10 @@ from bridge.core.masking import redact
 from bridge.core.people import Actor
 from bridge.core.pins import pin_for
 from bridge.core.report import report_of
+from bridge.operations import auditing, build_logs, reasons
 from bridge.operations.arguments import Known
 from bridge.operations.calls import asking
-from bridge.operations.every import OPERATIONS, auditing, build_logs, reasons
+from bridge.operations.every import OPERATIONS
 from bridge.operations.words import usages
 from bridge.pipeline.deploying.rollback_plan import Plan
 from bridge.pipeline.feedback.build_logs import BuildLog

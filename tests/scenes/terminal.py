@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import typer
 
-from bridge.cli.root import app
+from bridge.cli.every import app
 from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason

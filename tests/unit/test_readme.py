@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from bridge.cli.root import app
+from bridge.cli.every import app
 from bridge.core.decision import Reason
 from bridge.core.lifecycle import State
 from bridge.settings import PREFIX, Settings, fields, read_settings

@@ -15,7 +15,7 @@ from typer import testing
 from typer.testing import CliRunner, Result
 
 from bridge.app.storage import Stores, open_stores
-from bridge.cli.root import app
+from bridge.cli.every import app
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action

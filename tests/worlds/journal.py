@@ -23,8 +23,9 @@ from bridge.ports.outcomes import (
     Subscription,
     about_deployment,
 )
-from bridge.storage.engines import postgres_engine, sqlite_engine
+from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
+from bridge.storage.postgres import postgres_engine
 from bridge.storage.tables import metadata
 from tests.fakes.journey import ManualClock, deployment
 

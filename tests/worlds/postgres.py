@@ -222,8 +222,8 @@ def prepare(url: str) -> None:
     """Create all our tables."""
     from bridge.durable import system
     from bridge.storage import migrations
-    from bridge.storage.engines import postgres_engine
     from bridge.storage.inbox import postgres as inbox_schema
+    from bridge.storage.postgres import postgres_engine
 
     engine = postgres_engine(url)
     try:

@@ -20,7 +20,7 @@ from bridge.app.setup.door import setup_routes
 from bridge.app.setup.entry import new_link
 from bridge.app.stored_settings import note_settings
 from bridge.app.wiring import Beginning
-from bridge.cli.root import app
+from bridge.cli.every import app
 from bridge.settings import read_settings
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.dokploy_server import FakeDokploy

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 from typer.testing import CliRunner, Result
 
-from bridge.cli.root import app
+from bridge.cli.every import app
 from tests.worlds.cli import logs_kept
 from tests.worlds.embedded import Repository, until
 from tests.worlds.processes import PIPE, Running, start_bridge

@@ -29,7 +29,8 @@ from bridge.app.doctor.services import (
     try_backend,
 )
 from bridge.app.doctor.settings import ABOUT, of_settings
-from bridge.app.providers import titles_of, ways_to_sign_in
+from bridge.app.pages import titles_of
+from bridge.app.providers import ways_to_sign_in
 from bridge.app.storage import open_stores
 from bridge.app.stored_settings import Difference, compare
 from bridge.app.unmatched import repositories_of, unmatched

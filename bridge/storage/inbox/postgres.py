@@ -20,7 +20,7 @@ import psycopg
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
 from bridge.ports.inbox import LONGEST_PAUSE, Delivery, Kept, NewDelivery
-from bridge.storage.engines import Connection, Link, lock_key
+from bridge.storage.engines import lock_key
 from bridge.storage.inbox.batches import (
     KEY,
     MOST_AT_ONCE,
@@ -38,6 +38,7 @@ from bridge.storage.inbox.batches import (
     rows_of,
 )
 from bridge.storage.inbox.reading import BODY, FIELDS, LARGE, PROGRESS
+from bridge.storage.postgres import Connection, Link
 
 log = logging.getLogger(__name__)
 

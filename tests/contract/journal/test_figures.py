@@ -13,9 +13,10 @@ from bridge.ports.outcomes import (
     about_deployment,
 )
 from bridge.storage import tables
-from bridge.storage.engines import postgres_engine, sqlite_engine
+from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
 from bridge.storage.journal.serving import newest_failed
+from bridge.storage.postgres import postgres_engine
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import WINDOW, A, B, decision, outcome, pushed, record
 from tests.worlds.previewed import held, skipped, up

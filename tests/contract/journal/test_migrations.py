@@ -20,11 +20,12 @@ from bridge.core.lifecycle import NoteKind, State
 from bridge.core.people import NOBODY, Actor, Cause, Origin
 from bridge.ports.outcomes import BEGUN, DONE, Audited, Result, Stage
 from bridge.storage import migrations, tables
-from bridge.storage.engines import postgres_engine, sqlite_engine
+from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal.deployment_rows import all_of, read_change
 from bridge.storage.journal.gates import locks_where
 from bridge.storage.journal.rows import audit_row, read_audited
 from bridge.storage.journal.transitions import deployment_row
+from bridge.storage.postgres import postgres_engine
 from tests.fakes.journey import deployment
 from tests.worlds.earlier import EARLIER, make_earlier
 

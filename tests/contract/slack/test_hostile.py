@@ -19,8 +19,8 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.people import Origin
+from bridge.operations import build_logs, reasons
 from bridge.operations.arguments import Known
-from bridge.operations.every import build_logs, reasons
 from bridge.pipeline.feedback.build_logs import BuildLog
 from bridge.ports.outcomes import Explained
 from bridge.views.apps import listed as app_list

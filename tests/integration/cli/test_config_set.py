@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from typer.testing import CliRunner
 
-from bridge.cli.root import app
+from bridge.cli.every import app
 from tests.worlds.cli import Cli
 
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bridge.cli.root import app
+from bridge.cli.every import app
 from tests.worlds.cli import Cli
 
 LONG = "x" * 300

@@ -33,6 +33,7 @@ from bridge.core.errors import BridgeError
 from bridge.operations.arguments import App, Reason
 from bridge.operations.base import Context, Door, Operation, operation
 from bridge.operations.commands import ChatCommands
+from bridge.operations.declared import MODULES
 from bridge.operations.every import OPERATIONS
 from bridge.operations.words import parse, usages
 from bridge.pipeline.feedback.lookup import Known
@@ -115,6 +116,12 @@ async def test_each_door_takes_the_same_arguments(name: str, records: Records) -
         assert not isinstance(parse(f"{name} {' '.join(_given(asked).values())}"), Unclear) or (
             name == "promote"  # whose second name follows a word
         )
+
+
+def test_each_is_declared_where_its_first_word_leads() -> None:
+    for name, asked in OPERATIONS.items():
+        modules = [module for module, words in MODULES.items() if name.split()[0] in words]
+        assert asked.run.__module__.rpartition(".")[2] in modules or asked.arguments[0].kind.sets
 
 
 def test_few_options_are_the_command_line_s_own() -> None:

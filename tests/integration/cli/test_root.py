@@ -10,7 +10,7 @@ import typer
 
 from bridge import __version__
 from bridge.cli.context import exit_code_of
-from bridge.cli.root import app
+from bridge.cli.every import app
 from bridge.core.errors import BadSignature, NotFound, Refused, Rejected, Unanswered, Unreachable
 from tests.worlds.cli import Cli
 

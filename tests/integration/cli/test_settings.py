@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bridge.cli.root import app
+from bridge.cli.every import app
 from bridge.core.errors import Rejected
 from bridge.core.log_text import STEERING
 from bridge.settings import Settings, access_of, fields, is_secret, read_settings, variables

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from pydantic import ValidationError
 
 from bridge.app.keyrings import keyrings_of
-from bridge.app.providers import pages_of
+from bridge.app.pages import pages_of
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
