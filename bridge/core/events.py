@@ -264,6 +264,7 @@ class Asked:
         draft: the confirmed draft, to configure an app; the number of the change, to undo one.
         not_before: the time for which a deploy is asked, in seconds since 1970; "" for at once.
         accounts: what else their service calls them, with spaces between, e.g. "github:#583231".
+        operation: what they asked for, e.g. "promote", which is a deploy; "" for the action itself.
     """
 
     action: Action
@@ -282,6 +283,12 @@ class Asked:
     image: str = ""
     back_from: str = ""
     accounts: str = ""
+    operation: str = ""
+
+    @property
+    def called(self) -> str:
+        """What was asked for, as the audit log names it."""
+        return self.operation or str(self.action)
 
     @property
     def by(self) -> Actor:
@@ -318,7 +325,7 @@ ASKING_HOSTS = frozenset({COMMAND_HOST, CONSOLE_HOST, PREVIEW_HOST})
 
 _FROM_A_CHAT = (
     *("person", "accounts", "channel", "thread", "app", "deployment", "view", "draft"),
-    *("not_before", "way", "commit", "image", "back_from"),
+    *("not_before", "way", "commit", "image", "back_from", "operation"),
 )
 
 

@@ -96,7 +96,7 @@ class ChatCommands:
             head_of=head_of,
             identities=identities,
         )
-        self.reminders = Reminders(chat, gates, self._finding, journal)
+        self.reminders = Reminders(chat, gates, self._finding, journal, self._audit)
         self._desk = Desk(
             chat,
             journal,
@@ -141,16 +141,14 @@ class ChatCommands:
         """Return the apps to which somebody has a right, by label."""
         return self._finding.apps(person, place, right)
 
-    async def note(self, person: Person, what: str, reply: AnyReply) -> None:
-        """Record in the audit log that somebody was refused something, unless it just was."""
-        await self._audit.note(person, what, reply)
-
     async def _carry_out(self, person: Person, place: Place, call: Call, id_: str) -> AnyReply:
         if call.name not in OPERATIONS:  # a click's value may be of another version
             return Sorry("That button does not work any more: write the command instead.")
         asked = OPERATIONS[call.name]
         if lacks_all(asked, call.given):
             none = self._finding.without_apps(person, place, asked.needs or Right.VIEW)
+            if none is not None:
+                await self._audit.note(person, asked.name, none)
             return none or asking(asked, call)
         try:
             return await carry_out(Context(self._desk, call, person, place, once=id_))

@@ -307,6 +307,7 @@ async def keep_request(
         channel=place.channel,
         thread=place.thread,
         view=place.view,
+        operation="" if ctx.call.name == action else ctx.call.name,
         **facts,
     )
     kept = await desk.inbox.keep(as_delivery(desk.door, ctx.once, asked, desk.clock()))

@@ -8,7 +8,6 @@ import time
 from bridge.core.access import Person
 from bridge.core.chat.replies import Denied
 from bridge.core.people import Actor
-from bridge.ports.chats import AnyReply
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Audit
 from bridge.ports.outcomes import DONE, Audited, Result, Stage
@@ -28,12 +27,16 @@ class ChatAudit:
         self._clock = clock
         self._refusals: dict[tuple[str, str, str], float] = {}
 
-    async def note(self, person: Person, what: str, reply: AnyReply) -> None:
-        """Record in the audit log that somebody was refused something, unless it just was."""
+    async def note(self, person: Person, what: str, denied: Denied) -> None:
+        """Record in the audit log that somebody was refused something, unless it just was.
+
+        Args:
+            what: the operation's name.
+        """
         by = named(self._chat, person)
-        if isinstance(reply, Denied) and self._is_new(person, what, reply):
-            app_id, label = (reply.app.id, reply.app.label) if reply.app else ("", reply.target)
-            result = Result.failed(Stage.REFUSED, "refused", f"no right to {reply.right}")
+        if self._is_new(person, what, denied):
+            app_id, label = (denied.app.id, denied.app.label) if denied.app else ("", denied.target)
+            result = Result.failed(Stage.REFUSED, "refused", f"no right to {denied.right}")
             await self._journal.audit(Audited(self._clock(), by, what, app_id, label, (), result))
 
     def _is_new(self, person: Person, what: str, reply: Denied) -> bool:

@@ -79,9 +79,6 @@ class Commands(Protocol):
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """Return the apps to which somebody has a right, by label."""
 
-    async def note(self, person: Person, what: str, reply: AnyReply) -> None:
-        """Record in the audit log that somebody was refused something, unless it just was."""
-
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:

@@ -205,3 +205,6 @@ async def test_who_may_not_lock_settles_nothing(stage: Stage) -> None:
 
     assert answered["replace_original"] is False
     assert len(await stage.locks()) == 1
+    audited = await stage.world.stores.journal.audited(limit=9)
+    refused = [(one.what, one.outcome) for one in audited if one.by.id == "U0EVE"]
+    assert refused == [("unlock", "refused: no right to lock")]

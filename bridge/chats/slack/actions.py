@@ -62,20 +62,11 @@ def _button(parts: Parts, work: Work, *, replaces: bool = False) -> Callable[...
     """Keep a click's request, acknowledge, then answer."""
 
     async def on_click(ack: Any, body: Body) -> Any:
-        task = await parts.background.in_time(
-            reply_to(parts, body, _noted(parts, body, work)), "click"
-        )
+        task = await parts.background.in_time(reply_to(parts, body, work(parts, body)), "click")
         parts.background.start(_tell(parts, body, task, replaces=replaces), "answer to a click")
         return await ack()
 
     return on_click
-
-
-async def _noted(parts: Parts, body: Body, work: Work) -> AnyReply:
-    reply = await work(parts, body)
-    what = str(body["actions"][0].get("action_id"))
-    parts.background.start(parts.commands.note(await parts.person(body), what, reply), "audit")
-    return reply
 
 
 async def _tell(parts: Parts, body: Body, task: Any, *, replaces: bool) -> None:

@@ -15,7 +15,7 @@ from bridge.chats.slack.workspace import Parts, names_of, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import HELP, Command, Read, Unclear, written
+from bridge.core.chat.grammar import Read, Unclear, written
 from bridge.core.chat.replies import Sorry
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.ports.chats import AnyReply, Place
@@ -145,20 +145,7 @@ async def run(
 ) -> AnyReply:
     """Carry out or answer a command; `place`: where it was asked, if the body does not tell."""
     person = await parts.person(body)
-    reply = await parts.commands.answer(person, place or place_of(body), typed, id_)
-    what = _what(typed)
-    parts.background.start(parts.commands.note(person, what, reply), "audit")
-    return reply
-
-
-def _what(typed: Read) -> str:
-    match typed:
-        case Command():
-            return HELP
-        case Call(name=name):
-            return name
-        case Unclear():
-            return "unclear"
+    return await parts.commands.answer(person, place or place_of(body), typed, id_)
 
 
 def written_down(typed: Read) -> str:

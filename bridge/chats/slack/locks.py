@@ -42,9 +42,6 @@ async def _answer(parts: Parts, body: dict[str, Any], work: Work) -> None:
     person, clicked = await parts.person(body), body["actions"][0]
     key = str(clicked.get("value") or "")
     reply = await work(parts.commands.reminders, person, place_of(body), key)
-    parts.background.start(
-        parts.commands.note(person, str(clicked.get("action_id")), reply), "audit"
-    )
     settled = isinstance(reply, View) and reply.public
     message = replace(outgoing(reply, parts.links), public=settled)
     await later(parts, body, message, replace_original=settled)

@@ -209,10 +209,8 @@ def audited_of(delivery: Delivery, asked: Asked, outcome: Outcome) -> Audited | 
     result = Result(Stage.TOLD, f"kept as {delivery.id}")
     if not outcome.decisions:
         result = Result.failed(Stage.REFUSED, "refused", f"{label} is gone")
-    what = str(asked.action)
-    return Audited(
-        delivery.received_at, asked.by, what, app_id, label, (), result, seq=delivery.seq
-    )
+    at, what = delivery.received_at, asked.called
+    return Audited(at, asked.by, what, app_id, label, (), result, seq=delivery.seq)
 
 
 def unless_made_later(

@@ -273,7 +273,7 @@ class Configuring:
             await self._settle(seq, note or first, FORGOTTEN)
             return None
         if note is None:
-            note = replace(first, by=asked.by, what=str(asked.action), app=asked.app or app_id)
+            note = replace(first, by=asked.by, what=asked.called, app=asked.app or app_id)
         trouble: BridgeError | None = None
         try:
             note = await self._make(chat, asked, note)
