@@ -131,9 +131,6 @@ INSIDE_PIPELINE = {
     "feedback": {
         "outbox": {"rate_limit"},
         "rate_limit": set[str](),
-        "commands": {"audit", "chat_gates", "lookup"}
-        | {"gates.commands", "gates.locks", "deploying.rollback_plan"},
-        "chat_gates": {"audit", "lookup", "gates.commands"},
         "build_logs": set[str](),
         "lookup": {"deciding.interpret"},
     },

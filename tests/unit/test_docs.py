@@ -56,3 +56,15 @@ def test_no_page_opens_bold_italics_that_it_does_not_close() -> None:
         for line in page.read_text().splitlines()
         if line.count("***") % 2
     ] == []
+
+
+def test_the_floor_plan_names_every_folder_and_only_files_that_there_are() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    picture = (ROOT / "docs/pictures/floor-plan.svg").read_text()
+    folders = {one.parent.name for one in (ROOT / "bridge").glob("*/__init__.py")}
+
+    paths = re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", page)
+    there = (ROOT, ROOT / "bridge")
+    assert [one for one in paths if not any((at / one).exists() for at in there)] == []
+    assert {one for one in folders if f"`{one}/`" not in page} == set()
+    assert {one for one in folders if f">{one}</text>" not in picture} == set()
