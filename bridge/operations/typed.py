@@ -1,10 +1,12 @@
 """Write an operation and its arguments as they are typed in a chat; `words.py` reads them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bridge.core.chat.calls import Call
 from bridge.operations.base import OPERATIONS, Argument, Door, Operation, Took, offered
+from bridge.operations.declared import load, operation_of
 
 
 def usage(asked: Operation, name: str = "") -> str:
@@ -62,8 +64,9 @@ def takes_of(asked: Operation, one: Argument) -> Takes | None:
 
 def named(name: str) -> tuple[Operation, Mapping[str, Any]]:
     """Return the operation of a name, with the arguments that another word for it implies."""
-    if name in OPERATIONS:
-        return OPERATIONS[name], {}
+    with suppress(KeyError):
+        return operation_of(name), {}
+    load()
     return next((one, one.aliases[name]) for one in OPERATIONS.values() if name in one.aliases)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.operations.every import OPERATIONS
 from tests.worlds.certificates import certificate
 from tests.worlds.cli import Cli, filled, filled_once
 from tests.worlds.shell import Shell, serving
@@ -52,6 +53,19 @@ def test_a_command_loads_what_it_needs_alone(filled: Cli) -> None:
     )
 
     assert done.stderr.strip() == ""
+
+
+def test_what_a_command_offers_next_is_loaded_then() -> None:
+    script = (
+        "from bridge.operations.typed import written;"
+        f"print([written(name, {{}}) for name in {[*reversed(OPERATIONS)]}])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.stderr == ""
 
 
 def test_completing_imports_nothing_heavy(filled: Cli) -> None:
