@@ -57,6 +57,7 @@ def commands_of(
         hosting=hosting_of(settings, stores, parts.backends, parts.apis, catalog.wake),
         hosts=parts.hosts,
         replays=Replays(parts.heads, ways),
+        reading=parts.reading,
     )
 
 

@@ -30,7 +30,6 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most this many.")]
 Follow = Annotated[
     bool,
     typer.Option(
@@ -140,15 +139,3 @@ def _value(name: str, value: str) -> str:
     if not value:
         raise Rejected(f"standard input has no value for {name}; pipe one, or run on a terminal")
     return value
-
-
-# ── `--since`: how long ago, or when ────────────────────────────────────────────────────────────
-
-Since = Annotated[
-    str | None,
-    typer.Option(
-        "--since",
-        metavar="WHEN",
-        help="Only since then: 30m, 2h, 3d, 1w, or 2026-01-31, or 2026-01-31T12:00.",
-    ),
-]

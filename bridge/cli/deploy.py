@@ -13,9 +13,9 @@ from bridge.cli.context import (
     HELD_BACK,
 )
 from bridge.cli.deployments import change_line, change_text, tail_lines, whole_log
-from bridge.cli.forms import arrived_form
 from bridge.cli.holds import opened_with
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_error, say_json
+from bridge.operations.arrivals import arrived_form
 from bridge.views.decisions import decision_line
 from bridge.views.deployment_lists import ended_form
 

@@ -11,7 +11,6 @@ import typer
 from bridge.chats import asking_hosts
 from bridge.cli.backend import warn_of_owed
 from bridge.cli.context import Config, Json, found, kept_in, run, settings_of
-from bridge.cli.deliveries import find_delivery
 from bridge.cli.explain_pull import Explaining, explained_pull, show_pull
 from bridge.cli.forms import held_words, misses_of, say_decisions
 from bridge.cli.holds import add_holds
@@ -186,13 +185,15 @@ async def _gather(
     settings: "Settings", source: str, payload: Payload | None
 ) -> tuple[Payload, Known]:
     """Return the payload, from a file or the inbox, and the basis of decisions."""
+    from bridge.pipeline.deciding.arrivals import find_delivery
     from bridge.settings import policy_of
 
     try:
         async with kept_in(settings) as stores:
             pushed: float | None = None
             if payload is None:
-                delivery = await find_delivery(stores, source, settings)
+                hosts = (*settings.host_servers(), *sorted(asking_hosts()))
+                delivery = await find_delivery(stores.inbox, hosts, source)
                 delivery = await _replayed(stores, delivery, settings)
                 payload, pushed = of_delivery(delivery), _pushed_by(delivery, settings)
             await warn_of_owed(stores)

@@ -46,8 +46,9 @@ from bridge.cli.context import (
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.errors import NotFound, Rejected
-from bridge.operations.base import GROUPS, Argument, Context, Desk, Door, Operation
+from bridge.operations.base import GROUPS, Argument, Context, Door, Operation
 from bridge.operations.calls import carry_out
+from bridge.operations.desk import Desk
 from bridge.operations.every import offered
 from bridge.operations.typed import usage
 
@@ -324,10 +325,12 @@ async def _opened(
 ) -> AsyncIterator[tuple[Desk, "Stores"]]:
     """Open the parts for whoever is on the server itself, who may do everything."""
     from bridge.app.commands import looks_of, suspects_of
+    from bridge.app.keyrings import keyrings_of
     from bridge.app.providers import pages_of
     from bridge.app.storage import open_stores
     from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit
+    from bridge.pipeline.deciding.interpret import Reading
     from bridge.pipeline.deploying.rollback_plan import Replays, Ways
     from bridge.pipeline.feedback.build_logs import BuildLogs
     from bridge.pipeline.feedback.lookup import Finding, Known
@@ -381,6 +384,7 @@ async def _opened(
             ChatAudit(CLI, journal, time.time),
             known.apps,
             time.time,
+            lambda: Reading(stores.inbox, keyrings_of(settings)),
             lambda: away,
             freezes=freezes,
             ways=ways,

@@ -10,7 +10,6 @@ from bridge import __version__
 from bridge.cli import (
     apps,
     config,
-    deliveries,
     demo,
     doctor,
     explain,
@@ -48,16 +47,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "app delete": (
         "dokploy-bridge app delete shop/web",
         "dokploy-bridge app delete shop/web --yes",
-    ),
-    "deliveries": (
-        "dokploy-bridge deliveries --refused",
-        "dokploy-bridge deliveries --failed --since 2h",
-        "dokploy-bridge deliveries --repo my-org/mono --limit 50",
-        "dokploy-bridge deliveries --app shop/web --json",
-    ),
-    "deliveries show": (
-        "dokploy-bridge deliveries show 72d3162e",
-        "dokploy-bridge deliveries show 72d3162e --body > push.json",
     ),
     "explain": (
         "dokploy-bridge explain push.json",
@@ -183,7 +172,6 @@ app.command(rich_help_panel=START)(serve.serve)
 app.command(rich_help_panel=START)(serve.migrate)
 app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(serve.backend)
-app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(explain.explain)
 add_operations(app, LOOK)
 add_operations(app, ACT)

@@ -18,14 +18,16 @@ from bridge.core.chat.replies import (
 from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import Freeze
 from bridge.core.people import NO_IDENTITIES, Identities
-from bridge.operations.base import Context, Desk, Unfound
+from bridge.operations.base import Context, Unfound
 from bridge.operations.calls import asking, carry_out
+from bridge.operations.desk import Desk
 from bridge.operations.every import OPERATIONS
 from bridge.operations.reminders import Reminders
 from bridge.operations.suspects import Suspects
 from bridge.operations.typed import lacks_all, written
 from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
+from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.deploying.configure import Configurers
 from bridge.pipeline.deploying.hosting import Hosting
 from bridge.pipeline.deploying.rollback_plan import Replays, Ways
@@ -67,6 +69,7 @@ class ChatCommands:
         hosting: Hosting | None = None,
         hosts: Collection[str] = (),
         replays: Replays | None = None,
+        reading: Reading | None = None,
     ) -> None:
         """Take the parts.
 
@@ -83,7 +86,9 @@ class ChatCommands:
             hosting: acts at Git hosts and backends; None: nobody can do that by chat.
             hosts: the Git hosts' servers that are served.
             replays: finds how earlier versions are deployed again; None: nobody can do that.
+            reading: reads kept deliveries; None: none is of a host.
         """
+        read = reading or Reading(inbox, {})
         self._known = known
         self._finding = Finding(journal, known, access)
         self._audit = ChatAudit(chat, journal, clock)
@@ -106,6 +111,7 @@ class ChatCommands:
             self._audit,
             known.apps,
             clock,
+            lambda: read,
             known.trouble,
             known.channels,
             freezes,

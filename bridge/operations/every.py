@@ -1,6 +1,7 @@
 """All operations; whoever needs them imports this, which declares them."""
 
 from bridge.operations import (
+    arrivals,
     auditing,
     build_logs,
     configuring,
@@ -19,6 +20,7 @@ from bridge.operations.base import OPERATIONS, offered
 
 __all__ = [
     "OPERATIONS",
+    "arrivals",
     "auditing",
     "build_logs",
     "configuring",

@@ -112,7 +112,7 @@ class Column:
     said: str = ""
 
 
-def long_lines(cells: Iterable[tuple[Column, str]]) -> list[str]:
+def long_lines(cells: Iterable[tuple[Column, Any]]) -> list[Any]:
     """Return the lines below a row for what is long in it; what is said of it shares a line."""
     long = [(column, cell) for column, cell in cells if column.long and cell]
     said = "; ".join(f"{column.said} {cell}" for column, cell in long if column.said)
