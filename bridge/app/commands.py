@@ -20,7 +20,7 @@ from bridge.pipeline.feedback.lookup import Known
 from bridge.pipeline.gates.locks import NO_PULLS, Pulls
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
-from bridge.settings import Settings, identities_of
+from bridge.settings import Settings, identities_of, policy_of
 from bridge.settings.gates import freezes_of
 
 
@@ -58,6 +58,8 @@ def commands_of(
         hosts=parts.hosts,
         replays=Replays(parts.heads, ways),
         reading=parts.reading,
+        policy=policy_of(settings),
+        apis=parts.apis,
     )
 
 

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.cli.forms import owed_words
 from bridge.cli.show import ago, clean, clock, hint
 from bridge.core.apps import find_app, fitting, named
 from bridge.core.errors import BridgeError, NotFound
@@ -220,14 +219,6 @@ async def troubles_of(settings: "Settings", stores: "Stores") -> dict[str, str]:
         return found
     running, now = await asyncio.to_thread(is_running, settings), time.time()
     return found | {name: trouble_line(one, now, running=running) for name, one in troubles.items()}
-
-
-async def warn_of_owed(stores: "Stores") -> None:
-    """Report on stderr the backends for which recent pushes are still to be decided."""
-    from bridge.pipeline.deciding.apps import unread_since
-
-    for words in owed_words(await unread_since(stores.journal)):
-        hint(clean(words), "yellow")
 
 
 def trouble_line(trouble: "Trouble", now: float, *, running: bool) -> str:

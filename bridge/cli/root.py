@@ -12,7 +12,6 @@ from bridge.cli import (
     config,
     demo,
     doctor,
-    explain,
     links,
     manifest,
     serve,
@@ -47,10 +46,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "app delete": (
         "dokploy-bridge app delete shop/web",
         "dokploy-bridge app delete shop/web --yes",
-    ),
-    "explain": (
-        "dokploy-bridge explain push.json",
-        "dokploy-bridge explain push.json --app shop/web --watch-path 'web/**'",
     ),
     "lock": (
         "dokploy-bridge lock shop/production -m 'a migration runs' --for 2h",
@@ -172,7 +167,6 @@ app.command(rich_help_panel=START)(serve.serve)
 app.command(rich_help_panel=START)(serve.migrate)
 app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(serve.backend)
-app.command(rich_help_panel=LOOK)(explain.explain)
 add_operations(app, LOOK)
 add_operations(app, ACT)
 add_operations(app, PREVIEWS)

@@ -291,11 +291,13 @@ def _show_table(shown: Table) -> None:
     if not shown.columns:
         _show_paragraphs(shown.rows)
         return
+    if shown.above and on_terminal():
+        console().print(line(shown.title), style="bold")
     columns = [f"{'*' * one.long}{one.title}" for one in shown.columns]
     rows = [list(map(_cell, row.cells)) for row in shown.rows]
     whole = console().width >= NARROW or not any(one.long for one in shown.columns)
     if whole or not on_terminal():
-        say_table(columns, rows, map(_row_line, shown.rows))
+        say_table(columns, rows, [one for row in shown.rows for one in _row_lines(row)])
     else:
         _show_stacked(shown, columns, rows)
     for words in shown.legend if on_terminal() else ():
@@ -312,8 +314,8 @@ def _show_stacked(
     console().print(stacked(heads, below, titles=[columns[place] for place in side]))
 
 
-def _row_line(row: Row) -> str:
-    return line(row.line) or " ".join(filter(None, map(line, row.cells)))
+def _row_lines(row: Row) -> list[str]:
+    return [*map(line, _split(row.line))] or [" ".join(filter(None, map(line, row.cells)))]
 
 
 def _cell(phrase: Phrase) -> "str | Styled":

@@ -194,6 +194,7 @@ class Kind:
         assigns: it is KEY=VALUE; the command line asks for the value after a KEY alone.
         sealed: the same, and no value may stand on a command line.
         file: a file, whose text the command line gives along as `text`.
+        exact: stars and the like are part of it, where a chat may have them for markup.
     """
 
     metavar: str
@@ -217,6 +218,7 @@ class Kind:
     assigns: bool = False
     sealed: bool = False
     file: bool = False
+    exact: bool = False
 
     def at(self, door: Door) -> bool:
         """Return whether somebody can give it at a door."""

@@ -5,6 +5,7 @@ those that only read use the journal. Rights are checked each time (`lookup`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
@@ -15,6 +16,7 @@ from bridge.core.chat.replies import (
     NotAllowed,
     Sorry,
 )
+from bridge.core.decision import Policy
 from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import Freeze
 from bridge.core.people import NO_IDENTITIES, Identities
@@ -41,8 +43,11 @@ from bridge.pipeline.gates.locks import NO_PULLS, Pulls
 from bridge.ports.chats import AnyReply, Place
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import HeadOf, untold
+from bridge.ports.githosts import HostApi
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
+
+PLAIN_POLICY = Policy()
 
 
 class ChatCommands:
@@ -70,6 +75,8 @@ class ChatCommands:
         hosts: Collection[str] = (),
         replays: Replays | None = None,
         reading: Reading | None = None,
+        policy: Policy = PLAIN_POLICY,
+        apis: Mapping[str, HostApi] = MappingProxyType({}),
     ) -> None:
         """Take the parts.
 
@@ -87,6 +94,8 @@ class ChatCommands:
             hosts: the Git hosts' servers that are served.
             replays: finds how earlier versions are deployed again; None: nobody can do that.
             reading: reads kept deliveries; None: none is of a host.
+            policy: the settings that apply to the decisions for all apps.
+            apis: of the Git hosts that have a credential.
         """
         read = reading or Reading(inbox, {})
         self._known = known
@@ -112,6 +121,7 @@ class ChatCommands:
             known.apps,
             clock,
             lambda: read,
+            policy,
             known.trouble,
             known.channels,
             freezes,
@@ -125,6 +135,7 @@ class ChatCommands:
             hosting=hosting,
             hosts=hosts,
             replays=replays,
+            apis=lambda: apis,
         )
 
     # ── the port ──────────────────────────────────────────────────────────

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # declaring operations must be quick: each start of a command waits for it
     from bridge.core.apps import App
+    from bridge.core.decision import Policy
     from bridge.core.gates.freezes import Freeze
     from bridge.operations.suspects import Suspects
     from bridge.pipeline.audit import ChatAudit
     from bridge.pipeline.deciding.interpret import Reading
+    from bridge.pipeline.deciding.what_if import Told
     from bridge.pipeline.deploying.configure import Configurers
     from bridge.pipeline.deploying.hosting import Hosting
     from bridge.pipeline.deploying.rollback_plan import Replays, Ways
@@ -17,6 +19,7 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
     from bridge.pipeline.feedback.lookup import Finding
     from bridge.pipeline.gates.commands import GateCommands
     from bridge.ports.clock import Clock
+    from bridge.ports.githosts import HostApi
     from bridge.ports.inbox import Inbox
     from bridge.ports.journal import Journal
 
@@ -51,6 +54,9 @@ class Desk:
         replays: finds how earlier versions are deployed again; None if no backend can be asked.
         configurers: change how apps are configured; None where nothing can.
         reading: returns what reads kept deliveries.
+        policy: the settings that apply to the decisions for all apps.
+        apis: returns the APIs of the Git hosts that have a credential.
+        sent: a webhook that is not kept, which the command line has read from a file.
     """
 
     door: str
@@ -62,6 +68,7 @@ class Desk:
     apps: "Callable[[], Sequence[App]]"
     clock: "Clock"
     reading: "Callable[[], Reading]"
+    policy: "Policy"
     trouble: "Callable[[], Mapping[str, str]]" = dict
     channels: "Callable[[App, str], Sequence[str]]" = lambda _app, _here: ()
     freezes: "Sequence[Freeze]" = ()
@@ -79,3 +86,5 @@ class Desk:
     hosts: "Collection[str]" = ()
     replays: "Replays | None" = None
     configurers: "Configurers | None" = None
+    apis: "Callable[[], Mapping[str, HostApi]]" = dict
+    sent: "Told | None" = None

@@ -144,12 +144,14 @@ class Table:
         columns: none if its rows are paragraphs at every door.
         title: what its rows are, where they are shown as sentences; () if that is plain.
         legend: what explains its cells.
+        above: a terminal shows the title as well.
     """
 
     columns: Sequence[Column]
     rows: Sequence[Row]
     title: Phrase = ()
     legend: Sequence[Phrase] = ()
+    above: bool = False
 
 
 @dataclass(frozen=True, slots=True)
