@@ -13,7 +13,7 @@ from bridge.pipeline.deploying.rollback_plan import Replays
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.feedback.lookup import Known
 from bridge.pipeline.gates.locks import NO_PULLS, Pulls
-from bridge.settings import identities_of
+from bridge.settings import identities_of, policy_of
 from bridge.settings.gates import freezes_of
 
 
@@ -50,4 +50,7 @@ def commands_of(
         hosting=hosting_of(settings, stores, parts.backends, parts.apis, catalog.wake),
         hosts=parts.hosts,
         replays=Replays(parts.heads, ways),
+        reading=parts.reading,
+        policy=policy_of(settings),
+        apis=parts.apis,
     )

@@ -24,32 +24,6 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """An app with a history.
-
-    Attributes:
-        gone: it was deleted at its backend, or the backend was removed.
-    """
-
-    app: "App"
-    gone: bool
-
-
-async def known_app(journal: "Apps", name: str) -> Known:
-    """Return the app by that name, live or gone, for its history.
-
-    Tell a person if it is gone, or if a deleted app had the same label.
-    """
-    live, gone = await journal.apps(), await journal.gone_apps()
-    app = find_app(live, name, gone)
-    if app in gone:
-        hint(clean(f"{app.label} ({app.id}) is gone from the backends; this is its history"))
-    elif same := [one.id for one in gone if one.label == app.label]:
-        hint(clean(f"an earlier {app.label} is gone; its history is under its id, {same[-1]}"))
-    return Known(app, app in gone)
-
-
 # ── Reach an app's backend directly, over HTTP, with the journal at hand ──────────────────────────
 
 
@@ -245,15 +219,6 @@ async def troubles_of(settings: "Settings", stores: "Stores") -> dict[str, str]:
         return found
     running, now = await asyncio.to_thread(is_running, settings), time.time()
     return found | {name: trouble_line(one, now, running=running) for name, one in troubles.items()}
-
-
-async def warn_of_owed(stores: "Stores") -> None:
-    """Report on stderr the backends for which recent pushes are still to be decided."""
-    from bridge.cli.forms import owed_words
-    from bridge.pipeline.deciding.apps import unread_since
-
-    for words in owed_words(await unread_since(stores.journal)):
-        hint(clean(words), "yellow")
 
 
 def trouble_line(trouble: "Trouble", now: float, *, running: bool) -> str:

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -13,7 +13,6 @@ import typer
 from bridge.core.errors import Ambiguous, BridgeError, NotFound, Rejected
 
 if TYPE_CHECKING:
-    from bridge.app.storage import Stores
     from bridge.settings import Settings
 
 
@@ -30,7 +29,6 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most this many.")]
 Follow = Annotated[
     bool,
     typer.Option(
@@ -71,17 +69,6 @@ def settings_of(config: Path | None) -> "Settings":
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end."""
     return asyncio.run(work)
-
-
-@asynccontextmanager
-async def kept_in(settings: "Settings") -> "AsyncIterator[Stores]":
-    """Open the stores of an existing data folder; raise NotFound if there is none."""
-    from bridge.app.data_folder import must_be_there
-    from bridge.app.storage import open_stores
-
-    must_be_there(settings)
-    async with open_stores(settings) as stores:
-        yield stores
 
 
 # ── Exit codes, stable for scripts ────────────────────────────────────────────────────────────────
@@ -140,15 +127,3 @@ def _value(name: str, value: str) -> str:
     if not value:
         raise Rejected(f"standard input has no value for {name}; pipe one, or run on a terminal")
     return value
-
-
-# ── `--since`: how long ago, or when ────────────────────────────────────────────────────────────
-
-Since = Annotated[
-    str | None,
-    typer.Option(
-        "--since",
-        metavar="WHEN",
-        help="Only since then: 30m, 2h, 3d, 1w, or 2026-01-31, or 2026-01-31T12:00.",
-    ),
-]

@@ -13,9 +13,8 @@ from bridge.cli.context import (
     HELD_BACK,
 )
 from bridge.cli.deployments import change_line, change_text, tail_lines, whole_log
-from bridge.cli.forms import arrived_form
-from bridge.cli.holds import opened_with
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_error, say_json
+from bridge.operations.arrivals import arrived_form
 from bridge.views.decisions import decision_line
 from bridge.views.deployment_lists import ended_form
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bridge.app.storage import Stores
+    from bridge.core.holds import Hold
     from bridge.core.lifecycle import Change, Deployment
     from bridge.ports.inbox import Delivery
     from bridge.settings import Settings
@@ -265,3 +265,24 @@ def exit_code_for(wish: "Kept", delivery: "Delivery", ended: "list[Deployment]")
         return 0
     held = all(one.state in (well, "held") for one in ended)
     return HELD_BACK if held else ENDED_BADLY
+
+
+def opened_with(held: "Deployment") -> list[str]:
+    """Return the commands that open what only a person opens; nothing if there is no such hold."""
+    commands = (_opening(hold, held) for hold in held.holds)
+    return [f"`dokploy-bridge {one}`" for one in commands if one]
+
+
+def _opening(hold: "Hold", held: "Deployment") -> str:
+    """Return the command that opens a hold; "" if it opens by itself."""
+    from bridge.core.gates.locks import scope_of_hold
+    from bridge.core.holds import Gate
+
+    match hold.gate:
+        case Gate.LOCK:
+            return f"unlock {scope_of_hold(hold.key, held.app)}"
+        case Gate.FREEZE:
+            return f"override {held.app} -m WHY"
+        case Gate.APPROVAL:
+            return f"approve {held.app}"
+    return ""

@@ -1,4 +1,4 @@
-"""Share the options of commands about deployments, and their history on a terminal."""
+"""Share the name of an app as an argument, and the history of deployments on a terminal."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,17 +22,6 @@ AppName = Annotated[
     str,
     typer.Argument(
         metavar="APP", help="Its label (project/app), name, or id.", autocompletion=complete_app
-    ),
-]
-
-AppOption = Annotated[
-    str | None,
-    typer.Option(
-        "--app",
-        "-a",
-        metavar="APP",
-        help="Only of this app, even a deleted one.",
-        autocompletion=complete_app,
     ),
 ]
 

@@ -43,15 +43,18 @@ from bridge.cli.context import (
     settings_of,
     while_it_runs,
 )
+from bridge.cli.payloads import EventOption, HostOption, told_by_file
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
 from bridge.core.errors import NotFound, Rejected
-from bridge.operations.base import GROUPS, Argument, Context, Desk, Door, Operation, offered
+from bridge.operations.base import GROUPS, Argument, Context, Door, Operation, offered
 from bridge.operations.calls import carry_out
+from bridge.operations.desk import Desk
 from bridge.operations.typed import usage
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
+    from bridge.pipeline.deciding.what_if import Told
     from bridge.pipeline.gates.gates import Heads
     from bridge.pipeline.gates.locks import Pulls
     from bridge.ports.backends import Backend
@@ -66,13 +69,18 @@ PlanOnly = Annotated[
 
 COMPLETES = {"app": complete_app, "preview": complete_preview, "repository": complete_repository}
 
-OWN: Mapping[str, Mapping[str, Any]] = {"logs": {"follow": FollowLog, "raw": Raw}}
+OWN: Mapping[str, Mapping[str, Any]] = {
+    "logs": {"follow": FollowLog, "raw": Raw},
+    "explain": {"host": HostOption, "event": EventOption},
+}
 """Options that only the command line has: whoever is there has the server, and a line that waits.
 
-What follows by itself, without being kept, is in `FOLLOWED`.
+What follows by itself, without being kept, is in `FOLLOWED`, and what reads files, in `FILES`.
 """
 
 FOLLOWED = {"logs": follow_log}
+
+FILES = {"explain": told_by_file}
 
 
 def add_operations(app: typer.Typer, family: str = "") -> None:
@@ -236,7 +244,7 @@ def _common(asked: Operation) -> Iterator[inspect.Parameter]:
     if asked.kept:
         yield _parameter("follow", Follow, default=False)
     for name, annotation in OWN.get(asked.name, {}).items():
-        yield _parameter(name, annotation, default=False)
+        yield _parameter(name, annotation, None)
     if asked.plan is not None:
         yield _parameter("plan", PlanOnly, default=False)
         yield _parameter("yes", Yes, default=False)
@@ -264,11 +272,12 @@ async def _carry_out(
     call, once = Call(asked.name, given), f"{CLI}-{secrets.token_hex(8)}"
     settings = settings_of(how.config)
     links = Links(settings)
-    settings, none = await _with_data(settings, asked, given)
+    sent = FILES[asked.name](settings, given) if asked.name in FILES else None
+    settings, none = await _with_data(settings, asked, given, sent)
     bad = False
     async with _opened(settings, asked, given, asking) as (desk, stores):
         while True:
-            ctx = Context(desk, call, asking, Place(), actor, once, plan_only)
+            ctx = Context(replace(desk, sent=sent), call, asking, Place(), actor, once, plan_only)
             if follow and not asked.kept:
                 return await FOLLOWED[asked.name](ctx, links, given["lines"], json=how.json)
             view = await carry_out(ctx)
@@ -290,7 +299,7 @@ async def _carry_out(
 
 
 async def _with_data(
-    settings: "Settings", asked: Operation, given: Mapping[str, Any]
+    settings: "Settings", asked: Operation, given: Mapping[str, Any], sent: "Told | None"
 ) -> "tuple[Settings, str]":
     """Return settings that lead to data: an empty store if there is none, and why.
 
@@ -308,7 +317,9 @@ async def _with_data(
     except NotFound as error:
         if asked.asks_backends and not asked.kept:
             return settings, ""
-        if not asked.lists or "app" in given:
+        if asked.name in FILES and sent is None:
+            raise NotFound(f"{given['delivery']!r} is no file, and {error}") from None
+        if not asked.lists or ("app" in given and sent is None):
             raise
         nothing = Path(while_it_runs.enter_context(TemporaryDirectory()))
         settings = settings.model_copy(update={"data": nothing})
@@ -322,18 +333,20 @@ async def _opened(
     settings: "Settings", asked: Operation, given: Mapping[str, Any], asking: Person
 ) -> AsyncIterator[tuple[Desk, "Stores"]]:
     """Open the parts for whoever is on the server itself, who may do everything."""
+    from bridge.app.keyrings import keyrings_of
     from bridge.app.pages import pages_of, suspects_of
     from bridge.app.serving import looks_of
     from bridge.app.storage import open_stores
     from bridge.core.rules import ruled
     from bridge.pipeline.audit import ChatAudit
+    from bridge.pipeline.deciding.interpret import Reading
     from bridge.pipeline.deploying.rollback_plan import Replays, Ways
     from bridge.pipeline.feedback.build_logs import BuildLogs
     from bridge.pipeline.feedback.lookup import Finding, Known
     from bridge.pipeline.gates.commands import GateCommands
     from bridge.pipeline.gates.gates import Heads
     from bridge.pipeline.gates.locks import NO_PULLS
-    from bridge.settings import book_of, identities_of
+    from bridge.settings import book_of, identities_of, policy_of
     from bridge.settings.gates import freezes_of
     from bridge.views.links import Links
 
@@ -380,6 +393,8 @@ async def _opened(
             ChatAudit(CLI, journal, time.time),
             known.apps,
             time.time,
+            lambda: Reading(stores.inbox, keyrings_of(settings)),
+            policy_of(settings),
             lambda: away,
             freezes=freezes,
             ways=ways,
@@ -394,6 +409,7 @@ async def _opened(
             none_shown=_none_shown(),
             hosts=settings.host_servers(),
             replays=Replays(heads, ways),
+            apis=lambda: apis or _apis(settings, stack),
         )
         yield desk, stores
 

@@ -39,20 +39,6 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge app delete shop/web",
         "dokploy-bridge app delete shop/web --yes",
     ),
-    "deliveries": (
-        "dokploy-bridge deliveries --refused",
-        "dokploy-bridge deliveries --failed --since 2h",
-        "dokploy-bridge deliveries --repo my-org/mono --limit 50",
-        "dokploy-bridge deliveries --app shop/web --json",
-    ),
-    "deliveries show": (
-        "dokploy-bridge deliveries show 72d3162e",
-        "dokploy-bridge deliveries show 72d3162e --body > push.json",
-    ),
-    "explain": (
-        "dokploy-bridge explain push.json",
-        "dokploy-bridge explain push.json --app shop/web --watch-path 'web/**'",
-    ),
     "lock": (
         "dokploy-bridge lock shop/production -m 'a migration runs' --for 2h",
         "dokploy-bridge lock shop/web -m 'a risky change' --until-merge '#12'",
@@ -165,7 +151,7 @@ _IN_ORDER: tuple[tuple[str, Own], ...] = (
             "backend": ("serve", "backend"),
         },
     ),
-    (LOOK, {"deliveries": ("deliveries", "group"), "explain": ("explain", "explain")}),
+    (LOOK, {}),
     (ACT, {}),
     (PREVIEWS, {}),
     (GATES, {}),

@@ -8,11 +8,10 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -43,8 +42,6 @@ def clean_line(line: str) -> str:
 
 _ESCAPED = re.compile(f"(?!\n)[{STEERING}]")
 
-T = TypeVar("T")
-
 MASKED = "********"
 """Replaces a secret."""
 
@@ -70,6 +67,7 @@ STYLES = {
     "superseded": "dim",
     "ignored": "dim",
     "skip": "dim",
+    "warn": "yellow",
     "new": "yellow",
     "skipped": "dim",
     "making": "cyan",
@@ -186,37 +184,6 @@ def say_table(
             typer.echo(clean(line))
     elif rows:
         console().print(table(columns, rows))
-
-
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
-    """How to show a list.
-
-    Attributes:
-        form: the machine form of an entry, for `--json`.
-        columns, row, line: see `say_table`; each entry has a row and a line.
-        side: the number of columns side by side on a narrow terminal; the others follow below,
-            each on its own line. 0 shows the table at every width.
-    """
-
-    form: Callable[[T], Any]
-    columns: Sequence[str]
-    row: Callable[[T], "Sequence[str | Text]"]
-    line: Callable[[T], str]
-    side: int = 0
-
-    def say(self, found: Sequence[T], why_none: str, *, json: bool) -> None:
-        """Show the entries; if there are none, tell a person why."""
-        if not found:
-            hint(why_none)
-        if json:
-            say_json([self.form(one) for one in found])
-        elif found and self.side and on_terminal() and console().width < NARROW:
-            rows = [self.row(one) for one in found]
-            heads, below = [row[: self.side] for row in rows], [row[self.side :] for row in rows]
-            console().print(stacked(heads, below, titles=self.columns[: self.side]))
-        else:
-            say_table(self.columns, map(self.row, found), map(self.line, found))
 
 
 def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any:

@@ -1,7 +1,6 @@
 """Render views: tables and sentences on a terminal, plain lines in a pipe, JSON for scripts."""
 
 import shlex
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
@@ -42,6 +41,7 @@ from bridge.views.values import (
     Commit,
     Compared,
     Form,
+    Mark,
     Moment,
     Phrase,
     Ref,
@@ -135,7 +135,7 @@ def _show_beside(view: View, json: bool) -> None:
         hint(line(note))
     if view.empty:
         hint(line(view.head))
-    for part in view.parts if view.missing else ():
+    for part in view.parts if view.missing or view.empty else ():
         _show_part(part, below=False)
 
 
@@ -198,8 +198,8 @@ def _show_log(shown: Log) -> None:
         for line in shown.lines:
             if on_terminal():
                 typer.echo(clean_lines(line))
-            else:  # `echo` would strip colours
-                sys.stdout.write(f"{line}\n")
+            else:  # of text, `echo` would strip colours; what came in may be no text at all
+                typer.echo(line.encode(errors="surrogateescape"))
         return
     if shown.title and on_terminal():
         console().print()
@@ -231,8 +231,13 @@ def _show_facts(shown: Facts) -> None:
 
 def _lines(phrase: Phrase) -> str:
     """Return a phrase whose line breaks stay."""
+    return "\n".join(map(line, _split(phrase)))
+
+
+def _split(phrase: Phrase) -> Iterator[Phrase]:
+    """Yield the lines of a phrase."""
     parts = groupby(phrase, lambda one: one == "\n")
-    return "\n".join(line(tuple(those)) for ends, those in parts if not ends)
+    yield from (tuple(those) for ends, those in parts if not ends)
 
 
 def show_aside(shown: Lines) -> None:
@@ -286,11 +291,13 @@ def _show_table(shown: Table) -> None:
     if not shown.columns:
         _show_paragraphs(shown.rows)
         return
+    if shown.above and on_terminal():
+        console().print(line(shown.title), style="bold")
     columns = [f"{'*' * one.long}{one.title}" for one in shown.columns]
     rows = [list(map(_cell, row.cells)) for row in shown.rows]
     whole = console().width >= NARROW or not any(one.long for one in shown.columns)
     if whole or not on_terminal():
-        say_table(columns, rows, map(_row_line, shown.rows))
+        say_table(columns, rows, [one for row in shown.rows for one in _row_lines(row)])
     else:
         _show_stacked(shown, columns, rows)
     for words in shown.legend if on_terminal() else ():
@@ -303,25 +310,31 @@ def _show_stacked(
     """Show long cells on lines of their own, below those of their row."""
     side = [place for place, one in enumerate(shown.columns) if not one.long]
     heads = [[row[place] for place in side] for row in rows]
-    below = [
-        long_lines(zip(shown.columns, map(line, row.cells), strict=True)) for row in shown.rows
-    ]
+    below = [long_lines(zip(shown.columns, row, strict=True)) for row in rows]
     console().print(stacked(heads, below, titles=[columns[place] for place in side]))
 
 
-def _row_line(row: Row) -> str:
-    return line(row.line) or " ".join(filter(None, map(line, row.cells)))
+def _row_lines(row: Row) -> list[str]:
+    return [*map(line, _split(row.line))] or [" ".join(filter(None, map(line, row.cells)))]
 
 
 def _cell(phrase: Phrase) -> "str | Styled":
-    """Return a cell of a terminal; a state has its mark and its colour."""
+    """Return a cell of a terminal; a state has its mark and its colour, lines those of marks."""
+    from rich.text import Text as Styled
+
     match phrase:
         case (State() as state,):
-            from rich.text import Text as Styled
-
             return Styled(f"{MARKS[state]} {state}", STYLES[state])
+        case _ if any(isinstance(one, Mark) for one in phrase):
+            lines = (Styled(line(one), _style(one)) for one in _split(phrase))
+            return Styled("\n").join(lines)
         case _:
             return line(phrase)
+
+
+def _style(phrase: Phrase) -> str:
+    signs = [str(one.sign) for one in phrase if isinstance(one, Mark)]
+    return STYLES.get(signs[0], "") if signs else ""
 
 
 def line(phrase: Phrase) -> str:

@@ -33,10 +33,14 @@ def written_with(links: Links) -> Callable[[Phrase], Markup]:
         if phrase and isinstance(first := phrase[0], Sentence):
             phrase = (Sentence(capital(first.words), first.limit), *phrase[1:])
         return Markup().join(
-            escape(one) if isinstance(one, str) else _value(one, links) for one in phrase
+            _words(one) if isinstance(one, str) else _value(one, links) for one in phrase
         )
 
     return write
+
+
+def _words(one: str) -> Markup:
+    return Markup("<br>") if one == "\n" else escape(one)
 
 
 def _value(one: Value, links: Links) -> Markup:

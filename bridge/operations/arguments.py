@@ -138,7 +138,7 @@ def _words(text: str, _: Context) -> str:
 DeploymentName = Annotated[str, Kind("ID", _words, "Its id, the start of it, or its number.")]
 
 
-def _after(keyword: str) -> Any:
+def after(keyword: str) -> Any:
     """Return how one word is found after a keyword, e.g. "limit 5"."""
 
     def takes(words: Sequence[str]) -> Took | None:
@@ -173,7 +173,7 @@ Period = Annotated[
     Kind(
         *("TIME", _words, "Since when: an age such as 30d or 12w, or a date."),
         *("since 12w", "since"),
-        takes=_after("since"),
+        takes=after("since"),
     ),
 ]
 
@@ -191,7 +191,7 @@ Limit = Annotated[
     int,
     Kind(
         *("NUMBER", _limit, "At most this many.", "limit 5", "limit", "n"),
-        takes=_after("limit"),
+        takes=after("limit"),
         number=(1, MOST),
     ),
 ]
@@ -200,7 +200,7 @@ LogLines = Annotated[
     int,
     Kind(
         *("NUMBER", _limit, "At most this many lines, from the end.", "lines 100", "lines", "n"),
-        takes=_after("lines"),
+        takes=after("lines"),
         number=(1, MOST),
     ),
 ]
@@ -209,7 +209,7 @@ LogOf = Annotated[
     Kind(
         *("ID", _words, "Deployment to show: its number, its id, or its id at the backend."),
         *("deployment 4711", "deployment", "d"),
-        takes=_after("deployment"),
+        takes=after("deployment"),
     ),
 ]
 Raw = Annotated[bool, Kind("", _words, flag=True, hidden=True)]
@@ -396,16 +396,6 @@ PreviewCommit = Annotated[
 ]
 
 
-def _takes_after(keyword: str) -> Any:
-    """Return how a name is found that follows a word, e.g. "from"."""
-
-    def takes(words: Sequence[str]) -> Took | None:
-        follows = len(words) > 1 and words[0].lower() == keyword
-        return (words[1], 2) if follows else None
-
-    return takes
-
-
 def _at(text: str, ctx: Context) -> End:
     from bridge.core.chat.when import AT, ends_at, zone_of
 
@@ -436,7 +426,7 @@ Source = Annotated[
     apps.App,
     Kind(
         *("from APP", app_named, "The app whose version it gets.", "from shop/staging"),
-        takes=_takes_after("from"),
+        takes=after("from"),
         completes="app",
     ),
 ]

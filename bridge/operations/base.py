@@ -6,7 +6,7 @@ name. Rights are checked here, and refusals are recorded, whatever door a call c
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import wraps
@@ -22,80 +22,12 @@ if TYPE_CHECKING:  # declaring operations must be quick: each start of a command
     from bridge.core.access import Person
     from bridge.core.apps import App
     from bridge.core.configuration import fields
-    from bridge.core.gates.freezes import Freeze
     from bridge.core.lifecycle import Deployment
-    from bridge.operations.suspects import Suspects
-    from bridge.pipeline.audit import ChatAudit
-    from bridge.pipeline.deploying.configure import Configurers
-    from bridge.pipeline.deploying.hosting import Hosting
-    from bridge.pipeline.deploying.rollback_plan import Replays, Ways
-    from bridge.pipeline.feedback.build_logs import BuildLogs
-    from bridge.pipeline.feedback.lookup import Finding
-    from bridge.pipeline.gates.commands import GateCommands, Requester
+    from bridge.operations.desk import Desk
+    from bridge.pipeline.gates.commands import Requester
     from bridge.ports.chats import Place
-    from bridge.ports.clock import Clock
-    from bridge.ports.inbox import Inbox
-    from bridge.ports.journal import Journal
 
 # ── who asks, and what for ────────────────────────────────────────────────────────────────────────
-
-
-async def untroubled() -> Mapping[str, str]:
-    """Return that all backends can be read."""
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The parts of the bridge that operations use.
-
-    Attributes:
-        door: the key of what people use, e.g. "slack" or "cli".
-        apps: returns all apps.
-        trouble: returns why backends can't be asked now, by their names.
-        channels: returns where an app's cards are shown, given where somebody asks.
-        freezes: those of the settings.
-        ways: finds the ways to earlier versions; None if no backend can be asked.
-        compare: returns the page that compares two commits of an app, if it is known.
-        gone: apps that were deleted at their backend.
-        program: how calls begin at this door, e.g. "/dokploy".
-        help: how help about a call is asked for there.
-        no_apps: why no app is known.
-        troubles: returns, by backend, that it can't be read, and since when.
-        logs: the backends' logs of deployments; None if no backend can be asked.
-        suspects: finds the refused webhooks that may be a missing push.
-        hosting: acts at Git hosts and backends; None if they can't be reached.
-        none_shown: why nothing is published anywhere.
-        hosts: the Git hosts' servers, by whose names their webhooks are kept.
-        replays: finds how earlier versions are deployed again; None if no backend can be asked.
-        configurers: change how apps are configured; None where nothing can.
-    """
-
-    door: str
-    journal: "Journal"
-    inbox: "Inbox"
-    finding: "Finding"
-    gates: "GateCommands"
-    audit: "ChatAudit"
-    apps: "Callable[[], Sequence[App]]"
-    clock: "Clock"
-    trouble: "Callable[[], Mapping[str, str]]" = dict
-    channels: "Callable[[App, str], Sequence[str]]" = lambda _app, _here: ()
-    freezes: "Sequence[Freeze]" = ()
-    ways: "Ways | None" = None
-    compare: "Callable[[App, str | None, str | None], str | None]" = lambda *_: None
-    gone: "Sequence[App]" = ()
-    program: str = "dokploy-bridge"
-    help: str = "{} --help"
-    no_apps: str = "There is no app that you may see"
-    troubles: "Callable[[], Awaitable[Mapping[str, str]]]" = untroubled
-    logs: "BuildLogs | None" = None
-    suspects: "Suspects | None" = None
-    hosting: "Hosting | None" = None
-    none_shown: str = "Nothing is shown anywhere yet"
-    hosts: "Collection[str]" = ()
-    replays: "Replays | None" = None
-    configurers: "Configurers | None" = None
 
 
 class OfApp(Protocol):
@@ -119,7 +51,7 @@ class Context:
         plan_only: show what would be done, and do nothing.
     """
 
-    desk: Desk
+    desk: "Desk"
     call: Call
     person: "Person"
     place: "Place"
@@ -262,6 +194,7 @@ class Kind:
         assigns: it is KEY=VALUE; the command line asks for the value after a KEY alone.
         sealed: the same, and no value may stand on a command line.
         file: a file, whose text the command line gives along as `text`.
+        exact: stars and the like are part of it, where a chat may have them for markup.
     """
 
     metavar: str
@@ -285,6 +218,7 @@ class Kind:
     assigns: bool = False
     sealed: bool = False
     file: bool = False
+    exact: bool = False
 
     def at(self, door: Door) -> bool:
         """Return whether somebody can give it at a door."""

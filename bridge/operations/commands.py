@@ -5,6 +5,7 @@ those that only read use the journal. Rights are checked each time (`lookup`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
@@ -15,17 +16,20 @@ from bridge.core.chat.replies import (
     NotAllowed,
     Sorry,
 )
+from bridge.core.decision import Policy
 from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import Freeze
 from bridge.core.people import NO_IDENTITIES, Identities
-from bridge.operations.base import Context, Desk, Unfound
+from bridge.operations.base import Context, Unfound
 from bridge.operations.calls import asking, carry_out
+from bridge.operations.desk import Desk
 from bridge.operations.every import OPERATIONS
 from bridge.operations.reminders import Reminders
 from bridge.operations.suspects import Suspects
 from bridge.operations.typed import lacks_all, written
 from bridge.operations.words import parse, topic, usages
 from bridge.pipeline.audit import ChatAudit
+from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.deploying.configure import Configurers
 from bridge.pipeline.deploying.hosting import Hosting
 from bridge.pipeline.deploying.rollback_plan import Replays, Ways
@@ -39,8 +43,11 @@ from bridge.pipeline.gates.locks import NO_PULLS, Pulls
 from bridge.ports.chats import AnyReply, Place
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import HeadOf, untold
+from bridge.ports.githosts import HostApi
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
+
+PLAIN_POLICY = Policy()
 
 
 class ChatCommands:
@@ -67,6 +74,9 @@ class ChatCommands:
         hosting: Hosting | None = None,
         hosts: Collection[str] = (),
         replays: Replays | None = None,
+        reading: Reading | None = None,
+        policy: Policy = PLAIN_POLICY,
+        apis: Mapping[str, HostApi] = MappingProxyType({}),
     ) -> None:
         """Take the parts.
 
@@ -83,7 +93,11 @@ class ChatCommands:
             hosting: acts at Git hosts and backends; None: nobody can do that by chat.
             hosts: the Git hosts' servers that are served.
             replays: finds how earlier versions are deployed again; None: nobody can do that.
+            reading: reads kept deliveries; None: none is of a host.
+            policy: the settings that apply to the decisions for all apps.
+            apis: of the Git hosts that have a credential.
         """
+        read = reading or Reading(inbox, {})
         self._known = known
         self._finding = Finding(journal, known, access)
         self._audit = ChatAudit(chat, journal, clock)
@@ -106,6 +120,8 @@ class ChatCommands:
             self._audit,
             known.apps,
             clock,
+            lambda: read,
+            policy,
             known.trouble,
             known.channels,
             freezes,
@@ -119,6 +135,7 @@ class ChatCommands:
             hosting=hosting,
             hosts=hosts,
             replays=replays,
+            apis=lambda: apis,
         )
 
     # ── the port ──────────────────────────────────────────────────────────

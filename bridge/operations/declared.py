@@ -6,10 +6,12 @@ from importlib import import_module
 from bridge.operations.base import OPERATIONS, Operation
 
 MODULES: Mapping[str, tuple[str, ...]] = {
+    "arrivals": ("deliveries",),
     "auditing": ("audit",),
     "build_logs": ("logs", "clear"),
     "configuring": ("provider", "build", "env"),
     "deploying": ("deploy", "redeploy", "cancel", "rollback", "promote"),
+    "explaining": ("explain",),
     "feedback": ("feedback",),
     "gates": (
         "lock",

@@ -1,6 +1,6 @@
 """What only reads: who may do what, what there is, what happened, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bridge.core.access import Right
 from bridge.core.apps import App, of_people
@@ -24,7 +24,8 @@ from bridge.operations.base import Context, operation
 from bridge.views import apps as of_apps
 from bridge.views import deployment_lists, figures
 from bridge.views import reading as views
-from bridge.views.values import Phrase, Text
+from bridge.views.reading import NAME
+from bridge.views.values import Moment, Phrase, Text
 from bridge.views.view import View
 
 LOOK = "Look"
@@ -218,3 +219,21 @@ async def troubles(ctx: Context, apps: Sequence[App]) -> list[Phrase]:
     seen = {app.backend for app in apps or ctx.seen()}
     found = await ctx.desk.troubles()
     return [(Text(why, 500),) for name, why in found.items() if ctx.sees() or name in seen]
+
+
+async def owed(ctx: Context) -> list[Phrase]:
+    """Return for which backends that they see pushes of new apps are still to be decided."""
+    from bridge.pipeline.deciding.apps import unread_since
+
+    seen = {app.backend for app in ctx.seen()}
+    found = await unread_since(ctx.desk.journal)
+    return owed_by({name: at for name, at in found.items() if ctx.sees() or name in seen})
+
+
+def owed_by(unread: Mapping[str, float]) -> list[Phrase]:
+    """Return for each unreadable backend what is still to be decided."""
+    later = ": for apps that are new there, later pushes are decided once it can be"
+    return [
+        (Text(name, NAME), " could not be read since ", Moment(since), later)
+        for name, since in sorted(unread.items())
+    ]

@@ -17,7 +17,7 @@ from bridge.operations.arguments import (
 )
 from bridge.operations.base import Context, Kind, Unfound, operation
 from bridge.operations.previews import preview_named
-from bridge.operations.reading import LOOK, remarks_of
+from bridge.operations.reading import LOOK, owed, remarks_of
 from bridge.operations.typed import called
 from bridge.views import decisions
 from bridge.views.deployment_lists import became, ended_form, tail_of
@@ -61,7 +61,7 @@ async def _asked_about(text: str, ctx: Context) -> "Known | Preview | NativePrev
     try:
         return await known_named(text, ctx)
     except Unfound as error:
-        more = [plain(one) for one in await _owed(ctx)]
+        more = [plain(one) for one in await owed(ctx)]
         if not isinstance(error, Ambiguous) and ctx.sees():
             names = (await ctx.desk.journal.repositories()).values()
             shows = "`dokploy-bridge deliveries --repo {0}` shows what came of its pushes"
@@ -69,19 +69,6 @@ async def _asked_about(text: str, ctx: Context) -> "Known | Preview | NativePrev
             more += [f"{one} is a repository: {shows.format(one)}" for one in same[:1]]
         words, why = ("; ".join([said, *more]) for said in (str(error), error.why))
         raise type(error)(words, why, error.like) from None
-
-
-async def _owed(ctx: Context) -> list[Phrase]:
-    """Return for which backends pushes of apps that are new there are still to be decided."""
-    from bridge.pipeline.deciding.apps import unread_since
-
-    seen = {app.backend for app in ctx.seen()}
-    later = ": for apps that are new there, later pushes are decided once it can be"
-    return [
-        (Text(name, APP_NAME), " could not be read since ", Moment(since), later)
-        for name, since in sorted((await unread_since(ctx.desk.journal)).items())
-        if ctx.sees() or name in seen
-    ]
 
 
 AppOrPreview = Annotated[
@@ -118,7 +105,7 @@ async def why(
     all_ = commit is None and deployment is None
     if ctx.desk.suspects is not None and ctx.sees() and (not found or all_):
         suspects = await ctx.desk.suspects.of(app.app.source, found[0].at if found else 0.0)
-    remarks = [*await _owed(ctx), *remarks_of(app)]
+    remarks = [*await owed(ctx), *remarks_of(app)]
     if not found:
         return nothing(app.app, commit, suspects, remarks)
     return explained(app, found, made, suspects, remarks)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from bridge.core.access import Right
 from bridge.core.chat.calls import Call
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.events import ASKING_HOSTS, Action
+from bridge.core.events import Action
 from bridge.operations.arguments import AsItWas, DeliveryName
+from bridge.operations.arrivals import delivery_named
 from bridge.operations.base import Context, operation
 from bridge.operations.calls import carry_out
 from bridge.operations.deploying import DEPLOYING, keep_request
@@ -55,11 +56,8 @@ async def replay(ctx: Context, delivery: DeliveryName, as_it_was: AsItWas = Fals
 
 
 async def _webhook(ctx: Context, name: str) -> "Delivery":
-    from bridge.pipeline.deciding.arrivals import find_delivery
-
-    hosts = ctx.desk.hosts
-    found = await find_delivery(ctx.desk.inbox, (*hosts, *sorted(ASKING_HOSTS)), name)
-    if found.host not in hosts:
+    found = await delivery_named(ctx, name)
+    if found.host not in ctx.desk.hosts:
         why = "is no webhook of a Git host that is set up: give its command again instead"
         raise Rejected(f"{found.id} {why}")
     return found

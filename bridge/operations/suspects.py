@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.log_text import harmless, shorten
 from bridge.core.refused import MOST_CAUSES, Cause, RefusedWebhooks, causes, missed_by
+from bridge.views.refused import whose
 from bridge.views.values import Form, Moment, Phrase, Text
 from bridge.views.view import Item, Lines, Weight
 
@@ -88,15 +89,3 @@ def _path(one: RefusedWebhooks) -> Text:
 
 def _why(one: RefusedWebhooks, names: Mapping[str, str]) -> Text:
     return Text(f"({'; '.join(filter(None, [one.why, whose(one, names)]))})", LONGEST_WHY)
-
-
-def whose(one: RefusedWebhooks, names: Mapping[str, str]) -> str:
-    """Return the repository that it claims to be from; the claim is unchecked."""
-    if not one.repository:
-        return ""
-    return f"claims to be from {repository_of(one, names) or f'repository {one.repository}'}"
-
-
-def repository_of(one: RefusedWebhooks, names: Mapping[str, str]) -> str | None:
-    """Return the name of that repository; None unless it has pushed before."""
-    return names.get(f"{one.host} {one.repository}")

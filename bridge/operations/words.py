@@ -128,7 +128,8 @@ def _keyed(
         takes = takes_of(asked, one)
         again = one.kind.many or one.name not in given
         if takes is not None and again and (found := takes(plain)) is not None:
-            return one, found
+            text, count = found
+            return one, (words[count - 1].strip("`'\"") if one.kind.exact else text, count)
     return None
 
 

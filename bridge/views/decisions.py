@@ -1,10 +1,13 @@
 """What is said about a decision for one app: for people, and for programs."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.lifecycle import Deployment
 from bridge.views.deployment_lists import became
-from bridge.views.values import Icon
+from bridge.views.deployments import APP_NAME, NOTE
+from bridge.views.values import Code, Icon, Mark, Phrase, Sentence, Strong, Text
+from bridge.views.view import Column, Row
 
 if TYPE_CHECKING:
     from bridge.core.decision import Decision
@@ -37,3 +40,29 @@ def verdict_of(decision: "Decision") -> tuple[Icon, str]:
     if decision.reason is Reason.CONFIGURE_ASKED:
         return Icon.GEAR, "Configures"
     return (Icon.GO, "Deploys") if decision.deploy else (Icon.SKIP, "Left alone")
+
+
+DECIDED = (*map(Column, ("", "app", "reason")), Column("evidence", long=True))
+"""The columns of decisions."""
+
+
+def decision_row(
+    decision: "Decision", deployment: Deployment | None = None, notes: Sequence[Phrase] = ()
+) -> Row:
+    """Return a decision with what became of it; `notes`: what else to know, a line each."""
+    icon, told = verdict_of(decision)
+    more = list(notes)
+    if deployment is not None:
+        more.insert(0, (Mark(deployment.state), " ", Text(became(deployment, short=True), NOTE)))
+    evidence, app = Sentence(decision.evidence, NOTE), Text(decision.app, APP_NAME)
+    return Row(
+        (
+            ("deploy" if decision.deploy else "skip",),
+            (app,),
+            (str(decision.reason),),
+            (evidence, *(piece for one in more for piece in ("\n", *one))),
+        ),
+        icon,
+        (Text(decision_line(decision, deployment), NOTE),),
+        [(Strong(app), f": {told} ", Code(Text(decision.reason, NOTE))), ("", evidence), *more],
+    )

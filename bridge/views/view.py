@@ -112,7 +112,7 @@ class Column:
     said: str = ""
 
 
-def long_lines(cells: Iterable[tuple[Column, str]]) -> list[str]:
+def long_lines(cells: Iterable[tuple[Column, Any]]) -> list[Any]:
     """Return the lines below a row for what is long in it; what is said of it shares a line."""
     long = [(column, cell) for column, cell in cells if column.long and cell]
     said = "; ".join(f"{column.said} {cell}" for column, cell in long if column.said)
@@ -144,12 +144,14 @@ class Table:
         columns: none if its rows are paragraphs at every door.
         title: what its rows are, where they are shown as sentences; () if that is plain.
         legend: what explains its cells.
+        above: a terminal shows the title as well.
     """
 
     columns: Sequence[Column]
     rows: Sequence[Row]
     title: Phrase = ()
     legend: Sequence[Phrase] = ()
+    above: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.cli.what_if import parse_payload
+from bridge.cli.payloads import parse_payload
 from bridge.core.errors import Rejected
 from bridge.core.events import (
     CheckReported,

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.console.pages import PAGES
-from bridge.console.pages.deliveries import shown_headers, shown_payload
+from bridge.console.pages.deliveries import shown_payload
 from bridge.console.pages.deployments import MOST_READ
 from bridge.console.pages.figures import A_PAGE
 from bridge.console.records import Asked, Records
@@ -28,6 +28,7 @@ from bridge.core.lifecycle import State, deployment_id
 from bridge.core.people import Actor
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import as_preview
+from bridge.operations.arrivals import shown_headers
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import DONE, Audited, Outcome
 from tests.fakes.journey import app, deployment

@@ -87,6 +87,7 @@ INSIDE_PIPELINE = {
         "late_decisions": {"decide"} | READING,
         "decide": READING,
         "arrivals": {"apps", "interpret"},
+        "what_if": {"decide"},
         "catchup": {"background", "housekeeping", "reconcile", "catalog"},
         "reconcile": set[str](),
         "probe": {"background", "catalog"},
@@ -102,6 +103,7 @@ INSIDE_PIPELINE = {
         "commands": {"locks"},
         "locks": {"background", "deciding.reconcile"},
         "ci": {"background"},
+        "what_if": {"deciding.reconcile"},
     },
     "deploying": {
         "deployments": {"auto_rollback", "request", "outcome", "pinning", "polling", "serving"},
@@ -127,6 +129,7 @@ INSIDE_PIPELINE = {
         "apps": {"deploying.pinning"},
         "sweep": {"background", "previews", "deciding.catalog", "deciding.reconcile"},
         "commands": {"gates.commands"},
+        "what_if": {"previews"},
     },
     "feedback": {
         "outbox": {"rate_limit"},

@@ -14,7 +14,7 @@ import bridge
 from bridge.backends import BACKENDS, EMBEDDED
 from bridge.chats import CHATS, asking_hosts
 from bridge.chats.slack.manifest import MORE_SCOPES
-from bridge.cli.what_if import split_request
+from bridge.cli.payloads import split_request
 from bridge.core.events import Sender
 from bridge.core.refused import sender_of
 from bridge.githosts import HOSTS

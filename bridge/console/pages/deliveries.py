@@ -4,8 +4,8 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -19,32 +19,14 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.masking import redact
+from bridge.operations.arrivals import HIDDEN, is_secret, shown_headers, without_addresses
 from bridge.pipeline.deciding.arrivals import Arrived, Wanted, collected, first_after, look_up
 from bridge.ports.inbox import Delivery
-from bridge.ports.outcomes import About
 
 A_PAGE = 50
 """Deliveries on a page."""
 
 MOST_REFUSED = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A delivery in a list.
-
-    Attributes:
-        deploys: its deployments; skips: how many apps it did not deploy.
-    """
-
-    arrived: Arrived
-    deploys: Sequence[Deployment]
-    skips: int
-
-    @property
-    def about(self) -> About | None:
-        """The subject of its push; None if it was no push."""
-        return self.arrived.about
 
 
 async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
@@ -70,7 +52,7 @@ async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
     )
     found = await look_up(records.inbox, records.journal, sought)
     facts = {
-        "arrived": await _rows(records, visitor, found),
+        "arrived": await _seen(records, visitor, found),
         "older": asked.again(before=found[-1].seq) if len(found) == A_PAGE else "",
         "newest": asked.again(before="") if asked.text("before") else None,
         "app": app,
@@ -98,24 +80,20 @@ def _day(given: str, later: int = 0) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
-async def listed(records: Records, visitor: Visitor, wanted: Wanted) -> list[Row]:
-    """Return the deliveries that somebody may see, as rows."""
+async def listed(records: Records, visitor: Visitor, wanted: Wanted) -> list[Arrived]:
+    """Return the deliveries that somebody may see."""
     found = await look_up(records.inbox, records.journal, wanted)
-    return await _rows(records, visitor, found)
+    return await _seen(records, visitor, found)
 
 
-async def _rows(records: Records, visitor: Visitor, found: Sequence[Delivery]) -> list[Row]:
-    """Return deliveries as rows, reduced to the decisions for apps that somebody may view."""
-    seen = await records.decisions(visitor, [one.seq for one in found])
-    visible = [one for one in found if one.seq in seen]
-    rows = []
-    for one in await collected(records.inbox, records.journal, visible, lambda: records.reading):
-        decisions = seen[one.delivery.seq]
-        ids = {each.app_id for each in decisions}
-        deploys = [each for id_, each in one.deployments.items() if id_ in ids]
-        shown = replace(one, decisions=decisions)
-        rows.append(Row(shown, deploys, sum(not each.deploy for each in decisions)))
-    return rows
+async def _seen(records: Records, visitor: Visitor, found: Sequence[Delivery]) -> list[Arrived]:
+    """Return deliveries with what somebody may see of them, if that is anything."""
+
+    def sees(one: Decision | Deployment) -> bool:
+        return records.may_see(visitor, one.app)
+
+    some = None if records.sees_all(visitor) else sees
+    return await collected(records.inbox, records.journal, found, lambda: records.reading, some)
 
 
 # ── one delivery ─────────────────────────────────────────────────────────────────────────────────
@@ -141,10 +119,10 @@ async def a_delivery(records: Records, visitor: Visitor, asked: Asked) -> Page:
     gone = NotFound(f"There is no delivery {seq}: {GONE}.")
     if found is None:
         raise gone
-    rows = await _rows(records, visitor, [found])
+    rows = await _seen(records, visitor, [found])
     if not rows:
         raise gone
-    arrived = rows[0].arrived
+    arrived = rows[0]
     verdicts = [await _verdict(records, one, arrived) for one in arrived.decisions]
     everything = records.sees_all(visitor)
     may_deploy = all(
@@ -183,30 +161,13 @@ async def refused(records: Records, visitor: Visitor, _asked: Asked) -> Page:
     return Page("refused_webhooks", "Refused webhooks", facts, live=True)
 
 
-# ── Headers and payload for people, without secrets and e-mail addresses ──────────────────────────
-
-HIDDEN = "[hidden]"
+# ── The payload for people, without secrets and e-mail addresses ──────────────────────────────────
 
 MOST_SHOWN = 200_000
 """Bytes of a payload that are parsed and shown; a larger one is on the command line."""
 
 MOST_CHARACTERS = 60_000
 """Characters of a payload on a page, which stays below 100 KB."""
-
-_SECRET = re.compile(
-    r"token|secret|signature|password|passwd|api[_-]?key|authorization|cookie|credential|private",
-    re.IGNORECASE,
-).search
-
-_EMAIL = re.compile(r"[\w.+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
-
-
-def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the kept headers; those that authenticate are hidden."""
-    return {
-        name: HIDDEN if _SECRET(name) else without_addresses(value)
-        for name, value in headers.items()
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,16 +202,11 @@ def shown_payload(delivery: Delivery) -> Payload:
     return Payload(redact(text[:MOST_CHARACTERS]) + "\n…", why)
 
 
-def without_addresses(text: str) -> str:
-    """Return text with its e-mail addresses hidden."""
-    return _EMAIL.sub(HIDDEN, text)
-
-
 def _without_secrets(value: Any, *, secret: bool = False) -> Any:
     """Return JSON for people; everything below a secret's name is secret, too."""
     if isinstance(value, dict):
         return {
-            without_addresses(name): _without_secrets(one, secret=secret or bool(_SECRET(name)))
+            without_addresses(name): _without_secrets(one, secret=secret or bool(is_secret(name)))
             for name, one in value.items()
         }
     if isinstance(value, list):

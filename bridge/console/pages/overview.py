@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from bridge.console.pages.apps import Row, rows_of
-from bridge.console.pages.deliveries import Row as Arrived
 from bridge.console.pages.deliveries import listed
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page
@@ -17,7 +16,7 @@ from bridge.core.health.fate import note_now
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
-from bridge.pipeline.deciding.arrivals import Wanted
+from bridge.pipeline.deciding.arrivals import Arrived, Wanted
 from bridge.pipeline.deciding.catchup import MOST, hook_troubles
 from bridge.ports.checks import Level
 from bridge.ports.inbox import DeliveryState
@@ -276,7 +275,7 @@ async def _deliveries(records: Records, visitor: Visitor, wanted: str) -> list[A
     lists = (listed(records, visitor, each) for each in meanings)
     by_id = (_with_id(records, visitor, host, wanted) for host in records.hosts)
     those = await asyncio.gather(*lists, *by_id)
-    found = {row.arrived.delivery.seq: row for rows in those for row in rows}
+    found = {each.delivery.seq: each for rows in those for each in rows}
     return [found[seq] for seq in sorted(found, reverse=True)][:MOST_RESULTS]
 
 

@@ -134,15 +134,21 @@ async def collected(
     journal: DecisionsAndNotes,
     found: Sequence[Delivery],
     reading: Callable[[], Reading],
+    sees: Callable[[Decision | Deployment], bool] | None = None,
 ) -> list[Arrived]:
     """Collect each delivery's decisions, deployments and subject.
 
     Args:
         reading: called if bodies have to be parsed.
+        sees: whether somebody may view the app of a decision or deployment; they get only those
+            deliveries that concern one, without all others. None for everything.
     """
+    decisions = await journal.decisions([one.seq for one in found])
+    if sees is not None:  # before anything is read for them: a large body keeps others waiting
+        decisions = {seq: list(filter(sees, those)) for seq, those in decisions.items()}
+        found = [one for one in found if decisions[one.seq]]
     seqs = [one.seq for one in found]
     unread = await unread_since(journal)
-    decisions = await journal.decisions(seqs)
     deployments = await journal.deployments_of(seqs)
     abouts = await journal.abouts(seqs)
     whole = {seq for seq, one in abouts.items() if None not in (one.repository, one.author)}
@@ -152,7 +158,7 @@ async def collected(
         Arrived(
             one,
             decisions[one.seq],
-            {deployment.app_id: deployment for deployment in deployments[one.seq]},
+            {each.app_id: each for each in deployments[one.seq] if sees is None or sees(each)},
             abouts.get(one.seq),
             _owed(one, unread) if one.seq in abouts else {},
         )

@@ -376,19 +376,25 @@ class Reading:
         """Return whether a Git host sent it, and is served."""
         return delivery.host in self.hosts
 
-    async def meanings(self, batch: Sequence[Delivery]) -> list[Meaning | str | Later]:
-        """Return what each delivery means, or why it can't be read at all, or not yet."""
+    async def meanings(
+        self, batch: Sequence[Delivery], *, vouched: bool = True
+    ) -> list[Meaning | str | Later]:
+        """Return what each delivery means, or why it can't be read at all, or not yet.
+
+        Args:
+            vouched: somebody has to vouch for its repository; their host may be asked.
+        """
         heavy = {one.seq: await self._heavy(one) for one in batch if self._is_heavy(one)}
         light = [one for one in batch if one.seq not in heavy]
         found = heavy | await asyncio.to_thread(
             lambda: {one.seq: read(one, self.hosts, self.asking) for one in light}
         )
-        whole = [await self._replayed(found[one.seq]) for one in batch]
-        return await asyncio.gather(*map(self._vouched, whole))
+        whole: list[Meaning | str | Later] = [await self._replayed(found[one.seq]) for one in batch]
+        return await asyncio.gather(*map(self._vouched, whole)) if vouched else whole
 
-    async def _vouched(self, meaning: Meaning | str) -> Meaning | str | Later:
+    async def _vouched(self, meaning: Meaning | str | Later) -> Meaning | str | Later:
         """Return a meaning with the facts for which somebody vouches."""
-        if isinstance(meaning, str):
+        if not isinstance(meaning, Meaning):
             return meaning
         signed = meaning.original or meaning.delivery
         if SIGNED_FOR not in signed.headers or not isinstance(meaning.event, FromRepository):

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from bridge.app.storage import Stores
-from bridge.cli.forms import ASKED_FOR, outcomes_of
 from bridge.core.apps import Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.refused import refused_webhook
 from bridge.githosts import HOSTS
+from bridge.operations.arrivals import ASKED_FOR, outcomes_of
 from bridge.pipeline.deciding.arrivals import Arrived
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Outcome, PushSeen
+from bridge.views.values import plain
 from tests.worlds.cli import GUID, RECEIVED, SHA, WEB, Cli, push
 
 DEPLOYMENT = "0000000000000001.app_web"
@@ -238,7 +239,7 @@ def test_what_people_ask_for_is_told_with_who_asked() -> None:
     decision = Decision("app_web", "shop/web", Reason.CANCEL_ASKED, "cli: ada asked to cancel")
     delivery = Delivery(1, "command", "cli-1", "cancel", {}, 1.0, DeliveryState.DECIDED)
 
-    told = [line.words for line in outcomes_of(Arrived(delivery, [decision]))]
+    told = [plain(line) for line in outcomes_of(Arrived(delivery, [decision]))]
     assert told == ["shop/web: cli: ada asked to cancel"]
     assert {Reason(one) for one in ASKED_FOR} < set(Reason)
 

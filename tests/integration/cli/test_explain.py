@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from bridge.app.storage import Stores
 from bridge.cli.every import app
-from bridge.cli.what_if import parse_payload, split_request
+from bridge.cli.payloads import parse_payload, split_request
 from bridge.core.errors import Rejected
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.people import Actor

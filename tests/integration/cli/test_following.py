@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.app.storage import open_stores
-from bridge.cli.deploy import Progress, Watchman, exit_code_for, followed
-from bridge.cli.holds import opened_with
+from bridge.cli.deploy import Progress, Watchman, exit_code_for, followed, opened_with
 from bridge.core.access import Right
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action

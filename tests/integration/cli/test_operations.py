@@ -18,7 +18,7 @@ from bridge.chats.slack.commands import OWN_DIALOGS
 from bridge.chats.slack.dialogs import dialog_of, read_asking
 from bridge.chats.slack.views import message_of, read_call
 from bridge.cli.completion import complete_app
-from bridge.cli.operations import OWN, add_operations
+from bridge.cli.operations import FILES, OWN, add_operations
 from bridge.console.operations import Done, operate
 from bridge.console.pages.commands import command, commands
 from bridge.console.records import Asked, Records
@@ -125,7 +125,9 @@ def test_each_is_declared_where_its_first_word_leads() -> None:
 
 
 def test_few_options_are_the_command_line_s_own() -> None:
-    assert {name: [*options] for name, options in OWN.items()} == {"logs": ["follow", "raw"]}
+    own = {name: [*options] for name, options in OWN.items()}
+    assert own == {"logs": ["follow", "raw"], "explain": ["host", "event"]}
+    assert [*FILES] == ["explain"]
 
 
 def test_few_operations_are_missing_at_a_door() -> None:

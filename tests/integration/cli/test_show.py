@@ -11,22 +11,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from bridge.cli import show, views
 from bridge.cli.demo_world import farewell
-from bridge.cli.forms import say_decisions
 from bridge.cli.show import ago, as_json, clean, clean_line, clean_lines, iso, table
+from bridge.cli.views import Links
+from bridge.core.decision import Decision, Reason
+from bridge.core.events import Ref, RefPushed, Repository
 from bridge.core.log_text import STEERING
+from bridge.core.matching.near_miss import NearMiss
+from bridge.operations.explained import Near, ToldOf, pushed
+from bridge.pipeline.deciding.what_if import Told
+from bridge.settings import Settings
+from bridge.views.view import View
 
-FORMS = [
-    {
-        "app": "platform-services/staging/worker",
-        "deploy": False,
-        "reason": "no_path_hit",
-        "evidence": "3 files changed, none matches apps/worker/**, !**/*.md",
-        "findings": [],
-        "near_miss": {"sentence": "`apps/[red]a.md` matches `apps/**`, but \x1b[1m excludes it."},
-    },
-    {"app": "shop/web", "deploy": True, "reason": "path_hit", "evidence": "a matches **"},
-]
+
+def told() -> View:
+    """A push that one app skips, for a file that nearly matches, and another deploys."""
+    miss = "`apps/[red]a.md` matches `apps/**`, but \x1b[1m excludes it."
+    none = "3 files changed, none matches apps/worker/**, !**/*.md"
+    worker = Decision("w", "platform-services/staging/worker", Reason.NO_PATH_HIT, none)
+    near = Near([], NearMiss("excluded", "", "", miss))
+    web = Decision("a", "shop/web", Reason.PATH_HIT, "a matches **")
+    repository = Repository("github", "1", "my-org/mono")
+    push = RefPushed(repository, Ref.parse("refs/heads/main"), "0" * 40, "a" * 40)
+    those = [ToldOf(worker, near), ToldOf(web, Near())]
+    return pushed(Told("github", "push", push), push, those, [])
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
@@ -34,14 +43,17 @@ def test_decisions_fit_and_tell_what_came_nearest(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
+    for module in (show, views):
+        monkeypatch.setattr(module, "on_terminal", lambda: True)
 
-    say_decisions(FORMS)
+    views.show(told(), Links(Settings()), json=False)
 
-    shown = capsys.readouterr().out
+    shown, beside = capsys.readouterr()
     assert all(len(line) <= width for line in shown.splitlines())
     words = " ".join(shown.split())
-    assert "none matches apps/worker/**, !**/*.md ↳ `apps/[red]a.md` matches `apps/**`" in words
-    assert "\x1b" not in shown
+    assert "none matches apps/worker/**, !**/*.md" in words
+    assert "platform-services/staging/worker: `apps/[red]a.md` matches `apps/**`" in beside
+    assert "\x1b" not in shown + beside
     assert words.index("platform-services/staging/worker no_path_hit") < words.index("shop/web")
 
 
