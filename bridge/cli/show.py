@@ -8,7 +8,6 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any
@@ -258,14 +257,6 @@ def _cell(cell: "str | Text") -> "Text":
     from rich.text import Text
 
     return cell if isinstance(cell, Text) else Text(clean(cell), style=STYLES.get(cell, ""))
-
-
-def iso(seconds: float | None) -> str | None:
-    """Return a time for scripts, e.g. "2026-01-31T12:00:00.123Z"."""
-    if seconds is None:
-        return None
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def clock(seconds: float) -> str:

@@ -21,7 +21,6 @@ from bridge.cli.show import (
     console,
     hint,
     indented,
-    iso,
     on_terminal,
     say,
     say_error,
@@ -50,6 +49,7 @@ from bridge.views.values import (
     Text,
     Typed,
     Value,
+    iso,
     plain,
 )
 from bridge.views.view import (

@@ -19,7 +19,7 @@ from bridge.views.deployment_lists import became, deployment_form
 from bridge.views.deployments import NOTE
 from bridge.views.refused import refused_list
 from bridge.views.values import Code, Icon, Mark, Moment, Phrase, Text, iso, joined
-from bridge.views.view import Column, Facts, Lines, Log, Row, Table, View
+from bridge.views.view import Column, Facts, Item, Lines, Log, Row, Table, View
 
 if TYPE_CHECKING:
     from bridge.core.lifecycle import Deployment
@@ -290,28 +290,32 @@ def about_words(about: "About | None", *, short: bool = False) -> str:
     return " ".join(one for one in (about.repository, what, by) if one)
 
 
-def outcomes_of(one: "Arrived", *, short: bool = False) -> list[Phrase]:
+def outcomes_of(one: "Arrived", *, short: bool = False) -> list[Item]:
     """Return a delivery's outcome: a few words for each app that deploys, and for all others."""
     if one.delivery.error:
         sign = State.FAILED if one.delivery.state == "failed" else Icon.SKIP
-        return [(Mark(sign), Text(one.delivery.error, NOTE))]
-    lines: list[Phrase] = []
+        return [Item((Text(one.delivery.error, NOTE),), sign)]
+    lines: list[Item] = []
     for decision in one.decisions:
         if decision.deploy:
             deployment = one.deployments.get(decision.app_id)
             ended = f" {became(deployment, short=short)}" if deployment else ""
             sign = deployment.state if deployment else Icon.GO
             words = f"deploys {decision.app} ({decision.reason}){ended}"
-            lines.append((Mark(sign), Text(words, NOTE)))
+            lines.append(Item((Text(words, NOTE),), sign))
         elif decision.reason in ASKED_FOR:
-            lines.append((Text(f"{decision.app}: {decision.evidence}", NOTE),))
+            lines.append(Item((Text(f"{decision.app}: {decision.evidence}", NOTE),)))
     skipped = [one for one in one.decisions if not one.deploy and one.reason not in ASKED_FOR]
     if len(skipped) == 1:
         words = f"skips {skipped[0].app} ({skipped[0].reason})"
-        lines.append((Mark(Icon.SKIP), Text(words, NOTE)))
+        lines.append(Item((Text(words, NOTE),), Icon.SKIP))
     elif skipped:
-        lines.append((Mark(Icon.SKIP), f"skips {len(skipped)} apps"))
-    return lines + owed_by(one.owed)
+        lines.append(Item((f"skips {len(skipped)} apps",), Icon.SKIP))
+    return lines + list(map(Item, owed_by(one.owed)))
+
+
+def _cell(one: Item) -> Phrase:
+    return one.says if one.sign is None else (Mark(one.sign), *one.says)
 
 
 COLUMNS = (
@@ -328,8 +332,8 @@ def _row(one: "Arrived") -> Row:
         about_words(one.about, short=True),
     )
     outcomes, state = outcomes_of(one, short=True), str(delivery.state)
-    lines = outcomes or [(state,)]
-    whole = [piece for each in outcomes_of(one) for piece in ("; ", *each)]
+    lines = outcomes or [Item((state,))]
+    whole = [piece for each in outcomes_of(one) for piece in ("; ", *each.says)]
     about: Phrase = (" ", Text(words, NOTE)) if (words := about_words(one.about)) else ()
     head = joined((Code(Text(id_, ID)),), (event,), (at,), (state,) if outcomes else ())
     shown = lines[:MOST_OUTCOMES]
@@ -340,7 +344,7 @@ def _row(one: "Arrived") -> Row:
             (Text(id_, ID),),
             (event,),
             (Text(push, NOTE),) if push else (),
-            tuple(piece for each in lines for piece in ("\n", *each))[1:],
+            tuple(piece for each in lines for piece in ("\n", *_cell(each)))[1:],
         ),
         line=(
             *(at, f" {delivery.id} ", event, f" {state}", *about),

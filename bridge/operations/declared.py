@@ -6,30 +6,23 @@ from importlib import import_module
 from bridge.operations.base import OPERATIONS, Operation
 
 MODULES: Mapping[str, tuple[str, ...]] = {
+    "reading": ("whoami", "apps", "status", "deployments", "report"),
     "arrivals": ("deliveries",),
     "auditing": ("audit",),
+    "deploying": ("deploy", "redeploy", "cancel", "rollback", "promote"),
     "build_logs": ("logs", "clear"),
     "configuring": ("provider", "build", "env"),
-    "deploying": ("deploy", "redeploy", "cancel", "rollback", "promote"),
+    "setting": ("provider", "build", "env"),
     "explaining": ("explain",),
     "feedback": ("feedback",),
     "gates": (
-        "lock",
-        "unlock",
-        "locks",
-        "freeze",
-        "unfreeze",
-        "freezes",
-        "held",
-        "approve",
-        "override",
+        *("lock", "unlock", "locks", "freeze", "unfreeze", "freezes"),
+        *("held", "approve", "override"),
     ),
     "hosting": ("adopt", "pin", "unpin"),
     "previews": ("previews",),
-    "reading": ("whoami", "apps", "status", "deployments", "report"),
     "reasons": ("why",),
     "replaying": ("replay",),
-    "setting": ("provider", "build", "env"),
     "webhooks": ("hooks",),
 }
 """Modules with the first words of the names of their operations, in the order of help."""
@@ -41,10 +34,21 @@ def known(word: str) -> bool:
 
 
 def load(word: str | None = "") -> None:
-    """Declare the operations that begin with a word; "" for all, None for none."""
+    """Declare the operations that begin with a word; "" for all, None for none.
+
+    They then stand in the order of their modules, whichever was imported first.
+    """
     for module, words in MODULES.items():
         if word == "" or word in words:
             import_module(f"bridge.operations.{module}")
+    in_order = sorted(OPERATIONS.items(), key=lambda named: _place(named[1]))
+    OPERATIONS.clear()
+    OPERATIONS.update(in_order)
+
+
+def _place(asked: Operation) -> int:
+    module = asked.run.__module__.removeprefix("bridge.operations.")
+    return [*MODULES, module].index(module)
 
 
 def operation_of(name: str) -> Operation:

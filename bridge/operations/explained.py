@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason
-from bridge.core.events import Asked, CheckReported, Event, PullRequestChanged, RefPushed
+from bridge.core.events import Asked, CheckReported, Event, Ignored, PullRequestChanged, RefPushed
 from bridge.core.holds import Hold
 from bridge.core.lifecycle import State
 from bridge.core.previews.verdict import HOLDS
@@ -75,7 +75,9 @@ def _why_ignored(meaning: Event) -> str:
             return f"a check of {commit[:7]}: it only lets waiting deployments pass"
         case Asked(actor=actor, action=action, target=target):
             return f"no webhook: {str(actor) or 'somebody'} asked to {action.verb} {target}"
-    return str(getattr(meaning, "reason", ""))
+        case Ignored(reason=reason):
+            return reason
+    return ""
 
 
 # ── pushes ────────────────────────────────────────────────────────────────────────────────────────

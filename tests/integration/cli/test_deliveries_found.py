@@ -239,7 +239,7 @@ def test_what_people_ask_for_is_told_with_who_asked() -> None:
     decision = Decision("app_web", "shop/web", Reason.CANCEL_ASKED, "cli: ada asked to cancel")
     delivery = Delivery(1, "command", "cli-1", "cancel", {}, 1.0, DeliveryState.DECIDED)
 
-    told = [plain(line) for line in outcomes_of(Arrived(delivery, [decision]))]
+    told = [plain(line.says) for line in outcomes_of(Arrived(delivery, [decision]))]
     assert told == ["shop/web: cli: ada asked to cancel"]
     assert {Reason(one) for one in ASKED_FOR} < set(Reason)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bridge.cli import show, views
 from bridge.cli.demo_world import farewell
-from bridge.cli.show import ago, as_json, clean, clean_line, clean_lines, iso, table
+from bridge.cli.show import ago, as_json, clean, clean_line, clean_lines, table
 from bridge.cli.views import Links
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Ref, RefPushed, Repository
@@ -22,6 +22,7 @@ from bridge.core.matching.near_miss import NearMiss
 from bridge.operations.explained import Near, ToldOf, pushed
 from bridge.pipeline.deciding.what_if import Told
 from bridge.settings import Settings
+from bridge.views.values import iso
 from bridge.views.view import View
 
 
