@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test test-parts test-e2e test-chaos fuzz unit integration cover check format bench bench-peers chaos requirements clean
+.PHONY: help demo run test test-all test-extended test-chaos tools fuzz unit integration cover check format bench bench-peers chaos requirements clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,8 @@ demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
 run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 	@$(BIN)/python -m bridge serve
 
-# Test files share nothing, so several run at once: on two cores two that compute, and five of the
-# end-to-end tests, which mostly wait. The few chaos tests that take long are shared out one by one.
+# Test files share nothing, so several run at once: on two cores three that compute, and five of those
+# that mostly wait. The few chaos tests that take long are shared out one by one.
 BY_FILE := --dist=loadfile --no-loadscope-reorder
 ONE_BY_ONE := --dist=load --maxschedchunk=1
 
@@ -35,23 +35,23 @@ ONE_BY_ONE := --dist=load --maxschedchunk=1
 MEMORY := $(if $(TMPDIR),,$(shell mount 2>/dev/null | grep ' /dev/shm ' | grep -qv noexec && \
 	df -Pk /dev/shm | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }'))
 ifneq ($(MEMORY),)
-test test-parts test-e2e test-chaos fuzz: export TMPDIR := $(MEMORY)
+test test-extended test-chaos fuzz: export TMPDIR := $(MEMORY)
 endif
 
 # Each run draws the same, even the order of sets; `make fuzz` and `make chaos` draw anew, and SEED=n
 # repeats what they drew.
-test test-parts test-e2e test-chaos: export PYTHONHASHSEED := 0
+test test-extended test-chaos: export PYTHONHASHSEED ?= 0
 fuzz chaos: export SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 fuzz chaos: export PYTHONHASHSEED = $(SEED)
 
-test: test-parts test-e2e test-chaos ## Run all tests
+test: $(DEVELOPMENT) ## Run the tests that a change needs, in five minutes
+	$(BIN)/python -m pytest --ignore=tests/chaos -m "not extended" -n 4 $(BY_FILE)
 
-# The three parts of the tests; CI runs each on its own machine.
-test-parts: $(DEVELOPMENT)
-	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e -n 3 $(BY_FILE)
+test-all: test test-extended test-chaos ## Run all tests; those skip whose tools are not installed
 
-test-e2e: $(DEVELOPMENT)
-	$(BIN)/python -m pytest tests/e2e -n 5 $(BY_FILE)
+# The other parts of all tests; CI runs each on its own machine.
+test-extended: $(DEVELOPMENT)
+	$(BIN)/python -m pytest --ignore=tests/chaos -m extended -n 5 $(BY_FILE)
 
 test-chaos: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/chaos -n 2 $(ONE_BY_ONE)
@@ -61,6 +61,10 @@ fuzz: $(DEVELOPMENT) ## Run the tests that draw at random, with new draws; SEED=
 	$(BIN)/python -m pytest -m "hypothesis or drawn" --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) \
 		--ignore=tests/chaos -n 3 $(BY_FILE)
 	$(BIN)/python -m pytest tests/chaos -m drawn -n 2 $(ONE_BY_ONE)
+
+tools: $(DEVELOPMENT) ## Install what the tests of make test-all need (Debian, macOS)
+	sh tests/tools.sh
+	$(BIN)/python -m tests.oracles.install
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal

@@ -4,8 +4,6 @@ import gc
 import os
 import signal
 import ssl
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -13,8 +11,6 @@ import httpx._transports.default as transports
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.oracles.descriptions import makers
-from tests.oracles.node_tools import Unavailable
 from tests.worlds.chance import chance
 from tests.worlds.postgres import _no_server_stays, empty_postgres, postgres
 from tests.worlds.quota import quota
@@ -53,22 +49,19 @@ def _shared(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl
 transports.create_ssl_context = _shared  # type: ignore[attr-defined]
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Have the hosts' descriptions made before several workers want them while a client waits."""
-    if not session.config.getoption("numprocesses", None):
-        return  # one of the workers, or a run of few tests
-    if all("tests/unit" in one for one in session.config.args):
-        return
-    with ThreadPoolExecutor(2) as pool:
-        for made in [pool.submit(make) for make in makers()]:
-            with suppress(Unavailable):  # the tests that need it say so
-                made.result()
-
-
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what `make fuzz` repeats with another seed, besides the properties."""
+    """Mark what `make fuzz` repeats with another seed, and what only `make test-all` runs."""
     if "chance" in getattr(item, "fixturenames", ()):
         item.add_marker("drawn")
+    if item.get_closest_marker("slow") or _on_postgres(item):
+        item.add_marker("extended")
+
+
+def _on_postgres(item: pytest.Item) -> bool:
+    """Return whether it is the item for Postgres of a test that SQLite has one of, too."""
+    if {"postgres", "empty_postgres"}.intersection(getattr(item, "fixturenames", ())):
+        return True
+    return "postgres" in (call.params.values() if (call := getattr(item, "callspec", None)) else ())
 
 
 def pytest_collection_finish() -> None:

@@ -14,6 +14,12 @@ from tests.worlds.hosts import host, pem
 __all__ = ["cli", "door", "host", "opened", "pem"]
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Leave all but the journeys to `make test-all`."""
+    if item.get_closest_marker("journey") is None:
+        item.add_marker("extended")
+
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A running bridge with the embedded backend inside."""

@@ -29,7 +29,7 @@ TRACKED = {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n"}
 @pytest.fixture(autouse=True)
 def _git_lfs() -> None:
     if shutil.which("git-lfs") is None:
-        missing("no git-lfs in PATH; on Debian: apt install git-lfs")
+        missing("no git-lfs in PATH: make tools")
 
 
 @dataclass(frozen=True)

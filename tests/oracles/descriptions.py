@@ -7,8 +7,8 @@ and the whole ones that npm has as the types of generated clients, which know no
 
 import json
 import re
-from collections.abc import Callable, Iterable
-from functools import cache, partial
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,6 @@ def descriptions(host: str) -> tuple[Description, ...]:
         found |= {name: _read(folder / f"{stem}.json") for name, stem in GITHUBS.items()}
     found |= {name: typed_description(tool) for name, tool in TYPED.get(host, {}).items()}
     return tuple(Description(name, one) for name, one in found.items())
-
-
-def makers() -> list[Callable[[], object]]:
-    """Return functions that build the slow descriptions; each may raise Unavailable."""
-    typed = [tool for tools in TYPED.values() for tool in tools.values()]
-    return [partial(node_home, "octokit"), *(partial(typed_description, tool) for tool in typed)]
 
 
 def _in_fixtures(host: str) -> dict[str, Any]:

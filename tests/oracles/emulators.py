@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.recording_backend import free_port
-from tests.oracles.node_tools import Unavailable, environment, missing, node, node_bin
-
-NODE = 22
-"""The major version of Node that it needs."""
+from tests.oracles.node_tools import NEWEST, Unavailable, environment, missing, node, node_bin
 
 READY = "Ready."
 
@@ -23,7 +20,7 @@ READY = "Ready."
 def emulated(service: str, seed: dict[str, Any], folder: Path) -> Iterator[str]:
     """The address of a service with that seed."""
     try:
-        program, found = node(NODE), environment(NODE)
+        program, found = node(NEWEST), environment(NEWEST)
         emulate = node_bin("emulate", "emulate")
     except Unavailable as why:
         missing(f"no emulator of {service}: {why}")

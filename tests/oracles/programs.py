@@ -18,7 +18,7 @@ PLACES = f"{os.environ.get('PATH') or os.defpath}:/usr/local/sbin:/usr/sbin:/sbi
 def program(name: str, package: str | None = None) -> str:
     """Return the path of a program; without it, skip the test, or in CI let it fail."""
     found = shutil.which(name, path=PLACES)
-    return found or missing(f"{name} is missing: apt-get install {package or name}")
+    return found or missing(f"{name} is missing: make tools, or apt-get install {package or name}")
 
 
 def said(*words: str | Path, environment: Mapping[str, str] | None = None) -> str:

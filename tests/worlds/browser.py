@@ -1,12 +1,12 @@
 """A real browser: Debian's Chromium, driven by Playwright."""
 
-import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 from playwright.async_api import BrowserContext, async_playwright
+
+from tests.oracles.node_tools import missing
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 HOST = "bridge.test"
@@ -24,9 +24,7 @@ async def browsing(
     """A browser without a past; the test is none where there is no Chromium."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has no Chromium: `.ci/run` installs it")
-        pytest.skip("no Chromium in PATH; on Debian: apt install chromium")
+        missing("no Chromium in PATH: make tools")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=found,

@@ -13,9 +13,8 @@ import psycopg
 import pytest
 
 from tests.chaos.recording_backend import free_port
+from tests.oracles.programs import program
 from tests.worlds.postgres import GUARDIAN, START_SECONDS, USER, other_user
-
-PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 CONFIGURED = """
 [databases]
@@ -36,11 +35,7 @@ pool_mode = {mode}
 @contextmanager
 def pooled(url: str, mode: str) -> Iterator[str]:
     """Give a database's url by way of a PgBouncer; skip the test where there is none."""
-    program = shutil.which("pgbouncer", path=PLACES)
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has no PgBouncer: `.ci/run` installs it")
-        pytest.skip("no pgbouncer in PATH; on Debian: apt install pgbouncer")
+    pgbouncer = program("pgbouncer")
     direct = psycopg.conninfo.conninfo_to_dict(url)
     folder, own_port = Path(tempfile.mkdtemp(prefix="pgbouncer-")), free_port()
     try:
@@ -52,7 +47,7 @@ def pooled(url: str, mode: str) -> Iterator[str]:
             for path in (folder, *folder.iterdir()):
                 os.chown(path, int(str(user["user"])), int(str(user["group"])))
         through = f"postgresql://{USER}@127.0.0.1:{own_port}/{direct['dbname']}"
-        with _running([program, str(folder / "pgbouncer.ini")], folder):
+        with _running([pgbouncer, str(folder / "pgbouncer.ini")], folder):
             _wait(through, folder)
             yield through
     finally:

@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -207,6 +206,9 @@ class Forking:
 
     Args:
         module: what forks when it is started with FORKS and the file of a socket.
+
+    Attributes:
+        over: why it forks no more; None while it does.
     """
 
     def __init__(self, module: str) -> None:
@@ -215,6 +217,8 @@ class Forking:
         self._numbers = itertools.count()
         self._begun: dict[int, Future[tuple[int, Future[int]]]] = {}
         self._running: dict[int, Future[int]] = {}
+        self._alone = threading.Lock()
+        self.over: str | None = None
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, FORKS, str(theirs.fileno())],
@@ -231,23 +235,30 @@ class Forking:
     ) -> "Future[tuple[int, Future[int]]]":
         """Fork a process that writes to two files; return its id and what will be its exit code."""
         number, begun = next(self._numbers), _certain()
-        self._begun[number] = begun
         wanted = {
             "number": number,
             "words": words,
             "folder": str(folder),
             "environment": dict(environment),
         }
-        socket.send_fds(self._channel, [json.dumps(wanted).encode()], list(files))
+        with self._alone:
+            if self.over is not None:
+                raise RuntimeError(self.over)
+            self._begun[number] = begun
+        with suppress(BrokenPipeError):  # `_hear` says why
+            socket.send_fds(self._channel, [json.dumps(wanted).encode()], list(files))
         return begun
 
     def _hear(self) -> None:
         with suppress(OSError):  # it may have died before it read all
             while message := self._channel.recv(MOST_BYTES):
                 self._heard(json.loads(message))
+        code = self._process.wait()
+        with self._alone:
+            self.over = f"the process that forks the others has ended (exit code {code})"
         lost: list[Future[Any]] = [*self._begun.values(), *self._running.values()]
-        for one in lost:
-            one.set_exception(RuntimeError("the process that forks has ended"))
+        for process in lost:
+            process.set_exception(RuntimeError(self.over))
 
     def _heard(self, message: list[Any]) -> None:
         match message:
@@ -257,18 +268,25 @@ class Forking:
             case [pid, code]:
                 self._running.pop(pid).set_result(code)
 
+    def end(self, number: signal.Signals) -> None:
+        """End the process that forks, as a machine short of memory does."""
+        self._process.send_signal(number)
+
     def _end(self) -> None:
-        self._channel.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # the other side has ended
+            self._channel.shutdown(socket.SHUT_WR)
         self._process.wait()
 
 
-_made = cache(Forking)
+_made: dict[str, Forking] = {}
 
 
 def forking(module: str) -> Forking:
-    """Return this test process's own, started on first use."""
+    """Return this test process's own, started on first use and again once it is over."""
     with STARTING:
-        return _made(module)
+        if module not in _made or _made[module].over is not None:
+            _made[module] = Forking(module)
+        return _made[module]
 
 
 async def start_bridge(
