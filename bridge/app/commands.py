@@ -26,8 +26,13 @@ def commands_of(
     channels: Callable[[App, str], Sequence[str]] = lambda _app, _here: (),
     pulls: Pulls = NO_PULLS,
     configurers: Mapping[str, Configurer],
+    **typed: str,
 ) -> ChatCommands:
-    """Return what people can do at a door, whose name marks what is asked there, e.g. "slack"."""
+    """Return what people can do at a door, whose name marks what is asked there, e.g. "slack".
+
+    Args:
+        typed: how calls are typed there, if not as in chats; see `ChatCommands`.
+    """
     from bridge.app.hosting import hosting_of
 
     settings, stores, catalog, ways = parts.settings, parts.stores, parts.catalog, ways_of(parts)
@@ -53,4 +58,5 @@ def commands_of(
         reading=parts.reading,
         policy=policy_of(settings),
         apis=parts.apis,
+        **typed,
     )

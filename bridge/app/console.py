@@ -39,7 +39,15 @@ def console_routes(
     records = Records(
         stores.journal,
         stores.inbox,
-        commands_of(parts, CONSOLE_HOST, access, logs, configurers=announced(parts)),
+        commands_of(
+            parts,
+            CONSOLE_HOST,
+            access,
+            logs,
+            configurers=announced(parts),
+            program="dokploy-bridge",
+            help_as="dokploy-bridge {} --help",
+        ),
         access,
         catalog.all,
         lambda: catalog.trouble,

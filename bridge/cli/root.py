@@ -14,6 +14,7 @@ from bridge.cli.show import clean, hint, say_error
 from bridge.connecting import CannotConnect
 from bridge.core.errors import BridgeError, Rejected
 from bridge.operations import declared
+from bridge.operations.base import Door, offered
 
 _EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": (
@@ -197,6 +198,9 @@ def command_line(word: str = "") -> typer.Typer:
         if panel not in told:
             add_operations(app, panel)
         told.add(panel)
+    for family in dict.fromkeys(one.family for one in offered(Door.COMMAND_LINE)):
+        if family not in told:
+            add_operations(app, family)
     return app
 
 

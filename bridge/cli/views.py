@@ -97,10 +97,10 @@ def show(view: View, links: Links, *, json: bool) -> None:
     _show_beside(view, json)
     if view.missing:
         say_error(line(view.head))
+    elif view.refused and (not json or view.data is None):
+        say_error("; ".join(_refusal(view)))
     elif json:
         say_json(data_of(view.data))
-    elif view.refused:
-        say_error("; ".join(_refusal(view)))
     elif not view.empty:
         _show_whole(view, links)
     show_failed(view)

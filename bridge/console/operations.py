@@ -15,6 +15,7 @@ from bridge.console.render import Page
 from bridge.console.views import written_with
 from bridge.console.visitors import Visitor, inside
 from bridge.core.chat.calls import Call, given_in
+from bridge.core.chat.grammar import names_in
 from bridge.core.chat.replies import Denied, NotAllowed, Sorry
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import CONSOLE_HOST
@@ -25,8 +26,8 @@ from bridge.views.deploying import Kept
 from bridge.views.values import plain
 from bridge.views.view import Ask, View
 
-LONGEST = 500
-"""Characters of a field."""
+LONGEST = 20_000
+"""Characters of a field, e.g. of a registry's password."""
 
 Parts = Mapping[str, str]
 Form = Mapping[str, str]
@@ -90,18 +91,32 @@ def refusal(reply: AnyReply) -> Rejected:
 
 
 def _typed(asked: Operation, form: Form) -> dict[str, Any]:
-    """Return what was typed into the fields of a form; of several texts there is one a line."""
+    """Return what was typed into the fields of a form.
+
+    Names are separated by spaces or lines, as in a chat; of other texts there is one a line.
+
+    Raises:
+        Rejected: a text is too long.
+    """
     kinds = {one.name: one.kind for one in asked.arguments}
     given: dict[str, Any] = {}
     for name, text in ((name, text.strip()) for name, text in form.items() if name not in OURS):
         kind = kinds.get(name)
-        if kind is not None and kind.many:
+        if kind is not None and kind.many and kind.rest:
+            given[name] = names_in(text.split())
+        elif kind is not None and kind.many:
             given[name] = [line.strip() for line in text.splitlines() if line.strip()]
         elif kind is not None and kind.flag:
             given[name] = bool(text)
         else:
-            given[name] = text[:LONGEST]
+            given[name] = _whole(name, text)
     return {name: value for name, value in given.items() if value}
+
+
+def _whole(name: str, text: str) -> str:
+    if len(text) > LONGEST:
+        raise Rejected(f"{name} has {len(text)} characters: at most {LONGEST} are taken")
+    return text
 
 
 def _shown(records: Records, view: View, then: str) -> dict[str, Any]:

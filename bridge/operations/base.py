@@ -140,7 +140,7 @@ class Unfound(NotFound):
     Attributes:
         why: the same without names that may have been meant.
         like: these names, the likeliest first.
-        argument: which argument of the operation it is.
+        argument: which argument of the operation it is; of several texts, `text` is the one.
     """
 
     def __init__(self, words: str, why: str, like: Sequence[str]) -> None:
@@ -148,6 +148,14 @@ class Unfound(NotFound):
         self.why = why
         self.like = tuple(like)
         self.argument = ""
+        self.text = ""
+
+    def instead(self, given: Given, name: str) -> dict[str, Any]:
+        """Return the arguments with another name in its place."""
+        said: Any = given.get(self.argument)
+        if isinstance(said, list | tuple):
+            return {**given, self.argument: [name if one == self.text else one for one in said]}
+        return {**given, self.argument: name}
 
 
 class Several(Unfound, Ambiguous):
@@ -246,12 +254,20 @@ class Argument:
         try:
             if self.kind.many:
                 texts = text if isinstance(text, list | tuple) else str(text or "").split()
-                return tuple(self.kind.read(one, ctx) for one in texts)
+                return tuple(self._read(one, ctx) for one in texts)
             is_given = text is not None and not (text == "" and self.required)
             value = self.kind.read(str(text), ctx) if is_given else None
             return await value if inspect.isawaitable(value) else value
         except Unfound as error:
             error.argument = self.name
+            raise
+
+    def _read(self, text: str, ctx: Context) -> Any:
+        """Return the value of one of several texts."""
+        try:
+            return self.kind.read(text, ctx)
+        except Unfound as error:
+            error.text = text
             raise
 
 

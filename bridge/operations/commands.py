@@ -77,6 +77,8 @@ class ChatCommands:
         reading: Reading | None = None,
         policy: Policy = PLAIN_POLICY,
         apis: Mapping[str, HostApi] = MappingProxyType({}),
+        program: str = "/dokploy",
+        help_as: str = "/dokploy help {}",
     ) -> None:
         """Take the parts.
 
@@ -96,6 +98,7 @@ class ChatCommands:
             reading: reads kept deliveries; None: none is of a host.
             policy: the settings that apply to the decisions for all apps.
             apis: of the Git hosts that have a credential.
+            program, help_as: how calls begin there, and how help is asked for.
         """
         read = reading or Reading(inbox, {})
         self._known = known
@@ -126,8 +129,8 @@ class ChatCommands:
             known.channels,
             freezes,
             ways,
-            program="/dokploy",
-            help="/dokploy help {}",
+            program=program,
+            help=help_as,
             troubles=self._troubles,
             logs=logs,
             configurers=configurers,
@@ -172,7 +175,7 @@ class ChatCommands:
         except NotAllowed as error:
             return error.denied
         except Unfound as error:
-            others = ({**call.given, error.argument: one} for one in error.like)
+            others = (error.instead(call.given, one) for one in error.like)
             return Sorry(f"{capital(error.why)}.", tuple(written(call.name, one) for one in others))
         except Rejected as error:
             said = str(error)

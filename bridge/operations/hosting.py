@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from bridge.core import apps as core
 from bridge.core.access import Right
-from bridge.core.errors import Rejected
+from bridge.core.errors import NotFound, Rejected
 from bridge.operations.arguments import App, Seen, app_named
 from bridge.operations.base import Context, Kind, Took, operation
 from bridge.operations.typed import called
@@ -114,6 +114,8 @@ async def adopt(
         raise Rejected("name apps, or use --all")
     adopter = await hosting_of(ctx).adopter()
     of = apps or ctx.seen(Right.CONFIGURE)
+    if not of and not ctx.desk.trouble():
+        raise NotFound("no app that you may configure is there, so none is adopted")
     plan = await (adopter.plan_undo(of) if undo else adopter.plan(of))
     now = digest(plan.off, *(app.id for app in plan.those))
     if seen is None:

@@ -23,6 +23,8 @@ GROUPS["provider set"] = (
 
 NOT_AT = {Door.CHATS: "its fields are in the dialog of `provider`"}
 
+SHORT = {one.short: one.name for one in (*SOURCE, *BUILD) if one.short}
+
 # ── arguments ─────────────────────────────────────────────────────────────────────────────────────
 
 YES_OR_NO = {"yes": True, "no": False}
@@ -115,6 +117,16 @@ def _given(ctx: Context, values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _without(asked: dict[str, Any], forgotten: Sequence[str]) -> dict[str, Any]:
+    """Return the fields that were given, with those to remove; raise Rejected if one is in both."""
+    for word in forgotten:
+        name = word.replace("-", "_")
+        name = SHORT.get(name, name)
+        if asked.setdefault(name, None) is not None:
+            raise Rejected(f"{name[:40]} can't be set and forgotten at once")
+    return asked
+
+
 # ── the source, and when it deploys ───────────────────────────────────────────────────────────────
 
 KINDS = {
@@ -141,8 +153,6 @@ KINDS = {
 }
 """What each kind of source means, and examples of its options."""
 
-SHORT = {one.short: one.name for one in SOURCE if one.short}
-
 
 def _plan_source(kind: str) -> Plan:
     async def plan(
@@ -152,12 +162,7 @@ def _plan_source(kind: str) -> Plan:
 
         if seen is not None:
             return None
-        asked = _given(ctx, given)
-        for word in forget:
-            name = word.replace("-", "_")
-            name = SHORT.get(name, name)
-            if asked.setdefault(name, None) is not None:
-                raise Rejected(f"{name[:40]} can't be set and forgotten at once")
+        asked = _without(_given(ctx, given), forget)
         if ctx.by is None:  # only people on the server may name folders of the backend's machine
             checked_remote(asked.get("url"))
         return await planned(ctx, app, WantedSource(apps.SourceType(kind), asked))
@@ -175,15 +180,19 @@ for _kind, (_does, _options) in KINDS.items():
 # ── the build, the variables ──────────────────────────────────────────────────────────────────────
 
 
-async def _plan_build(ctx: Context, app: apps.App, seen: Any, **given: Any) -> View | None:
+async def _plan_build(
+    ctx: Context, app: apps.App, seen: Any, forget: Any, **given: Any
+) -> View | None:
     from bridge.core.configuration.merge import WantedBuild
 
-    return await planned(ctx, app, WantedBuild(_given(ctx, given))) if seen is None else None
+    if seen is not None:
+        return None
+    return await planned(ctx, app, WantedBuild(_without(_given(ctx, given), forget)))
 
 
 changing(
     "build set",
-    _with_fields(_plan_build, BUILD),
+    _with_fields(_plan_build, BUILD, forget=Forget),
     not_at=NOT_AT,
     examples=("build set shop/web --type dockerfile --dockerfile docker/Dockerfile",),
 )(making("Set how an app is built; only given fields change, and an empty value removes one."))

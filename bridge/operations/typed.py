@@ -101,6 +101,6 @@ def written(name: str, given: Mapping[str, Any]) -> str:
 def _shown(one: Argument, text: str) -> str:
     keyword, keyed, _ = one.kind.example.partition(" ")
     if one.kind.takes is None or not keyed:
-        quoted = len(text.split()) > 1 and not one.kind.rest
+        quoted = len(text.split()) > 1 and (one.kind.many or not one.kind.rest)
         return f'"{text}"' if quoted else text
     return text if text.startswith(f"{keyword} ") else f"{keyword} {text}"

@@ -46,6 +46,12 @@ def _known(ctx: Context) -> frozenset[tuple[str, str]]:
     return frozenset(wanted_of(ctx.desk.apps(), hosting_of(ctx).homes))
 
 
+def _must_name(named: object, *, every: bool) -> None:
+    """Raise Rejected if nothing is named, or something beside all."""
+    if every == bool(named):
+        raise Rejected("name repositories (owner/name), an organisation with --org, or use --all")
+
+
 def _targets(
     ctx: Context,
     repositories: Repositories,
@@ -58,8 +64,7 @@ def _targets(
     """Return what a person has named; raise Rejected for nothing, or if it may be anywhere."""
     from bridge.pipeline.deciding.hook_places import Target, host_of, named_target
 
-    if not (repositories or owners or own_app or every):
-        raise Rejected("name repositories (owner/name), an organisation with --org, or --all")
+    _must_name(repositories or owners or own_app, every=every)
     known, servers = _known(ctx), _hooks(ctx).servers
     able = [name for name, server in servers.items() if server.api is not None]
     named = [named_target(one, host, known, able) for one in repositories]
@@ -231,8 +236,9 @@ async def remove(
     from bridge.pipeline.deciding.hook_places import Target
     from bridge.pipeline.deploying.hosting import look_at
 
-    hooks, named = _hooks(ctx), bool(repositories or org)
-    targets = _targets(ctx, repositories, org, host) if named or not every else []
+    _must_name(repositories or org, every=every)
+    hooks = _hooks(ctx)
+    targets = [] if every else _targets(ctx, repositories, org, host)
     if every:
         made = [one for one in await hooks.made() if one.scope.kind is not ScopeKind.APP]
         targets += [Target(one.host, one.scope.kind, one.scope.name) for one in made]
@@ -333,6 +339,7 @@ async def rotate(
     """
     from bridge.pipeline.deciding.hook_places import rotated_of
 
+    _must_name(repositories or org or own_app, every=every)
     made = await _hooks(ctx).made()
     if not every:
         made = rotated_of(made, _targets(ctx, repositories, org, host, own_app=own_app))

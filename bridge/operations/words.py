@@ -16,6 +16,7 @@ from bridge.core.chat.grammar import (
     Unclear,
     capital,
     name_in,
+    names_in,
     parse_chat,
     plain_word,
     unquoted,
@@ -61,7 +62,7 @@ def read_words(name: str, typed: list[str]) -> Call | Unclear:
             return Unclear(f"That is more than `{asked.name}` takes. {how}", (alone,))
         return Call(asked.name, given, alone)
     if rest.kind.many:
-        some = {rest.name: [plain_word(one) for one in words]} if words else {}
+        some = {rest.name: names_in(words)} if words else {}
         return called(asked.name, {**given, **some})
     given[rest.name] = unquoted(" ".join(words))
     if rest.required and not given[rest.name]:

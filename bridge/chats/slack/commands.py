@@ -9,6 +9,7 @@ from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import code_of
 from bridge.chats.slack.blocks import modal
 from bridge.chats.slack.dialogs import dialog_of
+from bridge.chats.slack.help import SHORT
 from bridge.chats.slack.payloads import Answer
 from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.workspace import Parts, names_of, one_time, place_of
@@ -111,9 +112,6 @@ async def withdraw(parts: Parts, body: Mapping[str, Any]) -> None:
 
 
 # ── slash commands ───────────────────────────────────────────────────────────────────────────────
-
-SHORT = ("deploy", "redeploy", "rollback", "cancel", "provider")
-"""Commands that are slash commands of their own as well."""
 
 LONG = "/dokploy"
 

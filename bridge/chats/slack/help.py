@@ -7,10 +7,16 @@ from bridge.chats.slack.blocks import Block, Message, context, paragraphs, secti
 from bridge.core.chat.replies import Usage
 
 HELP: Sequence[Usage] = (Usage("help", "help [COMMAND]", "explains a command"),)
-"""Commands not yet declared as operations, in the order of the help text."""
+"""Commands that are no operations."""
 
-SHORT = ("deploy", "redeploy", "cancel", "provider")
-"""Commands that also exist on their own, such as `/deploy APP`."""
+SHORT = {
+    "deploy": ("APP[@BRANCH] [at TIME]", "Deploy the head of an app's branch"),
+    "redeploy": ("APP", "Build the existing checkout again"),
+    "rollback": ("APP [VERSION]", "Go back to an earlier version"),
+    "cancel": ("APP", "Cancel an app's waiting and running deployments"),
+    "provider": ("APP", "Configure where an app's code comes from"),
+}
+"""Operations that are slash commands of their own as well, with what Slack says of each."""
 
 
 def help_about(command: str | None = None, operations: Sequence[Usage] = ()) -> Message:

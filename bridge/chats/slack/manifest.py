@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bridge.chats.slack.commands import DEPLOY_APP, LONG, REDEPLOY_THIS
+from bridge.chats.slack.help import SHORT
 
 SCOPES = ("chat:write", "commands", "users:read")
 """The minimum: to post, to receive commands, to tell guests from members."""
@@ -21,14 +22,6 @@ MORE_SCOPES = {
 """Optional scopes, by their purpose; see docs/slack.md."""
 
 PATH = "/slack/events"
-
-_SAYS = {
-    "deploy": ("APP[@BRANCH] [at TIME]", "Deploy the head of an app's branch"),
-    "redeploy": ("APP", "Build the existing checkout again"),
-    "rollback": ("APP [VERSION]", "Go back to an earlier version"),
-    "cancel": ("APP", "Cancel an app's waiting and running deployments"),
-    "provider": ("APP", "Configure where an app's code comes from"),
-}
 
 
 def slack_manifest(url: str | None, more: Iterable[str] = (), name: str = "Bridge") -> Any:
@@ -76,7 +69,7 @@ def _commands(events: str | None) -> list[dict[str, Any]]:
     long = {"command": LONG, "description": "Deploy, look and ask", "usage_hint": "help"}
     short = [
         {"command": f"/{name}", "description": says, "usage_hint": hint}
-        for name, (hint, says) in _SAYS.items()
+        for name, (hint, says) in SHORT.items()
     ]
     # Not escaped: their arguments name apps and branches, not people or channels.
     return [_at(events, "url", {**one, "should_escape": False}) for one in (long, *short)]

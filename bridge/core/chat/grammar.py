@@ -126,6 +126,15 @@ def name_in(typed: list[str]) -> tuple[str, list[str]]:
     return plain_word(typed[0]), typed[1:]
 
 
+def names_in(typed: list[str]) -> list[str]:
+    """Return all names, each of several words if it stands in quotes."""
+    names = []
+    while typed:
+        name, typed = name_in(typed)
+        names.append(name)
+    return names
+
+
 def unquoted(reason: str) -> str:
     """Return a reason without the quotes around all of it."""
     whole = len(reason) > 1 and reason[0] in _MARKS and reason[-1] in _MARKS

@@ -405,7 +405,9 @@ def _refused(
 
 def _said(reason: str) -> str:
     """Return a reason in one line."""
-    said = " ".join(reason.split())[:MOST_OF_A_REASON]
+    said = " ".join(reason.split())
     if not said:
         raise Rejected("say why: others will read the reason")
+    if len(said) > MOST_OF_A_REASON:
+        raise Rejected(f"the reason has {len(said)} characters: say it in {MOST_OF_A_REASON}")
     return said
