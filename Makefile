@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test test-all test-extended test-chaos tools fuzz unit integration cover check format bench bench-peers chaos requirements clean
+.PHONY: help demo run test test-all test-extended test-chaos tools faults fuzz unit integration cover check format bench bench-peers chaos requirements clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,11 @@ ONE_BY_ONE := --dist=load --maxschedchunk=1
 MEMORY := $(if $(TMPDIR),,$(shell mount 2>/dev/null | grep ' /dev/shm ' | grep -qv noexec && \
 	df -Pk /dev/shm | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }'))
 ifneq ($(MEMORY),)
+<<<<<<< HEAD
 test test-extended test-chaos fuzz: export TMPDIR := $(MEMORY)
+=======
+test test-parts test-e2e test-chaos fuzz faults: export TMPDIR := $(MEMORY)
+>>>>>>> w-faults
 endif
 
 # Each run draws the same, even the order of sets; `make fuzz` and `make chaos` draw anew, and SEED=n
@@ -62,9 +66,14 @@ fuzz: $(DEVELOPMENT) ## Run the tests that draw at random, with new draws; SEED=
 		--ignore=tests/chaos -n 3 $(BY_FILE)
 	$(BIN)/python -m pytest tests/chaos -m drawn -n 2 $(ONE_BY_ONE)
 
+<<<<<<< HEAD
 tools: $(DEVELOPMENT) ## Install what the tests of make test-all need (Debian, macOS)
 	sh tests/tools.sh
 	$(BIN)/python -m tests.oracles.install
+=======
+faults: $(DEVELOPMENT) ## Show that the tests catch 25 planted faults
+	@$(BIN)/python -m tests.faults
+>>>>>>> w-faults
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal

@@ -358,6 +358,23 @@ async def test_an_approval_does_not_count_for_the_next_commit(world: GateWorld) 
     assert [await world.state(one) for one in (first, second)] == ["superseded", "held"]
 
 
+async def test_what_a_newer_push_has_replaced_is_not_approved_though_its_host_is_away(
+    world: GateWorld,
+) -> None:
+    await rules(world, approvals=1)
+    new = await world.push(ONE)
+    await world.settle()
+    shown = await world.now(new)
+    await world.push(TWO)
+    await world.settle()
+    world.host.away = True
+
+    with pytest.raises(Rejected, match="is now 2222222, not 1111111: look again"):
+        await world.commands.approve(GRACE, shown, ONE)
+
+    assert await world.journal.approvals("app-web") == []
+
+
 async def test_somebody_with_the_right_lets_it_pass_once(world: GateWorld) -> None:
     await world.commands.lock(ADA, EVERYTHING, "a migration")
     new = await world.push(ONE)

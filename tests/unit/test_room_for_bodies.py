@@ -65,3 +65,17 @@ async def test_one_that_was_too_slow_is_dropped_for_another_without_a_fault() ->
     with pytest.raises((TimeoutError, Crowded)):
         await slow
     assert faults == []
+
+
+def test_what_is_over_takes_no_room_from_what_arrives() -> None:
+    dropped: list[str] = []
+    arrivals = Arrivals(10)
+    for _ in range(3):
+        over = arrivals.begin(lambda: dropped.append("over"))
+        over.more(6)
+        over.end()
+
+    arrivals.begin(lambda: dropped.append("first")).more(4)
+    arrivals.begin(lambda: dropped.append("second")).more(6)
+
+    assert dropped == []

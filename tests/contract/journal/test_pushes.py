@@ -164,6 +164,14 @@ async def test_another_ref_that_moves_alike_is_another_push(journal: Any) -> Non
     assert (await journal.decisions([2]))[2] == [decision()]
 
 
+async def test_a_push_is_known_again_though_another_ref_has_moved_alike_since(journal: Any) -> None:
+    await push(journal, 1, A, B)
+    other = pushed(ref="github 1 refs/heads/release")
+    await record(journal, outcome(2, deployment(2), push=other))
+
+    assert await push(journal, 3, A, B) == "duplicate_push"
+
+
 async def test_what_would_not_deploy_keeps_its_reason_as_a_duplicate(journal: Any) -> None:
     no = decision("app-api", Reason.NO_PATH_HIT)
     both = (decision(), no)

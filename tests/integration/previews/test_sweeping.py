@@ -13,7 +13,7 @@ from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.core.pulls import PullRequest
-from bridge.pipeline.previews.sweep import GONE, WHOLE
+from bridge.pipeline.previews.sweep import GONE, OVERLAP, WHOLE
 from bridge.storage.tables import previews
 from tests.worlds import journal as journals
 from tests.worlds.preview_keeper import MONO, POLICY, SHAS, KeeperWorld
@@ -75,6 +75,19 @@ async def test_a_webhook_without_milliseconds_is_not_older_than_the_api(world: K
     await world.report(replace(closed, updated_at=second))
 
     assert not (await world.row()).pull.open
+
+
+async def test_one_that_is_listed_late_is_found_by_the_next_round(world: KeeperWorld) -> None:
+    """Hosts list some changes seconds after others that came later."""
+    await up(world, 1, 2)
+    world.put(2, title="Add a better page")
+    await later(world)
+    seen = world.api.known[2].updated_at or 0.0
+
+    world.put(1, open=False, updated_at=seen - OVERLAP / 2)
+    await later(world)
+
+    assert await states(world) == {1: PreviewState.ENDED, 2: PreviewState.UP}
 
 
 @pytest.mark.parametrize("error", [Unanswered("github", "502"), Unreachable("github", "away")])
@@ -228,6 +241,18 @@ async def test_an_app_that_is_pointed_elsewhere_ends_its_previews(world: KeeperW
 
     row = await world.row()
     assert (row.reason, world.live()) == (Why.OTHER_BASE, [])
+
+
+async def test_an_app_that_is_given_other_watch_paths_ends_its_previews(world: KeeperWorld) -> None:
+    await up(world)
+    fields = {"applicationId": world.model.id, "watchPaths": ["docs/**"]}
+    await world.making.ask("POST", "application.update", **fields)
+
+    await world.catalog.refresh()
+    await world.settle()
+
+    row = await world.row()
+    assert (row.reason, world.live()) == (Why.NO_PATH_HIT, [])
 
 
 @pytest.mark.parametrize(

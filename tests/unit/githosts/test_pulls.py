@@ -6,6 +6,7 @@ import pytest
 
 from bridge.core.pulls import LONGEST_LOGIN, LONGEST_TITLE, PullRequest
 from bridge.githosts.base.api import changed_since
+from bridge.githosts.base.payloads import Pull
 from bridge.githosts.base.webhook import seconds_of, touches
 from bridge.githosts.gitlab.merges import number_in
 from tests.worlds.rows import each_row
@@ -55,6 +56,13 @@ def test_changes_that_are_not_told_may_be_any() -> None:
     assert touches({"title": {}, "body": {}}, ["base", "title"])
     assert not touches({"body": {}}, ["base", "title"])
     assert not touches({}, ["base", "title"])
+
+
+def test_one_from_a_fork_that_was_deleted_is_not_our_own() -> None:
+    head = {"ref": "topic", "sha": "a" * 40, "repo": None}
+    sent = {"number": 12, "head": head, "base": {"ref": "main", "repo": {"id": 4711}}}
+
+    assert not Pull.model_validate(sent).told(12, 4711).own
 
 
 def pull(number: int, at: float | None) -> PullRequest:

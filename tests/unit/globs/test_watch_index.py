@@ -107,6 +107,16 @@ def test_adding_again_replaces():
     assert index.decide(["b/x"]) == {}
 
 
+def test_a_pattern_stays_for_the_apps_that_still_have_it():
+    index = WatchIndex()
+    index.add("web", ["src/**"])
+    index.add("api", ["src/**"])
+
+    index.remove("web")
+
+    assert index.decide(["src/a"]) == {"api": Hit("src/**", 0, "src/a")}
+
+
 def test_apps_without_patterns_are_known_and_left_out():
     index = WatchIndex()
     index.add("all", None)

@@ -18,6 +18,7 @@ from bridge.core.health.rollback import (
 )
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.core.people import Origin
+from bridge.pipeline.deploying.rollback_plan import version_asked
 from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import app, deployment, serving_of
 
@@ -200,6 +201,12 @@ def test_the_first_version_with_a_way_is_gone_back_to() -> None:
     assert first_way_back(app(), [THREE, TWO, ONE], records, [], None).to == TWO
     with pytest.raises(Rejected, match="not kept what it built of ccccccc"):
         first_way_back(app(), [THREE, ONE], kept(dep_3=None, dep_1=None), [], None)
+
+
+def test_the_commit_that_was_live_is_built_again_and_not_the_one_that_was_pushed() -> None:
+    overtaken = replace(TWO, commit="e" * 40)
+
+    assert version_asked(overtaken, Rung.PIN)["commit"] == "b" * 40
 
 
 def test_an_image_is_deployed_again() -> None:
