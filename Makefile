@@ -35,11 +35,7 @@ ONE_BY_ONE := --dist=load --maxschedchunk=1
 MEMORY := $(if $(TMPDIR),,$(shell mount 2>/dev/null | grep ' /dev/shm ' | grep -qv noexec && \
 	df -Pk /dev/shm | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }'))
 ifneq ($(MEMORY),)
-<<<<<<< HEAD
-test test-extended test-chaos fuzz: export TMPDIR := $(MEMORY)
-=======
-test test-parts test-e2e test-chaos fuzz faults: export TMPDIR := $(MEMORY)
->>>>>>> w-faults
+test test-extended test-chaos fuzz faults: export TMPDIR := $(MEMORY)
 endif
 
 # Each run draws the same, even the order of sets; `make fuzz` and `make chaos` draw anew, and SEED=n
@@ -66,14 +62,12 @@ fuzz: $(DEVELOPMENT) ## Run the tests that draw at random, with new draws; SEED=
 		--ignore=tests/chaos -n 3 $(BY_FILE)
 	$(BIN)/python -m pytest tests/chaos -m drawn -n 2 $(ONE_BY_ONE)
 
-<<<<<<< HEAD
 tools: $(DEVELOPMENT) ## Install what the tests of make test-all need (Debian, macOS)
 	sh tests/tools.sh
 	$(BIN)/python -m tests.oracles.install
-=======
+
 faults: $(DEVELOPMENT) ## Show that the tests catch 25 planted faults
 	@$(BIN)/python -m tests.faults
->>>>>>> w-faults
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
