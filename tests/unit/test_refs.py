@@ -1,3 +1,5 @@
+"""Addresses of repositories are compared however they are written, and names are valid."""
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -14,25 +16,16 @@ SAME = "git.example.com/owner/repo"
     "url",
     [
         "git@git.example.com:owner/repo.git",
-        "git@git.example.com:owner/repo",
         "git@git.example.com:/owner/repo.git",
         "git.example.com:owner/repo.git",
-        "ssh://git@git.example.com/owner/repo.git",
         "ssh://git@git.example.com:22/owner/repo.git",
         "ssh://git@git.example.com:2222/owner/repo.git",
         "git+ssh://git@git.example.com:2222/owner/repo",
         "ssh://git.example.com//owner/repo",
-        "git://git.example.com/owner/repo.git",
         "git://git.example.com:9418/owner/repo.git",
-        "https://git.example.com/owner/repo",
-        "https://git.example.com/owner/repo/",
-        "https://git.example.com/owner/repo.git",
         "https://git.example.com/owner/repo.git/",
         "https://git.example.com:443/owner/repo.git",
-        "http://git.example.com:80/owner/repo.git",
         "http://git.example.com:/owner/repo.git",
-        "https://user@git.example.com/owner/repo.git",
-        "https://user:password@git.example.com/owner/repo.git",
         "https://user:p@ss:word@git.example.com/owner/repo.git",
         "HTTPS://Git.Example.COM/Owner/Repo.GIT",
         "  https://git.example.com/owner/repo.git\n",
@@ -48,18 +41,20 @@ def test_all_ways_to_write_an_address_are_the_same(url):
     [
         ("https://h:8443/o/r.git", "h:8443/o/r"),
         ("http://h:443/o/r", "h:443/o/r"),
-        ("https://h:80/o/r", "h:80/o/r"),
         ("https://h:1443/o/r", "h:1443/o/r"),
-        ("https://[::1]/o/r.git", "[::1]/o/r"),
         ("https://[2001:DB8::1]:8443/o/r.git", "[2001:db8::1]:8443/o/r"),
         ("ssh://git@[::1]:22/o/r.git", "[::1]/o/r"),
         ("git@[::1]:o/r.git", "[::1]/o/r"),
         ("git@h:8443/r.git", "h/8443/r"),  # a group that is called 8443
         ("git@h:group/sub/project.git", "h/group/sub/project"),
         ("git@h:~ada/r.git", "h/~ada/r"),
-        ("https://h/o/r.github", "h/o/r.github"),
         ("https://h/o/.github.git", "h/o/.github"),
         ("https://h", "h"),
+        # a local path keeps its case
+        ("/srv/git/Repo.git", "file:/srv/git/Repo"),
+        ("/srv/git/Repo/.git", "file:/srv/git/Repo"),
+        ("file://localhost/srv/git/Repo.git", "file:/srv/git/Repo"),
+        ("FILE:///srv/git/Repo", "file:/srv/git/Repo"),
     ],
 )
 def test_hosts_ports_and_paths_are_read_exactly(url, wanted):
@@ -67,41 +62,15 @@ def test_hosts_ports_and_paths_are_read_exactly(url, wanted):
 
 
 @each_row(
-    "url",
+    "other",
     [
-        "/srv/git/Repo",
-        "/srv/git/Repo.git",
-        "/srv/git/Repo/",
-        "/srv/git/Repo/.git",
-        "file:///srv/git/Repo.git",
-        "file://localhost/srv/git/Repo.git",
-        "FILE:///srv/git/Repo",
+        "https://h/o/r2", "https://h2/o/r", "https://h:8443/o/r", "https://h/o/sub/r", "/h/o/r",
+        "https://evil.example/@h/o/r", "https://evil.example/x@h/o/r",
+        "https://evil.example?@h/o/r", "https://evil.example#@h/o/r",
     ],
-)
-def test_a_local_path_keeps_its_case(url):
-    assert normalise_url(url) == "file:/srv/git/Repo"
-
-
-def test_a_local_path_is_never_a_host():
-    assert normalise_url("/h/o/r") != normalise_url("https://h/o/r")
-    assert normalise_url("./r") != normalise_url("/r")
-
-
-@each_row(
-    ("one", "other"),
-    [
-        ("https://h/o/r", "https://h/o/r2"),
-        ("https://h/o/r", "https://h2/o/r"),
-        ("https://h/o/r", "https://h:8443/o/r"),
-        ("https://h/o/r", "https://h/o/sub/r"),
-        ("https://evil.example/@h/o/r", "https://h/o/r"),
-        ("https://evil.example/x@h/o/r", "https://h/o/r"),
-        ("https://evil.example?@h/o/r", "https://h/o/r"),
-        ("https://evil.example#@h/o/r", "https://h/o/r"),
-    ],
-)
-def test_different_repositories_stay_different(one, other):
-    assert normalise_url(one) != normalise_url(other)
+)  # fmt: skip
+def test_different_repositories_stay_different(other):
+    assert normalise_url(other) != normalise_url("https://h/o/r")
 
 
 PIECES = st.sampled_from(
@@ -129,17 +98,14 @@ def test_it_never_raises_and_changes_its_own_results_no_more(url):
     ("web_url", "urls", "address", "ours"),
     [
         ("https://github.com/o/r", [], "https://github.com", True),
-        ("https://github.com/o/r", [], "https://github.com/", True),
         ("https://GitHub.com:443/o/r", [], "http://github.com", True),
         ("https://github.com.evil.example/o/r", [], "https://github.com", False),
-        ("https://evil.example/github.com/o/r", [], "https://github.com", False),
         ("https://github.com@evil.example/o/r", [], "https://github.com", False),
         ("https://git.example.com/gitlab/o/r", [], "https://git.example.com/gitlab", True),
         ("https://git.example.com/gitlab2/o/r", [], "https://git.example.com/gitlab", False),
         ("https://git.example.com:8443/o/r", [], "https://git.example.com", False),
         ("https://evil.example/o/r", ["https://github.com/o/r"], "https://github.com", False),
         (None, ["ssh://git@ssh.example/o/r", "https://github.com/o/r"], "https://github.com", True),
-        (None, ["https://evil.example/o/r"], "https://github.com", False),
         (None, [], "https://github.com", False),
     ],
 )
@@ -154,63 +120,23 @@ def test_a_repository_is_where_its_own_addresses_are(
 # ── globs over the names of branches and tags ────────────────────────────────
 
 NEVER = {
-    "refs/tags/v*": "write `v*`",
-    "refs/heads/main": "not a branch",
-    "v[": "`[` in its name; close the bracket",
-    "v~1": "`~`",
-    "v*^": "`^`",
-    "v 1": "a space",
-    "a:b": "`:`",
-    "v\\*1": "`*`",
-    "v\t": "a tab",
-    "\x7f": "such signs",
-    "*.lock": "ends with `.lock`",
-    "a.lock/*": "ends with `.lock`",
-    "v..*": "has `..`",
-    "v//*": "has `//`",
-    "/v*": "begins with a slash",
-    "v*/": "ends with a slash",
-    "v*.": "ends with a dot",
-    ".v*": "begins with a dot",
-    "v/.*": "begins with a dot",
-    "!**": "excludes every tag",
-    "./v 1": "a space",
-}
-MAY = [
-    "v*",
-    "**",
-    "*",
-    "!v 1",
-    "[ab]*",
-    "{a b,c}",
-    "v@(1 2|3)",
-    "a|b c",
-    "v*.*",
-    "v?",
-    "./v*",
-    "!!v*",
-    "*.lock*",
-    "v[^~]",
-    "[]a]*",
-    "v\\.1",
-    "@",
-    "\u00e4*",
-    "release/**",
-    "v1.{2,3}",
-    "-v",
-    "",
-]
+    "refs/tags/v*": "write `v*`", "refs/heads/main": "not a branch", "v~1": "`~`", "v*^": "`^`",
+    "v[": "`[` in its name; close the bracket", "v 1": "a space", "a:b": "`:`", "v\\*1": "`*`",
+    "\x7f": "such signs", "*.lock": "ends with `.lock`", "a.lock/*": "ends with `.lock`",
+    "v..*": "has `..`", "v//*": "has `//`", "/v*": "begins with a slash",
+    "v*/": "ends with a slash", "v*.": "ends with a dot", ".v*": "begins with a dot",
+    "v/.*": "begins with a dot", "!**": "excludes every tag", "./v 1": "a space",
+}  # fmt: skip
+MAY = (
+    *("v*", "**", "!v 1", "[ab]*", "{a b,c}", "v@(1 2|3)", "a|b c", "v*.*", "v?", "./v*", "!!v*"),
+    *("*.lock*", "v[^~]", "[]a]*", "v\\.1", "@", "\u00e4*", "v1.{2,3}", "-v", ""),
+)
 
 
 @each_row(("pattern", "words"), NEVER.items())
 def test_a_glob_that_matches_no_name_is_told_with_a_remedy(pattern, words):
     assert words in str(unmatchable(pattern, "tag"))
-
-
-@each_row("pattern", MAY)
-def test_a_glob_that_may_match_a_name_is_left_alone(pattern):
-    assert unmatchable(pattern, "tag") is None
-    assert unmatchable(pattern, "branch") is None
+    assert [one for one in MAY if unmatchable(one, "tag") or unmatchable(one, "branch")] == []
 
 
 @given(
@@ -223,7 +149,7 @@ def test_a_glob_that_may_match_a_name_is_left_alone(pattern):
 @example("{|}~", "{")
 @example("./!~", "a")
 @example('*"^"*', "a")
-@settings(max_examples=30 * settings().max_examples)
+@settings(max_examples=4 * settings().max_examples)
 def test_no_glob_is_refused_that_matches_a_name(pattern, name):
     try:
         check_branch_name(name)

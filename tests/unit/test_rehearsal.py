@@ -38,25 +38,18 @@ def configured(
 
 
 def test_it_counts_what_would_deploy_and_why_the_others_would_not() -> None:
-    found = rehearse(app(), configured(GITHUB, None, "docs/**"), PUSHES, Policy())
+    pushes = [*PUSHES, push(paths=None)]
 
-    assert (found.pushes, found.deploying) == (4, 1)
+    found = rehearse(app(), configured(GITHUB, None, "docs/**"), pushes, Policy())
+
+    assert (found.pushes, found.deploying, found.hint) == (5, 2, "")
     assert dict(found.others) == {
         Reason.NO_PATH_HIT: 1,
         Reason.BRANCH_MISMATCH: 1,
         Reason.TRIGGER_MISMATCH: 1,
     }
-    assert found.hint == ""
-
-
-def test_it_counts_what_deploys_only_because_its_files_are_not_listed() -> None:
-    pushes = [push(paths=None), push(paths=("docs/a.md",)), push(paths=("a.md",)), push("dev")]
-
-    found = rehearse(app(), configured(GITHUB, None, "docs/**"), pushes, Policy())
-    everything = rehearse(app(), configured(GITHUB), pushes, Policy())
-
-    assert (found.pushes, found.deploying, found.unlisted) == (4, 2, 1)
-    assert everything.unlisted == 0  # without watch paths nobody needs to know
+    assert found.unlisted == 1  # it deploys only because its files are not listed
+    assert rehearse(app(), configured(GITHUB), pushes, Policy()).unlisted == 0
 
 
 def test_where_nothing_deploys_it_says_what_came_nearest() -> None:

@@ -1,3 +1,5 @@
+"""What is too old is forgotten, each thing after its own time, a little at a time."""
+
 from typing import Any
 
 import pytest
@@ -25,31 +27,18 @@ class Shelf:
 OTHERS = ("bodies", "deliveries", "decisions", "audit", "drafts", "gates", "previews")
 
 
-def retention(inbox: Shelf, journal: Shelf, flows: Shelf, clock: ManualClock) -> Retention:
+async def test_all_that_is_too_old_goes_in_small_bites_each_thing_after_its_own_time() -> None:
+    clock, inbox, journal, flows = ManualClock(), Shelf(), Shelf(), Shelf(1, 2, 3, 4, 5)
     parts: list[Any] = [inbox, journal, flows, clock, Keeping(bite=2)]
-    return Retention(*parts, sleep=clock.sleep)
-
-
-async def test_all_that_is_too_old_goes_in_small_bites_with_pauses_between() -> None:
-    clock, flows = ManualClock(), Shelf(1, 2, 3, 4, 5)
     now = clock.now
 
-    forgotten = await retention(Shelf(), Shelf(), flows, clock).round()
+    forgotten = await Retention(*parts, sleep=clock.sleep).round()
 
-    nothing = dict.fromkeys(OTHERS, 0)
-    assert forgotten == {"flows": 5} | nothing
+    assert forgotten == {"flows": 5} | dict.fromkeys(OTHERS, 0)
     assert flows.asked == [(now - 7 * DAY, 2)] * 4
     assert clock.slept == [Keeping().pause] * 3
-
-
-async def test_each_thing_is_kept_for_its_own_time() -> None:
-    clock, inbox, journal = ManualClock(), Shelf(), Shelf()
-    start = clock.now
-
-    await retention(inbox, journal, Shelf(), clock).round()
-
-    assert [round((start - before) / DAY) for before, _ in inbox.asked] == [30, 60]
-    assert [round((start - before) / DAY) for before, _ in journal.asked] == [365, 730, 7, 365, 365]
+    assert [round((now - before) / DAY) for before, _ in inbox.asked] == [30, 60]
+    assert [round((now - before) / DAY) for before, _ in journal.asked] == [365, 730, 7, 365, 365]
 
 
 async def test_a_fault_of_the_engines_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:

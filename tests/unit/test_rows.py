@@ -18,20 +18,12 @@ def test_each_wrong_row_is_told_by_its_name() -> None:
     assert notes[1] == "in the row (4, 3)"
 
 
-def test_what_should_have_been_raised_and_was_not_is_wrong_too() -> None:
-    @each_row("number", [1])
-    def test(number: int) -> None:
+def test_what_was_not_raised_is_wrong_too_and_a_table_without_rows_is_no_test() -> None:
+    def raises(number: int) -> None:
         with pytest.raises(ValueError, match="no such number"):
             abs(number)
 
     with pytest.raises(BaseExceptionGroup, match="1 of 1 rows are wrong"):
-        test()
-
-
-def test_a_table_without_rows_is_no_test() -> None:
-    @each_row("number", [])
-    def test(number: int) -> None:
-        assert number
-
+        each_row("number", [1])(raises)()
     with pytest.raises(AssertionError, match="tries nothing"):
-        test()
+        each_row("number", [])(raises)()

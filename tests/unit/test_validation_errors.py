@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 import pytest
@@ -55,17 +55,16 @@ def test_every_error_of_pydantic_has_words_of_ours() -> None:
         assert not OWN_WORDS.search(rule(one)), one
 
 
-class _Inner(BaseModel):
+class Inner(BaseModel):
     model_config = ConfigDict(strict=True)
     name: str
     size: int = Field(1, ge=1)
 
 
-class _Outer(BaseModel):
+class Outer(BaseModel):
     model_config = ConfigDict(strict=True)
-    inner: list[_Inner] | None = None
-    either: _Inner | int | None = None
-    pair: tuple[int, ...] = ()
+    inner: list[Inner] | None = None
+    either: Inner | int | None = None
 
 
 @each_row(
@@ -75,16 +74,14 @@ class _Outer(BaseModel):
         ({"inner": {}}, "inner: it must be a list, and {} came"),
         ({"inner": [{}]}, "inner[0].name: it is missing"),
         ({"inner": [{"name": None}]}, "inner[0].name: it must be a text, and null came"),
-        ({"inner": [{"name": 7}]}, "inner[0].name: it must be a text, and a number came"),
         ({"inner": [{"name": "", "size": 0}]}, "inner[0].size: it must be at least 1"),
         ({"inner": [{}] * 9}, "; and 6 more"),
-        ({"pair": [1]}, "pair: it must be a list"),
         ({"either": SECRET}, "either: it must be an object, and a text came"),
     ],
 )
 def test_a_misfit_tells_the_field_the_rule_and_what_came(data: Any, words: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        _Outer.model_validate(data)
+        Outer.model_validate(data)
 
     said = explained(caught.value, data)
     assert words in said
@@ -99,33 +96,23 @@ def test_where_a_field_stands_leaves_out_the_forms_that_were_tried() -> None:
     assert came({"type": "string_pattern_mismatch", "input": "x" * 9}) == "a text of 9 characters"
 
 
-PUSH = {
-    "ref": "refs/heads/main",
-    "before": SHA,
-    "after": SHA,
-    "repository": {"id": 1, "name": "r", "full_name": "o/r"},
-}
-
-
-def _github(more: dict[str, Any]) -> None:
-    GitHub(["secret"]).parse("push", {}, json.dumps(PUSH | more).encode())
+REPOSITORY = {"id": 1, "name": "r", "full_name": "o/r"}
+PUSH = {"ref": "refs/heads/main", "before": SHA, "after": SHA, "repository": REPOSITORY}
 
 
 @each_row(
     ("more", "words"),
     [
         ({"repository": [SECRET]}, "github push: repository: it must be an object, and a list"),
-        ({"repository": {}}, "github push: repository.name: it is missing"),
         ({"after": SECRET}, "after: it must be a whole commit id (40 or 64 digits of 0-9 a-f)"),
         ({"ref": "main"}, "refs/heads/… or refs/tags/…), and 'main' came"),
         ({"ref": "a\x1b" + "b" * 99}, "and 'a\\x1b" + "b" * 58 + "…' came"),
-        ({"head_commit": {"id": SHA, "added": SECRET}}, "head_commit.added: it must be a list"),
         ({"created": SECRET}, "created: it must be true or false, and a text came"),
     ],
 )
 def test_a_malformed_webhook_says_what_its_field_must_be(more: Any, words: str) -> None:
     with pytest.raises(MalformedPayload) as caught:
-        _github(more)
+        GitHub(["secret"]).parse("push", {}, json.dumps(PUSH | more).encode())
 
     said = str(caught.value)
     assert words in said
@@ -133,53 +120,25 @@ def test_a_malformed_webhook_says_what_its_field_must_be(more: Any, words: str) 
     assert not OWN_WORDS.search(said)
 
 
-def _gitlab() -> None:
-    GitLab(["t" * 16]).parse("Push Hook", {}, b'{"ref": 7, "project": []}')
+GITLAB, ODD = GitLab(["t" * 16]), {"repository": {"urls": [], "new": 1}, "commit": None}
+HOME = {"type": "event_callback", "event": {"type": "app_home_opened", "user": [SECRET]}}
+WRONG: dict[str, Callable[[], object]] = {
+    "GitLab": lambda: GITLAB.parse("Push Hook", {}, b'{"ref": 7, "project": []}'),
+    "Slack": lambda: check_form(HOME),
+    "Slack's click": lambda: check_form({"type": "block_actions", "actions": SECRET}),
+    "settings": lambda: read_settings(None, {"BRIDGE_DOKPLOY_URL": "nowhere", "BRIDGE_PORT": "x"}),
+    "rules": lambda: read_settings(None, {"BRIDGE_RULES": "[{apps: {a: 1}, tags: [1, {}]}, 7]"}),
+    "an answer": lambda: read(list[Inner], Answer(200, {}, [{"name": {}}]), "github"),
+    "found": lambda: parse_found(b"{}"),
+    "found otherwise": lambda: parse_found(json.dumps(PUSH | ODD).encode()),
+    "a command": lambda: parse_command("deploy", b"{"),
+}
 
 
-def _slack() -> None:
-    check_form({"type": "event_callback", "event": {"type": "app_home_opened", "user": [SECRET]}})
-
-
-def _slack_click() -> None:
-    check_form({"type": "block_actions", "actions": SECRET})
-
-
-def _settings() -> None:
-    read_settings(None, {"BRIDGE_DOKPLOY_URL": "nowhere", "BRIDGE_PORT": "x"})
-
-
-def _rules() -> None:
-    read_settings(None, {"BRIDGE_RULES": "[{apps: {a: 1}, tags: [1, {}]}, 7]"})
-
-
-def _answer() -> None:
-    answer = Answer(200, {}, [{"name": {}}])
-    read(list[_Inner], answer, "github")
-
-
-def _found() -> None:
-    parse_found(b"{}")
-
-
-def _found_otherwise() -> None:
-    parse_found(json.dumps(PUSH | {"repository": {"urls": [], "new": 1}, "commit": None}).encode())
-
-
-def _command() -> None:
-    parse_command("deploy", b"{")
-
-
-@each_row(
-    "wrong",
-    [
-        *(_gitlab, _slack, _slack_click, _settings, _rules, _answer),
-        *(_found, _found_otherwise, _command),
-    ],
-)
-def test_nobody_is_told_in_the_words_of_python(wrong: Any) -> None:
+@each_row("wrong", WRONG)
+def test_nobody_is_told_in_the_words_of_python(wrong: str) -> None:
     with pytest.raises((Rejected, Unreachable)) as caught:
-        wrong()
+        WRONG[wrong]()
 
     said = str(caught.value)
     assert not OWN_WORDS.search(said), said

@@ -53,23 +53,22 @@ def test_the_last_of_several_counts_and_the_others_go() -> None:
     assert edited("A=1\n\n", {}) == "A=1\n\n"
 
 
-@each_row("name", ["", "-A", "A B", "A=", "ä", "A$", "A\n", "\u0661"])
+@each_row("name", ["", "-A", "A B", "A=", "ä", "A\n", "\u0661"])
 def test_a_name_that_dokploy_would_not_read_is_rejected(name: str) -> None:
-    with pytest.raises(
-        Rejected, match=r"use letters, digits, _, \. and -, and do not begin with -"
-    ):
+    words = r"use letters, digits, _, \. and -, and do not begin with -"
+    with pytest.raises(Rejected, match=words):
         assignment(name, "x")
 
 
-@each_row("name", ["A", "_a", "A-B", "a.b", "1A", "9", ".x"])
+@each_row("name", ["_a", "A-B", "1A", ".x"])
 def test_a_name_that_dokploy_reads_is_taken_and_read_back(name: str) -> None:
     text = edited("Z=0", {name: assignment(name, "x")})
 
     assert variables_in(text) == parse_variables(text) == {"Z": "0", name: "x"}
-    assert hidden_from_shells([name]) == ([] if name in ("A", "_a") else [name])
+    assert hidden_from_shells([name]) == ([] if name == "_a" else [name])
 
 
-@pytest.mark.parametrize("value", ["both ' and \"#", 'two\nlines "quoted"', "zero \0 byte"])
+@each_row("value", ["both ' and \"#", 'two\nlines "quoted"', "zero \0 byte"])
 def test_a_value_that_not_every_reader_takes_back_is_rejected(value: str) -> None:
     with pytest.raises(Rejected) as caught:
         assignment("KEY", value)

@@ -17,6 +17,7 @@ BUILDS = Shown(present=True, open=True, idle=False)
 UNTOLD = Shown(present=False, open=False, idle=None)
 BLOCKED = Shown(present=False, open=False, idle=False, blocked=True)
 UNWATCHED = {"watched_since": 80.0, "state": State.QUEUED}
+TURN = {"shown": BLOCKED}
 UNCLOSED = Shown(present=True, open=True, idle=True)
 
 
@@ -33,18 +34,8 @@ UNCLOSED = Shown(present=True, open=True, idle=True)
         ("no queue is told", Sight(0.0, 0.0), {"shown": UNTOLD}, "wait"),
         ("no queue is told for long", Sight(-30.0), {"shown": UNTOLD}, "untold"),
         ("gone from a queue that nobody has watched", Sight(80.0), UNWATCHED, "lost"),
-        (
-            "gone from a queue before its turn can have come",
-            Sight(80.0),
-            UNWATCHED | {"shown": BLOCKED},
-            "dropped",
-        ),
-        (
-            "never seen, and its turn can't have come",
-            Sight(80.0),
-            {"watched_since": 80.0, "shown": BLOCKED},
-            "wait",
-        ),
+        ("gone before its turn can have come", Sight(80.0), UNWATCHED | TURN, "dropped"),
+        ("never seen before its turn", Sight(80.0), {"watched_since": 80.0} | TURN, "wait"),
         ("open without a job", Sight(100.0, 100.0, idle_since=80.0), {}, "wait"),
         ("open without a job for long", Sight(100.0, 100.0, idle_since=60.0), {}, "unclosed"),
     ],
@@ -61,23 +52,18 @@ def test_a_deployment_is_judged_by_the_evidence(
     assert found is Verdict(expected), point
 
 
-def test_what_is_shown_starts_the_waiting_anew() -> None:
-    sight = Sight(0.0).after(GONE, 5.0).after(JOB, 6.0).after(GONE, 7.0)
+def test_a_failed_look_proves_nothing_and_what_is_shown_starts_the_waiting_anew() -> None:
+    shown = Sight(0.0).after(GONE, 5.0).after(JOB, 6.0).after(GONE, 7.0)
+    blind = Sight(0.0).after(UNCLOSED, 1.0).after(UNCLOSED, 2.0).blinded(3.0)
+    idle = Sight(0.0).after(UNCLOSED, 1.0).after(BUILDS, 2.0).after(UNCLOSED, 3.0)
+    at_work = Sight(0.0).after(Shown(present=True, open=False, idle=False, at_work=True), 1.0)
 
-    assert (sight.since, sight.seen_at) == (6.0, 6.0)
-
-
-def test_a_failed_look_proves_nothing_of_what_was_there_meanwhile() -> None:
-    sight = Sight(0.0).after(UNCLOSED, 1.0).after(UNCLOSED, 2.0).blinded(3.0)
-
-    assert (sight.since, sight.seen_at, sight.idle_since) == (3.0, 2.0, None)
-
-
-def test_an_open_record_is_idle_since_the_first_of_an_unbroken_run_of_looks() -> None:
-    sight = Sight(0.0).after(UNCLOSED, 1.0).after(BUILDS, 2.0).after(UNCLOSED, 3.0)
-
-    assert sight.after(UNCLOSED, 4.0).idle_since == 3.0
-    assert sight.after(Shown(present=True, open=True, idle=None), 4.0).idle_since is None
+    assert (shown.since, shown.seen_at) == (6.0, 6.0)
+    assert (blind.since, blind.seen_at, blind.idle_since) == (3.0, 2.0, None)
+    assert idle.after(UNCLOSED, 4.0).idle_since == 3.0  # since the first of an unbroken run
+    assert idle.after(Shown(present=True, open=True, idle=None), 4.0).idle_since is None
+    assert at_work.after(GONE, 2.0).began
+    assert not at_work.blinded(2.0).after(GONE, 3.0).began
 
 
 # ── whatever the looks show ──────────────────────────────────────────────────
@@ -85,7 +71,6 @@ def test_an_open_record_is_idle_since_the_first_of_an_unbroken_run_of_looks() ->
 FAILED_LOOK = None
 SHOWN = st.sampled_from([FAILED_LOOK, GONE, GONE, GONE, JOB, BUILDS, UNTOLD, BLOCKED, UNCLOSED])
 LOOKS = st.lists(st.tuples(st.sampled_from([0.5, 2.0, 5.0, 40.0]), SHOWN), min_size=1, max_size=40)
-enough = settings(max_examples=3 * settings().max_examples)
 
 
 @dataclass(frozen=True)
@@ -129,42 +114,19 @@ def judged(draw: st.DrawFn) -> Judged:
     return Judged(found, asked, shown, now - last, was_there, trouble_at <= there_at <= now)
 
 
-@enough
+@settings(max_examples=2 * settings().max_examples)
 @given(judged())
-def test_a_person_is_named_only_where_nothing_else_can_have_taken_it(one: Judged) -> None:
-    if one.verdict is Verdict.DROPPED:
+def test_nothing_is_claimed_or_asked_for_again_but_by_the_evidence(one: Judged) -> None:
+    verdict, shown = one.verdict, one.shown
+    if verdict is Verdict.DROPPED:  # a person is named only where nothing else can have taken it
         assert one.was_there
         assert one.asked.backend_id is None
-        assert one.unbroken or one.shown.blocked
-
-
-@enough
-@given(judged())
-def test_nothing_is_asked_for_again_that_is_there_or_may_have_been_built(one: Judged) -> None:
-    if one.verdict is Verdict.LOST:
-        assert not one.shown.present
-        assert one.shown.idle is not None
+        assert one.unbroken or shown.blocked
+    if verdict is Verdict.LOST:  # nothing is asked for again that may have been built
+        assert not shown.present
+        assert shown.idle is not None
         assert one.asked.backend_id is None
-
-
-@enough
-@given(judged())
-def test_nothing_is_claimed_before_its_time(one: Judged) -> None:
-    if one.verdict in (Verdict.LOST, Verdict.DROPPED, Verdict.UNTOLD):
+        assert not (shown.blocked and one.was_there)
+    if verdict in (Verdict.LOST, Verdict.DROPPED, Verdict.UNTOLD):
         assert one.quiet > TIMING.lost
-        assert not one.shown.present
-
-
-@enough
-@given(judged())
-def test_what_can_not_have_had_its_turn_is_never_asked_for_again(one: Judged) -> None:
-    if one.shown.blocked and one.was_there:
-        assert one.verdict is not Verdict.LOST
-
-
-def test_a_look_that_failed_since_its_job_was_at_work_says_that_it_may_have_been_lost() -> None:
-    at_work = Shown(present=True, open=False, idle=False, at_work=True)
-    gone = Shown(present=False, open=False, idle=True)
-
-    assert Sight(0.0).after(at_work, 1.0).after(gone, 2.0).began
-    assert not Sight(0.0).after(at_work, 1.0).blinded(2.0).after(gone, 3.0).began
+        assert not shown.present

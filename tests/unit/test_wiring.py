@@ -27,12 +27,14 @@ class Drawing:
         return Part(f"{number}", self.live)
 
 
-async def test_all_who_watch_the_same_share_one_drawing() -> None:
+async def test_all_who_watch_the_same_share_one_drawing_also_where_one_leaves() -> None:
     parts, drawing = SharedParts(lambda: "1"), Drawing()
+    leaves, *stay = (asyncio.ensure_future(parts.part("now", drawing)) for _ in range(50))
+    await asyncio.sleep(0)
 
-    found = await asyncio.gather(*(parts.part("now", drawing) for _ in range(50)))
+    leaves.cancel()
 
-    assert {one.html for one in found} == {"1"}
+    assert {one.html for one in await asyncio.gather(*stay)} == {"1"}
     assert (await parts.part("now", drawing)).html == "1"
     assert (await parts.part("others", drawing)).html == "2"
 
@@ -50,27 +52,17 @@ async def test_after_a_change_it_is_drawn_again_also_where_it_came_in_between() 
     assert (await parts.part("now", drawing)).html == "2"
 
 
-async def test_ages_are_drawn_again_though_nothing_has_changed(
+async def test_nothing_is_kept_that_ages_or_does_not_live_or_that_nobody_watches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for version, live in ((None, True), ("1", False)):
+        parts, drawing = SharedParts(lambda version=version: version), Drawing(live=live)
+        assert [(await parts.part("now", drawing)).html for _ in range(2)] == ["1", "2"]
+
     parts, drawing = SharedParts(lambda: "1"), Drawing()
     await parts.part("now", drawing)
-
     monkeypatch.setattr(sharing, "KEPT", -1.0)
-
     assert (await parts.part("now", drawing)).html == "2"
-
-
-async def test_nothing_is_kept_while_nobody_looks_for_changes() -> None:
-    parts, drawing = SharedParts(lambda: None), Drawing()
-
-    assert [(await parts.part("now", drawing)).html for _ in range(2)] == ["1", "2"]
-
-
-async def test_a_page_that_does_not_live_is_not_kept() -> None:
-    parts, drawing = SharedParts(lambda: "1"), Drawing(live=False)
-
-    assert [(await parts.part("figures", drawing)).html for _ in range(2)] == ["1", "2"]
 
 
 async def test_an_error_reaches_all_who_wait_and_nobody_after() -> None:
@@ -83,16 +75,6 @@ async def test_an_error_reaches_all_who_wait_and_nobody_after() -> None:
     assert [type(one) for one in found] == [NotFound] * 3
     assert drawing.count == 1
     assert (await parts.part("app", drawing)).html == "2"
-
-
-async def test_a_browser_that_leaves_takes_the_drawing_from_nobody() -> None:
-    parts, drawing = SharedParts(lambda: "1"), Drawing()
-    leaves, stays = (asyncio.ensure_future(parts.part("now", drawing)) for _ in range(2))
-    await asyncio.sleep(0)
-
-    leaves.cancel()
-
-    assert (await stays).html == "1"
 
 
 async def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
