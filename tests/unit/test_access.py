@@ -29,13 +29,8 @@ def test_a_grant_names_people_in_four_ways_and_grants_nothing_else(who: str, gra
 
     assert access(who).rights(ADA, WEB.label, None) == rights
     assert Access().rights(ADA, WEB.label, "C1") == frozenset()
-
-
-def test_an_email_domain_is_the_whole_domain() -> None:
-    eve = Person("U0EVE", email="eve@evil.example.com.attacker.net")
-
-    assert not access("@example.com").may(eve, Right.DEPLOY, WEB, None)
-    assert not access("@").may(Person("U0X", email=""), Right.DEPLOY, WEB, None)
+    for grant, email in (("@example.com", "eve@evil.example.com.attacker.net"), ("@", "")):
+        assert not access(grant).may(Person("U0EVE", email=email), Right.DEPLOY, WEB, None)
 
 
 @each_row("odd", [{"stranger": True}, {"unsure": "slack can't be reached"}])

@@ -27,7 +27,6 @@ from bridge.core.configuration.fields import (
     SHARED,
     SOURCE,
     SOURCES,
-    Field,
     settable,
 )
 from tests.scenes.shop import WEB
@@ -48,9 +47,7 @@ SET = [
 
 
 @each_row(("words", "field"), SET, ids=lambda one: getattr(one, "name", one))
-def test_each_field_has_an_option_of_its_name_and_no_secret_is_a_word(
-    words: str, field: Field
-) -> None:
+def test_each_field_has_an_option_of_its_name_and_no_secret_is_a_word(words, field) -> None:
     option = OPTIONS[words][field.name]
 
     assert f"--{field.name.replace('_', '-')}" in option.opts or field.type is bool
@@ -67,9 +64,6 @@ def test_a_command_sets_no_field_that_is_not_in_the_table() -> None:
         fields = {field.name for of, field in SET if of == words}
         assert OPTIONS[words].keys() - own == fields | asking
     assert {one.name for one in FIELDS.values() if one.secret} == {"password", *SECTIONS}
-
-
-# ── the settings and the stored row ──────────────────────────────────────────
 
 
 @each_row("kind", SOURCES)
@@ -117,8 +111,6 @@ def test_dokploy_s_answer_has_a_field_for_each_column_and_the_list_of_apps_no_se
         assert not one.secret or column not in Service.model_fields
     assert Service.model_validate({"gitlabOwner": "a"}).stored("gitlab.owner") == "a"
 
-
-# ── the forms of a chat ──────────────────────────────────────────────────────
 
 SAVED: dict[str, ProviderSettings] = {one.type: one for one in (GITHUB, GITLAB, GITEA, GIT, DOCKER)}
 

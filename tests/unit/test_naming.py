@@ -1,10 +1,16 @@
-"""An app is found by what people call it, and what is not there is named with its remedy."""
+"""Apps are found by what people call them, and requests name who asks."""
+
+import json
 
 import pytest
 
 from bridge.core.apps import App, find_app
 from bridge.core.errors import Ambiguous, NotFound
+from bridge.core.events import Action, Asked, parse_command, write_command
+from bridge.core.people import Actor
 from tests.worlds.rows import each_row
+
+# ── apps ──────────────────────────────────────────────────────────────────────────
 
 APPS = [
     App("id1", "web", "shop"),
@@ -45,9 +51,7 @@ TWINS = [App("id1", "web", "shop"), App("id2", "web", "shop")]
         *((APPS, empty, "no app") for empty in ("", " ")),
     ],
 )
-def test_what_is_not_one_app_is_told_with_what_there_is(
-    apps: list[App], name: str, words: str
-) -> None:
+def test_what_is_not_one_app_is_told_with_what_there_is(apps, name, words) -> None:
     with pytest.raises((Ambiguous, NotFound), match=words):
         find_app(apps, name)
 
@@ -62,3 +66,32 @@ def test_the_app_of_a_preview_comes_last() -> None:
     with pytest.raises(NotFound, match="did you mean shop/site-of-docs") as refused:
         find_app(apps, "sitte-of-docs")
     assert "pr-12" not in str(refused.value)
+
+
+# ── who asks ──────────────────────────────────────────────────────────────────────
+
+
+def test_a_request_names_its_actor_whatever_the_name_looks_like() -> None:
+    asked = Asked(Action.DEPLOY, "app-web", Actor("slack", "a: b (U1)"), person="U0ADA")
+
+    body = write_command(asked)
+
+    assert parse_command("deploy", body) == asked
+    assert json.loads(body)["actor"] == "slack: a: b (U1)"  # what an older release reads
+    assert str(asked.by) == "slack: a: b (U1) (U0ADA)"
+
+
+@each_row(
+    ("text", "actor"),
+    [
+        ("slack: Ada Lovelace", Actor("slack", "Ada Lovelace")),
+        ("slack: Ada (U0ADA)", Actor("slack", "Ada", "U0ADA")),
+        ("the bridge", Actor(name="the bridge")),
+    ],
+)
+def test_a_request_that_an_older_release_has_kept_is_understood(text: str, actor: Actor) -> None:
+    body = json.dumps({"target": "app-web", "actor": text}).encode()
+
+    found = parse_command("deploy", body).actor
+
+    assert (found, str(found)) == (actor, text)

@@ -21,13 +21,10 @@ APART = {
     " write `web/**`.",
     "web/** ← apps/web/a.ts": "level: `apps/web/a.ts` lies one directory deeper than `web/**` asks"
     " for: write `apps/web/**`.",
-    "package.json ← apps/web/package.json": "level: `apps/web/package.json` lies deeper than"
-    " `package.json` asks for: write `**/package.json`.",
     "apps/web/** ← web/a.ts": "level: `web/a.ts` does not lie in `apps`, as `apps/web/**` asks"
     " for: write `web/**`.",
     "src/** !**/*.md ← src/a.md": "excluded: `src/a.md` matches `src/**`, but `!**/*.md` excludes"
     " it.",
-    "!docs/** ← docs/a.md": "excluded: `docs/a.md` was changed, but `!docs/**` excludes it.",
     "docs/** apps/web/** ← apps/wbe/a.ts x": "alike: `apps/wbe/a.ts` came nearest to"
     " `apps/web/**`.",
     # the surest cause is told, not the first pair

@@ -14,28 +14,19 @@ from bridge.settings import Settings, read_settings
 from bridge.settings.reading import MARKED
 from tests.worlds.rows import each_row
 
-# ── no kind of pattern is forgotten ──────────────────────────────────────────────────────────────
-
 HELD_AGAINST_APPS = {
     "rules.*.apps", "rules.*.after.*", "freezes.*.apps.*", "access.*.apps.*",
 }  # fmt: skip
-HELD_AGAINST_REPOSITORIES = {
-    "github.repository_secrets", "gitlab.repository_secrets", "gitea.repository_secrets",
-    "giteas.*.repository_secrets",
-}  # fmt: skip
+HOSTS = ("github", "gitlab", "gitea", "giteas.*")
+HELD_AGAINST_REPOSITORIES = {f"{host}.repository_secrets" for host in HOSTS}
 NAMES_NOTHING_THERE = {
-    "addresses and names of servers and services": {
-        "host", "public_url", "github.api_url", "github.web_url", "gitlab.url", "gitlab.web_url",
-        "github.ssh_host", "gitlab.ssh_host",
-        "gitea.url", "gitea.web_url", "gitea.ssh_host", "giteas", "giteas.*.url",
-        "giteas.*.web_url", "giteas.*.ssh_host", "dokploy.url", "backends", "backends.*.url",
-        "embedded.host", "embedded.sites_url", "slack.api_url", "discord.webhooks",
-        "discord.api_url", "console.oidc.issuer", "rules.*.verify.url", "rules.*.previews.host",
-        "verify.allow.*",
-    },
-    "files": {
-        "github.ca", "gitlab.ca", "gitea.ca", "giteas.*.ca", "dokploy.ca", "backends.*.ca",
-        "console.oidc.ca",
+    "addresses, names and files of servers and services": {
+        "host", "public_url", "backends", "giteas", "discord.webhooks", "embedded.host",
+        "rules.*.previews.host", "verify.allow.*", "console.oidc.issuer",
+        *(f"{name}.url" for name in ("gitlab", "gitea", "giteas.*", "dokploy", "backends.*")),
+        *(f"{name}_url" for name in ("github.api", "slack.api", "discord.api", "embedded.sites")),
+        *(f"{host}.{name}" for host in HOSTS for name in ("web_url", "ssh_host", "ca")),
+        *("dokploy.ca", "backends.*.ca", "console.oidc.ca", "rules.*.verify.url"),
     },
     "chats and people, whom their services know": {
         "slack.team_id", "slack.channel", "rules.*.channels.*", "rules.*.previews.channels.*",
@@ -95,9 +86,6 @@ def test_every_text_in_the_settings_is_held_against_what_is_there_or_names_nothi
     }
 
 
-# ── what matches ─────────────────────────────────────────────────────────────────────────────────
-
-
 def app(label: str, repository: str = "acme/shop") -> App:
     project, _, name = label.rpartition("/")
     source = Source(SourceType.GITHUB, repository=repository, branch="main")
@@ -131,6 +119,10 @@ FOUND = {
     "an owner": (
         "github_repository_secrets", f"{{acem/*: {K}}}",
         "github.repository_secrets.acem/*: no app deploys from 'acem/*'; did you mean acme/*?",
+    ),
+    "a repository of another host": (
+        "gitlab_repository_secrets", f"{{acme/shop: {K}}}",
+        "gitlab.repository_secrets.acme/shop: no app deploys from 'acme/shop'",
     ),
     "every app": ("rules", "[{apps: '*', approvals: 1}]", ""),
     "an app of an environment": ("rules", "[{apps: shop/staging/web, approvals: 1}]", ""),

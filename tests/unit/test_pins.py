@@ -1,13 +1,22 @@
-"""The branches of pinned apps: their names, whose they are, and what is built."""
+"""Pinned apps and rehearsals: what an app would do once it is configured so."""
 
 from dataclasses import replace
 
 from bridge.core.apps import App, Rules, Source, SourceType, Trigger
-from bridge.core.configuration.configuration import Environment, GithubSource, Saved
+from bridge.core.configuration.configuration import (
+    DockerSource,
+    Environment,
+    GithubSource,
+    GitlabSource,
+    GitSource,
+    ProviderSettings,
+    Saved,
+)
 from bridge.core.configuration.difference import Configured, Part, Undoing, lines_of, only
 from bridge.core.configuration.merge import WantedPin, WantedSource, merge
 from bridge.core.configuration.plan import breaks_pin, change_of, going_on
-from bridge.core.decision import Reason, decide, of_own_branch
+from bridge.core.configuration.rehearsal import Rehearsal, as_configured, rehearse
+from bridge.core.decision import Policy, Reason, decide, of_own_branch
 from bridge.core.events import Action, RefKind
 from bridge.core.pins import exact, owner_of, pin_for, pin_of, shown_branch, tracked, unpinnable
 from bridge.core.refs import check_branch_name
@@ -72,9 +81,6 @@ def test_what_is_bound_to_a_commit_builds_that_and_a_tag_its_own_once_the_app_is
     assert exact(deployment(commit="7" * 40), pinned()) is None
 
 
-# ── pushes of pins ──────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_push_of_a_pin_is_the_bridges_own() -> None:
     apps = [app("app-api"), pinned()]
 
@@ -95,8 +101,6 @@ def test_a_branch_of_peoples_own_below_bridge_is_theirs(name: str) -> None:
     theirs = app("app-docs", source=source(branch=name))
     assert decide(push(name), theirs).deploy
 
-
-# ── the change of its configuration ─────────────────────────────────────────────────────────────
 
 GITHUB = GithubSource(
     owner="my-org", repository="mono", branch="main", provider_id="p", trigger=Trigger.PUSH
@@ -127,3 +131,65 @@ def test_another_branch_of_a_pinned_app_is_warned_of() -> None:
     assert "nothing deploys" in warning
     assert breaks_pin(wanted, MAIN, merge(MAIN, wanted)) == []
     assert breaks_pin(back, there, merge(there, back)) == []
+
+
+# ── what recent pushes would do if an app were configured otherwise ────────────
+
+TAG = push("v1.0.0", kind=RefKind.TAG)
+PUSHES = [push(paths=("web/Index.html",)), push(paths=("docs/a.md",)), push("dev"), TAG]
+
+
+def configured(
+    provider: ProviderSettings | None = GITHUB, rules: Rules | None = None, *paths: str
+) -> Configured:
+    saved = Saved(provider, None, Environment(), paths or None)
+    saved = replace(saved, trigger=getattr(provider, "trigger", Trigger.PUSH))
+    return Configured(saved, rules or Rules())
+
+
+def test_it_counts_what_would_deploy_and_why_the_others_would_not() -> None:
+    pushes = [*PUSHES, push(paths=None)]
+
+    found = rehearse(app(), configured(GITHUB, None, "docs/**"), pushes, Policy())
+
+    assert (found.pushes, found.deploying, found.hint) == (5, 2, "")
+    assert dict(found.others) == {
+        Reason.NO_PATH_HIT: 1,
+        Reason.BRANCH_MISMATCH: 1,
+        Reason.TRIGGER_MISMATCH: 1,
+    }
+    assert found.unlisted == 1  # it deploys only because its files are not listed
+    assert rehearse(app(), configured(GITHUB), pushes, Policy()).unlisted == 0
+
+
+def test_where_nothing_deploys_it_says_what_came_nearest_and_the_file_wins() -> None:
+    def tried(now: Configured, *book: tuple[str, Rules]) -> Rehearsal:
+        return rehearse(app(), now, PUSHES, Policy(), book)
+
+    near = tried(configured(GITHUB, None, "WEB/**"))
+    tags = configured(GITHUB, Rules(trigger=Trigger.TAG, tags="v*"))
+    other = configured(GITHUB.model_copy(update={"repository": "other"}))
+
+    assert near.deploying == 0
+    assert "differs from `WEB/**` only in upper and lower case" in near.hint
+    assert tried(tags).deploying == 1
+    assert tried(tags, ("shop/*", Rules(tags="release-*"))).deploying == 0
+    assert (tried(other).pushes, tried(configured(None)).pushes) == (0, 0)
+
+
+def test_an_app_is_what_its_configuration_says() -> None:
+    gitlab = GitlabSource(
+        owner="g", repository="a", branch="b", provider_id="p", project_id=7, path="g/s/a"
+    )
+    git = GitSource(url="https://me:secret@example.com/A/b.git", branch="b")
+    sources: dict[ProviderSettings, Source] = {
+        gitlab: Source(SourceType.GITLAB, repository="g/s/a", repository_id="7", branch="b"),
+        DockerSource(image="a:1"): Source(SourceType.DOCKER, image="a:1"),
+    }
+
+    for provider, wanted in sources.items():
+        assert as_configured(app(), configured(provider)).source == wanted
+    found = as_configured(app(), configured(git)).source
+    assert found is not None
+    assert "secret" not in str(found.url)
+    assert as_configured(app(), configured(None)).source is None

@@ -1,12 +1,23 @@
-"""Addresses of repositories are compared however they are written, and names are valid."""
+"""Addresses are compared however they are written, and branches and tags by their names."""
+
+import json
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bridge.app.doctor.settings import remarks
+from bridge.core.chat.calls import Call
+from bridge.core.configuration.merge import WantedSource, merge
 from bridge.core.errors import Rejected
-from bridge.core.events import Repository
+from bridge.core.events import RefPushed, Repository
 from bridge.core.matching import Glob, GlobError
 from bridge.core.refs import check_branch_name, normalise_url, unmatchable
+from bridge.core.rules import branch_matches
+from bridge.githosts import HOSTS
+from bridge.operations.words import parse
+from bridge.settings import read_settings
+from tests.scenes.slack_provider import GITHUB, configured
+from tests.unit.githosts.test_deliveries import load
 from tests.worlds.rows import each_row
 
 SAME = "git.example.com/owner/repo"
@@ -15,23 +26,15 @@ SAME = "git.example.com/owner/repo"
 @each_row(
     "url",
     [
-        "git@git.example.com:owner/repo.git",
-        "git@git.example.com:/owner/repo.git",
-        "git.example.com:owner/repo.git",
-        "ssh://git@git.example.com:22/owner/repo.git",
-        "ssh://git@git.example.com:2222/owner/repo.git",
-        "git+ssh://git@git.example.com:2222/owner/repo",
-        "ssh://git.example.com//owner/repo",
-        "git://git.example.com:9418/owner/repo.git",
-        "https://git.example.com/owner/repo.git/",
-        "https://git.example.com:443/owner/repo.git",
-        "http://git.example.com:/owner/repo.git",
-        "https://user:p@ss:word@git.example.com/owner/repo.git",
-        "HTTPS://Git.Example.COM/Owner/Repo.GIT",
-        "  https://git.example.com/owner/repo.git\n",
-        "git.example.com/owner/repo",
+        "git@git.example.com:owner/repo.git", "git@git.example.com:/owner/repo.git",
+        "git.example.com:owner/repo.git", "ssh://git@git.example.com:2222/owner/repo.git",
+        "git+ssh://git@git.example.com:2222/owner/repo", "ssh://git.example.com//owner/repo",
+        "git://git.example.com:9418/owner/repo.git", "https://git.example.com/owner/repo.git/",
+        "https://git.example.com:443/owner/repo.git", "http://git.example.com:/owner/repo.git",
+        "https://user:p@ss:word@git.example.com/owner/repo.git", "git.example.com/owner/repo",
+        "HTTPS://Git.Example.COM/Owner/Repo.GIT", "  https://git.example.com/owner/repo.git\n",
     ],
-)
+)  # fmt: skip
 def test_all_ways_to_write_an_address_are_the_same(url):
     assert normalise_url(url) == SAME
 
@@ -39,24 +42,18 @@ def test_all_ways_to_write_an_address_are_the_same(url):
 @each_row(
     ("url", "wanted"),
     [
-        ("https://h:8443/o/r.git", "h:8443/o/r"),
-        ("http://h:443/o/r", "h:443/o/r"),
-        ("https://h:1443/o/r", "h:1443/o/r"),
+        ("https://h:8443/o/r.git", "h:8443/o/r"), ("http://h:443/o/r", "h:443/o/r"),
+        ("https://h:1443/o/r", "h:1443/o/r"), ("https://h", "h"),
         ("https://[2001:DB8::1]:8443/o/r.git", "[2001:db8::1]:8443/o/r"),
-        ("ssh://git@[::1]:22/o/r.git", "[::1]/o/r"),
-        ("git@[::1]:o/r.git", "[::1]/o/r"),
+        ("ssh://git@[::1]:22/o/r.git", "[::1]/o/r"), ("git@[::1]:o/r.git", "[::1]/o/r"),
         ("git@h:8443/r.git", "h/8443/r"),  # a group that is called 8443
-        ("git@h:group/sub/project.git", "h/group/sub/project"),
-        ("git@h:~ada/r.git", "h/~ada/r"),
+        ("git@h:a/b/c.git", "h/a/b/c"), ("git@h:~ada/r.git", "h/~ada/r"),
         ("https://h/o/.github.git", "h/o/.github"),
-        ("https://h", "h"),
         # a local path keeps its case
-        ("/srv/git/Repo.git", "file:/srv/git/Repo"),
-        ("/srv/git/Repo/.git", "file:/srv/git/Repo"),
+        ("/srv/git/Repo/.git", "file:/srv/git/Repo"), ("FILE:///srv/Repo", "file:/srv/Repo"),
         ("file://localhost/srv/git/Repo.git", "file:/srv/git/Repo"),
-        ("FILE:///srv/git/Repo", "file:/srv/git/Repo"),
     ],
-)
+)  # fmt: skip
 def test_hosts_ports_and_paths_are_read_exactly(url, wanted):
     assert normalise_url(url) == wanted
 
@@ -98,10 +95,8 @@ def test_it_never_raises_and_changes_its_own_results_no_more(url):
     ("web_url", "urls", "address", "ours"),
     [
         ("https://github.com/o/r", [], "https://github.com", True),
-        ("https://GitHub.com:443/o/r", [], "http://github.com", True),
         ("https://github.com.evil.example/o/r", [], "https://github.com", False),
         ("https://github.com@evil.example/o/r", [], "https://github.com", False),
-        ("https://git.example.com/gitlab/o/r", [], "https://git.example.com/gitlab", True),
         ("https://git.example.com/gitlab2/o/r", [], "https://git.example.com/gitlab", False),
         ("https://git.example.com:8443/o/r", [], "https://git.example.com", False),
         ("https://evil.example/o/r", ["https://github.com/o/r"], "https://github.com", False),
@@ -109,15 +104,11 @@ def test_it_never_raises_and_changes_its_own_results_no_more(url):
         (None, [], "https://github.com", False),
     ],
 )
-def test_a_repository_is_where_its_own_addresses_are(
-    web_url: str | None, urls: list[str], address: str, *, ours: bool
-) -> None:
+def test_a_repository_is_where_its_own_addresses_are(web_url, urls, address, *, ours) -> None:
     repository = Repository("github", "1", "o/r", frozenset(map(normalise_url, urls)), web_url)
 
     assert repository.is_at(address) is ours
 
-
-# ── globs over the names of branches and tags ────────────────────────────────
 
 NEVER = {
     "refs/tags/v*": "write `v*`", "refs/heads/main": "not a branch", "v~1": "`~`", "v*^": "`^`",
@@ -149,7 +140,7 @@ def test_a_glob_that_matches_no_name_is_told_with_a_remedy(pattern, words):
 @example("{|}~", "{")
 @example("./!~", "a")
 @example('*"^"*', "a")
-@settings(max_examples=4 * settings().max_examples)
+@settings(max_examples=8 * settings().max_examples)
 def test_no_glob_is_refused_that_matches_a_name(pattern, name):
     try:
         check_branch_name(name)
@@ -159,3 +150,40 @@ def test_no_glob_is_refused_that_matches_a_name(pattern, name):
 
     if matches:
         assert unmatchable(pattern, "branch") is None
+
+
+@each_row("name", ["ünï", "機能/1"])
+def test_git_a_rule_and_a_chat_name_it(name: str) -> None:
+    check_branch_name(name)
+    assert branch_matches(name, name)
+    assert branch_matches("**", name)
+    now = configured(GITHUB)
+    provider = GITHUB.model_copy(update={"branch": name})
+    assert merge(now, WantedSource(None, {"branch": name})).saved.provider == provider
+
+    given = {"BRIDGE_RULES": f"[{{apps: '*', branch: {name!r}, pin: true}}]"}
+    assert [one for one in remarks(read_settings(None, given)) if one.level != "note"] == []
+
+    typed = f"deploy shop/web@{name}"
+    assert parse(typed) == Call("deploy", {"app": "shop/web", "branch": name}, typed)
+
+
+PUSHES = {
+    "github": ("push", "push__two_files"),
+    "gitlab": ("Push Hook", "push__one_file"),
+    "gitea": ("push", "push__three_commits"),
+}
+
+
+@each_row("host", HOSTS)
+@each_row("ascii_only", [False, True])
+def test_a_webhook_names_it(host: str, ascii_only: bool) -> None:
+    event, fixture = PUSHES[host]
+    _, body = load(f"{host}/{fixture}")
+    said = json.loads(body) | {"ref": "refs/heads/feature/ünï"}
+    written = json.dumps(said, ensure_ascii=ascii_only).encode()
+
+    push = HOSTS[host].reader().parse(event, {}, written)
+
+    assert isinstance(push, RefPushed)
+    assert push.ref.name == "feature/ünï"

@@ -1,24 +1,36 @@
-"""Refused webhooks: what is counted of them, and that nothing of it grows without bound."""
+"""Webhooks that were refused, or never came: counted within bounds, and told where missed."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.chats.slack.quiet_repositories import silent
+from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import Unreachable
 from bridge.core.refused import (
     MOST_A_MINUTE,
     OTHERS,
     WRONG_PATH,
+    Cause,
+    Missed,
     RefusedCounts,
     RefusedWebhooks,
+    causes,
+    missed_by,
     network_of,
     refused_webhook,
 )
 from bridge.githosts import HOSTS
 from bridge.pipeline.deciding.ingest import RefusalLog
 from bridge.web.hooks import means_a_webhook
-from tests.fakes.journey import ManualClock
+from tests.fakes.journey import ManualClock, app
 from tests.worlds.rows import each_row
+
+# ── what is counted, and that nothing of it grows without bound ───────────────────
 
 NOW = 1_700_000_000.0
 
@@ -127,7 +139,8 @@ class Kept:
 
 async def test_they_are_written_together_and_again_where_the_journal_was_away(caplog) -> None:
     clock, kept = ManualClock(NOW), Kept(away=3)
-    log = RefusalLog(kept, HOSTS, clock, clock.sleep)
+    journal: Any = kept
+    log = RefusalLog(journal, HOSTS, clock, clock.sleep)
     for _ in range(5):
         log.note("unauthorized", "wrong", "/hooks/github", {}, "192.0.2.7")
     task = asyncio.create_task(log.run())
@@ -137,3 +150,128 @@ async def test_they_are_written_together_and_again_where_the_journal_was_away(ca
 
     assert [each.count for each in kept.rows] == [5]
     assert len(caplog.messages) == 1
+
+
+# ── the one that somebody misses is told first ────────────────────────────────────
+
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+NAMES = {"github 4711": "my-org/mono", "github 1": "my-org/other", "gitlab 4711": "my-org/mono"}
+OURS = Missed("github", frozenset({"4711"}))
+
+SECRET = RefusedWebhooks(
+    NOW, "github", "unauthorized", "/hooks/github", "192.0.2.0/24",
+    repository="4711", why="the signature does not fit", last=NOW - 2 * DAY,
+)  # fmt: skip
+ASTRAY = replace(SECRET, reason=WRONG_PATH, path="/webhook", repository="", why="nothing there")
+NOISE = replace(ASTRAY, host="", path="/wp-hook", why="nothing at /wp-hook", last=NOW)
+OF_ANOTHER = replace(SECRET, repository="1", why="of another", last=NOW)
+
+
+def order(*refused: RefusedWebhooks, missed: Missed = OURS) -> list[str]:
+    return [one.newest.why for one in causes(refused, missed, NAMES, NOW, HOSTS)]
+
+
+def test_what_names_the_repository_comes_first_then_recent_ones_and_wrong_secrets() -> None:
+    large = replace(SECRET, reason="too_large", why="too large", last=NOW)
+    secret = replace(SECRET, why="secret", last=NOW - 30 * MINUTE)
+    old = replace(SECRET, why="old", last=NOW - 3 * HOUR)
+
+    assert order(old, large, secret) == ["secret", "too large", "old"]
+    assert order(NOISE, OF_ANOTHER, replace(ASTRAY, last=NOW), SECRET) == [
+        *("the signature does not fit", "nothing there", "nothing at /wp-hook", "of another")
+    ]
+
+
+def test_each_cause_is_told_once_with_the_newest_of_it_and_how_many_there_were() -> None:
+    later = replace(SECRET, network="198.51.100.0/24", count=5, last=NOW - MINUTE)
+    other = replace(SECRET, repository="1", count=99, last=NOW)  # does not count for ours
+    seven, nine = (replace(NOISE, why=f"nothing at /wp-hook {number}") for number in (7, 9))
+
+    assert causes([other, SECRET, later, seven, nine], OURS, NAMES, NOW, HOSTS) == [
+        Cause(6, later),
+        Cause(2, seven),
+    ]
+
+
+def test_an_unknown_repository_may_be_the_one_that_has_never_come_through() -> None:
+    new = replace(SECRET, repository="99", why="of a new one")
+    gitlab = replace(SECRET, host="gitlab", why="gitlab's")
+
+    assert order(OF_ANOTHER, new, missed=Missed("github")) == ["of a new one", "of another"]
+    assert order(gitlab) == []
+    assert order(gitlab, missed=Missed()) == ["gitlab's"]
+
+
+def on_gitlab(*ids: str) -> Missed:
+    return Missed("gitlab", frozenset(ids))
+
+
+@each_row(
+    ("kind", "place", "missed"),
+    [
+        (SourceType.GITHUB, {"repository": "My-Org/mono"}, OURS),
+        (SourceType.GITLAB, {"repository": "a/b"}, on_gitlab()),
+        (SourceType.GITLAB, {"repository": "a/b", "repository_id": "9"}, on_gitlab("9")),
+        (SourceType.GIT, {"url": "github.com/my-org/mono"}, OURS),
+        (SourceType.GIT, {"url": "gitlab.example.com/my-org/mono"}, on_gitlab("4711")),
+        (SourceType.GIT, {"url": "git.example.com/github/mono"}, Missed()),
+        (SourceType.BITBUCKET, {"repository": "my-org/mono"}, Missed()),
+        (SourceType.DOCKER, {"image": "web:1"}, Missed()),
+    ],
+)
+def test_what_an_app_misses_follows_from_its_source(kind, place, missed) -> None:
+    assert missed_by(Source(kind, **place), NAMES, HOSTS) == missed
+    assert missed_by(None, NAMES, HOSTS) == Missed()
+
+
+REFUSED = st.builds(
+    replace,
+    st.sampled_from([SECRET, ASTRAY, NOISE, OF_ANOTHER]),
+    last=st.floats(NOW - 9 * DAY, NOW),
+    count=st.integers(1, 9),
+)
+
+
+@given(st.lists(REFUSED), st.randoms())
+def test_the_order_in_which_they_are_read_does_not_matter(refused, chance) -> None:
+    again = list(refused)
+    chance.shuffle(again)
+
+    whys = [one.newest.why for one in causes(refused, OURS, NAMES, NOW, HOSTS)]
+    assert [one.newest.why for one in causes(again, OURS, NAMES, NOW, HOSTS)] == whys
+    assert len(set(whys)) == len(whys)
+    if any(one.repository == "4711" for one in refused):
+        assert whys[0] == SECRET.why
+
+
+# ── repositories that say nothing ─────────────────────────────────────────────────
+
+
+def of(source: SourceType, id_: str = "app-web", **place: str) -> App:
+    return app(id_, source=Source(source, branch="main", **place))
+
+
+def test_a_repository_is_named_once_with_the_newest_push_of_all_its_apps() -> None:
+    both = [app("app-web"), app("app-api")]
+
+    assert silent(both, {}, NOW, HOSTS) == [
+        "No push to my-org/mono has ever arrived: is its webhook set up?"
+    ]
+    long = {"app-web": NOW - 99 * DAY, "app-api": NOW - 40 * DAY}
+    assert silent(both, long, NOW, HOSTS) == ["No push to my-org/mono has arrived for 40 days."]
+    assert silent(both, long | {"app-web": NOW - DAY}, NOW, HOSTS) == []
+    (said,) = silent([of(SourceType.GIT, url="git.example.com/o/r")], {}, NOW, HOSTS)
+    assert said.startswith("No push to git.example.com/o/r has ever arrived")
+
+
+@each_row(
+    "quiet",
+    [
+        of(SourceType.DOCKER, image="nginx"),
+        of(SourceType.GIT, url="file:/srv/repo"),
+        of(SourceType.GIT),
+        app(source=None),
+    ],
+)
+def test_where_no_push_can_come_nothing_is_missed(quiet: App) -> None:
+    assert silent([quiet], {}, NOW, HOSTS) == []

@@ -15,18 +15,12 @@ def ended(
 ) -> EndedDeployment:
     """A deployment that was pushed `took` seconds before it ended."""
     app_id = others.pop("app_id", "app-web")
-    live = state in (DONE, UNHEALTHY)
     given: dict[str, Any] = {
-        "app": app_id.replace("app-", "shop/"),
-        "action": DEPLOY,
-        "pushed": True,
-        "created_at": at - took,
-        "live_at": at if live else None,
+        "app": app_id.replace("app-", "shop/"), "action": DEPLOY, "pushed": True,
+        "created_at": at - took, "live_at": at if state in (DONE, UNHEALTHY) else None,
         "finished_at": at,
-    }
-    return EndedDeployment(
-        deployment_id(seq, app_id), seq, app_id=app_id, state=state, **(given | others)
-    )
+    } | others  # fmt: skip
+    return EndedDeployment(deployment_id(seq, app_id), seq, app_id=app_id, state=state, **given)
 
 
 def figures(*those: EndedDeployment, days: float = 10) -> Figures:
@@ -61,22 +55,14 @@ def test_a_push_counts_with_the_one_that_replaced_it() -> None:
 
 def test_what_failed_was_unhealthy_or_was_rolled_back_from() -> None:
     """Of 8 that ended, 2 failed, 1 was unhealthy, 1 was rolled back from: a half."""
-    those = [
-        ended(1, 100.0),
-        ended(2, 200.0, FAILED),
-        ended(3, 300.0, FAILED),
-        ended(4, 400.0, UNHEALTHY),
-        ended(5, 500.0, action=ROLLBACK, pushed=False, target=deployment_id(1, "app-web")),
-        ended(6, 600.0),
-        ended(7, 700.0),
-        ended(8, 800.0, action=ROLLBACK, pushed=False, target=deployment_id(6, "app-web")),
-        ended(9, 900.0),
-        ended(10, 910.0, State.UNKNOWN),
-        ended(11, 920.0, State.CANCELLED),
-        ended(12, 930.0),
-    ]
-
-    found = figures(*those)
+    back = {"action": ROLLBACK, "pushed": False}
+    found = figures(
+        *(ended(1, 100.0), ended(2, 200.0, FAILED), ended(3, 300.0, FAILED)),
+        *(ended(4, 400.0, UNHEALTHY), ended(5, 500.0, target=deployment_id(1, "app-web"), **back)),
+        *(ended(6, 600.0), ended(7, 700.0)),
+        *(ended(8, 800.0, target=deployment_id(6, "app-web"), **back), ended(9, 900.0)),
+        *(ended(10, 910.0, State.UNKNOWN), ended(11, 920.0, State.CANCELLED), ended(12, 930.0)),
+    )
 
     assert (found.failed, found.unhealthy, found.rolled_back) == (2, 1, 1)
     assert (found.ended, found.failure_rate) == (8, 0.5)

@@ -1,6 +1,6 @@
-"""Finding the backend's record of a deployment that we asked for."""
+"""What a backend's records and the looks at it say of a deployment that we asked for."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -8,22 +8,30 @@ from hypothesis import strategies as st
 
 from bridge.core.events import Action
 from bridge.core.failure import failure_in
+from bridge.core.lifecycle import LOSABLE, Deployment, State
 from bridge.core.people import Origin
 from bridge.core.tracking import (
     CLOCKS_DIFFER,
     CLOSING,
     Match,
     Seen,
+    Shown,
+    Sight,
+    Timing,
+    Verdict,
     description_of,
     end_in,
     marked,
     match,
     title_of,
     token_for,
+    verdict,
     within,
 )
 from tests.fakes.journey import HEAD, deployment
 from tests.worlds.rows import each_row
+
+# ── finding the backend's record ─────────────────────────────────────────────
 
 OURS = deployment(known_before=("old-1", "old-2"))
 TOKEN = OURS.token
@@ -60,32 +68,21 @@ OLD = [record("old-2", created_at=0.5), record("old-1", created_at=0.1)]
         ("ours beside a foreign one that runs", [running("a", text="by hand"), record()], "new"),
         ("our token though it was known before", [record("old-1", text=TOKEN)], "old-1"),
         ("our token though it began before", [record(text=TOKEN, created_at=0.1)], "new"),
-    ],
-)
-def test_ours_is_found_by(point: str, records: list[Seen], found: str | None) -> None:
-    seen = match(OURS, records, intended=1.0, pinned={"pinned"})
-
-    assert (seen.ours and seen.ours.id, seen.doubtful) == (found, ()), point
-
-
-@each_row(
-    ("point", "records", "doubtful"),
-    [
-        ("one that began before we asked by another clock", [record(created_at=0.9)], ["new"]),
+        # what may be ours or not is told as such
+        ("before we asked, by another clock", [record(created_at=0.9)], ["new"]),
         ("another beside it", [record("a", created_at=2.0), record(created_at=0.9)], ["a", "new"]),
         (
-            "several, the newest first",
-            [record("a", created_at=2.0), record("b", commit="d" * 40, created_at=3.0)],
+            "the newest first",
+            [record("a", created_at=2.0), record("b", created_at=3.0)],
             ["b", "a"],
         ),
     ],
 )
-def test_what_may_be_ours_or_not_is_told_as_such(
-    point: str, records: list[Seen], doubtful: list[str]
-) -> None:
-    seen = match(OURS, records, intended=1.0)
+def test_ours_is_found_by(point: str, records: list[Seen], found: str | list[str] | None) -> None:
+    seen = match(OURS, records, intended=1.0, pinned={"pinned"})
 
-    assert (seen.ours, [one.id for one in seen.doubtful]) == (None, doubtful), point
+    expected = (None, found) if isinstance(found, list) else (found, [])
+    assert (seen.ours and seen.ours.id, [one.id for one in seen.doubtful]) == expected, point
 
 
 @each_row(
@@ -96,9 +93,7 @@ def test_what_may_be_ours_or_not_is_told_as_such(
         ("two began meanwhile", [1.0, 5.0, 6.0], None, False),
     ],
 )
-def test_ours_began_when_the_queue_shows_it(
-    point: str, began: list[float], found: float | None, untimely: bool
-) -> None:
+def test_ours_began_when_the_queue_shows_it(point, began, found, untimely) -> None:
     records = [record(str(at), created_at=at) for at in began]
 
     seen = match(OURS, records, intended=0.0, window=(4.0, 7.0))
@@ -154,9 +149,7 @@ def test_what_was_there_before_or_runs_unmarked_or_is_anothers_is_never_ours(
 
 
 @given(st.text(), st.text(), st.text(), st.text())
-def test_a_token_is_the_same_at_every_try_and_no_one_elses(
-    bridge: str, other: str, one: str, two: str
-) -> None:
+def test_a_token_is_the_same_at_every_try_and_no_one_elses(bridge, other, one, two) -> None:
     token = token_for(bridge, one)
 
     assert token == token_for(bridge, one)
@@ -189,9 +182,7 @@ QUERY = 'Failed query: update "deployment" set "status" = $1\nparams: done,2026-
 
 @enough
 @given(lines, lines, st.sampled_from(["#12 RUN make", "echo 'Error occurred'", "x"]))
-def test_a_log_tells_of_its_end_only_where_it_says_so(
-    before: list[str], after: list[str], last: str
-) -> None:
+def test_a_log_tells_of_its_end_only_where_it_says_so(before, after, last) -> None:
     closed = f"{CLOSING}, check the logs for details."
     for ends, more in (
         (True, [closed, ""]),
@@ -204,7 +195,124 @@ def test_a_log_tells_of_its_end_only_where_it_says_so(
 
 
 @given(st.floats(-1e10, 1e10), st.floats(0, 1e9), st.floats(0, 1e9))
-def test_no_time_of_a_backend_is_before_what_came_before_or_after_now(
-    told: float, asked: float, more: float
-) -> None:
+def test_no_time_of_a_backend_is_before_what_came_before_or_after_now(told, asked, more) -> None:
     assert asked <= within(told, asked, asked + more) <= asked + more
+
+
+# ── what the looks say of one that does not move on ──────────────────────────
+
+TIMING = Timing(lost=10.0, untold=120.0, unclosed=30.0)
+GONE = Shown(present=False, open=False, idle=True)
+JOB = Shown(present=True, open=False, idle=False)
+BUILDS = Shown(present=True, open=True, idle=False)
+UNTOLD = Shown(present=False, open=False, idle=None)
+BLOCKED = Shown(present=False, open=False, idle=False, blocked=True)
+UNWATCHED = {"watched_since": 80.0, "state": State.QUEUED}
+TURN = {"shown": BLOCKED}
+UNCLOSED = Shown(present=True, open=True, idle=True)
+
+
+@each_row(
+    ("point", "sight", "facts", "expected"),
+    [
+        ("too early", Sight(95.0), {}, "wait"),
+        ("never shown, and nothing explains it", Sight(0.0), {}, "wait"),
+        ("never shown for long", Sight(-30.0), {}, "lost"),
+        ("never shown, and looks have failed", Sight(80.0), {"watched_since": 80.0}, "lost"),
+        ("gone from a queue that was watched", Sight(80.0, 80.0), {}, "dropped"),
+        ("gone, and looks have failed", Sight(85.0, 80.0), {"watched_since": 85.0}, "lost"),
+        ("gone, but its record was known", Sight(80.0, 80.0), {"backend_id": "dep-1"}, "untold"),
+        ("no queue is told", Sight(0.0, 0.0), {"shown": UNTOLD}, "wait"),
+        ("no queue is told for long", Sight(-30.0), {"shown": UNTOLD}, "untold"),
+        ("gone from a queue that nobody has watched", Sight(80.0), UNWATCHED, "lost"),
+        ("gone before its turn can have come", Sight(80.0), UNWATCHED | TURN, "dropped"),
+        ("never seen before its turn", Sight(80.0), {"watched_since": 80.0} | TURN, "wait"),
+        ("open without a job", Sight(100.0, 100.0, idle_since=80.0), {}, "wait"),
+        ("open without a job for long", Sight(100.0, 100.0, idle_since=60.0), {}, "unclosed"),
+    ],
+)
+def test_a_deployment_is_judged_by_the_evidence(point, sight, facts, expected) -> None:
+    known = {"state": State.ASKED, "backend_id": None} | facts
+    asked = deployment(asked_at=-40.0, state=known.pop("state"), backend_id=known.pop("backend_id"))
+    more = {"watched_since": -50.0, "shown": GONE} | known
+
+    found = verdict(asked, sight, now=100.0, timing=TIMING, **more)  # type: ignore[arg-type]
+
+    assert found is Verdict(expected), point
+
+
+def test_a_failed_look_proves_nothing_and_what_is_shown_starts_the_waiting_anew() -> None:
+    shown = Sight(0.0).after(GONE, 5.0).after(JOB, 6.0).after(GONE, 7.0)
+    blind = Sight(0.0).after(UNCLOSED, 1.0).after(UNCLOSED, 2.0).blinded(3.0)
+    idle = Sight(0.0).after(UNCLOSED, 1.0).after(BUILDS, 2.0).after(UNCLOSED, 3.0)
+    at_work = Sight(0.0).after(Shown(present=True, open=False, idle=False, at_work=True), 1.0)
+
+    assert (shown.since, shown.seen_at) == (6.0, 6.0)
+    assert (blind.since, blind.seen_at, blind.idle_since) == (3.0, 2.0, None)
+    assert idle.after(UNCLOSED, 4.0).idle_since == 3.0  # since the first of an unbroken run
+    assert idle.after(Shown(present=True, open=True, idle=None), 4.0).idle_since is None
+    assert at_work.after(GONE, 2.0).began
+    assert not at_work.blinded(2.0).after(GONE, 3.0).began
+
+
+FAILED_LOOK = None
+SHOWN = st.sampled_from([FAILED_LOOK, GONE, GONE, GONE, JOB, BUILDS, UNTOLD, BLOCKED, UNCLOSED])
+LOOKS = st.lists(st.tuples(st.sampled_from([0.5, 2.0, 5.0, 40.0]), SHOWN), min_size=1, max_size=40)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A deployment after some looks, and what is true of them."""
+
+    verdict: Verdict
+    asked: Deployment
+    shown: Shown
+    quiet: float
+    was_there: bool
+    unbroken: bool
+
+
+@st.composite
+def judged(draw: st.DrawFn) -> Judged:
+    """Looks of one process at a deployment that it, or one before it, has asked for."""
+    asked = deployment(
+        asked_at=draw(st.sampled_from([-100.0, 0.0, 50.0])),
+        state=draw(st.sampled_from(sorted(LOSABLE))),
+        backend_id=draw(st.sampled_from([None, None, "dep-1"])),
+    )
+    now, sight, last, seen_at = 0.0, Sight(0.0), 0.0, None
+    watched_since = trouble_at = draw(st.sampled_from([-100.0, 0.0]))
+    shown: Shown | None = GONE
+    for pause, shown in [*draw(LOOKS), (1.0, draw(SHOWN.filter(bool)))]:
+        now += pause
+        if shown is FAILED_LOOK:
+            sight, last, trouble_at = sight.blinded(now), now, now
+            watched_since = now + 0.1
+            continue
+        sight = sight.after(shown, now)
+        if shown.present:
+            last, seen_at = now, now
+    assert shown is not None
+    found = verdict(asked, sight, now=now, watched_since=watched_since, shown=shown, timing=TIMING)
+    there_at = asked.asked_at if seen_at is None else seen_at
+    assert there_at is not None
+    was_there = seen_at is not None or asked.state is State.QUEUED
+    return Judged(found, asked, shown, now - last, was_there, trouble_at <= there_at <= now)
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(judged())
+def test_nothing_is_claimed_or_asked_for_again_but_by_the_evidence(one: Judged) -> None:
+    verdict, shown = one.verdict, one.shown
+    if verdict is Verdict.DROPPED:  # a person is named only where nothing else can have taken it
+        assert one.was_there
+        assert one.asked.backend_id is None
+        assert one.unbroken or shown.blocked
+    if verdict is Verdict.LOST:  # nothing is asked for again that may have been built
+        assert not shown.present
+        assert shown.idle is not None
+        assert one.asked.backend_id is None
+        assert not (shown.blocked and one.was_there)
+    if verdict in (Verdict.LOST, Verdict.DROPPED, Verdict.UNTOLD):
+        assert one.quiet > TIMING.lost
+        assert not shown.present

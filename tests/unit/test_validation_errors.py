@@ -1,16 +1,22 @@
-"""Pydantic's errors never reach people in its own words, wherever something is read."""
+"""Errors of libraries never reach people in their own words: of data and of connections."""
 
 import json
 import re
+import socket
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
+import aiohttp
+import httpx
 import pytest
+import requests
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticKnownError, core_schema
 
 from bridge.chats.slack.payloads import check_form
 from bridge.core.errors import MalformedPayload, Rejected, Unreachable
+from bridge.core.errors.connection import why_not_connected
 from bridge.core.events import parse_command, parse_found
 from bridge.core.validation_errors import came, explained, place, rule
 from bridge.githosts.base.answers import Answer, read
@@ -18,6 +24,8 @@ from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.settings import read_settings
 from tests.worlds.rows import each_row
+
+# ── pydantic ──────────────────────────────────────────────────────────────────────
 
 OWN_WORDS = re.compile(
     r"(?i)input should|field required|valid (string|dictionary|list|integer|boolean|tuple)"
@@ -61,35 +69,16 @@ class Inner(BaseModel):
     size: int = Field(1, ge=1)
 
 
-class Outer(BaseModel):
-    model_config = ConfigDict(strict=True)
-    inner: list[Inner] | None = None
-    either: Inner | int | None = None
-
-
-@each_row(
-    ("data", "words"),
-    [
-        ([], "the body must be an object, and an empty list came"),
-        ({"inner": {}}, "inner: it must be a list, and {} came"),
-        ({"inner": [{}]}, "inner[0].name: it is missing"),
-        ({"inner": [{"name": None}]}, "inner[0].name: it must be a text, and null came"),
-        ({"inner": [{"name": "", "size": 0}]}, "inner[0].size: it must be at least 1"),
-        ({"inner": [{}] * 9}, "; and 6 more"),
-        ({"either": SECRET}, "either: it must be an object, and a text came"),
-    ],
-)
-def test_a_misfit_tells_the_field_the_rule_and_what_came(data: Any, words: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        Outer.model_validate(data)
-
-    said = explained(caught.value, data)
-    assert words in said
-    assert "a list, and a list" not in said
-    assert SECRET not in said
-
-
 def test_where_a_field_stands_leaves_out_the_forms_that_were_tried() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Inner.model_validate([])
+    assert explained(caught.value, []) == "the body must be an object, and an empty list came"
+    with pytest.raises(ValidationError) as caught:
+        Inner.model_validate({"name": None, "size": 0})
+    said = explained(caught.value, {"name": None, "size": 0})
+    assert said.startswith("name: it must be a text, and null came")
+    assert "size: it must be at least 1" in said
+
     assert place(("event", "opened", "user"), {"event": {"type": "x"}}) == "event.user"
     assert place(("a", 0, "b"), {"a": [{}]}) == "a[0].b"
     assert place(("a", 3, "b")) == "a.3.b"
@@ -144,3 +133,74 @@ def test_nobody_is_told_in_the_words_of_python(wrong: str) -> None:
     assert not OWN_WORDS.search(said), said
     assert not re.search(r"__init__|^'|: '\w+'$|Expecting", said), said
     assert SECRET not in said
+
+
+# ── why a connection failed ───────────────────────────────────────────────────────
+
+REFUSED = "nothing listens at its address (connection refused)"
+
+
+def raised_by_httpx(cause: BaseException) -> Exception:
+    error = httpx.ConnectError("All connection attempts failed")
+    inner = OSError("All connection attempts failed")
+    inner.__cause__ = BaseExceptionGroup("multiple connection attempts failed", [cause, cause])
+    error.__cause__ = inner
+    return error
+
+
+def raised_by_requests(cause: BaseException) -> Exception:
+    from urllib3 import HTTPConnectionPool
+    from urllib3.exceptions import MaxRetryError, ProtocolError
+
+    wrapped = MaxRetryError(HTTPConnectionPool("x"), "/", ProtocolError("Aborted.", cause))
+    return requests.ConnectionError(wrapped)
+
+
+def raised_by_aiohttp(cause: Any) -> Exception:
+    key = aiohttp.client_reqrep.ConnectionKey("x", 80, False, True, None, None, None)
+    return aiohttp.ClientConnectorError(key, cause)
+
+
+LIBRARIES = [raised_by_httpx, raised_by_requests, raised_by_aiohttp]
+UNTRUSTED = ssl.SSLCertVerificationError(1, "self-signed")
+UNTRUSTED.verify_message = "self-signed certificate"
+
+
+@each_row("wrapped", LIBRARIES)
+@each_row(
+    ("cause", "words"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), REFUSED),
+        (socket.gaierror(-2, "Name or service not known"), "can't be resolved (DNS)"),
+        (OSError(113, "No route to host"), "no route"),
+        (UNTRUSTED, "its certificate is not trusted: self-signed certificate"),
+        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "is https right in its address?"),
+        (ConnectionResetError(104, "reset"), "closed the connection before its answer"),
+    ],
+)
+def test_the_cause_is_found_and_said(wrapped, cause, words) -> None:
+    said = why_not_connected(wrapped(cause))
+
+    assert said is not None
+    assert words in said
+
+
+@each_row(
+    ("error", "words"),
+    [
+        (httpx.ConnectTimeout(""), "did not take the connection in time"),
+        (httpx.PoolTimeout(""), "all connections to it were busy"),
+        (aiohttp.ServerDisconnectedError(), "closed the connection"),
+        (requests.ReadTimeout("read timeout=3"), "did not answer in time"),
+    ],
+)
+def test_what_has_no_system_error_is_known_by_its_name(error: Exception, words: str) -> None:
+    assert words in (why_not_connected(error) or "")
+
+
+def test_other_errors_are_left_to_who_knows_them_and_circles_of_causes_end() -> None:
+    one, two = ValueError("1"), ValueError("2")
+    one.__cause__, two.__cause__ = two, one
+
+    assert why_not_connected(one) is None
+    assert why_not_connected(httpx.ConnectError("refused")) is None

@@ -55,8 +55,8 @@ async def test_after_a_change_it_is_drawn_again_also_where_it_came_in_between() 
 async def test_nothing_is_kept_that_ages_or_does_not_live_or_that_nobody_watches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for version, live in ((None, True), ("1", False)):
-        parts, drawing = SharedParts(lambda version=version: version), Drawing(live=live)
+    dull, still = SharedParts(lambda: None), SharedParts(lambda: "1")
+    for parts, drawing in ((dull, Drawing()), (still, Drawing(live=False))):
         assert [(await parts.part("now", drawing)).html for _ in range(2)] == ["1", "2"]
 
     parts, drawing = SharedParts(lambda: "1"), Drawing()
@@ -86,9 +86,6 @@ async def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert (await parts.part("c", drawing)).html == "3"
     assert (await parts.part("a", drawing)).html == "4"
-
-
-# ── looks for changes ────────────────────────────────────────────────────────────────────────────
 
 
 async def test_looks_are_rarer_while_each_finds_a_change() -> None:
