@@ -66,6 +66,7 @@ def call(name: str, scope: str = "", *, rest: str = "", when: str = "", **more: 
         ("lock", Call("lock", {}, "lock")),
         ("lock shop for 2h", Unclear("")),
         ("lock shop for 2h a release", call("lock", "shop", rest="a release", when="for 2h")),
+        ("lock shop for 2 hours a b", call("lock", "shop", rest="a b", when="for 2h")),
         ("lock shop for 1h30min, a b", call("lock", "shop", rest="a b", when="for 1h30m")),
         ("lock shop for the release", call("lock", "shop", rest="for the release")),
         ('lock "my shop/web" a b', call("lock", "my shop/web", rest="a b")),
@@ -105,14 +106,12 @@ def call(name: str, scope: str = "", *, rest: str = "", when: str = "", **more: 
         ("override web for 2h it burns", call("override", app="web", rest="for 2h it burns")),
         ("previews web --all", call("previews", app="web", every=True)),
         ("previews stop shop/web#12", call("previews stop", preview="shop/web#12")),
-        ("previews extend release 2 #12", call("previews extend", preview="release 2 #12")),
         (
             "previews approve web #12 18F234F",
             call("previews approve", preview="web #12", commit="18F234F"),
         ),
         ("previews stop web#12 now", Unclear("", ("previews stop web#12",))),
         ("deploy web at 22:00", call("deploy", app="web", at="at 22:00")),
-        ("deploy web at 22:00 please", Unclear("", ("deploy web at 22:00",))),
         ("redeploy web at 22:00", Unclear("", ("redeploy web",))),
     ],
 )
@@ -129,17 +128,11 @@ def test_what_is_typed_after_the_command(typed: str, meant: Command | Call | Unc
         assert isinstance(found, Command) or parse(written(found)) == found
 
 
-@each_row(
-    ("name", "typed", "meant"),
-    [
-        ("deploy", "", Call("deploy", {}, "deploy")),
-        ("deploy", "web@main", call("deploy", app="web", branch="main")),
-        ("deploy", "help", Command(rest="deploy")),
-        ("cancel", "shop/web", call("cancel", app="shop/web")),
-    ],
-)
-def test_short_commands_have_the_same_grammar(name: str, typed: str, meant: Command | Call) -> None:
-    assert parse(typed, name) == meant
+def test_short_commands_have_the_same_grammar() -> None:
+    assert parse("", "deploy") == Call("deploy", {}, "deploy")
+    assert parse("web@main", "deploy") == call("deploy", app="web", branch="main")
+    assert parse("help", "deploy") == Command(rest="deploy")
+    assert parse("shop/web", "cancel") == call("cancel", app="shop/web")
 
 
 def holds_together(found: Command | Call | Unclear) -> None:
@@ -178,14 +171,8 @@ def test_nothing_typed_breaks_it(verb: str, scope: str, when: str, why: str) -> 
     holds_together(parse(why))
 
 
-@each_row(
-    ("when", "at"),
-    [
-        ("for 2h", NOW + 7200),
-        ("until 23:00", 1_700_002_800.0),
-        ("until 23:00 Europe/Berlin", 1_700_085_600.0),
-        ("at wed 08:00 Europe/Berlin", 1_700_031_600.0),
-    ],
-)
-def test_a_time_is_the_next_that_fits(when: str, at: float) -> None:
-    assert ends_at(when, NOW) == at
+def test_a_time_is_the_next_that_fits() -> None:
+    assert ends_at("for 2h", NOW) == NOW + 7200
+    assert ends_at("until 23:00", NOW) == 1_700_002_800.0
+    assert ends_at("until 23:00 Europe/Berlin", NOW) == 1_700_085_600.0
+    assert ends_at("at wed 08:00 Europe/Berlin", NOW) == 1_700_031_600.0

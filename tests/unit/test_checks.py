@@ -24,23 +24,16 @@ def test_every_check_that_the_code_names_is_a_known_one_and_explained() -> None:
     assert [name for name in NAMES if f"| `{name}` |" not in page] == []
 
 
-@each_row(
-    ("ahead", "level", "says"),
-    [
+def test_a_clock_that_is_wrong_is_found_and_an_unknown_one_is_not_judged() -> None:
+    for ahead, level, says in (
         (-30.0, Level.OK, "agree"),
         (31.0, Level.WARNING, "31 s behind its clock"),
         (-299.0, Level.WARNING, "299 s ahead of its clock"),
         (-300.0, Level.ERROR, "requests are refused from 300 s on"),
-    ],
-)
-def test_a_clock_that_is_wrong_is_found(ahead: float, level: Level, says: str) -> None:
-    (found,) = clock_finding("chat.clock", "slack", ahead, refused_at=300.0)
-
-    assert found.level is level
-    assert says in found.says
-
-
-def test_an_unknown_clock_is_not_judged() -> None:
+    ):
+        (found,) = clock_finding("chat.clock", "slack", ahead, refused_at=300.0)
+        assert found.level is level
+        assert says in found.says
     for headers in ({}, {"date": "yesterday"}, {"date": ""}):
         assert ahead_in(headers, 0.0) is None
     assert list(clock_finding("chat.clock", "slack", None)) == []

@@ -40,16 +40,17 @@ def made_elsewhere(module: str, source: str) -> Iterator[str]:
         return
     names = dict(_names(source))
     for node in ast.walk(parsed(source)):
-        if not isinstance(node, ast.List | ast.Call | ast.ClassDef):
-            continue
-        if isinstance(node, ast.List) and _runs_git(node) and module not in RUNS_GIT:
-            yield f"{module}:{node.lineno} runs git: connect it as `bridge.connecting.git` does"
+        at = f"{module}:{getattr(node, 'lineno', 0)}"
+        runs_git = isinstance(node, ast.List) and ast.unparse(node).startswith("['git', ")
+        if runs_git and module not in RUNS_GIT:
+            yield f"{at} runs git: connect it as `bridge.connecting.git` does"
         used = [node.func] if isinstance(node, ast.Call) else getattr(node, "bases", [])
         for one in used:
             first, _, rest = ast.unparse(one).partition(".")
             whole = ".".join(filter(None, (names.get(first, first), rest)))
-            if _makes_a_client(whole) and whole not in WITH_OURS.get(module, ()):
-                yield f"{module}:{node.lineno} uses {whole}: make it in `bridge.connecting`"
+            makes = whole in MAKES_CLIENTS or whole.startswith(("urllib.request.", "http.client."))
+            if makes and whole not in WITH_OURS.get(module, ()):
+                yield f"{at} uses {whole}: make it in `bridge.connecting`"
 
 
 def _names(source: str) -> Iterator[tuple[str, str]]:
@@ -59,15 +60,6 @@ def _names(source: str) -> Iterator[tuple[str, str]]:
             yield from ((one.asname, one.name) for one in node.names if one.asname)
         elif isinstance(node, ast.ImportFrom):
             yield from ((one.asname or one.name, f"{node.module}.{one.name}") for one in node.names)
-
-
-def _makes_a_client(whole: str) -> bool:
-    return whole in MAKES_CLIENTS or whole.startswith(("urllib.request.", "http.client."))
-
-
-def _runs_git(node: ast.List) -> bool:
-    first = node.elts[0] if len(node.elts) > 1 else None
-    return isinstance(first, ast.Constant) and first.value == "git"
 
 
 def test_every_client_is_made_in_one_place() -> None:

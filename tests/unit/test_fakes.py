@@ -10,21 +10,15 @@ from tests.fakes.journey import HEAD, FakeBackend, FakeFlows, FakeHost, ManualCl
 from tests.fakes.toy_backend import Crane
 from tests.worlds.rows import each_row
 
+PORTS = {
+    FakeBackend: [Backend], Crane: [Backend], FakeFlows: [Flows], FakeHost: [GitHost],
+    FakeHostApi: [HostApi, ListsPulls, TellsWriters],
+}  # fmt: skip
 
-@each_row(
-    ("fake", "port"),
-    [
-        (FakeBackend, Backend),
-        (Crane, Backend),
-        (FakeFlows, Flows),
-        (FakeHost, GitHost),
-        (FakeHostApi, HostApi),
-        (FakeHostApi, ListsPulls),
-        (FakeHostApi, TellsWriters),
-    ],
-)
-def test_a_fake_has_every_method_of_its_port_in_the_same_form(fake: type, port: type) -> None:
-    for name, method in inspect.getmembers(port, inspect.isfunction):
+
+@each_row(("fake", "ports"), PORTS.items())
+def test_a_fake_has_every_method_of_its_ports_in_the_same_form(fake, ports) -> None:
+    for name, method in (one for of in ports for one in inspect.getmembers(of, inspect.isfunction)):
         if not name.startswith("_"):
             assert inspect.signature(getattr(fake, name)) == inspect.signature(method), name
 

@@ -84,20 +84,14 @@ def test_no_secret_in_an_address_is_shown() -> None:
 @each_row(
     ("scope", "covered"),
     [
-        (MONO, True),
-        (replace(MONO, name="renamed/since"), True),
-        (replace(MONO, id="2"), False),
-        (replace(MONO, id=""), True),
+        (MONO, True), (replace(MONO, name="renamed/since"), True), (replace(MONO, id="2"), False),
         (replace(MONO, id="", name="MY-ORG/Mono"), True),
-        (replace(MONO, id="", name="my-org/mon"), False),
+        (replace(MONO, id="", name="my-org/mon"), False), (Scope(ScopeKind.APP, "", "5"), True),
         (Scope(ScopeKind.OWNER, "renamed", "77"), True),
-        (Scope(ScopeKind.OWNER, "my-org", "78"), False),
-        (scope_named("My-Org/*"), True),
-        (scope_named("my-or/*"), False),
-        (scope_named("my-org/mono"), True),
-        (Scope(ScopeKind.APP, "", "5"), True),
+        (Scope(ScopeKind.OWNER, "my-org", "78"), False), (scope_named("My-Org/*"), True),
+        (scope_named("my-or/*"), False), (scope_named("my-org/mono"), True),
     ],
-)
+)  # fmt: skip
 def test_a_secret_speaks_for_its_own_repositories(scope: Scope, covered: bool) -> None:
     repository = Repository("github", "1", "my-org/mono", owner_id="77")
 
@@ -111,8 +105,6 @@ def test_a_secret_speaks_for_its_own_repositories(scope: Scope, covered: bool) -
 
 
 # ── when secrets are read again ───────────────────────────────────────────────────
-
-NEW = MadeHook("github", Scope(ScopeKind.REPOSITORY, "my-org/mono", "1"), "sealed", 0.0)
 
 
 class World:
@@ -144,14 +136,14 @@ async def world() -> AsyncIterator[World]:
     task = asyncio.create_task(found.secrets.run())
     yield found
     task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_all_who_wait_share_one_reading_and_only_so_many_wait(world: World) -> None:
-    world.hooks = [NEW]
+    new = MadeHook("github", MONO, "sealed", 0.0)
+    world.hooks = [new]
 
     assert await asyncio.gather(*(world.secrets.renew() for _ in range(20))) == [True] * 20
-    assert (world.readings, world.used, world.pauses) == (1, [[NEW]], [PAUSE])
+    assert (world.readings, world.used, world.pauses) == (1, [[new]], [PAUSE])
 
     waiting = [asyncio.create_task(world.secrets.renew()) for _ in range(MOST_WAITING)]
     await asyncio.sleep(0)

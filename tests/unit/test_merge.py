@@ -80,13 +80,10 @@ def test_another_kind_of_source_keeps_what_all_kinds_share() -> None:
     )
     assert new.saved.trigger is Trigger.PUSH  # a stored trigger counts for GitHub alone
     assert difference(now, new) == (
-        Changed("source", "github", "git"),
-        Changed("owner", "my-org", None),
-        Changed("repository", "mono", None),
-        Changed("provider_id", "gh_1", None),
-        Changed("trigger", "tag", "push"),
-        Changed("url", None, "https://example.com/b"),
-    )
+        Changed("source", "github", "git"), Changed("owner", "my-org", None),
+        Changed("repository", "mono", None), Changed("provider_id", "gh_1", None),
+        Changed("trigger", "tag", "push"), Changed("url", None, "https://example.com/b"),
+    )  # fmt: skip
 
 
 def test_credentials_and_folders_that_are_stored_are_used_again_and_shown() -> None:
@@ -222,12 +219,6 @@ def test_one_field_or_variable_changes_and_all_others_stay() -> None:
     }  # fmt: skip
 
 
-def test_a_stack_has_no_build_and_no_build_arguments() -> None:
-    for wanted in (WantedBuild({"dockerfile": "x"}), WantedVariables({"build_args": {"A": "A=1"}})):
-        with pytest.raises(Rejected, match="compose"):
-            merge(configured(build=None), wanted)
-
-
 # ── what is refused, and in which words ──────────────────────────────────────
 
 
@@ -268,6 +259,10 @@ def test_what_can_not_be_is_rejected_with_its_remedy(wanted: Wanted, words: str)
         merge(configured(), wanted)
     with pytest.raises(Rejected, match="name its kind"):
         merge(configured(None), source(branch="main"))
+    of_an_app: list[Wanted] = [WantedBuild({"dockerfile": "x"})]
+    for asked in (*of_an_app, WantedVariables({"build_args": {"A": "A=1"}})):
+        with pytest.raises(Rejected, match="compose"):
+            merge(configured(build=None), asked)
 
 
 @each_row("value", ["$(id)", "a;id", "a`id`", "a&b", "a|b", "-x", "a'b", "a>b"])

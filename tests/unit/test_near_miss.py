@@ -45,23 +45,12 @@ def test_what_kept_a_pattern_and_a_file_apart_is_said(tried: str, said: str) -> 
     assert found.file in files
 
 
-@each_row(
-    ("patterns", "files"),
-    [
-        (["apps/web/**"], ["docs/read.md"]),
-        (["*/**"], ["README"]),
-        (["[z-a]", ""], ["a"]),
-        (["web/**"], []),
-        (["web/**"], None),
-        ([], ["a"]),
-        (None, ["a"]),
-    ],
-)
-def test_what_is_far_off_is_not_named(patterns: list[str] | None, files: list[str] | None) -> None:
-    assert near_miss(patterns, files) is None
-
-
-def test_an_exclamation_mark_excludes_nothing_where_each_pattern_stands_alone() -> None:
+def test_what_is_far_off_is_not_named_nor_excluded_where_each_pattern_stands_alone() -> None:
+    assert near_miss(["apps/web/**"], ["docs/read.md"]) is None
+    assert near_miss(["*/**"], ["README"]) is None
+    assert near_miss(["[z-a]", ""], ["a"]) is None
+    assert near_miss(["web/**"], []) is near_miss(["web/**"], None) is None
+    assert near_miss([], ["a"]) is near_miss(None, ["a"]) is None
     assert near_miss(["src/**", "!**/*.md"], ["src/a.md"], "any") is None
 
 

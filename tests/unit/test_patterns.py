@@ -31,20 +31,17 @@ NAMES_NOTHING_THERE = {
     "chats and people, whom their services know": {
         "slack.team_id", "slack.channel", "rules.*.channels.*", "rules.*.previews.channels.*",
         "access.*.channels.*", "access.*.who.*", "identities", "identities.*.*",
-        "github.sign_in.client_id",
-        "gitlab.sign_in.client_id", "slack.sign_in.client_id", "console.oidc.client_id",
-        "console.oidc.title", "console.oidc.scopes.*", "console.oidc.groups_claim",
+        "github.sign_in.client_id", "gitlab.sign_in.client_id", "slack.sign_in.client_id",
+        *(f"console.oidc.{name}" for name in ("client_id", "title", "scopes.*", "groups_claim")),
     },
     "what comes with a push: branches, tags, paths, checks, words": {
         "rules.*.branch", "rules.*.watch_paths.*", "rules.*.tags", "rules.*.versions",
-        "rules.*.tag_prefix", "rules.*.checks.need.*", "rules.*.checks.ignore.*",
-        "rules.*.checks.names.*",
-        "rules.*.previews.label", "watch.skip_directives.*",
+        "rules.*.tag_prefix", "rules.*.previews.label", "watch.skip_directives.*",
+        *(f"rules.*.checks.{name}.*" for name in ("need", "ignore", "names")),
     },
     "what the bridge makes or expects": {
         "rules.*.previews.place", "rules.*.previews.environment", "rules.*.previews.build_args",
-        "rules.*.previews.mirror_for_forks",
-        "rules.*.verify.contains", "rules.*.verify.status.*",
+        "rules.*.previews.mirror_for_forks", "rules.*.verify.contains", "rules.*.verify.status.*",
     },
     "times, and words for people": {
         "freezes.*.reason", "freezes.*.from", "freezes.*.to", "freezes.*.tz", "freezes.*.days.*",
@@ -93,7 +90,6 @@ def app(label: str, repository: str = "acme/shop") -> App:
 
 
 APPS = [app("shop/web"), app("shop/staging/web"), app("bank/vault", "acme/bank")]
-
 K = "k" * 32
 FOUND = {
     "a misspelt rule": (
@@ -130,6 +126,7 @@ FOUND = {
 }  # fmt: skip
 
 
+RULE = {"BRIDGE_RULES": "[{apps: shop/wbe, approvals: 1}]"}
 DOKPLOY = {"BRIDGE_DOKPLOY_URL": "http://d", "BRIDGE_DOKPLOY_API_KEY": "a-key"}
 
 
@@ -143,9 +140,6 @@ def test_what_the_settings_name_is_there_or_is_found(name: str) -> None:
     told = [one.says.replace(f" (BRIDGE_{setting.upper()})", "") for one in found]
     assert told == [says] * bool(says)
     assert all(one.level is Level.ERROR for one in found)
-
-
-RULE = {"BRIDGE_RULES": "[{apps: shop/wbe, approvals: 1}]"}
 
 
 def test_what_was_removed_lately_or_is_not_known_yet_is_not_missed() -> None:

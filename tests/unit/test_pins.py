@@ -56,19 +56,16 @@ def test_a_pin_stays_the_apps_own_and_other_branches_are_no_pins_of_it(branch: s
     assert pin_of(pinned(name="renamed")) == PIN
 
 
-def test_the_branch_that_a_pinned_app_tracks_is_its_rules() -> None:
+def test_the_branch_that_a_pinned_app_tracks_is_its_rules_and_without_one_none_is_pinned() -> None:
+    assert unpinnable(source()) is None
+    assert unpinnable(None) == "it has no source"
+    assert "docker" in (unpinnable(Source(SourceType.DOCKER, image="nginx")) or "")
     assert tracked(pinned()) == "main"
     assert tracked(app()) == "main"
     assert tracked(app(source=None)) is None
     assert tracked(app(rules=Rules(branch="release/*"))) == "main"  # what is built, as ever
     assert [tracked(pinned(branch)) for branch in (None, "release/*", "{a,b}")] == [None] * 3
     assert (shown_branch(pinned()), shown_branch(app())) == ("main, pinned", "main")
-
-
-def test_sources_without_a_branch_cannot_be_pinned() -> None:
-    assert unpinnable(None) == "it has no source"
-    assert "docker" in (unpinnable(Source(SourceType.DOCKER, image="nginx")) or "")
-    assert unpinnable(source()) is None
 
 
 def test_what_is_bound_to_a_commit_builds_that_and_a_tag_its_own_once_the_app_is_pinned() -> None:

@@ -168,22 +168,19 @@ def test_git_a_rule_and_a_chat_name_it(name: str) -> None:
     assert parse(typed) == Call("deploy", {"app": "shop/web", "branch": name}, typed)
 
 
-PUSHES = {
-    "github": ("push", "push__two_files"),
-    "gitlab": ("Push Hook", "push__one_file"),
-    "gitea": ("push", "push__three_commits"),
-}
+@each_row(
+    ("event", "delivery"),
+    [
+        ("push", "github/push__two_files"),
+        ("Push Hook", "gitlab/push__one_file"),
+        ("push", "gitea/push__three_commits"),
+    ],
+)
+def test_a_webhook_names_it(event, delivery):
+    reader = HOSTS[delivery.partition("/")[0]].reader()
+    said = json.loads(load(delivery)[1]) | {"ref": "refs/heads/feature/ünï"}
+    for ascii_only in (False, True):
+        push = reader.parse(event, {}, json.dumps(said, ensure_ascii=ascii_only).encode())
 
-
-@each_row("host", HOSTS)
-@each_row("ascii_only", [False, True])
-def test_a_webhook_names_it(host: str, ascii_only: bool) -> None:
-    event, fixture = PUSHES[host]
-    _, body = load(f"{host}/{fixture}")
-    said = json.loads(body) | {"ref": "refs/heads/feature/ünï"}
-    written = json.dumps(said, ensure_ascii=ascii_only).encode()
-
-    push = HOSTS[host].reader().parse(event, {}, written)
-
-    assert isinstance(push, RefPushed)
-    assert push.ref.name == "feature/ünï"
+        assert isinstance(push, RefPushed)
+        assert push.ref.name == "feature/ünï"

@@ -55,7 +55,7 @@ def test_a_push_counts_with_the_one_that_replaced_it() -> None:
 
 def test_what_failed_was_unhealthy_or_was_rolled_back_from() -> None:
     """Of 8 that ended, 2 failed, 1 was unhealthy, 1 was rolled back from: a half."""
-    back = {"action": ROLLBACK, "pushed": False}
+    back: dict[str, Any] = {"action": ROLLBACK, "pushed": False}
     found = figures(
         *(ended(1, 100.0), ended(2, 200.0, FAILED), ended(3, 300.0, FAILED)),
         *(ended(4, 400.0, UNHEALTHY), ended(5, 500.0, target=deployment_id(1, "app-web"), **back)),

@@ -1,5 +1,6 @@
 """What is too old is forgotten, each thing after its own time, a little at a time."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -20,8 +21,7 @@ class Shelf:
         gone, self.old = self.old[:limit], self.old[limit:]
         return len(gone)
 
-    forget_bodies = forget_audit = forget_drafts = forget_gates = forget
-    forget_previews = forget
+    forget_bodies = forget_audit = forget_drafts = forget_gates = forget_previews = forget
 
 
 OTHERS = ("bodies", "deliveries", "decisions", "audit", "drafts", "gates", "previews")
@@ -51,15 +51,11 @@ async def test_a_fault_of_the_engines_ends_nothing(caplog: pytest.LogCaptureFixt
     async def sleep(seconds: float) -> None:
         rounds.append(seconds)
         if len(rounds) == 2:
-            raise Enough
+            raise asyncio.CancelledError
 
     parts: list[Any] = [Shelf(), Faulty(), Faulty(), clock]
-    with pytest.raises(Enough):
+    with pytest.raises(asyncio.CancelledError):
         await Retention(*parts, sleep=sleep).run()
 
     assert rounds == [3600.0, 3600.0]
     assert "retention failed unexpectedly" in caplog.text
-
-
-class Enough(BaseException):
-    """As long as a test looks."""

@@ -1,6 +1,7 @@
 """What changes on a page is drawn once for all who watch the same, and never shown stale."""
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,13 +11,13 @@ from bridge.core.backoff import Backoff
 from bridge.core.errors import NotFound
 
 
+@dataclass
 class Drawing:
     """Counts what is drawn; each part tells its number."""
 
-    def __init__(self, *, live: bool = True) -> None:
-        self.count = 0
-        self.live = live
-        self.error: Exception | None = None
+    live: bool = True
+    count: int = 0
+    error: Exception | None = None
 
     async def __call__(self) -> Part:
         self.count += 1
