@@ -138,6 +138,7 @@ def test_a_glob_that_matches_no_name_is_told_with_a_remedy(pattern, words):
 @example("[]a b]", "a")
 @example("a|b c", "a")
 @example("{|}~", "{")
+@example("v\\?", "v")
 @example("./!~", "a")
 @example('*"^"*', "a")
 @settings(max_examples=8 * settings().max_examples)
