@@ -76,7 +76,7 @@ FAULTS = (
         "listening/arriving.py",
         "            del self._all[one]\n            self._used -= one.got\n",
         "            del self._all[one]\n",
-        near=("tests/unit/test_room_for_bodies.py",),
+        near=("tests/unit/test_listening.py",),
     ),
     # ── matching ──────────────────────────────────────────────────────────────────────────────────
     Fault(

@@ -1,6 +1,5 @@
 """Who may do what: denied unless a grant says otherwise."""
 
-import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,36 +11,26 @@ from tests.worlds.rows import each_row
 
 WEB = app("app-web")
 ADA = Person("U0ADA", "Ada", "ada@example.com", frozenset({"S0DEV"}))
-ALL = frozenset(Right)
 
 
 def access(*who: str, **others: object) -> Access:
     return Access([Grant(who, frozenset({Right.DEPLOY}), **others)])  # type: ignore[arg-type]
 
 
-def test_without_grants_nobody_may_anything() -> None:
+@each_row(
+    ("who", "granted"),
+    [
+        *((who, True) for who in ("U0ADA", "S0DEV", "@example.com", "@EXAMPLE.com", "everyone")),
+        *((who, False) for who in ("U0BOB", "S0OPS", "@example.org", "@ample.com", "u0ada", "Ada")),
+    ],
+)
+def test_a_grant_names_people_in_four_ways_and_grants_nothing_else(who: str, granted: bool) -> None:
+    rights = {Right.DEPLOY, Right.VIEW} if granted else set()
+
+    assert access(who).rights(ADA, WEB.label, None) == rights
     assert Access().rights(ADA, WEB.label, "C1") == frozenset()
-
-
-@pytest.mark.parametrize("who", ["U0ADA", "S0DEV", "@example.com", "@EXAMPLE.com", "everyone"])
-def test_a_grant_names_people_in_four_ways(who: str) -> None:
-    assert access(who).may(ADA, Right.DEPLOY, WEB, None)
-
-
-@each_row("who", ["U0BOB", "S0OPS", "@example.org", "@ample.com", "u0ada", "Ada"])
-def test_a_grant_to_others_is_none(who: str) -> None:
-    assert not access(who).may(ADA, Right.DEPLOY, WEB, None)
-
-
-def test_an_email_domain_is_the_whole_domain() -> None:
-    eve = Person("U0EVE", email="eve@evil.example.com.attacker.net")
-
-    assert not access("@example.com").may(eve, Right.DEPLOY, WEB, None)
-    assert not access("@").may(Person("U0X", email=""), Right.DEPLOY, WEB, None)
-
-
-def test_what_may_be_done_may_be_seen_but_nothing_else_follows() -> None:
-    assert access("everyone").rights(ADA, WEB.label, None) == {Right.DEPLOY, Right.VIEW}
+    for grant, email in (("@example.com", "eve@evil.example.com.attacker.net"), ("@", "")):
+        assert not access(grant).may(Person("U0EVE", email=email), Right.DEPLOY, WEB, None)
 
 
 @each_row("odd", [{"stranger": True}, {"unsure": "slack can't be reached"}])
@@ -53,34 +42,19 @@ def test_guests_and_strangers_count_only_by_their_id(odd: dict[str, object], who
     assert access("U0ADA").may(guest, Right.DEPLOY, WEB, None)
 
 
-@each_row(
-    ("pattern", "label", "covered"),
-    [
-        ("*", "shop/web", True),
-        ("shop/*", "shop/web", True),
-        ("shop/*", "shop/staging/web", False),
-        ("shop/**", "shop/staging/web", True),
-        ("shop/web", "shop/web", True),
-        ("shop/web", "shop/web2", False),
-        ("web", "shop/web", False),
-    ],
-)
-def test_apps_are_named_by_globs_over_labels(pattern: str, label: str, covered: bool) -> None:
-    granted = access("everyone", apps=(pattern,)).rights(ADA, label, None)
-
-    assert bool(granted) is covered
-
-
-def test_a_grant_with_channels_counts_only_there() -> None:
+def test_a_grant_counts_for_its_apps_in_its_channels_alone() -> None:
     ops = access("everyone", channels=("C0OPS",))
+    shop = access("everyone", apps=("shop/*",))
 
     assert ops.may(ADA, Right.DEPLOY, WEB, "C0OPS")
     assert not ops.may(ADA, Right.DEPLOY, WEB, "C0ELSE")
     assert not ops.may(ADA, Right.DEPLOY, WEB, None)
     assert "one does in C0OPS" in missing(ops, ADA, Right.DEPLOY, WEB.label)
+    assert shop.rights(ADA, "shop/web", None)
+    assert not shop.rights(ADA, "shop/staging/web", None)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.text(), st.sampled_from(Right))
 def test_the_lines_that_an_answer_shows_grant_just_that(name: str, right: Right) -> None:
     person = Person("U0BOB", name)
@@ -100,7 +74,6 @@ def test_who_may_deploy_an_app_may_do_so_with_its_previews() -> None:
     shown = as_preview(preview, WEB)
     grants = access("U0ADA", apps=(WEB.label,))
 
-    assert grants.may(ADA, Right.DEPLOY, shown, None)
     assert grants.having(ADA, Right.DEPLOY, [WEB, shown, preview], None) == [WEB, shown]
     assert grants.rights_to(ADA, as_preview(preview, None), None) == frozenset()
     assert access("U0ADA", apps=(preview.label,)).may(ADA, Right.DEPLOY, shown, None)

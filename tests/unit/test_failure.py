@@ -1,22 +1,21 @@
-"""Why a build failed: from the end of its log to one line, and to the lines worth showing."""
+"""Build logs: why a build failed, in one line, and lines as people are shown them."""
 
 import json
 from pathlib import Path
 from time import process_time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.backends.dokploy import answers
+from bridge.chats.slack import mrkdwn
+from bridge.cli import show
 from bridge.core.failing_line import bare
-from bridge.core.failure import (
-    EXCERPT_LINES,
-    LONGEST_LINE,
-    LONGEST_REASON,
-    Failure,
-    failure_in,
-)
+from bridge.core.failure import EXCERPT_LINES, LONGEST_LINE, LONGEST_REASON, failure_in
+from bridge.core.log_text import cut, end_of, escaped, lines_of, marked, news, one_line, shorten
 from bridge.core.masking import Mask
+from bridge.githosts.base import answers as host_answers
+from bridge.githosts.feedback import statuses
 from tests.worlds.rows import each_row
 
 LOGS = Path(__file__).parents[1] / "fixtures" / "build_logs"
@@ -28,36 +27,23 @@ def log_of(name: str) -> str:
     return (LOGS / f"{name}.log").read_bytes().decode()
 
 
-def test_every_log_has_its_reason_beside_it() -> None:
-    names = {str(path.relative_to(LOGS).with_suffix("")) for path in LOGS.glob("*/*.log")}
-
-    assert names == set(REASONS)
-
-
 @each_row("name", REASONS)
-def test_the_reason_is_the_line_that_says_it(name: str) -> None:
-    assert failure_in(log_of(name)).reason == REASONS[name]
-
-
-@each_row("name", REASONS)
-def test_the_excerpt_holds_the_reason_and_ends_where_the_output_ended(name: str) -> None:
+def test_the_reason_is_the_line_that_says_it_and_stands_in_the_excerpt(name: str) -> None:
     failure = failure_in(log_of(name))
     lines = failure.excerpt.split("\n")
 
+    assert failure.reason == REASONS[name]
+    assert failure_in(failure.excerpt).excerpt == failure.excerpt
     assert len(lines) <= EXCERPT_LINES
     assert "❌ Docker" not in failure.excerpt
     assert CLOSING not in failure.excerpt
+    assert "params" not in failure.excerpt  # of the backend's own SQL
     assert not any("\x1b" in line or "\r" in line for line in lines)
     if "the log gives no reason" not in failure.reason and "database" not in failure.reason:
         told = [" ".join(bare(line).split()) for line in lines]
         assert not failure.excerpt or any(line[:60] in failure.reason for line in told if line)
-
-
-@each_row("name", REASONS)
-def test_an_excerpt_of_an_excerpt_is_the_same(name: str) -> None:
-    excerpt = failure_in(log_of(name)).excerpt
-
-    assert failure_in(excerpt).excerpt == excerpt
+    logs = {str(path.relative_to(LOGS).with_suffix("")) for path in LOGS.glob("*/*.log")}
+    assert logs == REASONS.keys()
 
 
 def test_an_error_far_above_the_end_is_in_the_excerpt_as_well() -> None:
@@ -71,24 +57,14 @@ def test_an_error_far_above_the_end_is_in_the_excerpt_as_well() -> None:
     assert failure.excerpt.endswith("…\n  advice 39")
 
 
-@pytest.mark.parametrize("log", ["", "\n", f"\n{CLOSING}\n"])
-def test_an_empty_log_is_said_to_be_empty(log: str) -> None:
-    said = "the build failed; its log is empty: it was cleared, or nothing was written"
+def test_a_log_that_says_nothing_claims_no_reason_and_a_long_one_is_cut_in_its_middle() -> None:
+    empty = "the build failed; its log is empty: it was cleared, or nothing was written"
+    open_end = "the log gives no reason; it stops after: #2 [1] FROM scratch"
+    verdict = "❌ Docker build failed"
 
-    assert failure_in(log) == Failure(said)
-
-
-def test_a_verdict_alone_is_all_that_is_known() -> None:
-    assert failure_in(f"❌ Docker build failed\n\n{CLOSING}\n").reason == "❌ Docker build failed"
-
-
-def test_a_log_that_is_cut_off_claims_no_reason() -> None:
-    assert failure_in("Initializing deployment\n#2 [1] FROM scratch\n").reason == (
-        "the log gives no reason; it stops after: #2 [1] FROM scratch"
-    )
-
-
-def test_a_long_reason_is_cut_in_its_middle() -> None:
+    assert {failure_in(log).reason for log in ("", "\n", f"\n{CLOSING}\n")} == {empty}
+    assert failure_in("Initializing deployment\n#2 [1] FROM scratch\n").reason == open_end
+    assert failure_in(f"{verdict}\n\n{CLOSING}\n").reason == verdict
     reason = failure_in(f"ERROR: {'x' * 2000} exit code: 7\n\n{CLOSING}\n").reason
 
     assert len(reason) <= LONGEST_REASON
@@ -115,26 +91,8 @@ def test_an_error_that_only_points_to_the_log_is_no_reason() -> None:
     assert failure_in(log.replace(pointing, moved), moved).reason == gone
 
 
-def test_sql_is_never_shown() -> None:
-    failure = failure_in(log_of("written/database_of_dokploy"))
-
-    assert "update" not in failure.reason + failure.excerpt
-    assert "params" not in failure.excerpt
-
-
-def test_secrets_are_hidden_also_where_colours_cut_them_up() -> None:
-    log = "\x1b[31merror: NPM_\x1b[0mTOKEN=npm_0123456789abcdefghijABCDEFGHIJ012345 is refused\n"
-
-    failure = failure_in(log)
-
-    assert failure.reason == "error: NPM_TOKEN=*** is refused"
-    assert "npm_0" not in failure.excerpt
-
-
 BEGIN = "-----BEGIN PRIVATE KEY-----"
 PIECE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDC7u3b4oXk0aZ9"
-
-
 ACCESS_DENIED = "SQLSTATE[HY000] [1045] Access denied for user 'root'@'db' (using password: NO)"
 GCC = "error: command '/usr/bin/gcc -pthread -I/usr/include/mysql -pipe -c x.c' failed"
 
@@ -145,11 +103,11 @@ GCC = "error: command '/usr/bin/gcc -pthread -I/usr/include/mysql -pipe -c x.c' 
         (ACCESS_DENIED, ACCESS_DENIED),
         (GCC, GCC),
         ("Error: STRIPE_SECRET_KEY: missing", "Error: STRIPE_SECRET_KEY: missing"),
-        ("Error: Invalid token: expired", "Error: Invalid token: expired"),
         ("cannot reach the blue whale of 9\nall else is well", "*** of 9"),
         ("$ run the blue whale\nmissing: the blue whale\nthat is all", "missing: ***"),
         (f'ValueError: no start "{BEGIN}" found\nend', f'ValueError: no start "{BEGIN}" found'),
         (f"{BEGIN}\n{PIECE}\nfailedQ5A=", "***"),
+        ("\x1b[31merror: A_\x1b[0mTOKEN=npm_0Q5A1 is no", "error: A_TOKEN=*** is no"),
         ("PASSWORD:\n  failed-by-7", "***"),
         ("RUN SECRET_KEY=build x.py\nerror: no script build", "error: no script build"),
         ("error: no\nCaused by:\n  0: no token\n  1: the blue whale is no", "error: no: *** is no"),
@@ -181,21 +139,91 @@ def test_any_log_has_a_reason_of_one_line_within_its_limits(log: str, error: str
     assert all(len(line) <= LONGEST_LINE for line in lines)
 
 
-@each_row(
-    "line",
-    [
-        "error " * 9000,
-        'process "' * 6000,
-        "a." * 25_000,
-        "Dockerfile:1\n--------------------\n" * 1400,
-        "x" * 50_000,
-        "\x1b[" * 25_000,
-        "❌ " + "a " * 25_000,
-    ],
-)
-def test_no_log_takes_long(line: str) -> None:
-    began = process_time()
+def test_no_log_takes_long() -> None:
+    for line in (
+        *("error " * 9000, 'process "' * 6000, "a." * 25_000, "x" * 50_000, "\x1b[" * 25_000),
+        *("Dockerfile:1\n--------------------\n" * 1400, "❌ " + "a " * 25_000),
+    ):
+        began = process_time()
+        failure_in(f"{line}\n{CLOSING}\n")
+        assert process_time() - began < 1.0, line[:20]
 
-    failure_in(f"{line}\n{CLOSING}\n")
 
-    assert process_time() - began < 1.0
+# ── lines of a log ───────────────────────────────────────────────────────────
+
+
+def test_lines_are_as_a_terminal_would_show_them() -> None:
+    coloured = "\x1b[1;31merror\x1b[0m at \x1b]8;;https://e.example\x1b\\a.ts\x1b]8;;\x1b\\\n"
+
+    assert lines_of("") == lines_of("\n") == []
+    assert lines_of("a\r\nb\n") == ["a", "b"]
+    assert lines_of("1%\r50%\r100%\nend") == ["100%", "end"]
+    assert lines_of(coloured) == ["error at a.ts"]
+
+
+def test_what_was_seen_is_found_also_when_the_tail_begins_elsewhere() -> None:
+    log = [f"line {number}" for number in range(100)]
+
+    assert news("one\nbuil", "one\nbuilding\nend\n") == ["ding", "end"]
+    assert news("\n".join(log[40:80]), "\n".join(log)) == log[80:]
+    assert news("\n".join(log[:80]), "\n".join(log[20:])) == log[80:]
+    assert news("\n".join(log[:10]), "\n".join(log[50:])) == log[50:]
+
+
+@given(st.text(), st.integers(1, 30))
+def test_the_end_of_a_text_begins_at_a_blank_and_is_bounded(text: str, most: int) -> None:
+    found = end_of(text, most)
+
+    assert len(found) <= most
+    assert text.endswith(found)
+    if found != text and found:
+        assert text[-len(found) - 1].isspace()
+
+
+def test_no_secret_is_cut_so_that_it_is_not_known_any_more() -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abcdefghijklmnop"
+
+    assert end_of(f"Authorization: {token} is refused", len(token)) == "is refused"
+    assert end_of(token, 20) == ""
+    assert end_of("x" * 20_000, 10_000) == "x" * (10_000 - 4096)
+
+
+@each_row("char", ["\x1b", "\u202e", "\udc80", "\U000e0001", "\n"])
+@each_row("before", [0, 1, 6, 13])
+def test_a_character_that_steers_is_written_out_and_never_cut(char: str, before: int) -> None:
+    pieces = ["a"] * before + [escaped(char)] + ["z"] * 14
+    text = escaped("a" * before + char + "z" * 14)
+    fronts = {"".join(pieces[:count]) for count in range(len(pieces) + 1)}
+    ends = {"".join(pieces[count:]) for count in range(len(pieces) + 1)}
+
+    assert text == "".join(pieces)
+    assert text.isprintable()
+    for most in range(5, len(text)):
+        assert cut(text, most).removesuffix("…") in fronts
+        head, _, tail = shorten(text, most).partition(" … ")
+        assert (head in fronts, tail in ends) == (True, True)
+        assert max(len(cut(text, most)), len(shorten(text, most))) <= most
+
+
+MARKED = {
+    "plain": "plain",
+    "a\x1b[31m\x00\nb": "a\ufffd[31m\ufffdb",
+    "\u202egnp.exe": "\ufffdgnp.exe",
+    "web\u200b\u3164": "web\ufffd\ufffd",
+    "half \ud800": "half \ufffd",
+    "a\xa0b\u3000c": "a b c",
+    "\ue000\U000e0041": "\ufffd\ufffd",
+    "\u2764\ufe0f \U0001f469\u200d\U0001f4bb": "\u2764\ufe0f \U0001f469\u200d\U0001f4bb",
+}
+UNSAFE = "\x1b\x00\x85\u2028\u202e\u2066\u200b\u200d\ufeff\u3164\u2800\ud800\ue000\U000e0041"
+
+
+def test_what_steers_or_is_not_seen_is_marked_wherever_it_is_shown() -> None:
+    """In the evidence of decisions, comments, what others answered, Slack, and a terminal."""
+    assert {text: marked(text) for text in MARKED} == MARKED
+    assert {text: one_line(text) for text in MARKED} == MARKED
+    shows = (one_line, host_answers.fit, answers.fit, mrkdwn.clean, show.clean)
+    unsafe = "a" + "b".join(UNSAFE) + "z"
+    for found in (*(shown(unsafe) for shown in shows), statuses.one_line(unsafe, 500)):
+        assert found.startswith("a")
+        assert not set(found) & set(UNSAFE)

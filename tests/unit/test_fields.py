@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from pydantic import SecretStr
 
 from bridge.backends.dokploy.models import Service, Settings
@@ -28,7 +27,6 @@ from bridge.core.configuration.fields import (
     SHARED,
     SOURCE,
     SOURCES,
-    Field,
     settable,
 )
 from tests.scenes.shop import WEB
@@ -49,13 +47,14 @@ SET = [
 
 
 @each_row(("words", "field"), SET, ids=lambda one: getattr(one, "name", one))
-def test_each_field_has_an_option_of_its_name(words: str, field: Field) -> None:
+def test_each_field_has_an_option_of_its_name_and_no_secret_is_a_word(words, field) -> None:
     option = OPTIONS[words][field.name]
 
     assert f"--{field.name.replace('_', '-')}" in option.opts or field.type is bool
     assert option.help.replace("\\", "") == field.help
     assert option.is_flag == (field.type is bool or field.secret)
     assert option.multiple == (field.type is tuple)
+    assert not field.secret or OPTIONS[words][f"{field.name}_stdin"].is_flag
 
 
 def test_a_command_sets_no_field_that_is_not_in_the_table() -> None:
@@ -64,20 +63,10 @@ def test_a_command_sets_no_field_that_is_not_in_the_table() -> None:
         asking = {f"{field.name}_stdin" for of, field in SET if of == words and field.asks}
         fields = {field.name for of, field in SET if of == words}
         assert OPTIONS[words].keys() - own == fields | asking
-
-
-def test_a_secret_is_never_a_word_of_the_command_line() -> None:
-    secret = [(words, field) for words, field in SET if field.secret]
-
-    assert secret
-    assert all(OPTIONS[words][f"{field.name}_stdin"].is_flag for words, field in secret)
     assert {one.name for one in FIELDS.values() if one.secret} == {"password", *SECTIONS}
 
 
-# ── the settings and the stored row ──────────────────────────────────────────
-
-
-@pytest.mark.parametrize("kind", SOURCES)
+@each_row("kind", SOURCES)
 def test_a_source_has_the_fields_of_its_kind_that_a_backend_can_hold(kind: str) -> None:
     model = MODELS[kind].model_fields
     own = {one.name: one for one in SOURCE if kind in one.columns}
@@ -90,14 +79,11 @@ def test_a_source_has_the_fields_of_its_kind_that_a_backend_can_hold(kind: str) 
     assert all(one.empty == model[name].default for name, one in own.items() if one.empty)
 
 
-def test_builds_and_variables_have_the_fields_of_the_table() -> None:
-    assert [one.name for one in BUILD] == list(BuildType.model_fields)
-    assert [one.name for one in ENVIRONMENT] == list(Environment.model_fields)
-
-
-def test_the_rules_that_people_ask_for_are_those_of_an_app() -> None:
+def test_builds_variables_and_rules_have_the_fields_of_the_table() -> None:
     ruled = {one.name for one in FIELDS.values() if one.ruled}
 
+    assert [one.name for one in BUILD] == list(BuildType.model_fields)
+    assert [one.name for one in ENVIRONMENT] == list(Environment.model_fields)
     assert ruled == set(RULES.values()) - {"watch_paths", "pin"}
     assert all(one.columns or one.ruled for one in FIELDS.values())
 
@@ -112,37 +98,21 @@ def test_the_stored_row_has_every_column_once() -> None:
     assert "hunter2" not in repr(row_of(row | numbers | sealed))
 
 
-def test_dokploy_s_answer_has_a_field_for_each_column() -> None:
-    columns = [column for one in FIELDS.values() for column in one.columns.values()]
+def test_dokploy_s_answer_has_a_field_for_each_column_and_the_list_of_apps_no_secret() -> None:
+    columns = {column: one for one in FIELDS.values() for column in one.columns.values()}
+    parsed = {its.alias or name: its for name, its in Settings.model_fields.items()}
 
-    parsed = {its.alias or name: name for name, its in Settings.model_fields.items()}
-
-    assert len(columns) == len(set(columns))
+    assert len(columns) == sum(len(one.columns) for one in FIELDS.values())
     assert {one.name for one in FIELDS.values() if not one.columns} == {
         one.name for one in SOURCE if one.ruled and one.name != "trigger"
     }
-    for one in FIELDS.values():
-        for column in one.columns.values():
-            sealed = "SecretStr" in str(Settings.model_fields[parsed[column]].annotation)
-            assert sealed == one.secret, column
-
-
-def test_what_is_read_of_every_app_holds_no_secret() -> None:
-    sealed = {column for one in FIELDS.values() if one.secret for column in one.columns.values()}
-
-    assert sealed.isdisjoint(Service.model_fields)
+    for column, one in columns.items():
+        assert ("SecretStr" in str(parsed[column].annotation)) == one.secret, column
+        assert not one.secret or column not in Service.model_fields
     assert Service.model_validate({"gitlabOwner": "a"}).stored("gitlab.owner") == "a"
 
 
-# ── the forms of a chat ──────────────────────────────────────────────────────
-
-SAVED: dict[str, ProviderSettings] = {
-    "github": GITHUB,
-    "gitlab": GITLAB,
-    "gitea": GITEA,
-    "git": GIT,
-    "docker": DOCKER,
-}
+SAVED: dict[str, ProviderSettings] = {one.type: one for one in (GITHUB, GITLAB, GITEA, GIT, DOCKER)}
 
 
 def inputs(blocks: list[dict[str, Any]]) -> dict[str, str]:
@@ -156,7 +126,7 @@ def inputs(blocks: list[dict[str, Any]]) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("kind", SOURCES)
+@each_row("kind", SOURCES)
 def test_each_field_of_a_source_has_an_input(kind: str) -> None:
     now = configured(SAVED[kind])
     forms = [SourceForm(WEB, now, (), {"trigger": trigger}) for trigger in ("push", "tag")]
@@ -171,18 +141,12 @@ def test_each_field_of_a_source_has_an_input(kind: str) -> None:
         assert one.name in BESIDE or drawn[one.name] == one.label
 
 
-def test_each_field_of_a_build_has_an_input_in_the_types_that_have_it() -> None:
+def test_each_field_of_a_build_and_each_section_of_variables_has_an_input() -> None:
     types = FIELDS["build_type"].choices
     drawn = {kind: inputs(build_fields(configured(GITHUB, build_type=kind))) for kind in types}
+    variables = str(environment_fields(WEB, configured(GITHUB)))
 
     for one in BUILD:
-        for kind in one.builds or types:
-            assert drawn[kind][one.name] == one.label
-    assert {kind for one in BUILD for kind in one.builds} <= types.keys()
-
-
-def test_the_sections_of_variables_and_their_file_are_in_the_form() -> None:
-    drawn = environment_fields(WEB, configured(GITHUB))
-
-    for one in ENVIRONMENT:
-        assert FIELDS[one.name].label in str(drawn)
+        assert set(one.builds) <= types.keys()
+        assert {drawn[kind][one.name] for kind in one.builds or types} == {one.label}
+    assert [one.name for one in ENVIRONMENT if FIELDS[one.name].label not in variables] == []

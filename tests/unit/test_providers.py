@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import pytest
 from multidict import CIMultiDict
 
 import bridge
@@ -92,29 +92,18 @@ MAY_SAY_A_BACKEND = {
 }
 """The same, but only in sentences for people."""
 
-ALLOWED = (
-    (HOSTS_AND_CHATS, MAY_NAME, MAY_SAY),
-    (DEPLOYING, MAY_NAME_A_BACKEND, MAY_SAY_A_BACKEND),
-)
-
-
-def naming(source: str, words: Collection[str] = HOSTS_AND_CHATS) -> Iterator[tuple[int, str]]:
-    """Every place of a source that names a provider, but for comments and docstrings."""
-    for line, text in _said(source):
-        said = OUR_OWN_NAME.sub("", text.lower())
-        if any(word in said for word in words):
-            yield line, text
+ALLOWED = ((HOSTS_AND_CHATS, MAY_NAME, MAY_SAY), (DEPLOYING, MAY_NAME_A_BACKEND, MAY_SAY_A_BACKEND))
 
 
 @cache
-def _said(source: str) -> tuple[tuple[int, str], ...]:
-    """Every name and text of a source with its line, but for texts that stand alone."""
-    found: list[tuple[int, str]] = []
+def _said(source: str) -> tuple[str, ...]:
+    """Every name and text of a source, but for comments and texts that stand alone."""
+    found: list[str] = []
     nodes: list[ast.AST] = [parsed(source)]
     while nodes:
         node = nodes.pop()
         if not _is_docstring(node):
-            found += ((getattr(node, "lineno", 0), text) for text in _texts(node))
+            found += _texts(node)
             nodes += ast.iter_child_nodes(node)
     return tuple(found)
 
@@ -131,14 +120,10 @@ def _texts(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         yield "".join(_constants(node.left, node.right))  # put together from two
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("startswith", "endswith"):
-        ends = [one.lower() for one in _constants(*node.args) if len(one) >= SHORTEST_END]
+        ends = [one.lower() for one in _constants(*node.args) if len(one) > 3]
         yield from (
             word for word in PROVIDERS for one in ends if word.startswith(one) or word.endswith(one)
         )
-
-
-SHORTEST_END = 4
-"""Letters by whose beginning or end a provider could be told apart."""
 
 
 def _constants(*nodes: ast.AST) -> Iterator[str]:
@@ -150,9 +135,8 @@ def _constants(*nodes: ast.AST) -> Iterator[str]:
 
 
 def _is_docstring(node: ast.AST) -> bool:
-    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-        return False
-    return isinstance(node.value.value, str)
+    text = getattr(node, "value", None) if isinstance(node, ast.Expr) else None
+    return isinstance(text, ast.Constant) and isinstance(text.value, str)
 
 
 def _inside(module: str, package: str) -> bool:
@@ -161,12 +145,9 @@ def _inside(module: str, package: str) -> bool:
 
 def _named(module: str, source: str, words: set[str]) -> list[str]:
     """The names and texts of a module that name somebody else than its own provider."""
-    own = {own.rpartition(".")[2] for own in OWN if _inside(module, own)}
-    return [text for _, text in naming(source, words - own)]
-
-
-def _is_sentence(text: str) -> bool:
-    return bool(" " in text and set(text.lower().split()) - PROVIDERS)
+    words = words - {own.rpartition(".")[2] for own in OWN if _inside(module, own)}
+    said = ((text, OUR_OWN_NAME.sub("", text.lower())) for text in _said(source))
+    return [text for text, lower in said if any(word in lower for word in words)]
 
 
 WHO = {"host", "chat", "backend", "provider", "sender", "server", "key"}
@@ -175,21 +156,13 @@ WHO = {"host", "chat", "backend", "provider", "sender", "server", "key"}
 
 def asked_by_name(source: str) -> list[str]:
     """The comparisons of a host, chat or backend with the name of one."""
+    compared = [one for one in ast.walk(parsed(source)) if isinstance(one, ast.Compare)]
     return [
         ast.unparse(node)
-        for node in ast.walk(parsed(source))
-        if isinstance(node, ast.Compare)
-        and any(_is_name_of_one(one) for side in _sides(node) for one in ast.walk(side))
-        and any(_last_word(one) in WHO for one in _sides(node))
+        for node in compared
+        if PROVIDERS & {word.lower() for word in _constants(node)}
+        and any(_last_word(one) in WHO for one in (node.left, *node.comparators))
     ]
-
-
-def _sides(node: ast.Compare) -> list[ast.expr]:
-    return [node.left, *node.comparators]
-
-
-def _is_name_of_one(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and str(node.value).lower() in PROVIDERS
 
 
 def _last_word(node: ast.expr) -> str:
@@ -205,7 +178,9 @@ def faults(module: str, source: str) -> list[str]:
             continue
         says = any(_inside(module, one) for one in may_say)
         found += (
-            text for text in _named(module, source, words) if not (says and _is_sentence(text))
+            text
+            for text in _named(module, source, words)
+            if not (says and " " in text and set(text.lower().split()) - PROVIDERS)
         )
     return [f"{module} names {text!r}" for text in found]
 
@@ -217,25 +192,16 @@ def test_no_module_outside_a_provider_s_folder_names_it() -> None:
 
 
 def test_nobody_tells_providers_apart_by_name_not_even_who_may_name_them() -> None:
-    found = {
-        name: asked
+    asked = {
+        name: asked_by_name(source)
         for name, source in modules()
-        if not any(_inside(name, own) for own in OWN) and (asked := asked_by_name(source))
+        if not any(_inside(name, own) for own in OWN)
     }
 
-    assert found == {}
-
-
-@each_row(
-    "planted",
-    [
-        'if push.repository.host == "gitlab":\n    pass',
-        'x = delivery.host in ("github", "gitea")',
-        'assert "slack" != chat',
-    ],
-)
-def test_a_planted_comparison_is_found(planted: str) -> None:
-    assert asked_by_name(planted)
+    assert {name: found for name, found in asked.items() if found} == {}
+    assert asked_by_name('if push.repository.host == "gitlab":\n    pass')
+    assert asked_by_name('x = delivery.host in ("github", "gitea")')
+    assert asked_by_name('assert "slack" != chat')
 
 
 def test_no_page_names_a_provider() -> None:
@@ -263,17 +229,13 @@ def test_only_modules_that_need_it_may_name_a_provider(allowed: str, words: set[
         'if host == "github":\n    pass',
         'HEADERS = {"gitlab": "X-Gitlab-Event"}',
         "def f(settings):\n    return settings.github.token",
-        "from bridge.githosts.gitlab.webhooks import X",
+        "from bridge.backends.dokploy.client import X",
         'def f():\n    log("GitLab sends none")',
         "make(gitlab=1)",
         'CHAT_HOST = "slack"',
         "match one:\n    case Of(github=1):\n        pass",
         "match one:\n    case {**github_rest}:\n        pass",
         "def f():\n    global GITHUB",
-        "if settings.slack.bot_token is None:\n    pass",
-        "if settings.dokploy.url is None:\n    pass",
-        'BACKENDS_THAT_TELL = ("dokploy",)',
-        "from bridge.backends.dokploy.client import X",
         'hint("set BRIDGE_DOKPLOY_URL")',
         'if host == "git" + "hub":\n    pass',
         'if host.startswith("gith"):\n    pass',
@@ -284,95 +246,55 @@ def test_a_planted_name_is_found(planted: str) -> None:
     assert faults("bridge.pipeline.deciding.deliveries", planted)
 
 
-@each_row(
-    "planted",
-    [
-        'if host == "github":\n    pass',
-        'KINDS = ("slack", "discord")',
-        'KINDS = "github gitlab gitea".split()',
-    ],
-)
-def test_who_may_name_them_to_people_may_not_do_so_in_code(planted: str) -> None:
-    assert faults("bridge.settings.sections", planted)
+def test_who_may_name_them_to_people_may_not_do_so_in_code() -> None:
+    for planted in ('host == "github"', 'K = ("slack", "discord")', 'K = "github gitlab".split()'):
+        assert faults("bridge.settings.sections", planted)
 
 
-@pytest.mark.parametrize(
-    ("module", "source"),
-    [
-        ("bridge.githosts.github.api", 'SERVICE = "github"'),
-        (
-            "bridge.pipeline.deciding.deliveries",
-            '"""As GitHub sends it."""\nx = 1  # GitLab has none',
-        ),
-        ("bridge.operations.setting", 'set("github")'),
-        ("bridge.settings.sections", 'help("as large as GitHub sends them")'),
-        ("bridge.backends.dokploy.http", 'SERVICE = "dokploy"'),
-        ("bridge.cli.apps", 'MORE = "see `dokploy-bridge deliveries`, or /dokploy why"'),
-    ],
-)
-def test_what_may_name_a_provider_is_left_alone(module: str, source: str) -> None:
-    assert faults(module, source) == []
-
-
-def test_a_chat_s_record_names_the_scopes_that_its_manifest_knows() -> None:
-    manifest = CHATS["slack"].manifest
-
-    assert manifest is not None
-    assert manifest.more == tuple(MORE_SCOPES)
+def test_what_may_name_a_provider_is_left_alone() -> None:
+    for module, source in {
+        "githosts.github.api": 'SERVICE = "github"',
+        "pipeline.deciding.decide": '"""As GitHub sends it."""\nx = 1  # GitLab has none',
+        "operations.setting": 'set("github")',
+        "settings.sections": 'help("as large as GitHub sends them")',
+        "cli.apps": 'MORE = "see `dokploy-bridge deliveries`, or /dokploy why"',
+    }.items():
+        assert faults(f"bridge.{module}", source) == []
 
 
 # ── what a record must hold ──────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("key", HOSTS)
-def test_a_host_s_record_names_only_settings_that_it_has(key: str) -> None:
-    provider = HOSTS[key]
-    fields = provider.settings().model_fields
+@each_row("provider", [*HOSTS.values(), *CHATS.values(), *BACKENDS.values()])
+def test_a_record_names_only_settings_that_it_has(provider: Any) -> None:
+    named = {provider.credential}
+    if provider.key in HOSTS:
+        assert provider.secrets
+        named |= {one.setting for one in provider.secrets}
+    elif provider.key in BACKENDS:
+        named |= {provider.address}
+        assert provider.further is None or provider.further in Settings.model_fields
 
-    assert provider.key == key
-    assert provider.secrets
-    named = {one.setting for one in provider.secrets} | {provider.credential}
-    assert named | {"web_url", "ssh_host", "ca", "feedback", "skipped_status"} <= fields.keys()
+    assert named <= provider.settings().model_fields.keys()
     assert all(provider.variable(name) in variables() for name in named)
 
 
-@pytest.mark.parametrize("key", CHATS)
-def test_a_chat_s_record_names_only_settings_that_it_has(key: str) -> None:
-    provider = CHATS[key]
-
-    assert provider.key == key
-    assert provider.credential in provider.settings().model_fields
-    assert provider.variable(provider.credential) in variables()
-    assert not provider.is_set(provider.settings()())
-
-
-@pytest.mark.parametrize("key", BACKENDS)
-def test_a_backend_s_record_names_only_settings_that_it_has(key: str) -> None:
-    provider = BACKENDS[key]
-    fields = provider.settings().model_fields
-
-    assert provider.key == key != EMBEDDED
-    assert {provider.address, provider.credential} <= fields.keys()
-    assert provider.variable(provider.address) in variables()
-    assert provider.variable(provider.credential) in variables()
-    assert provider.further is None or provider.further in Settings.model_fields
-    server = BackendServer(key, provider, provider.settings()())
-    assert server.address is None
-    server.check()
-
-
-def test_no_host_is_taken_for_people_who_ask() -> None:
-    assert HOSTS.keys().isdisjoint(asking_hosts())
-
-
-@pytest.mark.parametrize("key", HOSTS)
-def test_a_host_without_a_secret_is_not_served_and_has_no_api(key: str) -> None:
-    provider = HOSTS[key]
-    settings = provider.settings()()
-
-    assert not provider.serves(settings)
-    assert provider.api(key, settings) is None
-    assert provider.web_url(settings).startswith("https://")
+def test_what_is_not_set_is_not_served_and_has_no_api() -> None:
+    for key, host in HOSTS.items():
+        settings = host.settings()()
+        assert (host.key, host.serves(settings), host.api(key, settings)) == (key, False, None)
+        assert host.web_url(settings).startswith("https://")
+        further = {"ssh_host", "ca", "feedback", "skipped_status"}
+        assert further <= host.settings().model_fields.keys()
+    for key, chat in CHATS.items():
+        assert (chat.key, chat.is_set(chat.settings()())) == (key, False)
+    for key, backend in BACKENDS.items():
+        server = BackendServer(key, backend, backend.settings()())
+        assert backend.key == key != EMBEDDED
+        assert server.address is None
+        server.check()
+    assert HOSTS.keys().isdisjoint({*asking_hosts(), *CHATS})
+    assert getattr(CHATS["slack"].manifest, "more", ()) == tuple(MORE_SCOPES)
 
 
 FORM = b"application/x-www-form-urlencoded"
@@ -409,20 +331,16 @@ def test_the_paths_of_several_servers_are_named_unless_only_some_are_served() ->
 
 
 def test_who_sends_headers_of_another_host_as_well_is_told_apart() -> None:
+    also: Any = {"also_sends": ("X-First-Event",), "begins": ("X-Later-", "X-Fork-")}
     hosts = {
         "first": Sender(key="first", title="First", event_header="X-First-Event"),
-        "later": Sender(
-            key="later",
-            title="Later",
-            event_header="X-Later-Event",
-            also_sends=("X-First-Event",),
-            begins=("X-Later-", "X-Fork-"),
-        ),
+        "later": Sender(key="later", title="Later", event_header="X-Later-Event", **also),
     }
 
-    assert sender_of(CIMultiDict({"X-First-Event": "push"}), hosts) == "first"
-    both = CIMultiDict({"X-First-Event": "push", "X-Later-Event": "push"})
-    assert sender_of(both, hosts) == "later"
-    fork = CIMultiDict({"X-First-Event": "push", "x-fork-event": "push"})
-    assert sender_of(fork, hosts) == "later"
-    assert sender_of(CIMultiDict({"X-Other": "push"}), hosts) is None
+    for headers, sender in (
+        ({"X-First-Event"}, "first"),
+        ({"X-First-Event", "X-Later-Event"}, "later"),
+        ({"X-First-Event", "x-fork-event"}, "later"),
+        ({"X-Other"}, None),
+    ):
+        assert sender_of(CIMultiDict(dict.fromkeys(headers, "push")), hosts) == sender

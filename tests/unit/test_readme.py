@@ -5,7 +5,6 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import pytest
 import typer
 
 from bridge.cli.every import app
@@ -25,15 +24,6 @@ SAID = "\n".join(page.read_text() for page in [README, *sorted((ROOT / "docs").g
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
 
-def commands() -> list[str]:
-    group = typer.main.get_command(app)
-    return sorted(group.commands)  # type: ignore[attr-defined]
-
-
-def examples(kind: str) -> list[str]:
-    return re.findall(rf" *```{kind}\n.*?\n *```", SAID, re.DOTALL)
-
-
 def setting_row(path: tuple[str, ...], field: Any) -> str:
     """How `docs/settings.md` has a setting."""
     words = ", ".join(f"`{name}`" for name in variables_of(path))
@@ -50,42 +40,31 @@ def default(value: Any) -> str:
     return f"`{', '.join(value) if isinstance(value, tuple) else value}`"
 
 
-@each_row("word", [*Reason, *State])
-def test_every_reason_and_state_is_explained(word: str) -> None:
-    assert f"| `{word}` |" in SAID
-
-
-@each_row(("path", "field"), [pytest.param(*one, id=".".join(one[0])) for one in fields(Settings)])
+@each_row(("path", "field"), fields(Settings))
 def test_every_setting_is_listed_as_it_is(path: tuple[str, ...], field: Any) -> None:
     assert setting_row(path, field) in SETTINGS
 
 
-@each_row("command", commands())
-def test_every_command_is_listed(command: str) -> None:
-    assert re.search(rf"\| \[?`{command}\b", (ROOT / "docs" / "commands.md").read_text())
+def test_every_command_route_reason_and_state_is_listed() -> None:
+    listed = (ROOT / "docs" / "commands.md").read_text()
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+    assert [one for one in commands if not re.search(rf"\| \[?`{one}\b", listed)] == []
+    assert [route for route in public_routes() if route.split()[1] not in SAID] == []
+    assert [word for word in [*Reason, *State] if f"| `{word}` |" not in SAID] == []
 
 
-@each_row("route", [*public_routes()])
-def test_every_route_is_listed(route: str) -> None:
-    assert route.split()[1] in SAID
-
-
-@pytest.mark.parametrize("example", examples("yaml"))
+@each_row("example", re.findall(r" *```yaml\n.*?\n *```", SAID, re.DOTALL))
 def test_every_example_of_bridge_yaml_can_be_read(example: str, tmp_path: Path) -> None:
     file = tmp_path / "bridge.yaml"
     file.write_text("\n".join(dedent(example).splitlines()[1:-1]))
 
-    read = read_settings(file, {"BRIDGE_DOKPLOY_API_KEY": "a-key"})
-
-    assert read.model_fields_set
-
-
-OF_PREVIEWS = {"BRIDGE_PR", "BRIDGE_SHA", "BRIDGE_URL"}
-"""Variables that each preview gets."""
+    assert read_settings(file, {"BRIDGE_DOKPLOY_API_KEY": "a-key"}).model_fields_set
 
 
 def test_variables_in_examples_are_settings() -> None:
-    named = set(re.findall(r"\bBRIDGE_\w+", SAID)) - {"BRIDGE_CONFIG"} - OF_PREVIEWS
+    of_previews = {"BRIDGE_PR", "BRIDGE_SHA", "BRIDGE_URL"}
+    named = set(re.findall(r"\bBRIDGE_\w+", SAID)) - {"BRIDGE_CONFIG"} - of_previews
     known = {f"{PREFIX}{'_'.join(path).upper()}" for path, _ in fields(Settings)}
 
     assert {name.removesuffix("_FILE") for name in named} - known == set()
@@ -96,9 +75,7 @@ def test_links_lead_to_what_is_there(page: Path) -> None:
     text = page.read_text()
     links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
 
-    for link in links:
-        if "://" in link:
-            continue
+    for link in (one for one in links if "://" not in one):
         file, _, anchor = link.partition("#")
         target = page.parent / file if file else page
         assert target.exists(), link

@@ -1,16 +1,22 @@
-"""Pydantic's errors never reach people in its own words, wherever something is read."""
+"""Errors of libraries never reach people in their own words: of data and of connections."""
 
 import json
 import re
-from collections.abc import Mapping
+import socket
+import ssl
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
+import aiohttp
+import httpx
 import pytest
+import requests
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticKnownError, core_schema
 
 from bridge.chats.slack.payloads import check_form
 from bridge.core.errors import MalformedPayload, Rejected, Unreachable
+from bridge.core.errors.connection import why_not_connected
 from bridge.core.events import parse_command, parse_found
 from bridge.core.validation_errors import came, explained, place, rule
 from bridge.githosts.base.answers import Answer, read
@@ -18,6 +24,8 @@ from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.settings import read_settings
 from tests.worlds.rows import each_row
+
+# ── pydantic ──────────────────────────────────────────────────────────────────────
 
 OWN_WORDS = re.compile(
     r"(?i)input should|field required|valid (string|dictionary|list|integer|boolean|tuple)"
@@ -30,9 +38,8 @@ SHA, SECRET = "a" * 40, "hunter2-hunter2"
 
 def known(kind: str) -> Mapping[str, Any] | None:
     """One of pydantic's errors, with something in each place that its words name."""
-    about: dict[str, Any] = {}
     for number in (True, False):
-        about = {}
+        about: dict[str, Any] = {}
         for _ in range(8):
             try:
                 error = PydanticKnownError(kind, about or None)  # type: ignore[arg-type]
@@ -55,77 +62,45 @@ def test_every_error_of_pydantic_has_words_of_ours() -> None:
         assert not OWN_WORDS.search(rule(one)), one
 
 
-class _Inner(BaseModel):
+class Inner(BaseModel):
     model_config = ConfigDict(strict=True)
     name: str
     size: int = Field(1, ge=1)
 
 
-class _Outer(BaseModel):
-    model_config = ConfigDict(strict=True)
-    inner: list[_Inner] | None = None
-    either: _Inner | int | None = None
-    pair: tuple[int, ...] = ()
-
-
-@each_row(
-    ("data", "words"),
-    [
-        ([], "the body must be an object, and an empty list came"),
-        ({"inner": {}}, "inner: it must be a list, and {} came"),
-        ({"inner": [{}]}, "inner[0].name: it is missing"),
-        ({"inner": [{"name": None}]}, "inner[0].name: it must be a text, and null came"),
-        ({"inner": [{"name": 7}]}, "inner[0].name: it must be a text, and a number came"),
-        ({"inner": [{"name": "", "size": 0}]}, "inner[0].size: it must be at least 1"),
-        ({"inner": [{}] * 9}, "; and 6 more"),
-        ({"pair": [1]}, "pair: it must be a list"),
-        ({"either": SECRET}, "either: it must be an object, and a text came"),
-    ],
-)
-def test_a_misfit_tells_the_field_the_rule_and_what_came(data: Any, words: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        _Outer.model_validate(data)
-
-    said = explained(caught.value, data)
-    assert words in said
-    assert "a list, and a list" not in said
-    assert SECRET not in said
-
-
 def test_where_a_field_stands_leaves_out_the_forms_that_were_tried() -> None:
+    for data, words in (
+        ([], "the body must be an object, and an empty list came"),
+        ({"name": None}, "name: it must be a text, and null came"),
+        ({"name": "", "size": 0}, "size: it must be at least 1"),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            Inner.model_validate(data)
+        assert explained(caught.value, data).startswith(words)
+
     assert place(("event", "opened", "user"), {"event": {"type": "x"}}) == "event.user"
     assert place(("a", 0, "b"), {"a": [{}]}) == "a[0].b"
     assert place(("a", 3, "b")) == "a.3.b"
     assert came({"type": "string_pattern_mismatch", "input": "x" * 9}) == "a text of 9 characters"
 
 
-PUSH = {
-    "ref": "refs/heads/main",
-    "before": SHA,
-    "after": SHA,
-    "repository": {"id": 1, "name": "r", "full_name": "o/r"},
-}
-
-
-def _github(more: dict[str, Any]) -> None:
-    GitHub(["secret"]).parse("push", {}, json.dumps(PUSH | more).encode())
+REPOSITORY = {"id": 1, "name": "r", "full_name": "o/r"}
+PUSH = {"ref": "refs/heads/main", "before": SHA, "after": SHA, "repository": REPOSITORY}
 
 
 @each_row(
     ("more", "words"),
     [
         ({"repository": [SECRET]}, "github push: repository: it must be an object, and a list"),
-        ({"repository": {}}, "github push: repository.name: it is missing"),
         ({"after": SECRET}, "after: it must be a whole commit id (40 or 64 digits of 0-9 a-f)"),
         ({"ref": "main"}, "refs/heads/… or refs/tags/…), and 'main' came"),
         ({"ref": "a\x1b" + "b" * 99}, "and 'a\\x1b" + "b" * 58 + "…' came"),
-        ({"head_commit": {"id": SHA, "added": SECRET}}, "head_commit.added: it must be a list"),
         ({"created": SECRET}, "created: it must be true or false, and a text came"),
     ],
 )
 def test_a_malformed_webhook_says_what_its_field_must_be(more: Any, words: str) -> None:
     with pytest.raises(MalformedPayload) as caught:
-        _github(more)
+        GitHub(["secret"]).parse("push", {}, json.dumps(PUSH | more).encode())
 
     said = str(caught.value)
     assert words in said
@@ -133,55 +108,92 @@ def test_a_malformed_webhook_says_what_its_field_must_be(more: Any, words: str) 
     assert not OWN_WORDS.search(said)
 
 
-def _gitlab() -> None:
-    GitLab(["t" * 16]).parse("Push Hook", {}, b'{"ref": 7, "project": []}')
+GITLAB, ODD = GitLab(["t" * 16]), {"repository": {"urls": [], "new": 1}, "commit": None}
+HOME = {"type": "event_callback", "event": {"type": "app_home_opened", "user": [SECRET]}}
+WRONG: dict[str, Callable[[], object]] = {
+    "GitLab": lambda: GITLAB.parse("Push Hook", {}, b'{"ref": 7, "project": []}'),
+    "Slack": lambda: check_form(HOME),
+    "Slack's click": lambda: check_form({"type": "block_actions", "actions": SECRET}),
+    "settings": lambda: read_settings(None, {"BRIDGE_DOKPLOY_URL": "nowhere", "BRIDGE_PORT": "x"}),
+    "rules": lambda: read_settings(None, {"BRIDGE_RULES": "[{apps: {a: 1}, tags: [1, {}]}, 7]"}),
+    "an answer": lambda: read(list[Inner], Answer(200, {}, [{"name": {}}]), "github"),
+    "found": lambda: parse_found(b"{}"),
+    "found otherwise": lambda: parse_found(json.dumps(PUSH | ODD).encode()),
+    "a command": lambda: parse_command("deploy", b"{"),
+}
 
 
-def _slack() -> None:
-    check_form({"type": "event_callback", "event": {"type": "app_home_opened", "user": [SECRET]}})
-
-
-def _slack_click() -> None:
-    check_form({"type": "block_actions", "actions": SECRET})
-
-
-def _settings() -> None:
-    read_settings(None, {"BRIDGE_DOKPLOY_URL": "nowhere", "BRIDGE_PORT": "x"})
-
-
-def _rules() -> None:
-    read_settings(None, {"BRIDGE_RULES": "[{apps: {a: 1}, tags: [1, {}]}, 7]"})
-
-
-def _answer() -> None:
-    answer = Answer(200, {}, [{"name": {}}])
-    read(list[_Inner], answer, "github")
-
-
-def _found() -> None:
-    parse_found(b"{}")
-
-
-def _found_otherwise() -> None:
-    parse_found(json.dumps(PUSH | {"repository": {"urls": [], "new": 1}, "commit": None}).encode())
-
-
-def _command() -> None:
-    parse_command("deploy", b"{")
-
-
-@each_row(
-    "wrong",
-    [
-        *(_gitlab, _slack, _slack_click, _settings, _rules, _answer),
-        *(_found, _found_otherwise, _command),
-    ],
-)
-def test_nobody_is_told_in_the_words_of_python(wrong: Any) -> None:
+@each_row("wrong", WRONG)
+def test_nobody_is_told_in_the_words_of_python(wrong: str) -> None:
     with pytest.raises((Rejected, Unreachable)) as caught:
-        wrong()
+        WRONG[wrong]()
 
     said = str(caught.value)
     assert not OWN_WORDS.search(said), said
     assert not re.search(r"__init__|^'|: '\w+'$|Expecting", said), said
     assert SECRET not in said
+
+
+# ── why a connection failed ───────────────────────────────────────────────────────
+
+REFUSED = "nothing listens at its address (connection refused)"
+
+
+def raised_by_httpx(cause: BaseException) -> Exception:
+    error = httpx.ConnectError("All connection attempts failed")
+    inner = OSError("All connection attempts failed")
+    inner.__cause__ = BaseExceptionGroup("multiple connection attempts failed", [cause, cause])
+    error.__cause__ = inner
+    return error
+
+
+def raised_by_requests(cause: BaseException) -> Exception:
+    from urllib3 import HTTPConnectionPool
+    from urllib3.exceptions import MaxRetryError, ProtocolError
+
+    wrapped = MaxRetryError(HTTPConnectionPool("x"), "/", ProtocolError("Aborted.", cause))
+    return requests.ConnectionError(wrapped)
+
+
+def raised_by_aiohttp(cause: Any) -> Exception:
+    key = aiohttp.client_reqrep.ConnectionKey("x", 80, False, True, None, None, None)
+    return aiohttp.ClientConnectorError(key, cause)
+
+
+LIBRARIES = [raised_by_httpx, raised_by_requests, raised_by_aiohttp]
+UNTRUSTED = ssl.SSLCertVerificationError(1, "self-signed")
+UNTRUSTED.verify_message = "self-signed certificate"
+
+
+@each_row("wrapped", LIBRARIES)
+@each_row(
+    ("cause", "words"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), REFUSED),
+        (socket.gaierror(-2, "Name or service not known"), "can't be resolved (DNS)"),
+        (OSError(113, "No route to host"), "no route"),
+        (UNTRUSTED, "its certificate is not trusted: self-signed certificate"),
+        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "is https right in its address?"),
+        (ConnectionResetError(104, "reset"), "closed the connection before its answer"),
+    ],
+)
+def test_the_cause_is_found_and_said(wrapped, cause, words) -> None:
+    said = why_not_connected(wrapped(cause))
+
+    assert said is not None
+    assert words in said
+
+
+def test_what_has_no_system_error_is_known_by_its_name_and_other_errors_are_left_alone() -> None:
+    for error, words in {
+        httpx.ConnectTimeout(""): "did not take the connection in time",
+        httpx.PoolTimeout(""): "all connections to it were busy",
+        aiohttp.ServerDisconnectedError(): "closed the connection",
+        requests.ReadTimeout("read timeout=3"): "did not answer in time",
+    }.items():
+        assert words in (why_not_connected(error) or "")
+    one, two = ValueError("1"), ValueError("2")
+    one.__cause__, two.__cause__ = two, one
+
+    assert why_not_connected(one) is None
+    assert why_not_connected(httpx.ConnectError("refused")) is None

@@ -4,14 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.core import variables
 from bridge.core.errors import Rejected
-from bridge.core.variables import (
-    assignment,
-    assignments_in,
-    edited,
-    hidden_from_shells,
-    variables_in,
-)
+from bridge.core.variables import assignment, assignments_in, edited, variables_in
 from bridge.embedded.building.sources import parse_variables
 from tests.worlds.rows import each_row
 
@@ -53,25 +48,20 @@ def test_the_last_of_several_counts_and_the_others_go() -> None:
     assert edited("A=1\n\n", {}) == "A=1\n\n"
 
 
-@each_row("name", ["", "-A", "A B", "A=", "ä", "A$", "A\n", "\u0661"])
-def test_a_name_that_dokploy_would_not_read_is_rejected(name: str) -> None:
-    with pytest.raises(
-        Rejected, match=r"use letters, digits, _, \. and -, and do not begin with -"
-    ):
-        assignment(name, "x")
-
-
-@each_row("name", ["A", "_a", "A-B", "a.b", "1A", "9", ".x"])
+@each_row("name", ["_a", "A-B", "1A", ".x"])
 def test_a_name_that_dokploy_reads_is_taken_and_read_back(name: str) -> None:
     text = edited("Z=0", {name: assignment(name, "x")})
 
     assert variables_in(text) == parse_variables(text) == {"Z": "0", name: "x"}
-    assert hidden_from_shells([name]) == ([] if name in ("A", "_a") else [name])
+    assert variables.hidden_from_shells([name]) == ([] if name == "_a" else [name])
 
 
-@pytest.mark.parametrize("value", ["both ' and \"#", 'two\nlines "quoted"', "zero \0 byte"])
-def test_a_value_that_not_every_reader_takes_back_is_rejected(value: str) -> None:
-    with pytest.raises(Rejected) as caught:
-        assignment("KEY", value)
-
-    assert value not in str(caught.value)
+def test_what_not_every_reader_takes_back_is_rejected_without_repeating_it() -> None:
+    for name in ("", "-A", "A B", "A=", "ä", "A\n", "\u0661"):
+        words = r"use letters, digits, _, \. and -, and do not begin with -"
+        with pytest.raises(Rejected, match=words):
+            assignment(name, "x")
+    for value in ("both ' and \"#", 'two\nlines "quoted"', "zero \0 byte"):
+        with pytest.raises(Rejected) as caught:
+            assignment("KEY", value)
+        assert value not in str(caught.value)

@@ -1,6 +1,7 @@
 """What changes on a page is drawn once for all who watch the same, and never shown stale."""
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,13 +11,13 @@ from bridge.core.backoff import Backoff
 from bridge.core.errors import NotFound
 
 
+@dataclass
 class Drawing:
     """Counts what is drawn; each part tells its number."""
 
-    def __init__(self, *, live: bool = True) -> None:
-        self.count = 0
-        self.live = live
-        self.error: Exception | None = None
+    live: bool = True
+    count: int = 0
+    error: Exception | None = None
 
     async def __call__(self) -> Part:
         self.count += 1
@@ -27,12 +28,14 @@ class Drawing:
         return Part(f"{number}", self.live)
 
 
-async def test_all_who_watch_the_same_share_one_drawing() -> None:
+async def test_all_who_watch_the_same_share_one_drawing_also_where_one_leaves() -> None:
     parts, drawing = SharedParts(lambda: "1"), Drawing()
+    leaves, *stay = (asyncio.ensure_future(parts.part("now", drawing)) for _ in range(50))
+    await asyncio.sleep(0)
 
-    found = await asyncio.gather(*(parts.part("now", drawing) for _ in range(50)))
+    leaves.cancel()
 
-    assert {one.html for one in found} == {"1"}
+    assert {one.html for one in await asyncio.gather(*stay)} == {"1"}
     assert (await parts.part("now", drawing)).html == "1"
     assert (await parts.part("others", drawing)).html == "2"
 
@@ -50,27 +53,17 @@ async def test_after_a_change_it_is_drawn_again_also_where_it_came_in_between() 
     assert (await parts.part("now", drawing)).html == "2"
 
 
-async def test_ages_are_drawn_again_though_nothing_has_changed(
+async def test_nothing_is_kept_that_ages_or_does_not_live_or_that_nobody_watches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    dull, still = SharedParts(lambda: None), SharedParts(lambda: "1")
+    for parts, drawing in ((dull, Drawing()), (still, Drawing(live=False))):
+        assert [(await parts.part("now", drawing)).html for _ in range(2)] == ["1", "2"]
+
     parts, drawing = SharedParts(lambda: "1"), Drawing()
     await parts.part("now", drawing)
-
     monkeypatch.setattr(sharing, "KEPT", -1.0)
-
     assert (await parts.part("now", drawing)).html == "2"
-
-
-async def test_nothing_is_kept_while_nobody_looks_for_changes() -> None:
-    parts, drawing = SharedParts(lambda: None), Drawing()
-
-    assert [(await parts.part("now", drawing)).html for _ in range(2)] == ["1", "2"]
-
-
-async def test_a_page_that_does_not_live_is_not_kept() -> None:
-    parts, drawing = SharedParts(lambda: "1"), Drawing(live=False)
-
-    assert [(await parts.part("figures", drawing)).html for _ in range(2)] == ["1", "2"]
 
 
 async def test_an_error_reaches_all_who_wait_and_nobody_after() -> None:
@@ -85,16 +78,6 @@ async def test_an_error_reaches_all_who_wait_and_nobody_after() -> None:
     assert (await parts.part("app", drawing)).html == "2"
 
 
-async def test_a_browser_that_leaves_takes_the_drawing_from_nobody() -> None:
-    parts, drawing = SharedParts(lambda: "1"), Drawing()
-    leaves, stays = (asyncio.ensure_future(parts.part("now", drawing)) for _ in range(2))
-    await asyncio.sleep(0)
-
-    leaves.cancel()
-
-    assert (await stays).html == "1"
-
-
 async def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "MOST_KEPT", 2)
     parts, drawing = SharedParts(lambda: "1"), Drawing()
@@ -104,9 +87,6 @@ async def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert (await parts.part("c", drawing)).html == "3"
     assert (await parts.part("a", drawing)).html == "4"
-
-
-# ── looks for changes ────────────────────────────────────────────────────────────────────────────
 
 
 async def test_looks_are_rarer_while_each_finds_a_change() -> None:
