@@ -8,7 +8,7 @@ import pytest
 from bridge.core.changes import Move
 from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
-from bridge.core.health.serving import Behind, Serving, Works, behind, with_branch
+from bridge.core.health.serving import Behind, Serving, Works, behind
 from bridge.core.lifecycle import Deployment, State, Verdict
 from tests.fakes.journey import deployment
 
@@ -79,15 +79,6 @@ def test_a_rollback_says_what_it_led_away_from_if_that_is_known(
     assert str(serving.by) == "cli: ada"
 
 
-def test_an_image_is_a_version_and_an_author_brings_a_push() -> None:
-    image = made(1, "", deployed_commit=None, image="nginx:1.27", author="Ada")
-
-    serving = with_branch(Serving(image), None)
-
-    assert (serving.commit, serving.version, str(serving.by)) == (None, "nginx:1.27", "Ada")
-    assert serving.notes == ("unknown how far behind", "not verified")
-
-
 A, B, C, D = (letter * 40 for letter in "abcd")
 MOVES = [Move(1, ZERO, A), Move(2, A, B), Move(3, B, C), Move(4, C, D)]
 HITS = {1: HIT, 2: HIT, 3: MISSED, 4: HIT}
@@ -118,9 +109,3 @@ def test_how_far_a_commit_is_behind_its_branch(
     commit: str | None, moves: list[Move], told: dict[int, Reason], expected: Behind | None
 ) -> None:
     assert behind(commit, moves, told) == expected
-
-
-def test_pushes_that_do_not_concern_an_app_leave_it_up_to_date() -> None:
-    assert [Behind(*one).says for one in [(0, 0), (3, 0), (3, 1), (3, 2)]] == [
-        *("up to date", "up to date", "1 push behind", "2 pushes behind"),
-    ]
