@@ -6,13 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.chats.slack import names
 from bridge.chats.slack.config_changes import Told
 from bridge.chats.slack.config_views import told as told_text
 from bridge.chats.slack.payloads import Answer
-from bridge.chats.slack.plans import TOLD, plans_of
+from bridge.chats.slack.plans import plans_of
 from bridge.core.decision import Reason, because
-from bridge.core.errors import Refused, TooEarly, Unreachable
+from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.people import Actor
 from bridge.messages.plans import Channels
@@ -25,7 +24,6 @@ from bridge.ports.outcomes import (
     Result,
     Subscription,
     about_change,
-    about_delivery,
 )
 from tests.fakes.journey import app
 from tests.scenes.slack_provider import note
@@ -87,20 +85,6 @@ def client() -> Client:
 # ── the plan ─────────────────────────────────────────────────────────────────
 
 
-def test_who_asked_and_the_channels_of_the_app_are_told() -> None:
-    person, *rest = planned(channels=Channels([("shop/*", ("C2", "C3"))]))
-
-    assert (person.kind, person.place["view"], person.place["person"]) == (TOLD, "V1", "U1")
-    assert [(one.kind, one.place["channel"]) for one in rest] == [
-        ("slack.change", "C2"),
-        ("slack.change", "C3"),
-    ]
-    assert all(one.follows == (about_delivery(5),) for one in (person, *rest))
-    (_, only) = planned()
-    assert only.place["channel"] == "C1"  # where it was asked
-    assert [one.kind for one in planned(replace(ADA, channel=""))] == [TOLD]
-
-
 def test_other_wishes_are_planned_by_others() -> None:
     assert planned(replace(ADA, action=Action.DEPLOY)) == []
     assert planned(replace(ADA, person="")) == []
@@ -118,9 +102,7 @@ async def told(client: Client, made: Audited, cursor: Cursor, **asked: Any) -> C
     return remembered.cursor
 
 
-async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(
-    client: Client,
-) -> None:
+async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(client: Client) -> None:
     cursor = await told(client, replace(NOTE, result=Result.read("waits for the backend")), {})
     cursor = await told(client, NOTE, cursor)
     await told(client, NOTE, cursor)
@@ -133,11 +115,7 @@ async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(
     [
         ({}, [], ["views.update", "chat.postEphemeral"]),
         ({"view": ""}, [], ["chat.postEphemeral"]),
-        (
-            {"view": ""},
-            ["chat.postEphemeral"],
-            ["chat.postEphemeral", "chat.postMessage"],
-        ),
+        ({"view": ""}, ["chat.postEphemeral"], ["chat.postEphemeral", "chat.postMessage"]),
         ({"view": "", "channel": ""}, [], ["chat.postMessage"]),
     ],
 )
@@ -153,17 +131,6 @@ async def test_who_has_no_dialog_open_is_told_alone_what_became_of_it(
 
     assert client.methods == sent
     assert "somebody was faster" in str(client.calls[-1])
-
-
-async def test_of_what_the_channel_shows_and_what_still_waits_nobody_is_told_alone(
-    client: Client,
-) -> None:
-    cursor = await told(
-        client, replace(NOTE, result=Result.read("waits for the backend")), {}, view=""
-    )
-    await told(client, NOTE, cursor, view="")
-
-    assert client.methods == []
 
 
 NOT_KNOWN = "Whether shop/web was changed is not known"
@@ -232,17 +199,6 @@ async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: 
     assert client.calls[-1][1]["ts"] == "1.2"
 
 
-@pytest.mark.parametrize("outcome", ["NotKept: reads back differently (branch)", "done"])
-async def test_a_channel_sees_whatever_was_made(client: Client, outcome: str) -> None:
-    await noted(
-        client, Snapshot(audited=(replace(NOTE, result=Result.read(outcome)),)), Remembered()
-    )
-
-    said = str(client.calls[0][1]["blocks"])
-    assert ("Not as asked: reads back differently" in said) == (outcome != "done")
-    assert (names.PROVIDER_UNDO in said) == (outcome == "done")
-
-
 async def test_what_is_changed_without_the_chat_is_posted_likewise(client: Client) -> None:
     typed = replace(note(), by=Actor("cli", "ada"), number=7, seq=None)
     plans, remembered = plans_of(Channels([("shop/*", ("C2", "C3"))])), Remembered()
@@ -273,33 +229,3 @@ async def test_a_note_that_was_posted_before_the_process_died_is_found_again(
 
     assert client.methods == ["chat.postMessage", "conversations.history"]
     assert remembered.cursor["message"] == "3.4"
-
-
-@pytest.mark.parametrize(
-    "limited",
-    [
-        Unreachable("slack", "chat.postMessage: too many calls", retry_after=1.0),
-        TooEarly("slack", "written as often as it allows", retry_after=6.0),
-    ],
-)
-async def test_a_note_that_was_refused_for_the_limit_is_not_looked_for(
-    client: Client, limited: Unreachable
-) -> None:
-    remembered = Remembered()
-    client.refusals["chat.postMessage"] = deque([limited])
-    with pytest.raises(Unreachable):
-        await noted(client, Snapshot(audited=(NOTE,)), remembered)
-
-    await noted(client, Snapshot(audited=(NOTE,)), remembered)
-
-    assert client.methods == ["chat.postMessage", "chat.postMessage"]
-
-
-async def test_where_it_may_not_be_looked_for_it_is_posted_again(client: Client) -> None:
-    remembered = Remembered({"posting": True})
-    client.refuse("conversations.history", "missing_scope")
-
-    await noted(client, Snapshot(audited=(NOTE,)), remembered)
-
-    assert client.methods == ["conversations.history", "chat.postMessage"]
-    assert remembered.cursor["message"] == "1.2"
