@@ -56,13 +56,6 @@ async def of_github(**answers: Any) -> tuple[ChangeSet, list[str]]:
     return await Github(access).compare("o/r", OLD, NEW), access.asked
 
 
-async def test_githubs_comparison_is_enough_where_the_older_is_an_ancestor() -> None:
-    found, asked = await of_github(compare=github("ahead", "b", "a"))
-
-    assert found.paths == ("a", "b")
-    assert asked == [f"/compare/{OLD}...{NEW}"]
-
-
 async def test_a_renamed_file_counts_by_both_names_and_a_copied_one_by_its_own() -> None:
     renamed = {"filename": "new", "status": "renamed", "previous_filename": "old"}
     copied = {"filename": "copy", "status": "copied", "previous_filename": "original"}
@@ -96,22 +89,6 @@ async def test_else_the_trees_are_compared(compared: Any) -> None:
     )
 
 
-async def test_a_file_whose_mode_changed_differs_and_a_submodule_counts() -> None:
-    def entries(mode: str, module: str) -> dict[str, Any]:
-        return {
-            "tree": [
-                {"path": "run.sh", "mode": mode, "type": "blob", "sha": "1"},
-                {"path": "vendor/lib", "mode": "160000", "type": "commit", "sha": module},
-            ]
-        }
-
-    found, _ = await of_github(
-        compare=github("behind"), tree_a=entries("100644", "1"), tree_b=entries("100755", "2")
-    )
-
-    assert found.paths == ("run.sh", "vendor/lib")
-
-
 @pytest.mark.parametrize("side", ["tree_a", "tree_b"])
 async def test_a_tree_that_is_cut_short_makes_the_files_unknown(side: str) -> None:
     trees = {"tree_a": tree(x="1"), "tree_b": tree(x="2"), side: tree(truncated=True, x="1")}
@@ -140,11 +117,6 @@ async def test_what_the_trees_would_not_help_is_raised(error: BridgeError) -> No
         await of_github(compare=error)
 
 
-async def test_a_head_that_has_not_arrived_is_not_found() -> None:
-    with pytest.raises(NotFound):
-        await of_github(compare=NotFound("no"), tree_a=tree(x="1"), tree_b=NotFound("no"))
-
-
 def gitlab(*files: tuple[str, str], **flags: bool) -> dict[str, Any]:
     diffs = [
         {"old_path": old, "new_path": new, "collapsed": True, "too_large": True}
@@ -168,17 +140,6 @@ async def test_a_comparison_that_gitlab_has_cut_short_is_unknown(flag: str) -> N
     found = await of_gitlab(repository=gitlab(("x", "x"), **{flag: True}))
 
     assert found == ChangeSet(None, "the change is too large for GitLab to compare")
-
-
-async def test_a_base_that_gitlab_has_forgotten_makes_the_files_unknown() -> None:
-    found = await of_gitlab(repository=NotFound("no"), commits={"id": NEW})
-
-    assert found == ChangeSet(None, f"GitLab does not know the commit {OLD[:12]} any more")
-
-
-async def test_a_head_that_gitlab_does_not_know_is_not_found() -> None:
-    with pytest.raises(NotFound):
-        await of_gitlab(repository=NotFound("no"), commits=NotFound("no"))
 
 
 def gitea(*commits: tuple[str, list[str], str | None], total: int | None = None) -> dict[str, Any]:
