@@ -100,15 +100,15 @@ def test_an_approval_counts_if_it_is_certain_that_somebody_else_gives_it(name: s
     assert of(ALIAS, identities=joined) == Brought(frozenset({ALIAS.email, BY_ADA}), "", (GITHUB,))
 
 
-def test_twenty_thousand_co_authors_are_told_apart_within_a_second() -> None:
+def test_thousands_of_co_authors_are_told_apart_at_once() -> None:
     """Any commit's message can name them, and the event loop waits."""
-    named = [Writer(email=f"{number}@example.org") for number in range(20_000)]
+    named = [Writer(email=f"{number}@example.org") for number in range(5_000)]
     began = process_time()
 
     found = of(ADA, *named, ALIAS, replace(ALIAS, login="ada"))
 
-    assert process_time() - began < 1
-    assert len(found.authors) == 20_004
+    assert process_time() - began < 0.5
+    assert len(found.authors) == 5_004
     assert not found.unknown
 
 

@@ -16,12 +16,11 @@ from bridge.core.gates.approvals import (
     Approval,
     Compared,
     Content,
-    approved,
     at_once,
     content_of,
     counts,
 )
-from bridge.core.gates.gates import Facts, next_look, open_gates
+from bridge.core.gates.gates import Facts, open_gates
 from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Serving
 from bridge.core.holds import Hold, Proposal, warnings_in
@@ -94,32 +93,6 @@ def order(content: Content | None, *served: Deployment) -> list[Hold]:
     return held(compared, rules=Rules(after=(STAGED,)), earlier={STAGED: earlier})
 
 
-def test_an_earlier_app_may_run_a_commit_that_is_the_same_for_it() -> None:
-    assert order(SAME) == []
-
-
-def test_a_file_of_the_earlier_app_that_differs_holds_and_is_named() -> None:
-    (hold,) = order(Content(False, "web/a differs"))
-
-    assert hold.says == f"{STAGED} runs 1111111, not 2222222: web/a differs"
-
-
-def test_what_can_not_be_compared_holds_and_says_how_to_mend_it() -> None:
-    (hold,) = order(Content(None, "github can't be reached", NOW + 60))
-
-    assert hold.says == (
-        f"{STAGED} runs 1111111, not 2222222, and they can't be compared: override, or pin this app"
-        " and promote that version to it (github can't be reached)"
-    )
-    assert next_look([hold], NOW) == NOW + 60
-
-
-def test_what_has_changed_since_it_was_compared_is_looked_at_again_soon() -> None:
-    (hold,) = order(None)
-
-    assert next_look([hold], NOW) == NOW + 1
-
-
 @pytest.mark.parametrize(
     ("served", "warns"),
     [
@@ -130,10 +103,7 @@ def test_what_has_changed_since_it_was_compared_is_looked_at_again_soon() -> Non
             f"{STAGED} was unhealthy with 2222222",
         ),
         (
-            (
-                staged(action=Action.ROLLBACK),
-                staged(state=State.UNHEALTHY, deployed_commit=HEAD),
-            ),
+            (staged(action=Action.ROLLBACK), staged(state=State.UNHEALTHY, deployed_commit=HEAD)),
             f"{STAGED} was unhealthy with 2222222, and was rolled back",
         ),
         (
@@ -161,10 +131,6 @@ def approvals(content: Content | None, *given: Approval) -> list[Hold]:
     given = given or (approval(),)
     proposal = Proposal(HEAD, since=0.0, by=("github",))
     return held(compared, rules=Rules(approvals=1), approvals=given, proposal=proposal)
-
-
-def test_an_approval_counts_for_a_commit_that_is_the_same_for_the_app() -> None:
-    assert approvals(SAME) == []
 
 
 @pytest.mark.parametrize(
@@ -202,26 +168,3 @@ def test_an_approval_is_for_what_comes_after_it(
     assert counts(approval(HEAD), (), proposal, NO_IDENTITIES) is by_name, (
         "also one that names the very commit"
     )
-
-
-def test_the_proposal_names_the_commits_whose_approvals_count() -> None:
-    app = replace(WEB, rules=Rules(approvals=2))
-    given = [approval(), approval(OTHER)]
-    proposal = Proposal(HEAD, since=0.0, by=("github",))
-    facts = Facts(approvals=given, compared={(WEB.id, OLD): SAME}, proposal=proposal)
-
-    (hold,) = open_gates(deployment(7, commit=HEAD), app, facts, NOW)
-
-    assert hold.proposal is not None
-    assert (hold.proposal.commit, hold.proposal.same) == (HEAD, (OLD,))
-    assert hold.says.startswith("needs 2 approvals of 2222222, has 1; approved by Grace")
-
-
-@given(st.lists(st.sampled_from([OLD, HEAD, OTHER, *(f"{n:040x}" for n in range(9))])))
-def test_few_approved_commits_are_compared_the_newest_first(commits: list[str]) -> None:
-    given_ = [approval(one, at=NOW + n) for n, one in enumerate(commits)]
-
-    found = approved(given_, HEAD)
-
-    newest = list(dict.fromkeys(one for one in reversed(commits) if one != HEAD))
-    assert found == newest[:3]

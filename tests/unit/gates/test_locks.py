@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import Unclear, written
+from bridge.core.chat.grammar import written
 from bridge.core.chat.when import merge_in
-from bridge.core.gates.locks import DAY, Lock, PullName, PullRef, next_reminder, pull_named
+from bridge.core.gates.locks import DAY, Lock, PullName, next_reminder, pull_named
 from bridge.operations.words import parse
 
 LOCK = Lock("app/1", "shop/web", "slack:U1", "Ada", "a release", 1000.0)
@@ -65,12 +65,6 @@ def test_a_pull_request_is_named_as_people_do(text: str, found: PullName | None)
     assert pull_named(text) == found
 
 
-def test_what_holds_names_the_pull_request_that_ends_it() -> None:
-    lock = replace(LOCK, merge=PullRef("gitlab", "acme/shop", 12, "!"))
-
-    assert lock.says == "shop/web is locked by Ada: a release (until acme/shop!12 is merged)"
-
-
 @pytest.mark.parametrize(
     ("typed", "when", "rest"),
     [
@@ -103,12 +97,3 @@ def test_a_reason_may_speak_of_a_merge(reason: str) -> None:
     typed = f"lock web {reason}"
 
     assert parse(typed) == Call("lock", {"scope": "web", "reason": reason}, typed)
-
-
-def test_only_locks_end_with_a_merge() -> None:
-    said = "until merge of #12"
-
-    typed = f"freeze web {said}"
-
-    assert parse(typed) == Call("freeze", {"scope": "web", "reason": said}, typed)
-    assert isinstance(parse(f"lock web {said}"), Unclear)  # it lacks a reason
