@@ -12,6 +12,7 @@ from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Audited, Outcome, about_delivery
 from bridge.settings import channels_of, read_settings
 from tests.fakes.journey import app, deployment, push
+from tests.worlds.rows import each_row
 
 ADDRESS = "https://discord.com/api/webhooks/12345678901234567{}/a-token-of-a-webhook"
 GIVEN = {
@@ -33,7 +34,7 @@ def ruled(*channels: str) -> list[list[tuple[str, tuple[str, ...]]]]:
     return [channels_of(settings, chat) for chat in ("slack", "discord")]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("channels", "slack", "discord"),
     [
         (("#shop", "C024BE91L"), ("#shop", "C024BE91L"), None),
@@ -56,7 +57,7 @@ def test_a_channel_that_is_not_set_is_named_with_those_there_are() -> None:
         ruled("discord:opps")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("names", "shown"),
     [
         (("ops", "again", "default"), [("ops", "discord 2"), ("default", "discord 1")]),
@@ -78,7 +79,7 @@ def test_two_names_of_one_webhook_are_one_channel(
     assert [(one.place["channel"], one.lane) for one in changes] == shown
 
 
-@pytest.mark.parametrize("action", [Action.CONFIGURE, Action.UNDO, Action.DEPLOY])
+@each_row("action", [Action.CONFIGURE, Action.UNDO, Action.DEPLOY])
 def test_a_change_that_was_asked_for_in_another_chat_is_told(action: Action) -> None:
     asked = Asked(action, "app-web", Actor("slack", "Ada", "U1"), person="U1", channel="C1")
     occasion = Occasion(asked, asked, Outcome(7, "d7", ()), {"app-web": app()})
@@ -99,7 +100,7 @@ def test_a_change_that_was_asked_for_in_another_chat_is_told(action: Action) -> 
 ID, TOKEN = "123456789012345678", "s3cret-Token_of_a_webhook"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "address",
     [
         f"https://discord.com/api/webhooks/{ID}/{TOKEN}",
@@ -116,7 +117,7 @@ def test_an_address_gives_id_and_token(address: str) -> None:
     assert TOKEN not in repr(found)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("address", "why"),
     [
         (f"http://discord.com/api/webhooks/{ID}/{TOKEN}", "begin with https://, not http"),

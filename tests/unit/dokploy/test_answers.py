@@ -56,7 +56,7 @@ def test_a_key_that_passes_the_door_and_fails_behind_it_is_no_missing_permission
     assert means(401, trpc("UNAUTHORIZED", "UNAUTHORIZED", 401)) is Means.KEY_OR_DATABASE
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@each_row("status", [401, 403, 404])
 def test_a_proxy_that_keeps_us_out_is_not_dokploy(status: int) -> None:
     error = said(status, b"<html>Who are you?</html>")
 
@@ -107,7 +107,7 @@ def test_success_false_is_refused() -> None:
     assert refused is not None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "what"),
     [
         (b"<html>Log in</html>", "a web page"),

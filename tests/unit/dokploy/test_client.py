@@ -64,7 +64,7 @@ def test_a_url_that_can_not_be_one_is_rejected(url: str) -> None:
         Dokploy(url, KEY)
 
 
-@pytest.mark.parametrize("key", ["", " ", "naïve", "a\nb"])
+@each_row("key", ["", " ", "naïve", "a\nb"])
 def test_a_key_that_can_not_be_one_is_rejected_without_repeating_it(key: str) -> None:
     with pytest.raises(Rejected) as caught:
         Dokploy("https://h.test", key)

@@ -50,7 +50,7 @@ def test_the_answer_tells_the_state_of_the_database(
     assert state_in(status, body) is state
 
 
-@pytest.mark.parametrize("other", [DatabaseState.AWAY, DatabaseState.SILENT, DatabaseState.NONE])
+@each_row("other", [DatabaseState.AWAY, DatabaseState.SILENT, DatabaseState.NONE])
 def test_every_other_word_of_the_witness_begins_the_time_anew(other: DatabaseState) -> None:
     key = KeyHistory(worked=True)
     key.refused(0, 0.1, DatabaseState.WELL)
@@ -225,7 +225,7 @@ def test_it_never_counts_as_more_ahead_than_it_was(
         assert ahead_of(server, moment) <= real + 1e-3
 
 
-@pytest.mark.parametrize("by", [3600.0, -3600.0])
+@each_row("by", [3600.0, -3600.0])
 def test_a_clock_that_is_set_anew_is_believed_at_once(by: float) -> None:
     clock = ManualClock()
     server = ServerClock(clock)
@@ -238,7 +238,7 @@ def test_a_clock_that_is_set_anew_is_believed_at_once(by: float) -> None:
     assert by - 1 <= ahead_of(server, clock.now) <= by
 
 
-@pytest.mark.parametrize(
+@each_row(
     "headers", [{}, {"date": "yesterday"}, {"date": formatdate(9e9, usegmt=True), "age": "60"}]
 )
 def test_what_tells_no_time_changes_nothing(headers: dict[str, str]) -> None:

@@ -162,7 +162,7 @@ def record(**fields: Any) -> dict[str, Any]:
     } | fields
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds"),
     [
         ("2026-11-24T22:40:37.334Z", 1795560037.334),
@@ -179,7 +179,7 @@ def test_times_are_seconds_whatever_their_spelling(text: str, seconds: float) ->
     assert deployment.finished_at is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds"),
     [("2026-11-24T22:40:37.334Z", 1795560037.334), ("of old", None), (None, None), (7, 7.0)],
 )
@@ -211,7 +211,7 @@ def test_the_commit_is_only_what_the_server_writes(
     assert deployment.commit == commit
 
 
-@pytest.mark.parametrize("status", ["paused", None])
+@each_row("status", ["paused", None])
 def test_an_unknown_status_does_not_claim_an_end(status: str | None) -> None:
     (deployment,) = deployments_in(DEPLOYMENTS.validate_python([record(status=status)]))
 

@@ -78,7 +78,7 @@ def test_a_branch_must_be_a_name(branch: str | None) -> None:
         check_branch(branch)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "bare", "header"),
     [
         ("https://a:b@h/r", "https://h/r", "Authorization: Basic YTpi"),
@@ -124,7 +124,7 @@ def test_a_repository_has_a_plain_name(name: str) -> None:
         source(sourceType="github", owner="o", repository=name, branch="main")
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab", "git", "bitbucket", "drop"])
+@each_row("kind", ["github", "gitlab", "git", "bitbucket", "drop"])
 def test_what_is_not_configured_says_what_to_do(kind: str) -> None:
     with pytest.raises(BuildFailed, match=r"configured|not supported"):
         source(sourceType=kind, branch="main")
@@ -157,7 +157,7 @@ def _git(branch: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+@each_row("text", ["a\0b", "\ud800"])
 def test_texts_are_what_can_be_stored(text: str) -> None:
     (issue,) = issues(inputs.ProjectCreate, {"name": text})
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -208,7 +207,7 @@ def compares(_app: App | None, old: str | None, new: str | None) -> str:
     return f"https://example.com/my-org/mono/compare/{old}...{new}"
 
 
-@pytest.mark.parametrize("name", TOLD)
+@each_row("name", TOLD)
 def test_the_comment_looks_as_in_its_picture(name: str) -> None:
     told = TOLD[name]()
 
@@ -217,7 +216,7 @@ def test_the_comment_looks_as_in_its_picture(name: str) -> None:
     assert text == (FIXTURES / f"comment__{name}.md").read_text()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("served", "says"), [(State.DONE, "failed, ddddddd is still up"), (State.UNHEALTHY, "failed |")]
 )
 def test_a_preview_whose_later_build_failed_says_what_is_still_up(served: State, says: str) -> None:

@@ -111,7 +111,7 @@ def test_a_late_pull_request_shows_the_pushes_that_an_app_waited_for() -> None:
     assert comment.place["number"] == 12
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("plans", "decided"),
     [
         (Plans("github", ALL), {}),

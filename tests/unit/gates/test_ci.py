@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from bridge.core.checks import Check, CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.gates.ci import Ci, CiState, judged
 from bridge.settings.gates import Checks, FreezeRule, as_checks
+from tests.worlds.rows import each_row
 
 COMMIT = "abc1234" + "0" * 33
 PASSED, FAILED, PENDING = CheckState.PASSED, CheckState.FAILED, CheckState.PENDING
@@ -32,7 +33,7 @@ ALL = CheckPolicy(Need.ALL)
 REQUIRED = CheckPolicy()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("policy", "known", "expected"),
     [
         (ALL, ci(("build", PASSED), ("lint", PASSED)), CiState.PASSED),
@@ -107,7 +108,7 @@ ACTIONS, OTHER = 15368, 99
 RUN = Check("build", PASSED, "GitHub Actions", app_id=ACTIONS)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("check", "expected"),
     [
         (RUN, CiState.PASSED),
@@ -132,7 +133,7 @@ def test_what_an_app_has_to_report_nobody_else_reports(check: Check, expected: C
 DAILY = {"from": "16:00", "to": "18:00", "reason": "rest"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given", "says"),
     [
         ({"from": "noon"}, "no time"),
@@ -158,7 +159,7 @@ def test_a_time_without_quotes_is_read_as_yaml_has_it() -> None:
     assert FreezeRule.model_validate(DAILY | {"from": 960}).begins == "16:00"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given", "policy"),
     [
         ("required", CheckPolicy(Need.REQUIRED)),
@@ -176,7 +177,7 @@ def test_checks_are_given_shortly_or_in_full(given: Any, policy: CheckPolicy) ->
     assert Checks.model_validate(as_checks(given)).policy() == policy
 
 
-@pytest.mark.parametrize("given", [[], [""], {"timeout": "soon"}, {"none": "maybe"}])
+@each_row("given", [[], [""], {"timeout": "soon"}, {"none": "maybe"}])
 def test_wrong_checks_are_told(given: Any) -> None:
     with pytest.raises(ValidationError):
         Checks.model_validate(as_checks(given))

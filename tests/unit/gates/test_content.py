@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +26,7 @@ from bridge.core.holds import Hold, Proposal, warnings_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES
 from tests.fakes.journey import deployment
+from tests.worlds.rows import each_row
 
 NOW = 1_700_000_000.0
 OLD, HEAD, OTHER = "1" * 40, "2" * 40, "3" * 40
@@ -51,7 +51,7 @@ def test_exactly_the_watched_files_count(files: list[str]) -> None:
     assert found.why == (f"{watched[0]} differs" if watched else "")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("app", "found"),
     [
         (WEB, None),
@@ -93,7 +93,7 @@ def order(content: Content | None, *served: Deployment) -> list[Hold]:
     return held(compared, rules=Rules(after=(STAGED,)), earlier={STAGED: earlier})
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("served", "warns"),
     [
         ((), ""),
@@ -133,7 +133,7 @@ def approvals(content: Content | None, *given: Approval) -> list[Hold]:
     return held(compared, rules=Rules(approvals=1), approvals=given, proposal=proposal)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("content", "says"),
     [
         (Content(False, "web/a differs"), "; Grace approved 1111111, but web/a differs"),
@@ -154,7 +154,7 @@ def test_an_approval_of_another_commit_does_not_count_and_the_reason_says_why(
     assert before.says == "needs 1 approval of 2222222, has 0", "it was for an earlier deployment"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("since", "changed", "counted"),
     [(0.0, None, True), (NOW - 60, 3, True), (NOW, 3, False), (NOW, 0, True), (None, 3, False)],
 )

@@ -11,6 +11,7 @@ from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import DAYS, Freeze, Window, opens_at, read_at
 from bridge.core.gates.times import read_moment
 from bridge.core.words import read_duration
+from tests.worlds.rows import each_row
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -134,7 +135,7 @@ def test_a_freeze_ends_when_it_says_and_not_before(
     assert one.closed(until) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "says"),
     [
         ("noon", "no time"),
@@ -156,7 +157,7 @@ def test_what_is_no_time_is_named(text: str, says: str) -> None:
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=BERLIN).timestamp()  # a Friday
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds"),
     [("90", 90), ("90s", 90), ("10m", 600), ("2h30m", 9000), ("1.5h", 5400), ("1d", 86_400)],
 )
@@ -164,7 +165,7 @@ def test_durations(text: str, seconds: float) -> None:
     assert read_duration(text) == seconds
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "day", "hour"),
     [
         ("18:00", 27, 18),
@@ -184,7 +185,7 @@ def test_the_next_such_moment(text: str, day: int, hour: int) -> None:
 GAP, TWICE = "2027-03-28 02:30", "2027-10-31 02:30"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "ends", "utc"),
     [
         (GAP, False, "2027-03-28 01:30"),  # 03:30 there: never before the time that was named

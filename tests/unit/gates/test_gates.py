@@ -23,6 +23,7 @@ from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
 from tests.fakes.journey import app as an_app
 from tests.fakes.journey import deployment
+from tests.worlds.rows import each_row
 
 NOW = 1_700_000_000.0
 COMMIT, OTHER = "abc1234" + "0" * 33, "def5678" + "0" * 33
@@ -79,7 +80,7 @@ def test_every_open_reason_is_shown() -> None:
     assert next_look(found, NOW) == NOW + 60
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("lock", "by", "held"),
     [
         (locked(), "", True),
@@ -93,7 +94,7 @@ def test_a_lock_holds_all_but_its_owner_until_it_expires(lock: Lock, by: str, he
     assert holds(wanted(person=by), APP, Facts(locks=[lock])) == ([Gate.LOCK] if held else [])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("facts", "held"),
     [
         ({}, True),
@@ -163,7 +164,7 @@ def by_hand(commit: str | None, since: float = NOW - 60) -> Look:
 UNTOLD = replace(deployment(4), state=State.UNKNOWN, finished_at=NOW)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("serving", "why"),
     [
         (Serving(live()), ""),
@@ -199,7 +200,7 @@ def test_an_earlier_app_must_serve_the_same_commit(serving: Serving | None, why:
     assert all(why in one.says for one in found)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("newest", "says"),
     [
         ({"state": State.WAITING}, "; shop/staging/web is building it: #5"),
@@ -250,7 +251,7 @@ APPS = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "key", "covers"),
     [
         ("all", "all", {"app-web", "app-web-p", "app-api", "app-shop"}),
@@ -281,7 +282,7 @@ def test_a_name_that_fits_several_is_asked_about() -> None:
 # ── apps that wait for each other ──────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("rules", "found"),
     [
         ([], set()),

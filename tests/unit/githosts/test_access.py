@@ -28,13 +28,13 @@ def test_what_would_lead_elsewhere_is_no_repository(name: str) -> None:
         named("github", name)
 
 
-@pytest.mark.parametrize("id_", ["", "1/../2", "-1", "1?x", "٣"])
+@each_row("id_", ["", "1/../2", "-1", "1?x", "٣"])
 def test_what_is_no_number_is_no_id(id_: str) -> None:
     with pytest.raises(NotFound):
         numeric("github", id_)
 
 
-@pytest.mark.parametrize("text", ["", ".", ".."])
+@each_row("text", ["", ".", ".."])
 def test_what_leads_elsewhere_is_no_part_of_a_path(text: str) -> None:
     with pytest.raises(NotFound):
         part(text)

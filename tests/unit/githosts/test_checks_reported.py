@@ -92,7 +92,7 @@ def test_a_status_is_a_check(host: str, word: str, state: CheckState) -> None:
     assert found == Check("ci/jenkins", state, "", URL)
 
 
-@pytest.mark.parametrize("host", ["github", "gitea"])
+@each_row("host", ["github", "gitea"])
 def test_our_own_status_is_no_check(host: str) -> None:
     assert parsed(host, "status", status("dokploy/shop/web")) == Ignored(
         "status dokploy/shop/web is the bridge's own, which no deployment waits for"
@@ -135,7 +135,7 @@ def test_what_gitlab_does_not_send_is_malformed(body: Any) -> None:
 # ── Gitea and Forgejo ────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("event", ["workflow_run", "workflow_job"])
+@each_row("event", ["workflow_run", "workflow_job"])
 def test_a_workflow_of_gitea_says_only_that_something_has_changed(event: str) -> None:
     body = {"action": "completed", event: {"head_sha": SHA}, "repository": REPOSITORY}
 

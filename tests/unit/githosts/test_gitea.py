@@ -46,7 +46,7 @@ def read(host: Any, given: CIMultiDict[str], body: bytes) -> Any:
 # ── who it is from ───────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("others", "why"),
     [
         ({"X_Gitea_Signature": None}, "set a secret on the webhook"),
@@ -152,7 +152,7 @@ def from_gitea(url: str | None) -> App:
     return App("app_1", "web", "shop", source=source)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "deploys"),
     [
         ("git.example.com/my-org/mono", True),
@@ -171,7 +171,7 @@ def test_an_app_deploys_only_from_the_server_that_its_provider_names(
     assert (decision.reason is not Reason.REPOSITORY_MISMATCH) is deploys
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("setting", "value", "why"),
     [
         ("url", "https://git.example.com/api/v1/", "it ends with /api/v1, which is added anyway"),

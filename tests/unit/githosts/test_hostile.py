@@ -17,6 +17,7 @@ from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.githosts.reader import LENGTH, read_head, told
 from bridge.ports.githosts import GitHost
+from tests.worlds.rows import each_row
 
 DIGITS = "0" * 64
 SIGNATURE = f"sha256={DIGITS}"
@@ -211,7 +212,7 @@ def test_a_hostile_pull_request_is_whole_or_malformed(host, event, body):
 LONG = "\u202e" * 100_000
 
 
-@pytest.mark.parametrize("host", ALL)
+@each_row("host", ALL)
 def test_a_name_without_end_is_cut_where_nobody_would_read_on(host: str) -> None:
     """Git takes any name; `deliveries` would print all of it, after two minutes."""
     push = parsed(host, push_of(host, author=LONG, pusher=LONG))

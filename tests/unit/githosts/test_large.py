@@ -44,7 +44,7 @@ def push(commits: int, files: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("ascii_only", [False, True])
+@each_row("ascii_only", [False, True])
 def test_a_large_body_means_what_a_small_one_does(*, ascii_only: bool) -> None:
     small = json.dumps(push(3, 4), ensure_ascii=ascii_only).encode()
     large = PADDING + small[1:]

@@ -38,7 +38,7 @@ def test_a_pattern_matches_what_micromatch_says(pattern, matching, other):
     assert [path for path in other.split() if glob.matches(path)] == []
 
 
-@pytest.mark.parametrize("pattern", ["", "constructor", "toString", "__proto__"])
+@each_row("pattern", ["", "constructor", "toString", "__proto__"])
 def test_what_throws_in_javascript_is_told_apart(pattern):
     with pytest.raises(GlobThrows) as caught:
         Glob(pattern)
@@ -55,7 +55,7 @@ def test_the_later_picomatch_reads_risky_repetitions_literally():
     assert translate("*(*(a))", "2.3.2").source == "^(?:(?=.)a*)$"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "code"),
     [("a" * 1025, "too_long"), ("(" * 51 + ")" * 51, "too_deep"), ("a/" + "\\" * 4, "freezes")],
 )

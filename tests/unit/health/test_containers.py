@@ -1,7 +1,5 @@
 """What Docker's words about containers mean for a deployment."""
 
-import pytest
-
 from bridge.core.health.containers import (
     Container,
     Proof,
@@ -20,7 +18,7 @@ def exited(code: int, ago: str) -> Container:
     return Container("web.1.b", "exited", f"Exited ({code}) {ago} ago")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("containers", "healthy", "says"),
     [
         ([], None, "shows no container of it that runs"),

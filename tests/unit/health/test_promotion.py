@@ -14,6 +14,7 @@ from bridge.core.health.serving import Look, Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_for
 from tests.fakes.journey import app, deployment, serving_of, source
+from tests.worlds.rows import each_row
 
 STAGING = app("app-stage", name="web", environment="staging")
 LIVE = app("app-live", name="web", environment="production")
@@ -37,7 +38,7 @@ def of_image(one: App, name: str) -> App:
     return replace(one, source=Source(SourceType.DOCKER, image=name))
 
 
-@pytest.mark.parametrize("left", [State.UNHEALTHY, State.DONE])
+@each_row("left", [State.UNHEALTHY, State.DONE])
 def test_a_rollback_is_no_news_of_its_own_and_what_it_left_is_none(left: State) -> None:
     back = made(4, "b", action=Action.ROLLBACK, target=deployment(2).id)
     there = [back, made(3, "c", state=left), made(2, "b"), made(1, "a")]
@@ -48,7 +49,7 @@ def test_a_rollback_is_no_news_of_its_own_and_what_it_left_is_none(left: State) 
     assert [one.seq for one in found.news] == [2]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "warns"),
     [
         ("shop/web:1.2", False), ("shop/web:latest", True), ("shop/web", True),
@@ -66,7 +67,7 @@ def test_an_image_is_deployed_as_it_is(name: str, warns: bool) -> None:
     assert any("may have moved" in one for one in found.warns) is warns
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("from_", "to", "there", "says"),
     [
         (STAGING, STAGING, [made(1, "a")], "name two apps"),

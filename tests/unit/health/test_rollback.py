@@ -12,6 +12,7 @@ from bridge.core.health.rollback import Rung, first_way_back, targets_of, way_ba
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import app, deployment, serving_of
+from tests.worlds.rows import each_row
 
 
 def made(seq: int, version: str, state: State = State.DONE, **others: Any) -> Deployment:
@@ -33,7 +34,7 @@ AGAIN_TO_THREE = made(5, "c", action=Action.ROLLBACK, target=THREE.id)
 FOUR_BAD = made(9, "d", State.UNHEALTHY)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("history", "expected"),
     [
         ([THREE, TWO, ONE], TWO),
@@ -66,7 +67,7 @@ def test_the_healthy_version_before_is_gone_back_to(
     assert gone_back_to(history) == expected
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "expected"),
     [
         ("a" * 7, ONE), ("A" * 12, ONE), ("a" * 40, ONE), (ONE.id, ONE),
@@ -80,7 +81,7 @@ def test_a_version_can_be_named(wanted: str, expected: Deployment) -> None:
     assert gone_back_to([made(5, "d"), BACK_TO_TWO, THREE, TWO, ONE, tagged], wanted) == expected
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("history", "wanted", "both"),
     [
         (
@@ -101,7 +102,7 @@ def test_of_several_versions_none_is_chosen(
     assert "name one of them" in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "says"),
     [
         ("#2", "deployment #2 of bbbbbbb is unhealthy, and only one that was healthy"),
@@ -178,7 +179,7 @@ def test_the_same_name_of_an_image_is_no_way_back() -> None:
         way_back(of_image, before, [])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "records", "says"),
     [
         (AppKind.APPLICATION, kept(dep_2=None), "switch on rollbacks for the app in dokploy"),

@@ -3,14 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from bridge.core.changes import Move
 from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
 from bridge.core.health.serving import Behind, Serving, Works, behind
 from bridge.core.lifecycle import Deployment, State, Verdict
 from tests.fakes.journey import deployment
+from tests.worlds.rows import each_row
 
 HIT, MISSED = Reason.PATH_HIT, Reason.NO_PATH_HIT
 
@@ -28,7 +27,7 @@ def unknown(at: float) -> Deployment:
     return replace(deployment(90, state=State.UNKNOWN), finished_at=at)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("newest", "works"),
     [
         (made(2, "b"), Works.NOT_VERIFIED),
@@ -47,7 +46,7 @@ def test_whether_what_is_live_works(newest: Deployment, works: Works) -> None:
     assert (serving.since is None) is (works is Works.UNKNOWN)
 
 
-@pytest.mark.parametrize(("ended", "known"), [(1.9, True), (2.0, False), (7.0, False)])
+@each_row(("ended", "known"), [(1.9, True), (2.0, False), (7.0, False)])
 def test_nothing_is_claimed_after_an_unknown_outcome(ended: float, known: bool) -> None:
     serving = Serving(made(2, "b"), made(1, "a"), unknown(ended))
 
@@ -56,7 +55,7 @@ def test_nothing_is_claimed_after_an_unknown_outcome(ended: float, known: bool) 
     assert known or serving.notes == ("unknown: bbbbbbb was live before",)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("before", "doubt", "left"),
     [
         (made(2, "b"), None, "bbbbbbb"),
@@ -84,7 +83,7 @@ MOVES = [Move(1, ZERO, A), Move(2, A, B), Move(3, B, C), Move(4, C, D)]
 HITS = {1: HIT, 2: HIT, 3: MISSED, 4: HIT}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("commit", "moves", "told", "expected"),
     [
         (D, MOVES, HITS, Behind(0, 0)),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bridge.core.errors import Rejected
 from bridge.core.health.verdict import Health, Sighting, Tally, judge_health
 from bridge.core.policies import VerifyPolicy, read_statuses, read_verify, verify_text
+from tests.worlds.rows import each_row
 
 POLICY = VerifyPolicy(within=10.0, consecutive=3, every=1.0)
 
@@ -41,7 +42,7 @@ def test_it_looks_on_while_only_the_number_of_good_looks_is_missing() -> None:
     assert (health, why) == (Health.UNHEALTHY, "it is healthy only now and then; 502")
 
 
-@pytest.mark.parametrize("text", ["", "ok", "20", "600", "399-200", "200-", "1e2", "²00"])
+@each_row("text", ["", "ok", "20", "600", "399-200", "200-", "1e2", "²00"])
 def test_what_is_no_status(text: str) -> None:
     with pytest.raises(Rejected):
         read_statuses(text)
@@ -80,7 +81,7 @@ def test_what_is_shown_reads_the_same(policy: VerifyPolicy) -> None:
     assert read_verify(verify_text(policy)) == policy
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "means"),
     [
         ("yes", VerifyPolicy()),
@@ -98,7 +99,7 @@ def test_people_write_it_in_a_line(text: str, means: VerifyPolicy) -> None:
     assert read_verify(text) == means
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "says"),
     [
         ("healthz", "'healthz' is no address: write a path such as /healthz"),

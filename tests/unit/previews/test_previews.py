@@ -35,6 +35,7 @@ from bridge.core.pulls import PullRequest
 from bridge.settings.rules import Previews, as_previews
 from bridge.views.preview_reasons import REMEDIES, remedy_of
 from tests.fakes.journey import app
+from tests.worlds.rows import each_row
 
 MONO = Repository("github", "4711", "my-org/mono")
 PULL = PullRequest(12, "feature", "a" * 40, open=True, base="main", labels=frozenset({"ui"}))
@@ -46,7 +47,7 @@ def verdict(pull: PullRequest, policy: PreviewPolicy | None = ON, **of_app: Any)
     return without_files(pull, app(**of_app), MONO, policy, Policy())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pull", "policy", "why"),
     [
         ({"open": False}, ON, Why.CLOSED),
@@ -80,7 +81,7 @@ def test_the_branch_of_our_own_rules_counts() -> None:
     assert "release/*" in found.evidence
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("paths", "files", "why"),
     [
         (("web/**",), ("web/index.html",), Why.WANTED),
@@ -145,7 +146,7 @@ def test_nothing_is_built_that_must_not_be_and_nothing_is_left_behind(
     assert (found.step is Step.END) == (over and one.takes_a_place)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("head", "own", "pin", "why"),
     [
         ("feature/a_b.c-1#2", True, False, None),
@@ -169,7 +170,7 @@ def test_what_is_built_from_a_branch_of_our_own(
 # ── names ────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "name", "host"),
     [
         ("pr-{number}-{app}.preview.example.com", "web", "pr-12-web.preview.example.com"),
@@ -211,7 +212,7 @@ def test_a_fork_gets_what_the_rule_gives_only_if_it_says_so() -> None:
 # ── settings ─────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given_", "words"),
     [
         ({"host": "pr-{app}.example.com"}, "the same for every pull request"),

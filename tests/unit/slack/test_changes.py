@@ -28,6 +28,7 @@ from bridge.ports.outcomes import (
 from tests.fakes.journey import app
 from tests.scenes.slack_provider import note
 from tests.worlds.messages import at_once, in_slack
+from tests.worlds.rows import each_row
 
 NOTE = replace(note(), seq=5)
 ADA = Asked(Action.CONFIGURE, "app-web", Actor("slack", "Ada"), "U1", "C1", view="V1", draft="d")
@@ -136,7 +137,7 @@ async def test_who_has_no_dialog_open_is_told_alone_what_became_of_it(
 NOT_KNOWN = "Whether shop/web was changed is not known"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("outcome", "said"),
     [
         ("Refused: dokploy: no", "shop/web was not changed: dokploy: no"),

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from bridge.chats.slack import home, names, pickers, views
 from bridge.chats.slack.blocks import View
 from bridge.chats.slack.plans import NOTICE, plans_of
@@ -69,7 +67,7 @@ def test_a_page_that_can_not_be_read_is_the_first(value: str) -> None:
     assert views.read_page(value) == (1, "")
 
 
-@pytest.mark.parametrize("text", ["", "x", "[]", '{"page": "x", "project": ""}', '{"page": 1e999}'])
+@each_row("text", ["", "x", "[]", '{"page": "x", "project": ""}', '{"page": 1e999}'])
 def test_a_home_that_can_not_be_read_begins_at_its_beginning(text: str) -> None:
     assert home.read_shown(text) == home.Shown()
 

@@ -20,6 +20,7 @@ from bridge.chats.slack.mrkdwn import (
     units,
 )
 from tests.oracles.slack_rules import markup_faults
+from tests.worlds.rows import each_row
 
 
 def test_a_link_goes_only_where_we_say() -> None:
@@ -31,7 +32,7 @@ def test_a_link_goes_only_where_we_say() -> None:
     assert link(None, "x") == "x"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("user", "called"),
     [("U0123ABCD", "<@U0123ABCD>"), ("!channel", ""), ("U1> <!here", ""), ("", ""), ("C0123", "")],
 )

@@ -211,7 +211,7 @@ def test_variables_are_set_and_taken_out_beside_those_that_stay() -> None:
     assert difference(now, merge(now, untouched)) == ()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("asked", "field"),
     [({"set": f"{SECRET} is no variable"}, "set"), ({"set": "A=1", "unset": ("env.A",)}, "unset")],
 )
@@ -228,9 +228,7 @@ def test_what_is_no_variable_is_refused_without_repeating_it(
 # ── how it is built ──────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    "kind", ["dockerfile", "static", "nixpacks", "railpack", "paketo_buildpacks"]
-)
+@each_row("kind", ["dockerfile", "static", "nixpacks", "railpack", "paketo_buildpacks"])
 def test_each_kind_of_build_has_its_fields(kind: str) -> None:
     now = configured(GITHUB, build_type=kind)
     blocks = build_fields(now)
