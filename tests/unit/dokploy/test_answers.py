@@ -146,20 +146,6 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
 @each_row(
     "text",
     [
-        "Application not found",
-        "secretOrPrivateKey must be an asymmetric key when using RS256",
-        "Please update the branch and set it again",
-        'Unsupported content-type "application/x-www-form-urlencoded',
-        "Meet at 10:30 or at 12:45",
-    ],
-)
-def test_plain_words_pass(text: str) -> None:
-    assert fit(text) == text
-
-
-@each_row(
-    "text",
-    [
         'Failed query: update "application" set "watchPaths" = $1\nparams: a,b',
         'select "env" from "application" where id = 1',
         "SELECT env\nFROM secrets",

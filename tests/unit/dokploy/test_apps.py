@@ -44,25 +44,6 @@ def service(id_: str, environment: str, name: str) -> dict[str, Any]:
     return {"id": id_, "name": id_, "type": "application", **where, "environmentName": name}
 
 
-async def test_an_environment_that_was_renamed_production_is_not_the_default_one(
-    dokploy, table
-) -> None:
-    table.replies["overview.services"] = ok(
-        [service("web", "e1", "production"), service("api", "e2", "production")]
-    )
-    environments = [
-        {"environmentId": "e1", "name": "production", "isDefault": True},
-        {"environmentId": "e2", "name": "production", "isDefault": False},
-    ]
-    table.replies["project.all"] = ok(
-        [{"projectId": "p", "name": "shop", "environments": environments}]
-    )
-
-    labels = [one.app.label for one in await dokploy.listing()]
-
-    assert labels == ["shop/web", "shop/production/api"]
-
-
 async def test_a_database_is_no_app(dokploy, table) -> None:
     table.replies["overview.services"] = ok(
         [service("db", "e1", "production") | {"type": kind} for kind in ("postgres", "redis")]

@@ -231,7 +231,7 @@ def test_a_preview_whose_later_build_failed_says_what_is_still_up(served: State,
     assert says in text
 
 
-def test_a_held_app_says_why_below_the_table_without_secrets() -> None:
+def test_a_held_and_a_failed_app_say_why_below_the_table_without_secrets() -> None:
     lock = Hold(Gate.LOCK, "lock:1", "locked by `Ada`|<b>: token=hunter2", Right.OVERRIDE, AT + 60)
     checks = Hold(Gate.CHECKS, "checks:1", "2 checks have not passed", Right.OVERRIDE)
     held = deployment(state=State.HELD, holds=(lock,))
@@ -245,9 +245,6 @@ def test_a_held_app_says_why_below_the_table_without_secrets() -> None:
     assert f"{said} (until 2023-11-14 22:14 UTC)\n" in alone
     assert f"{said}; `2 checks have not passed`\n" in both  # which has no end
     assert "; and 4 more (until" in many
-
-
-def test_a_failure_says_why_below_the_table_without_secrets() -> None:
     failed = deployment(state=State.FAILED, note="npm ERR! token=hunter2", log_tail="npm ERR! one")
 
     text = render_comment(snapshot(explained(), failed), "i")

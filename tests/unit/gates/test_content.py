@@ -134,27 +134,6 @@ def approvals(content: Content | None, *given: Approval) -> list[Hold]:
 
 
 @each_row(
-    ("content", "says"),
-    [
-        (Content(False, "web/a differs"), "; Grace approved 1111111, but web/a differs"),
-        (WHOLE, "; Grace approved 1111111"),
-        (
-            Content(None, "no answer"),
-            "; Grace approved 1111111, and they can't be compared, so approve this one: no answer",
-        ),
-    ],
-)
-def test_an_approval_of_another_commit_does_not_count_and_the_reason_says_why(
-    content: Content, says: str
-) -> None:
-    (hold,) = approvals(content)
-    (before,) = approvals(content, approval(at=NOW - 3600))
-
-    assert hold.says == f"needs 1 approval of 2222222, has 0{says}"
-    assert before.says == "needs 1 approval of 2222222, has 0", "it was for an earlier deployment"
-
-
-@each_row(
     ("since", "changed", "counted"),
     [(0.0, None, True), (NOW - 60, 3, True), (NOW, 3, False), (NOW, 0, True), (None, 3, False)],
 )

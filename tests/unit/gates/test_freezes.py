@@ -165,23 +165,6 @@ def test_durations(text: str, seconds: float) -> None:
     assert read_duration(text) == seconds
 
 
-@each_row(
-    ("text", "day", "hour"),
-    [
-        ("18:00", 27, 18),
-        ("11:00", 28, 11),
-        ("sat 09:00", 28, 9),
-        ("fri 12:00", 4, 12),
-        ("2026-11-30 08:00", 30, 8),
-        ("16:00 America/New_York", 27, 22),
-    ],
-)
-def test_the_next_such_moment(text: str, day: int, hour: int) -> None:
-    found = datetime.fromtimestamp(read_moment(text, NOW, BERLIN), BERLIN)
-
-    assert (found.day, found.hour, found.minute) == (day, hour, 0)
-
-
 GAP, TWICE = "2027-03-28 02:30", "2027-10-31 02:30"
 
 

@@ -39,20 +39,6 @@ def pool_of(made: list[Blocking], **bounds: float) -> Pool[Blocking]:
     return Pool("github", lambda: Blocking(made), Bounds(**{**quick, **bounds}))  # type: ignore[arg-type]
 
 
-async def test_no_more_calls_run_at_a_time_than_there_are_places() -> None:
-    made: list[Blocking] = []
-    pool = pool_of(made, deadline=5, wait=5)
-    calls = [asyncio.create_task(pool.run(Blocking.hang)) for _ in range(5)]
-    await until(lambda: _now(len(made)), lambda count: count == 2)
-    await asyncio.sleep(0.01)
-
-    assert len(made) == 2
-    for client in made:
-        client.may_end.set()
-    assert await asyncio.gather(*calls) == ["at last"] * 5
-    assert len(made) == 2
-
-
 async def test_when_too_many_hang_no_more_are_begun_until_one_ends() -> None:
     made: list[Blocking] = []
     pool = pool_of(made, deadline=0.3)

@@ -92,18 +92,6 @@ def test_what_is_added_and_removed_leaves_nothing(patterns):
     assert not any(index._anchored.values())
 
 
-def test_adding_again_replaces():
-    index = WatchIndex()
-    index.add("web", ["a/**"])
-    index.add("web", ["b/**"])
-
-    assert index.decide(["a/x"]) == {}
-    assert index.decide(["b/x"]) == {"web": Hit("b/**", 0, "b/x")}
-    index.remove("web")
-    index.remove("web")
-    assert index.decide(["b/x"]) == {}
-
-
 def test_apps_without_patterns_are_known_and_left_out():
     index = WatchIndex()
     index.add("all", None)

@@ -148,15 +148,13 @@ def kept(**points: str | None) -> list[BackendDeployment]:
     ]
 
 
-def test_what_the_backend_kept_comes_first() -> None:
+def test_what_the_backend_kept_comes_first_and_is_found_by_its_commit_where_need_be() -> None:
     way = way_back(app(), TWO, kept(dep_2="point-2", dep_3="point-3"))
 
     assert (way.rung, way.point, way.to) == (Rung.KEPT, "point-2", TWO)
     assert way.says == "bbbbbbb: serve again what was built then, without a build"
 
-
-def test_what_is_kept_is_found_by_its_commit_where_the_record_was_not_told_apart() -> None:
-    inferred = replace(TWO, backend_id=None)
+    inferred = replace(TWO, backend_id=None)  # its record was not told apart
 
     assert way_back(app(), inferred, kept(dep_7="point-7")).point == "point-7"
     with pytest.raises(Rejected):

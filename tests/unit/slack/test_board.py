@@ -23,11 +23,17 @@ HIT = because(app(), Reason.ASKED, "because")
 
 
 class Client:
-    """Slack as far as a board needs it; fails where it is told to."""
+    """Slack as far as a board needs it; fails where it is told to.
+
+    Attributes:
+        failing: errors by the number of the call.
+        refusing: codes of errors by method.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.failing: dict[int, Exception] = {}
+        self.refusing: dict[str, str] = {}
         self.there: list[dict[str, Any]] = []
         self.reads: list[str] = []
 
@@ -35,6 +41,8 @@ class Client:
         self.calls.append((method, arguments))
         if (error := self.failing.pop(len(self.calls), None)) is not None:
             raise error
+        if method in self.refusing:
+            raise Refused("slack", f"{self.refusing[method]} ({method})")
         return Answer(method, {"channel": "C1", "ts": f"{len(self.calls)}.0"})
 
     async def read(self, method: str, **_: Any) -> Answer:
@@ -44,6 +52,10 @@ class Client:
         if not self.there:
             raise Refused("slack", f"missing_scope ({method})")
         return Answer(method, {"messages": self.there})
+
+    @property
+    def methods(self) -> list[str]:
+        return [method for method, _ in self.calls]
 
     def said(self) -> list[str]:
         return [args["text"] for method, args in self.calls if "thread_ts" in args]

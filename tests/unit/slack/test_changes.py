@@ -1,6 +1,5 @@
 """Who is told of a change, and where; posted once, whatever happens in between."""
 
-from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -8,7 +7,6 @@ import pytest
 
 from bridge.chats.slack.config_changes import Told
 from bridge.chats.slack.config_views import told as told_text
-from bridge.chats.slack.payloads import Answer
 from bridge.chats.slack.plans import plans_of
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, Unreachable
@@ -27,39 +25,12 @@ from bridge.ports.outcomes import (
 )
 from tests.fakes.journey import app
 from tests.scenes.slack_provider import note
+from tests.unit.slack.test_board import Client
 from tests.worlds.messages import at_once, in_slack
 from tests.worlds.rows import each_row
 
 NOTE = replace(note(), seq=5)
 ADA = Asked(Action.CONFIGURE, "app-web", Actor("slack", "Ada"), "U1", "C1", view="V1", draft="d")
-
-
-@dataclass
-class Client:
-    """Slack's Web API, which remembers what it was told and answers as scripted."""
-
-    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    refusals: dict[str, deque[Exception]] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    async def call(self, method: str, **arguments: Any) -> Answer:
-        self.calls.append((method, arguments))
-        if self.refusals.get(method):
-            raise self.refusals[method].popleft()
-        return Answer(method, {"channel": "C1", "ts": "1.2"})
-
-    async def read(self, method: str, **arguments: Any) -> Answer:
-        self.calls.append((method, arguments))
-        if self.refusals.get(method):
-            raise self.refusals[method].popleft()
-        return Answer(method, {"messages": self.history})
-
-    def refuse(self, method: str, code: str) -> None:
-        self.refusals.setdefault(method, deque()).append(Refused("slack", f"{code} ({method})"))
-
-    @property
-    def methods(self) -> list[str]:
-        return [method for method, _ in self.calls]
 
 
 @dataclass
@@ -123,9 +94,7 @@ async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(clie
 async def test_who_has_no_dialog_open_is_told_alone_what_became_of_it(
     client: Client, asked: dict[str, str], refused: list[str], sent: list[str]
 ) -> None:
-    client.refuse("views.update", "not_found")
-    for method in refused:
-        client.refuse(method, "not_in_channel")
+    client.refusing = {"views.update": "not_found"} | dict.fromkeys(refused, "not_in_channel")
     failed = replace(NOTE, result=Result.read("Overtaken: somebody was faster"))
 
     await told(client, failed, {}, **asked)
@@ -151,7 +120,7 @@ def test_no_more_is_said_than_is_known(outcome: str, said: str) -> None:
 
 
 async def test_an_unknown_refusal_of_the_dialog_is_raised(client: Client) -> None:
-    client.refuse("views.update", "invalid_arguments")
+    client.refusing["views.update"] = "invalid_arguments"
 
     with pytest.raises(Refused, match="invalid_arguments"):
         await told(client, NOTE, {})
@@ -197,7 +166,7 @@ async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: 
     assert client.methods == ["chat.postMessage", "chat.update"]
     assert about_change(7) in further.follows
     assert "Undone by Bob" in str(client.calls[-1])
-    assert client.calls[-1][1]["ts"] == "1.2"
+    assert client.calls[-1][1]["ts"] == "1.0"
 
 
 async def test_what_is_changed_without_the_chat_is_posted_likewise(client: Client) -> None:
@@ -219,14 +188,14 @@ async def test_a_note_that_was_posted_before_the_process_died_is_found_again(
     client: Client,
 ) -> None:
     remembered = Remembered()
-    client.refusals["chat.postMessage"] = deque([Unreachable("slack", "gone")])
+    client.failing[1] = Unreachable("slack", "gone")
     with pytest.raises(Unreachable):
         await noted(client, Snapshot(audited=(NOTE,)), remembered)
     assert remembered.cursor["posting"]
     sent = client.calls[-1][1]
-    client.history = [{"ts": "9.9"}, {"ts": "3.4", "metadata": sent["metadata"]}]
+    client.there = [{"ts": "9.9"}, {"ts": "3.4", "metadata": sent["metadata"]}]
 
     await noted(client, Snapshot(audited=(NOTE,)), remembered)
 
-    assert client.methods == ["chat.postMessage", "conversations.history"]
+    assert (client.methods, client.reads) == (["chat.postMessage"], ["conversations.history"])
     assert remembered.cursor["message"] == "3.4"
