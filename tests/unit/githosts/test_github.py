@@ -192,7 +192,7 @@ def test_a_form_must_hold_the_payload(form):
         HOST.parse("push", FORM, form)
 
 
-@each_row("padding", range(65530, 65540))
+@each_row("padding", range(65534, 65539))
 def test_a_large_form_is_decoded_whole(padding):
     payload = push(head_commit=commit(message="x" * padding + 'ü"+% &=' * 10_000))
     raw = b"payload=" + quote_plus(json.dumps(payload, ensure_ascii=False)).encode() + b"&more=1"

@@ -189,7 +189,7 @@ def test_hostile_headers_raise_nothing_else(host, headers, body, now):
 
 
 @pytest.mark.parametrize("host", [HOSTS[key] for key in ALL], ids=ALL)
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(
     event=st.sampled_from(EVENTS) | st.text(), body=BODIES, form=st.booleans(), kind=CONTENT_TYPES
 )
