@@ -1,4 +1,4 @@
-"""Which channels show what: rules name those of each chat, and each chat takes its own."""
+"""Which channels show what, each chat taking its own; and which addresses of webhooks are taken."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each answer becomes the error that says what to do next."""
+"""Each answer becomes the error that says what to do next, in words fit to be shown."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Apps, their sources and saved settings, and what can be picked for them."""
+"""Apps, listed and read together or one by one, and what can be picked for them."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every method asks exactly what the document says, and reads each answer that there is."""
+"""How Dokploy is asked: the key, its secrecy, answers of any size and form, and the end."""
 
 import asyncio
 import gzip

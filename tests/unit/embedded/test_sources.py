@@ -1,4 +1,4 @@
-"""Which addresses and branches may be cloned, and how credentials are kept off command lines."""
+"""What may be cloned and built: addresses, input, paths and variables, and no credential shown."""
 
 import re
 from pathlib import Path

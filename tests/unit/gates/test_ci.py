@@ -1,4 +1,4 @@
-"""What the checks of a commit mean for a deployment."""
+"""What the checks of a commit mean for a deployment; freezes and checks in bridge.yaml."""
 
 from dataclasses import replace
 from typing import Any

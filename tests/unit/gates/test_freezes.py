@@ -1,4 +1,4 @@
-"""Freezes: daily, weekly and dated windows, in zones whose clocks change."""
+"""Freezes in zones whose clocks change, and durations and times as people write them."""
 
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo

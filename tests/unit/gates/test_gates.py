@@ -1,4 +1,4 @@
-"""All gates together: every open reason, who may lift it, and until when."""
+"""All gates together: every open reason, who may lift it, until when; and apps that wait."""
 
 from collections.abc import Sequence
 from dataclasses import replace

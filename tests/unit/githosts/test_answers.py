@@ -1,4 +1,4 @@
-"""What an answer of a host's API means, and that no secret is in its words."""
+"""What an answer of a host's API means, without secrets, and how long a limit pauses."""
 
 import time
 from email.utils import formatdate

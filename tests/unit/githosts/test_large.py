@@ -1,4 +1,4 @@
-"""A large body means what a small one does, and is read while the event loop goes on."""
+"""A large body means what a small one does, and only so many are read for people at a time."""
 
 import asyncio
 import json

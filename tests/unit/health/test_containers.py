@@ -1,4 +1,4 @@
-"""What Docker's words about containers mean for a deployment."""
+"""What Docker's words about containers, and their images, mean for a deployment."""
 
 from bridge.core.health.containers import (
     Container,

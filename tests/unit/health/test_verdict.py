@@ -1,4 +1,4 @@
-"""From looks to a verdict: never unhealthy without a bad look, never healthy without good ones."""
+"""From looks to a verdict, which rests on what was seen; and the rule for it in a line of text."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The card says how a deployment stands, and offers what makes sense."""
+"""Cards and the lines of their threads: where they lead, who hears of what, and no secret."""
 
 from dataclasses import replace
 from typing import Any
