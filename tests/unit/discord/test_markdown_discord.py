@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 from bridge.chats.discord.embeds import embed_of
 from bridge.chats.discord.markdown import escape, link
 from bridge.core.apps import App
-from bridge.core.configuration.difference import Changed
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.people import Actor
-from bridge.messages.told import change_view
-from bridge.ports.outcomes import Audited, Result
 from bridge.views.cards import deployment_view
 from bridge.views.links import Around
 from bridge.views.text import clean, units
@@ -24,7 +20,7 @@ from tests.oracles.discord_contract import POST, faults
 from tests.scenes.discord import WRITER
 from tests.scenes.shop import HOSTILE, SEEN, deployment
 
-GRAVE, AT = "\N{MODIFIER LETTER GRAVE ACCENT}", "\N{FULLWIDTH COMMERCIAL AT}"
+GRAVE = "\N{MODIFIER LETTER GRAVE ACCENT}"
 ESCAPED = re.compile(r"\\[^0-9A-Za-z\s]")
 ESCAPED_OR_CODE = re.compile(rf"{ESCAPED.pattern}|```\n.*?\n```|`[^`]+`", re.DOTALL)
 """Read from left to right, as Discord does: a backslash in code escapes nothing."""
@@ -67,25 +63,6 @@ def test_every_card_is_within_the_limits(one: Deployment, app: App | None, remar
     (embed,) = message["embeds"]
     for text in (embed["title"], embed.get("description", "")):
         assert not re.search(r"@(?:everyone|here)|<[@#]|://", left_over(text)), text
-
-
-@GENTLY
-@given(WORDS, WORDS, WORDS, st.lists(st.tuples(WORDS, WORDS), max_size=30))
-def test_every_change_is_within_the_limits(
-    by: str, app: str, outcome: str, fields: list[tuple[str, str]]
-) -> None:
-    difference = tuple(Changed(name, value, None) for name, value in fields)
-    note = Audited(
-        1.0,
-        Actor.read(by),
-        "provider set",
-        "a",
-        app,
-        difference,
-        Result.read(f"NotKept: {outcome}"),
-    )
-
-    assert faults(POST, WRITER.render(change_view(note))) == []
 
 
 def test_fields_that_do_not_fit_into_a_message_are_left_out_whole() -> None:

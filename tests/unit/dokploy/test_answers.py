@@ -26,34 +26,36 @@ NOW = 1_800_000_000.0
 KEY = "bridge_s3cret-key"
 
 
-def call(path: str = "application.deploy", *, reads: bool = False, **fields: Any) -> Call:
-    body = None if reads else {"applicationId": "a1"}
-    given = {"service": "dokploy", "path": path, "body": body, "auth": "api-key"}
-    return Call(**(given | {"secrets": (KEY,)} | fields))
+def call() -> Call:
+    return Call(
+        service="dokploy",
+        path="application.deploy",
+        body={"applicationId": "a1"},
+        auth="api-key",
+        secrets=(KEY,),
+    )
 
 
-def answered(status: int, body: Any, of: Call | None = None, **headers: str) -> Answer:
+def answered(status: int, body: Any, **headers: str) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(of or call(), status, named, raw)
+    return Answer(call(), status, headers, raw)
 
 
-def said(status: int, body: Any, of: Call | None = None, **headers: str) -> BridgeError | None:
-    answer = answered(status, body, of, **headers)
+def said(status: int, body: Any, **headers: str) -> BridgeError | None:
+    answer = answered(status, body, **headers)
     return error_in(answer, row_of(answer).means, NOW)
 
 
-def means(status: int, body: Any, of: Call | None = None) -> Means:
-    return row_of(answered(status, body, of)).means
-
-
-def trpc(message: str, code: str, status: int, path: str = "application.deploy") -> dict[str, Any]:
+def trpc(message: str, code: str, status: int) -> dict[str, Any]:
+    path = "application.deploy"
     data = {"code": code, "httpStatus": status, "path": path, "zodError": None}
     return {"message": message, "code": code, "data": data}
 
 
 def test_a_key_that_passes_the_door_and_fails_behind_it_is_no_missing_permission() -> None:
-    assert means(401, trpc("UNAUTHORIZED", "UNAUTHORIZED", 401)) is Means.KEY_OR_DATABASE
+    row = row_of(answered(401, trpc("UNAUTHORIZED", "UNAUTHORIZED", 401)))
+
+    assert row.means is Means.KEY_OR_DATABASE
 
 
 @each_row("status", [401, 403, 404])

@@ -14,11 +14,10 @@ from tests.fakes.dokploy import CountingDokploy
 from tests.unit.dokploy.conftest import Make, ok
 
 
-def project(*apps: str, stacks: tuple[str, ...] = ()) -> dict[str, Any]:
+def project(*apps: str) -> dict[str, Any]:
     listed = [{"applicationId": id_, "name": id_, "applicationStatus": "idle"} for id_ in apps]
-    compose = [{"composeId": id_, "name": id_, "composeStatus": "idle"} for id_ in stacks]
     environment = {"name": "production", "isDefault": True, "applications": listed}
-    return {"projectId": "p", "name": "shop", "environments": [environment | {"compose": compose}]}
+    return {"projectId": "p", "name": "shop", "environments": [environment]}
 
 
 def github_app(request: httpx.Request) -> httpx.Response:

@@ -29,7 +29,7 @@ from tests.fakes.journey import deployment
 from tests.worlds.rows import each_row
 
 NOW = 1_700_000_000.0
-OLD, HEAD, OTHER = "1" * 40, "2" * 40, "3" * 40
+OLD, HEAD = "1" * 40, "2" * 40
 STAGED = "shop/staging/web"
 WEB = App(
     "app-web", "web", "shop", watch_paths=("web/**",), rules=Rules(after=(STAGED,), approvals=1)

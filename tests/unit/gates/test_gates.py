@@ -38,8 +38,8 @@ def app(**rules: Any) -> App:
     return replace(APP, rules=Rules(**rules))
 
 
-def holds(one: Deployment, of: App, facts: Facts, now: float = NOW) -> list[Gate]:
-    return [hold.gate for hold in open_gates(one, of, facts, now)]
+def holds(one: Deployment, of: App, facts: Facts) -> list[Gate]:
+    return [hold.gate for hold in open_gates(one, of, facts, NOW)]
 
 
 def locked(**facts: Any) -> Lock:

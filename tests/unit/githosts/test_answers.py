@@ -20,10 +20,10 @@ WRITE = Request("github", "POST", "/repos/o/r/statuses/1", "ghp_secret")
 
 
 def error_of(
-    status: int, body: Any = None, request: Request = READ, *, needs: str = "", **headers: str
+    status: int, body: Any = None, request: Request = READ, **headers: str
 ) -> BridgeError | None:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return error_in(request, Answer(status, named, body, needs), NOW, "set another token")
+    return error_in(request, Answer(status, named, body), NOW, "set another token")
 
 
 @each_row(
@@ -139,10 +139,10 @@ def pauses(clock: ManualClock) -> Pauses:
     return Pauses("github", time.time, clock)
 
 
-def paused(pauses: Pauses, account: str = "") -> float:
+def paused(pauses: Pauses) -> float:
     """Seconds until a credential may be used again."""
     try:
-        pauses.check(account)
+        pauses.check("")
     except Unreachable as error:
         return error.retry_after or 0.0
     return 0.0

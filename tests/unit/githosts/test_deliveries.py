@@ -68,27 +68,22 @@ def test_a_delivery_means_what_its_neighbour_says(name):
     assert plain(read(name)) == json.loads((FIXTURES / f"{name}.json").read_text("utf-8"))
 
 
-@each_row("name", [name for name in names() if name.startswith("github/")])
-def test_a_changed_body_is_refused(name):
-    headers, body = load(name)
-    host = host_of(name)
-
-    with pytest.raises(BadSignature):
-        host.verify(host.open(headers, SIGNED_AT), body + b" ")
-
-
 @each_row("name", names())
-def test_another_secret_is_refused(name):
+def test_another_secret_is_refused_and_a_changed_body_where_it_is_signed(name):
     headers, body = load(name)
-    host = webhooks_of(name.partition("/")[0], "another secret")
+    other = webhooks_of(name.partition("/")[0], "another secret")
     if name == "gitlab/push__signed":
-        host = GitLab([], ["whsec_" + "A" * 32])
+        other = GitLab([], ["whsec_" + "A" * 32])
+    tries = [(other, body)]
+    if name == "gitlab/push__signed" or not name.startswith("gitlab/"):
+        tries.append((host_of(name), body + b" "))
 
-    def check():
-        host.verify(host.open(headers, SIGNED_AT), body)
+    def check(host, sent):
+        host.verify(host.open(headers, SIGNED_AT), sent)
 
-    with pytest.raises(BadSignature):
-        check()
+    for host, sent in tries:
+        with pytest.raises(BadSignature):
+            check(host, sent)
 
 
 def test_every_host_shows_a_push_a_tag_and_a_deletion():

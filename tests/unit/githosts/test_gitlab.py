@@ -40,8 +40,8 @@ def signed(**more):
     return found
 
 
-def signature(key, timestamp=NOW, body=BODY):
-    content = f"{SIGNED['webhook-id']}.{timestamp}.".encode() + body
+def signature(key):
+    content = f"{SIGNED['webhook-id']}.{NOW}.".encode() + BODY
     return "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode()
 
 
@@ -66,8 +66,8 @@ def push(**more):
     }
 
 
-def parse(payload, event="Push Hook"):
-    return HOST.parse(event, {}, json.dumps(payload).encode())
+def parse(payload):
+    return HOST.parse("Push Hook", {}, json.dumps(payload).encode())
 
 
 # ── Tokens ───────────────────────────────────────────────────────────────────
@@ -131,13 +131,10 @@ def test_a_malformed_signing_token_is_refused_without_being_shown(token):
 # ── Signatures ───────────────────────────────────────────────────────────────
 
 
-def test_one_of_several_signatures_is_enough():
+def test_one_of_several_signatures_is_enough_of_any_live_token():
     several = f"v1,{'A' * 43}= v1a,other {SIGNED['webhook-signature']} v2,x"
-
     SIGNING.verify(SIGNING.open(signed(webhook_signature=several), NOW), BODY)
 
-
-def test_any_live_signing_token_fits_while_they_are_rotated():
     keys = [bytes(range(32)), bytes(24)]
     padded, bare = (base64.b64encode(key).decode() for key in keys)
     host = GitLab([], [f"whsec_{padded}", f"whsec_{bare.rstrip('=')}"])
@@ -176,16 +173,13 @@ def test_an_old_or_future_signature_is_refused(seconds):
 @each_row(
     ("name", "value"),
     [
-        ("webhook-timestamp", "now"),
         ("webhook-timestamp", f"{NOW}.0"),
         ("webhook-timestamp", f"-{NOW}"),
         ("webhook-timestamp", "9" * 5000),
         ("webhook-timestamp", "٣"),
-        ("webhook-signature", "v1,"),
         ("webhook-signature", "v1,ü"),
         ("webhook-signature", "v2" + SIGNED["webhook-signature"][2:]),
         ("webhook-signature", "\udcff" * 5000),
-        ("webhook-id", "a b"),
         ("webhook-id", "ü"),
         ("webhook-id", "x" * 201),
     ],

@@ -1,13 +1,11 @@
 """What a single pattern means, and a list of them."""
 
-from typing import Any
-
 import pytest
 
 from bridge.core.errors import Rejected
 from bridge.core.matching import Glob, GlobError, GlobThrows, GlobUnsupported
 from bridge.core.matching.translate import translate
-from bridge.core.matching.watch_paths import Hit, Semantics, WatchPaths
+from bridge.core.matching.watch_paths import Hit, WatchPaths
 from tests.worlds.rows import each_row
 
 
@@ -85,27 +83,3 @@ def test_the_first_pattern_wins_then_the_first_file():
     assert watch.first_match(["src/a", "src/b"]) == Hit("src/**", 1, "src/a")
     assert watch.first_match([]) is None
     assert watch.first_match(path for path in ["x", "src/a"]) == Hit("src/**", 1, "src/a")
-
-
-@each_row(
-    ("patterns", "files", "any_hit", "exclude_hit"),
-    [
-        (["src/**", "!**/*.md"], ["src/a.md"], (0, "src/a.md"), None),
-        (["src/**", "!**/*.md"], ["other"], (1, "other"), None),
-        (["src/**", "!**/*.md"], ["src/a.md", "src/b"], (0, "src/a.md"), (0, "src/b")),
-        (["!**/*.md", "src/**"], ["src/a.md"], (1, "src/a.md"), (1, "src/a.md")),
-        (["src/**", "!src/*.md", "src/a.md"], ["src/a.md"], (0, "src/a.md"), (0, "src/a.md")),
-        (["!docs/**"], ["docs/a"], None, None),
-        (["!docs/**"], ["docs/a", "b"], (0, "b"), (0, "b")),
-        (["!docs/**", "!b"], ["docs/a", "b"], (0, "b"), None),
-        (["!docs/**", "!b"], ["docs/a", "c"], (0, "c"), (0, "c")),
-        (["!(docs)/**", "a/b"], ["docs/a"], None, None),
-    ],
-)
-def test_the_two_rules_differ_in_what_an_exclamation_mark_does(
-    patterns, files, any_hit, exclude_hit
-):
-    answers: list[tuple[Semantics, Any]] = [("any", any_hit), ("exclude", exclude_hit)]
-    for semantics, wanted in answers:
-        hit = WatchPaths.compile(patterns, semantics).first_match(files)
-        assert (hit and (hit.index, hit.file)) == wanted, semantics

@@ -93,7 +93,7 @@ def test_gitlab_has_addresses_of_its_own() -> None:
 # ── the lines of its thread ────────────────────────────────────────────────────
 
 
-def text_of(state: State, note: str = "", **more: Any) -> str:
+def text_of(state: State, note: str, **more: Any) -> str:
     line = render_line(deployment(state), Change(NOON, state, note), **more)
     blocks = [one for one in line.message.blocks if one["type"] != "actions"]
     texts = [one.get("text") or one["elements"][0] for one in blocks]

@@ -9,7 +9,7 @@ from bridge.chats.slack.config_changes import Told
 from bridge.chats.slack.config_views import told as told_text
 from bridge.chats.slack.plans import plans_of
 from bridge.core.decision import Reason, because
-from bridge.core.errors import Refused, Unreachable
+from bridge.core.errors import Refused
 from bridge.core.events import Action, Asked
 from bridge.core.people import Actor
 from bridge.messages.plans import Channels
@@ -43,10 +43,10 @@ class Remembered:
         self.cursor = cursor
 
 
-def planned(asked: Asked = ADA, channels: Channels | None = None) -> list[Subscription]:
+def planned(asked: Asked = ADA) -> list[Subscription]:
     decision = because(app(), Reason.CONFIGURE_ASKED, "ada asked")
     occasion = Occasion(asked, asked, Outcome(5, "slack-5", (decision,)), {"app-web": app()})
-    return plans_of(channels or Channels()).changes(occasion)
+    return plans_of(Channels()).changes(occasion)
 
 
 @pytest.fixture
@@ -182,20 +182,3 @@ async def test_what_is_changed_without_the_chat_is_posted_likewise(client: Clien
     ((method, sent),) = client.calls
     assert (method, sent["channel"]) == ("chat.postMessage", "C2")
     assert "*ada* changed the source of *shop/web* on the command line" in str(sent["blocks"])
-
-
-async def test_a_note_that_was_posted_before_the_process_died_is_found_again(
-    client: Client,
-) -> None:
-    remembered = Remembered()
-    client.failing[1] = Unreachable("slack", "gone")
-    with pytest.raises(Unreachable):
-        await noted(client, Snapshot(audited=(NOTE,)), remembered)
-    assert remembered.cursor["posting"]
-    sent = client.calls[-1][1]
-    client.there = [{"ts": "9.9"}, {"ts": "3.4", "metadata": sent["metadata"]}]
-
-    await noted(client, Snapshot(audited=(NOTE,)), remembered)
-
-    assert (client.methods, client.reads) == (["chat.postMessage"], ["conversations.history"])
-    assert remembered.cursor["message"] == "3.4"
