@@ -294,15 +294,6 @@ def test_each_chat_is_linked_once_also_when_another_deployment_took_its_place() 
     assert f"⏩ superseded by a newer deployment · {links} |" in superseded
 
 
-@each_row(
-    ("seconds", "shown"), [(0.4, "0 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3700, "1 h 1 min")]
-)
-def test_a_duration_reads_as_people_say_it(seconds: float, shown: str) -> None:
-    text = render_comment(snapshot(explained(), done(finished_at=AT + 2 + seconds)), "i")
-
-    assert rows(text)[0][4] == shown
-
-
 def test_what_has_no_room_is_left_out_whole_and_counted() -> None:
     many = [deployment(1, f"app-{n:04}", state=State.RUNNING) for n in range(900)]
     skipped = [skip(f"app-s{n:04}", evidence="x" * 300) for n in range(300)]

@@ -1,7 +1,6 @@
 """Cards and the lines of their threads: where they lead, who hears of what, and no secret."""
 
 from dataclasses import replace
-from typing import Any
 
 from bridge.chats.slack.blocks import Message
 from bridge.core.apps import App, Source, SourceType
@@ -93,26 +92,11 @@ def test_gitlab_has_addresses_of_its_own() -> None:
 # ── the lines of its thread ────────────────────────────────────────────────────
 
 
-def text_of(state: State, note: str, **more: Any) -> str:
-    line = render_line(deployment(state), Change(NOON, state, note), **more)
-    blocks = [one for one in line.message.blocks if one["type"] != "actions"]
-    texts = [one.get("text") or one["elements"][0] for one in blocks]
-    return "\n".join(text["text"] for text in texts)
-
-
 @each_row("state", State)
 def test_the_channel_hears_only_of_what_needs_somebody(state: State) -> None:
     line = render_line(deployment(state), Change(NOON, state, "a note"))
 
     assert line.broadcast == (state in (State.FAILED, State.UNHEALTHY, State.UNKNOWN))
-
-
-def test_a_failure_shows_the_end_of_the_log_without_secrets() -> None:
-    text = text_of(State.FAILED, "exit code: 1", log_tail=LOG)
-
-    assert "exit code: 1\n```" in text
-    assert "NPM_TOKEN=***" in text
-    assert "npm_0123" not in text
 
 
 def test_an_unhealthy_one_shows_what_it_answered_and_not_its_builds_log() -> None:
