@@ -7,11 +7,12 @@ import httpx
 import pytest
 
 from bridge.backends.dokploy.apps import BATCH
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import SourceType, Trigger
 from bridge.core.errors import Unreachable
 from bridge.ports.backends import GitAccount, GitRepository
 from tests.fakes.dokploy import CountingDokploy
-from tests.unit.dokploy.conftest import Make, ok
+from tests.unit.dokploy.conftest import Make, Table, ok, trpc
 
 
 def project(*apps: str) -> dict[str, Any]:
@@ -43,6 +44,25 @@ def service(id_: str, environment: str, name: str) -> dict[str, Any]:
     return {"id": id_, "name": id_, "type": "application", **where, "environmentName": name}
 
 
+async def test_an_environment_that_was_renamed_production_is_not_the_default_one(
+    dokploy, table
+) -> None:
+    table.replies["overview.services"] = ok(
+        [service("web", "e1", "production"), service("api", "e2", "production")]
+    )
+    environments = [
+        {"environmentId": "e1", "name": "production", "isDefault": True},
+        {"environmentId": "e2", "name": "production", "isDefault": False},
+    ]
+    table.replies["project.all"] = ok(
+        [{"projectId": "p", "name": "shop", "environments": environments}]
+    )
+
+    labels = [one.app.label for one in await dokploy.listing()]
+
+    assert labels == ["shop/web", "shop/production/api"]
+
+
 async def test_a_database_is_no_app(dokploy, table) -> None:
     table.replies["overview.services"] = ok(
         [service("db", "e1", "production") | {"type": kind} for kind in ("postgres", "redis")]
@@ -60,6 +80,31 @@ async def test_a_stored_trigger_counts_for_github_alone(dokploy, table, kind: st
     (app,) = await dokploy.apps()
 
     assert app.trigger is Trigger.PUSH
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        httpx.ConnectError("refused"),
+        httpx.Response(404, text="404 page not found"),
+        trpc(401, "UNAUTHORIZED", "UNAUTHORIZED"),
+    ],
+)
+async def test_half_a_list_is_never_given_as_the_whole(
+    dokploy: Dokploy, table: Table, reply: httpx.Response | Exception
+) -> None:
+    def one(request: httpx.Request) -> httpx.Response:
+        if request.url.params["applicationId"] != "b":
+            return github_app(request)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    table.replies["project.all"] = ok([project("a", "b", "c")])
+    table.replies["application.one"] = one
+
+    with pytest.raises(Unreachable):
+        await dokploy.apps()
 
 
 async def test_no_more_apps_are_read_at_once_than_allowed(build: Make) -> None:

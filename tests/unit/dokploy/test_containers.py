@@ -61,6 +61,15 @@ async def test_a_container_is_asked_about_once(dokploy: Dokploy, table: Table, w
     assert table.paths.count(INSPECT) == 2
 
 
+async def test_a_key_without_the_right_proves_nothing(
+    dokploy: Dokploy, table: Table, web: App
+) -> None:
+    table.replies[LIST] = runs(container("c1"))
+    table.replies[INSPECT] = FORBIDDEN
+
+    assert await dokploy.images(web) is None
+
+
 @pytest.mark.parametrize("image", [None, ""])
 async def test_a_container_of_an_unknown_image_proves_nothing(
     dokploy: Dokploy, table: Table, web: App, image: str | None

@@ -334,6 +334,19 @@ def status(decision: Decision = HIT) -> Subscription:
     return Plans("github", frozenset({Use.STATUS}), skipped=True)(occasion(None, decision))[0]
 
 
+async def test_a_status_goes_through_the_states_and_repeats_none() -> None:
+    places = Places()
+    for state in (State.WAITING, State.WAITING, State.RUNNING, State.RUNNING, State.DONE):
+        await places.publish(status(), snapshot(state))
+
+    assert [call[4] for call in places.api.calls] == ["pending", "running", "success"]
+    assert places.api.statuses == {
+        (SHA, "dokploy/shop/web"): (
+            CommitState.SUCCESS, "deployed; the backend does not say which commit",
+        ),
+    }  # fmt: skip
+
+
 async def test_a_skipped_app_s_status_says_why_and_a_second_hook_s_duplicate_nothing() -> None:
     places = Places()
     skipped = Snapshot(

@@ -16,8 +16,12 @@ from bridge.githosts.feedback.statuses import (
     contexts,
     deployment_status,
     environments,
+    standings,
+    status_of,
 )
+from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
+from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment
 from tests.worlds.rows import each_row
 
@@ -51,6 +55,14 @@ def test_the_commit_that_is_live_is_named_and_told_from_the_pushed_one() -> None
     assert words(deployed_commit=live).startswith("deployed 5555555, the head of the branch when")
     assert words() == "deployed; the backend does not say which commit"
     assert words(image="shop/web:2") == "deployed shop/web:2"
+
+
+def test_a_later_deployment_of_the_same_commit_counts_more_than_the_skip() -> None:
+    running = deployment(2, state=State.RUNNING)
+    skipped = Explained(1, 1.0, Decision("app-web", "shop/web", Reason.NO_PATH_HIT, "-"))
+    (one,) = standings(Snapshot(explained=(skipped,), deployments=(running,)))
+
+    assert status_of(one, Snapshot()) == Said(CommitState.RUNNING, "building")
 
 
 def test_a_failure_says_why_without_secrets() -> None:

@@ -19,7 +19,7 @@ from bridge.core.gates.approvals import (
     content_of,
     counts,
 )
-from bridge.core.gates.gates import Facts, open_gates
+from bridge.core.gates.gates import Facts, next_look, open_gates
 from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Serving
 from bridge.core.holds import Hold, Proposal, warnings_in
@@ -93,6 +93,16 @@ def order(content: Content | None, *served: Deployment) -> list[Hold]:
     return held(compared, rules=Rules(after=(STAGED,)), earlier={STAGED: earlier})
 
 
+def test_what_can_not_be_compared_holds_and_says_how_to_mend_it() -> None:
+    (hold,) = order(Content(None, "github can't be reached", NOW + 60))
+
+    assert hold.says == (
+        f"{STAGED} runs 1111111, not 2222222, and they can't be compared: override, or pin this app"
+        " and promote that version to it (github can't be reached)"
+    )
+    assert next_look([hold], NOW) == NOW + 60
+
+
 @each_row(
     ("served", "warns"),
     [
@@ -131,6 +141,27 @@ def approvals(content: Content | None, *given: Approval) -> list[Hold]:
     given = given or (approval(),)
     proposal = Proposal(HEAD, since=0.0, by=("github",))
     return held(compared, rules=Rules(approvals=1), approvals=given, proposal=proposal)
+
+
+@each_row(
+    ("content", "says"),
+    [
+        (Content(False, "web/a differs"), "; Grace approved 1111111, but web/a differs"),
+        (WHOLE, "; Grace approved 1111111"),
+        (
+            Content(None, "no answer"),
+            "; Grace approved 1111111, and they can't be compared, so approve this one: no answer",
+        ),
+    ],
+)
+def test_an_approval_of_another_commit_does_not_count_and_the_reason_says_why(
+    content: Content, says: str
+) -> None:
+    (hold,) = approvals(content)
+    (before,) = approvals(content, approval(at=NOW - 3600))
+
+    assert hold.says == f"needs 1 approval of 2222222, has 0{says}"
+    assert before.says == "needs 1 approval of 2222222, has 0", "it was for an earlier deployment"
 
 
 @each_row(

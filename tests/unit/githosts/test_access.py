@@ -12,7 +12,7 @@ from bridge.githosts.base.api import changed_since
 from bridge.githosts.base.checks import Aim, Events, HookCheck
 from bridge.githosts.base.http import Heads, cut, numeric, part
 from bridge.githosts.base.repos_api import named
-from bridge.githosts.base.webhook import seconds_of
+from bridge.githosts.base.webhook import seconds_of, touches
 from bridge.githosts.gitlab.merges import number_in
 from bridge.ports.checks import Checked
 from bridge.ports.githosts import Hook
@@ -128,6 +128,13 @@ def test_a_time_is_seconds_since_1970(sent: object, seconds: float | None) -> No
 def test_only_a_marked_number_is_an_accounts(login: str, number: int | None) -> None:
     """A name may consist of digits: somebody else's number would be theirs."""
     assert number_in(login) == number
+
+
+def test_changes_that_are_not_told_may_be_any() -> None:
+    assert touches(None, ["title"])
+    assert touches({"title": {}, "body": {}}, ["base", "title"])
+    assert not touches({"body": {}}, ["base", "title"])
+    assert not touches({}, ["base", "title"])
 
 
 def pull(number: int, at: float | None) -> PullRequest:

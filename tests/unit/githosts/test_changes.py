@@ -117,6 +117,11 @@ async def test_what_the_trees_would_not_help_is_raised(error: BridgeError) -> No
         await of_github(compare=error)
 
 
+async def test_a_head_that_has_not_arrived_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        await of_github(compare=NotFound("no"), tree_a=tree(x="1"), tree_b=NotFound("no"))
+
+
 def gitlab(*files: tuple[str, str], **flags: bool) -> dict[str, Any]:
     diffs = [
         {"old_path": old, "new_path": new, "collapsed": True, "too_large": True}
@@ -140,6 +145,17 @@ async def test_a_comparison_that_gitlab_has_cut_short_is_unknown(flag: str) -> N
     found = await of_gitlab(repository=gitlab(("x", "x"), **{flag: True}))
 
     assert found == ChangeSet(None, "the change is too large for GitLab to compare")
+
+
+async def test_a_base_that_gitlab_has_forgotten_makes_the_files_unknown() -> None:
+    found = await of_gitlab(repository=NotFound("no"), commits={"id": NEW})
+
+    assert found == ChangeSet(None, f"GitLab does not know the commit {OLD[:12]} any more")
+
+
+async def test_a_head_that_gitlab_does_not_know_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        await of_gitlab(repository=NotFound("no"), commits=NotFound("no"))
 
 
 def gitea(*commits: tuple[str, list[str], str | None], total: int | None = None) -> dict[str, Any]:

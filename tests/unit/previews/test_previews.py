@@ -21,6 +21,7 @@ from bridge.core.previews.preview import (
     build_args_text,
     environment_text,
     host_name,
+    rules_mark,
 )
 from bridge.core.previews.verdict import (
     Step,
@@ -240,6 +241,28 @@ def test_a_rule_in_short_and_its_secrets() -> None:
     policy = Previews.model_validate({"environment": {"TOKEN": "s3cret", "DEBUG": True}}).policy()
     assert policy.environment == (("TOKEN", "s3cret"), ("DEBUG", "true"))
     assert "s3cret" not in repr(policy)
+
+
+@each_row(
+    ("changed", "differs"),
+    [
+        ({}, False),
+        ({"rules": Rules(previews=replace(ON, label="ui"))}, True),
+        ({"rules": Rules(previews=replace(ON, environment=(("KEY", "hush"),)))}, False),
+        ({"rules": Rules(previews=ON, watch_paths=("web/**",))}, True),
+        ({"watch_paths": ("api/**",)}, True),
+        ({"name": "front"}, False),
+    ],
+)
+def test_the_mark_of_rules_differs_with_what_previews_depend_on(
+    changed: dict[str, Any], differs: bool
+) -> None:
+    web = app(rules=Rules(previews=ON))
+
+    found = rules_mark(replace(web, **changed), Policy())
+
+    assert (found != rules_mark(web, Policy())) is differs
+    assert found != rules_mark(None, Policy())
 
 
 # ── docs/previews.md explains every reason and every field ─────────────────────
