@@ -137,6 +137,21 @@ GITEA = GitAccount("gt_1", "grp-gitea", SourceType.GITEA)
 """As recorded-2.jsonl, group 252."""
 
 
+async def test_git_accounts_of_all_hosts_are_listed(dokploy, table) -> None:
+    table.replies["github.githubProviders"] = ok(
+        [{"githubId": "gh_1", "gitProvider": {"name": "gh-app"}, "githubPrivateKey": "abc"}]
+    )
+    table.replies["gitlab.gitlabProviders"] = ok(
+        [{"gitlabId": "gl_1", "gitProvider": {"name": "gl"}, "accessToken": "abc"}]
+    )
+
+    table.replies["gitea.giteaProviders"] = ok(
+        [{"giteaId": "gt_1", "gitProvider": {"name": "grp-gitea"}, "accessToken": "abc"}]
+    )
+
+    assert await dokploy.pickers.git_providers() == [GITHUB, GITLAB, GITEA]
+
+
 @pytest.mark.parametrize(
     ("account", "paths", "listed", "repository", "keys"),
     [

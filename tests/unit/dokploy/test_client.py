@@ -117,6 +117,17 @@ async def test_health_is_asked_once_without_the_key(dokploy, table, reply, healt
     assert "x-api-key" not in table.requests[0].headers
 
 
+@pytest.mark.parametrize(
+    "trouble", [httpx.ConnectError("refused"), httpx.Response(200, text='[{"depl')]
+)
+async def test_a_read_is_tried_again_with_growing_pauses(dokploy, table, web, trouble) -> None:
+    table.replies["deployment.all"] = [trouble, trouble, ok([])]
+
+    assert await dokploy.deployments(web) == []
+    assert len(table.requests) == 3
+    assert table.pauses == pytest.approx([0.1, 0.3])
+
+
 # ── secrets, limits and the end ──────────────────────────────────────────────
 
 

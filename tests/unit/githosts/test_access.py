@@ -141,6 +141,25 @@ def pull(number: int, at: float | None) -> PullRequest:
     return PullRequest(number, "topic", "a" * 40, open=True, updated_at=at)
 
 
+@pytest.mark.parametrize(
+    ("since", "numbers", "read"), [(5.0, [3, 2], 2), (4.2, [3, 2, 1], 3), (0.0, [3, 2, 1, 0], 3)]
+)
+async def test_pages_are_read_back_to_the_time_and_no_further(
+    since: float, numbers: list[int], read: int
+) -> None:
+    """A change meanwhile moves the last of a page to the next: it is listed once."""
+    pages, seen = [[pull(3, 9.0), pull(2, 5.0)], [pull(2, 5.0), pull(1, 4.0)], [pull(0, 3.0)]], 0
+
+    async def listed() -> AsyncIterator[Sequence[PullRequest]]:
+        nonlocal seen
+        for page in pages:
+            seen += 1
+            yield page
+
+    assert [one.number for one in await changed_since(listed(), since)] == numbers
+    assert seen == read
+
+
 async def test_one_without_a_time_may_have_changed() -> None:
     async def listed() -> AsyncIterator[Sequence[PullRequest]]:
         yield [pull(2, None), pull(1, 1.0)]

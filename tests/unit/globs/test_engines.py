@@ -15,6 +15,7 @@ from bridge.core.matching.automaton import Meter
 from bridge.core.matching.backtrack import Backtracker
 from bridge.core.matching.glob import Matcher
 from bridge.core.matching.regex import Alt, At, Chars, Look, Place, Repeat, Seq
+from tests.worlds.rows import each_row
 
 LIMIT = 0.1  # seconds
 UNITS = st.sampled_from([Chars(((97, 97),)), Chars(((98, 98),)), Chars(((97, 98),)), Chars(())])
@@ -82,6 +83,29 @@ def seconds(pattern, path):
 @QUICKLY
 @given(PATTERNS | REPEATED, PATHS)
 def test_no_pattern_takes_long_or_raises_anything_but_a_glob_error(pattern, path):
+    answer_in_time(pattern, path)
+
+
+@each_row(
+    "pattern",
+    [
+        "*a*a*a*a*a*a*b",
+        "+([a-z]|[a-y])1",
+        "(a+)+b",
+        "+(" * 40 + "a" + ")" * 40 + "b",
+        "!(" * 40 + "a" + ")" * 40,
+        "**/a/" * 200 + "b",
+        "?" * 500 + "a*",
+        "{a,a}" * 200 + "b",
+        "+(a|" + "|".join("a" * size for size in range(2, 40)) + ")b",
+        r"(*)\1" * 200,
+        "!(a)" * 250,
+        r"[(a{20}){20}\]" * 70,
+        "(?<=a*b)" * 120,
+    ],
+)
+@each_row("path", ["ab" * 2048, "/aab" * 1024])
+def test_hostile_patterns_are_answered_or_refused_in_time(pattern, path):
     answer_in_time(pattern, path)
 
 
