@@ -208,7 +208,7 @@ FAULTS = (
         "githosts/base/payloads.py",
         "own=self.head.repository is not None and self.head.repository == base,",
         "own=self.head.repository is None or self.head.repository == base,",
-        near=("tests/unit/githosts/test_pulls.py",),
+        near=("tests/unit/githosts/test_access.py",),
     ),
     Fault(
         Area.PREVIEWS,

@@ -94,7 +94,6 @@ def in_discord(
     channels: Channels,
     links: Links = NO_LINKS,
     tail: OfDeployment = nothing,
-    clock: Clock = time.time,
 ) -> dict[str, Publisher]:
     """What publishes Discord's messages."""
-    return publishers_of(writer, channels, links, tail=tail, clock=clock)
+    return publishers_of(writer, channels, links, tail=tail, clock=time.time)

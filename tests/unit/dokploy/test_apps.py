@@ -1,24 +1,24 @@
-"""Apps, their sources and saved settings, and what can be picked for them."""
+"""Apps, listed and read together or one by one, and what can be picked for them."""
 
 import asyncio
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
+from bridge.backends.dokploy.apps import BATCH
 from bridge.backends.dokploy.client import Dokploy
-from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
+from bridge.core.apps import SourceType, Trigger
 from bridge.core.errors import Unreachable
 from bridge.ports.backends import GitAccount, GitRepository
+from tests.fakes.dokploy import CountingDokploy
 from tests.unit.dokploy.conftest import Make, Table, ok, trpc
 
 
-def project(*apps: str, stacks: tuple[str, ...] = ()) -> dict[str, Any]:
+def project(*apps: str) -> dict[str, Any]:
     listed = [{"applicationId": id_, "name": id_, "applicationStatus": "idle"} for id_ in apps]
-    compose = [{"composeId": id_, "name": id_, "composeStatus": "idle"} for id_ in stacks]
     environment = {"name": "production", "isDefault": True, "applications": listed}
-    return {"projectId": "p", "name": "shop", "environments": [environment | {"compose": compose}]}
+    return {"projectId": "p", "name": "shop", "environments": [environment]}
 
 
 def github_app(request: httpx.Request) -> httpx.Response:
@@ -37,22 +37,6 @@ def github_app(request: httpx.Request) -> httpx.Response:
             "github": {"githubPrivateKey": "abc", "githubWebhookSecret": "abc"},
         }
     )
-
-
-async def test_apps_are_listed_in_the_servers_order_with_their_sources(dokploy, table) -> None:
-    table.replies["project.all"] = ok([project("a", "b", stacks=("c",))])
-    table.replies["application.one"] = github_app
-    table.replies["compose.one"] = ok({"sourceType": "raw", "autoDeploy": True})
-
-    a, b, c = await dokploy.apps()
-
-    source = Source(SourceType.GITHUB, "o/r", branch="main")
-    assert a == App("a", "a", "shop", source=source, trigger=Trigger.TAG, watch_paths=("a/**",))
-    assert b.id == "b"
-    assert c == App(
-        "c", "c", "shop", kind=AppKind.COMPOSE, source=Source(SourceType.RAW), auto_deploy=True
-    )
-    assert "abc" not in repr([a, b, c])
 
 
 def service(id_: str, environment: str, name: str) -> dict[str, Any]:
@@ -79,19 +63,6 @@ async def test_an_environment_that_was_renamed_production_is_not_the_default_one
     assert labels == ["shop/web", "shop/production/api"]
 
 
-async def test_a_service_in_an_environment_that_the_key_may_not_see_is_listed_by_its_name(
-    dokploy, table
-) -> None:
-    table.replies["overview.services"] = ok(
-        [service("web", "e1", "production"), service("api", "e2", "staging")]
-    )
-    table.replies["project.all"] = ok([])
-
-    labels = [one.app.label for one in await dokploy.listing()]
-
-    assert labels == ["shop/web", "shop/staging/api"]
-
-
 async def test_a_database_is_no_app(dokploy, table) -> None:
     table.replies["overview.services"] = ok(
         [service("db", "e1", "production") | {"type": kind} for kind in ("postgres", "redis")]
@@ -111,42 +82,16 @@ async def test_a_stored_trigger_counts_for_github_alone(dokploy, table, kind: st
     assert app.trigger is Trigger.PUSH
 
 
-async def test_apps_bear_the_name_of_their_backend(build: Make, table) -> None:
-    table.replies["project.all"] = ok([project("a")])
-    table.replies["application.one"] = github_app
-
-    assert [app.backend for app in await build(name="prod").apps()] == ["prod"]
-
-
 @pytest.mark.parametrize(
     "reply",
     [
-        trpc(404, "Application not found", "NOT_FOUND"),
-        trpc(401, "You don't have access to this service", "UNAUTHORIZED"),
-    ],
-)
-async def test_an_app_that_went_or_is_forbidden_is_left_out(dokploy, table, reply) -> None:
-    def one(request: httpx.Request) -> httpx.Response:
-        return reply if request.url.params["applicationId"] == "b" else github_app(request)
-
-    table.replies["project.all"] = ok([project("a", "b", "c")])
-    table.replies["application.one"] = one
-
-    assert [app.id for app in await dokploy.apps()] == ["a", "c"]
-
-
-@pytest.mark.parametrize(
-    ("reply", "error"),
-    [
-        (httpx.ConnectError("refused"), Unreachable),
-        (httpx.Response(502, text="bad gateway"), Unreachable),
-        (httpx.Response(404, text="404 page not found"), Unreachable),
-        (httpx.Response(401, json={"message": "Unauthorized"}), Unreachable),
-        (trpc(401, "UNAUTHORIZED", "UNAUTHORIZED"), Unreachable),
+        httpx.ConnectError("refused"),
+        httpx.Response(404, text="404 page not found"),
+        trpc(401, "UNAUTHORIZED", "UNAUTHORIZED"),
     ],
 )
 async def test_half_a_list_is_never_given_as_the_whole(
-    dokploy: Dokploy, table: Table, reply: httpx.Response | Exception, error: type[Exception]
+    dokploy: Dokploy, table: Table, reply: httpx.Response | Exception
 ) -> None:
     def one(request: httpx.Request) -> httpx.Response:
         if request.url.params["applicationId"] != "b":
@@ -158,7 +103,7 @@ async def test_half_a_list_is_never_given_as_the_whole(
     table.replies["project.all"] = ok([project("a", "b", "c")])
     table.replies["application.one"] = one
 
-    with pytest.raises(error):
+    with pytest.raises(Unreachable):
         await dokploy.apps()
 
 
@@ -183,19 +128,13 @@ async def test_no_more_apps_are_read_at_once_than_allowed(build: Make) -> None:
     assert most == 3
 
 
-async def test_what_is_saved_can_be_read_and_keeps_its_secrets_sealed(dokploy, table, web) -> None:
-    table.replies["application.one"] = ok(
-        {"sourceType": "docker", "dockerImage": "x", "buildType": "static", "env": "TOKEN=abc"}
-    )
-
-    saved = await dokploy.saved(web)
-
-    assert table.asked == ("application.one", {"applicationId": "app_def456"})
-    assert saved.environment.env == SecretStr("TOKEN=abc")
-    assert "abc" not in repr(saved)
-
-
 # ── pickers ──────────────────────────────────────────────────────────────────
+
+
+GITHUB = GitAccount("gh_1", "gh-app", SourceType.GITHUB)
+GITLAB = GitAccount("gl_1", "gl", SourceType.GITLAB)
+GITEA = GitAccount("gt_1", "grp-gitea", SourceType.GITEA)
+"""As recorded-2.jsonl, group 252."""
 
 
 async def test_git_accounts_of_all_hosts_are_listed(dokploy, table) -> None:
@@ -210,71 +149,124 @@ async def test_git_accounts_of_all_hosts_are_listed(dokploy, table) -> None:
         [{"giteaId": "gt_1", "gitProvider": {"name": "grp-gitea"}, "accessToken": "abc"}]
     )
 
-    found = await dokploy.pickers.git_providers()
-
-    assert found == [
-        GitAccount("gh_1", "gh-app", SourceType.GITHUB),
-        GitAccount("gl_1", "gl", SourceType.GITLAB),
-        GitAccount("gt_1", "grp-gitea", SourceType.GITEA),
-    ]
+    assert await dokploy.pickers.git_providers() == [GITHUB, GITLAB, GITEA]
 
 
-async def test_repositories_and_branches_of_gitea(dokploy, table) -> None:
-    """As recorded-2.jsonl, group 252."""
-    account = GitAccount("gt_1", "grp-gitea", SourceType.GITEA)
-    table.replies["gitea.getGiteaRepositories"] = ok(
-        [{"id": 5, "name": "web", "url": "grp/web", "owner": {"username": "grp"}}]
-    )
-    table.replies["gitea.getGiteaBranches"] = ok([{"id": "main", "name": "main"}])
+@pytest.mark.parametrize(
+    ("account", "paths", "listed", "repository", "keys"),
+    [
+        (
+            GITHUB,
+            ("github.getGithubRepositories", "github.getGithubBranches"),
+            {"id": 1, "name": "mono", "owner": {"login": "my-org"}, "private": True},
+            GitRepository(1, "my-org", "mono", "my-org/mono"),
+            ({"githubId": "gh_1"}, {"owner": "my-org", "repo": "mono"}),
+        ),
+        (
+            GITLAB,
+            ("gitlab.getGitlabRepositories", "gitlab.getGitlabBranches"),
+            {"id": 7, "name": "My P", "url": "g/sub/my-p", "owner": {"username": "sub"}},
+            GitRepository(7, "sub", "My P", "g/sub/my-p"),
+            ({"gitlabId": "gl_1"}, {"owner": "sub", "repo": "My P", "id": "7"}),
+        ),
+        (
+            GITEA,
+            ("gitea.getGiteaRepositories", "gitea.getGiteaBranches"),
+            {"id": 5, "name": "web", "url": "grp/web", "owner": {"username": "grp"}},
+            GitRepository(5, "grp", "web", "grp/web"),
+            ({"giteaId": "gt_1"}, {"owner": "grp", "repositoryName": "web"}),
+        ),
+    ],
+)
+async def test_repositories_and_branches_of_each_host(
+    dokploy, table, account, paths, listed, repository, keys
+) -> None:
+    table.replies |= {paths[0]: ok([listed]), paths[1]: ok([{"name": "main", "id": "main"}])}
 
-    (repository,) = await dokploy.pickers.repositories(account)
-    assert repository == GitRepository(5, "grp", "web", "grp/web")
-    assert table.asked == ("gitea.getGiteaRepositories", {"giteaId": "gt_1"})
-
+    assert await dokploy.pickers.repositories(account) == [repository]
+    assert table.asked == (paths[0], keys[0])
     table.requests.clear()
     assert await dokploy.pickers.branches(account, repository) == ["main"]
-    asked = {"giteaId": "gt_1", "owner": "grp", "repositoryName": "web"}
-    assert table.asked == ("gitea.getGiteaBranches", asked)
+    assert table.asked == (paths[1], keys[0] | keys[1])
 
 
-async def test_repositories_and_branches_of_github(dokploy, table) -> None:
-    account = GitAccount("gh_1", "gh-app", SourceType.GITHUB)
-    table.replies["github.getGithubRepositories"] = ok(
-        [{"id": 1, "name": "mono", "owner": {"login": "my-org"}, "private": True}]
-    )
-    table.replies["github.getGithubBranches"] = ok([{"name": "main", "commit": {"sha": "x"}}])
-
-    (repository,) = await dokploy.pickers.repositories(account)
-    assert repository == GitRepository(1, "my-org", "mono", "my-org/mono")
-    assert table.asked == ("github.getGithubRepositories", {"githubId": "gh_1"})
-    table.requests.clear()
-
-    assert await dokploy.pickers.branches(account, repository) == ["main"]
-    query = {"owner": "my-org", "repo": "mono", "githubId": "gh_1"}
-    assert table.asked == ("github.getGithubBranches", query)
+# ── listed cheaply, many read by one request ───────────────────────────────────
 
 
-async def test_repositories_and_branches_of_gitlab(dokploy, table) -> None:
-    account = GitAccount("gl_1", "gl", SourceType.GITLAB)
-    table.replies["gitlab.getGitlabRepositories"] = ok(
-        [{"id": 7, "name": "My P", "url": "g/sub/my-p", "owner": {"username": "sub"}}]
-    )
-    table.replies["gitlab.getGitlabBranches"] = ok([{"id": "1", "name": "main"}])
-
-    (repository,) = await dokploy.pickers.repositories(account)
-    assert repository == GitRepository(7, "sub", "My P", "g/sub/my-p")
-    assert table.asked == ("gitlab.getGitlabRepositories", {"gitlabId": "gl_1"})
-    table.requests.clear()
-
-    assert await dokploy.pickers.branches(account, repository) == ["main"]
-    query = {"owner": "sub", "repo": "My P", "gitlabId": "gl_1", "id": "7"}
-    assert table.asked == ("gitlab.getGitlabBranches", query)
+@pytest.fixture
+def server() -> CountingDokploy:
+    server = CountingDokploy()
+    server.add(*(f"app-{n}" for n in range(100)))
+    return server
 
 
-async def test_a_git_host_that_fails_dokploy_is_told_in_its_words(dokploy, table) -> None:
-    table.replies["github.getGithubRepositories"] = trpc(
-        500, "secretOrPrivateKey must be an asymmetric key", "INTERNAL_SERVER_ERROR"
-    )
+async def test_the_listing_tells_of_a_saved_source_and_of_a_deployment_by_whomever(
+    server: CountingDokploy,
+) -> None:
+    client = server.client()
+    before = {one.app.id: one for one in await client.listing()}
 
-    with pytest.raises(Unreachable, match="asymmetric key"):
-        await dokploy.pickers.repositories(GitAccount("gh_1", "x", SourceType.GITHUB))
+    server.deployed("app-7", "2026-11-26T20:57:51.771Z")
+
+    after = {one.app.id: one for one in await client.listing()}
+    assert before["app-7"].deployed_at is None
+    assert after["app-7"].deployed_at == 1795726671.771
+    assert after["app-7"].signal == before["app-7"].signal
+    assert [id_ for id_ in after if after[id_] != before[id_]] == ["app-7"]
+    server.save_provider("app-8", repository="other")
+    saved = {one.app.id: one.signal for one in await client.listing()}
+    assert [id_ for id_ in saved if saved[id_] != after[id_].signal] == ["app-8"]
+    await client.close()
+
+
+async def test_an_app_of_a_batch_that_went_or_is_forbidden_is_left_out(
+    server: CountingDokploy,
+) -> None:
+    client = server.client()
+    listed = [one.app for one in await client.listing()]
+    del server.apps["app-1"]
+    server.forbidden.add("app-3")
+
+    found = await client.read_apps(listed[:5])
+
+    assert [app.id for app in found] == ["app-0", "app-2", "app-4"]
+    assert client.apps_per_request == BATCH
+    await client.close()
+
+
+async def test_a_batch_of_apps_that_have_all_gone_says_nothing_against_batches(
+    server: CountingDokploy,
+) -> None:
+    client = server.client()
+    listed = [one.app for one in await client.listing()]
+    server.apps.clear()
+
+    assert await client.read_apps(listed) == []
+    assert client.apps_per_request == BATCH
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "reply", [httpx.Response(401, json={"message": "Unauthorized"}), httpx.ConnectError("refused")]
+)
+async def test_a_server_in_trouble_does_not_look_as_if_apps_had_gone(
+    server: CountingDokploy, reply: httpx.Response | Exception
+) -> None:
+    """While its database is away each question of a batch is refused like a lack of rights."""
+    client = server.client()
+    listed = [one.app for one in await client.listing()]
+
+    async def in_trouble(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/api/trpc/"):
+            said = {"message": "UNAUTHORIZED", "data": {"code": "UNAUTHORIZED", "httpStatus": 401}}
+            return httpx.Response(401, json=[{"error": {"json": said}}] * BATCH)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    server.answer = in_trouble  # type: ignore[method-assign]
+    client = server.client()
+
+    with pytest.raises(Unreachable):
+        await client.read_apps(listed)
+    await client.close()

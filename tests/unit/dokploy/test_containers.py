@@ -10,7 +10,7 @@ import pytest
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
 from bridge.core.errors import Unreachable
-from bridge.ports.backends import ShowsImages, TellsStopped
+from bridge.ports.backends import TellsStopped
 from tests.unit.dokploy.conftest import Reply, Table, empty, ok, trpc
 
 LIST, INSPECT = "docker.getContainersByAppNameMatch", "docker.getConfig"
@@ -52,20 +52,6 @@ def _named(table: Table) -> None:
     table.replies["application.one"] = ok({"appName": "web-x1y2z3", "serverId": "s1"})
 
 
-async def test_the_images_of_what_runs_are_told_each_once(
-    dokploy: Dokploy, table: Table, web: App
-) -> None:
-    ended, other = container("c4", "exited"), container("c5", name="web-x1y2z3-other")
-    table.replies[LIST] = runs(container("c1"), container("c2"), container("c3"), ended, other)
-    table.replies[INSPECT] = inspected(c1=NEW, c2=OLD, c3=NEW)
-
-    assert isinstance(dokploy, ShowsImages)
-    assert await dokploy.images(web) == (OLD, NEW)
-
-    asked = [dict(one.url.params) for one in table.requests if INSPECT in one.url.path]
-    assert asked == [{"containerId": f"c{n}", "serverId": "s1"} for n in (1, 2, 3)]
-
-
 async def test_a_container_is_asked_about_once(dokploy: Dokploy, table: Table, web: App) -> None:
     table.replies[LIST] = [runs(container("c1")), runs(container("c1"), container("c2"))]
     table.replies[INSPECT] = inspected(c1=OLD, c2=NEW)
@@ -92,16 +78,6 @@ async def test_a_container_of_an_unknown_image_proves_nothing(
     table.replies[INSPECT] = inspected(c1=OLD, c2=image)
 
     assert await dokploy.images(web) is None
-
-
-async def test_a_container_that_ends_meanwhile_proves_nothing(
-    dokploy: Dokploy, table: Table, web: App
-) -> None:
-    table.replies[LIST] = runs(container("c1"), container("c2"))
-    table.replies[INSPECT] = inspected(c1=OLD)
-
-    assert await dokploy.images(web) is None
-    assert table.pauses == []  # it does not come back
 
 
 @pytest.mark.parametrize(
@@ -147,14 +123,6 @@ async def test_an_app_is_stopped_if_it_is_idle_and_nothing_of_it_runs_or_starts(
     assert await dokploy.stopped(web) is stopped
 
 
-async def test_a_stack_that_is_idle_may_be_stopped(
-    dokploy: Dokploy, table: Table, stack: App
-) -> None:
-    table.replies["compose.one"] = ok({"composeStatus": "idle"})
-
-    assert await dokploy.stopped(stack) is None
-
-
 async def test_what_runs_of_all_apps_is_told_by_one_request_for_each_server(
     dokploy: Dokploy, table: Table, web: App, stack: App
 ) -> None:
@@ -174,19 +142,6 @@ async def test_what_runs_of_all_apps_is_told_by_one_request_for_each_server(
     assert told == {"1": "c1 c2", "2": "", web.id: "c3"}
     params = sorted(str(one.url.params) for one in table.requests)
     assert params == ["", "serverId=s1", "serverId=s2"]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [trpc(401, "no", "UNAUTHORIZED", ALL), trpc(404, "no", "NOT_FOUND", ALL), empty(), ok([])],
-    ids=["forbidden", "not known", "docker is silent", "docker is away"],
-)
-async def test_what_runs_is_unknown_where_docker_may_not_be_asked(
-    dokploy: Dokploy, table: Table, web: App, answer: Reply
-) -> None:
-    table.replies[ALL] = answer
-
-    assert await dokploy.fingerprints([replace(web, service="web-x1y2z3")]) == {}
 
 
 async def test_a_stack_is_not_asked_about(dokploy: Dokploy, table: Table, stack: App) -> None:

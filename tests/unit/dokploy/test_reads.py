@@ -6,14 +6,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from bridge.backends.dokploy.models import DeploymentRecord, Job, Project, Service
-from bridge.backends.dokploy.reads import (
-    app_of,
-    deployments_in,
-    jobs_in,
-    listed_in,
-    source_of,
-)
-from bridge.core.apps import App, AppKind, Source, SourceType
+from bridge.backends.dokploy.reads import app_of, deployments_in, jobs_in, listed_in, source_of
+from bridge.core.apps import App, Source, SourceType
 from bridge.ports.backends import Progress
 from tests.worlds.rows import each_row
 
@@ -94,29 +88,6 @@ def test_a_source_is_read_from_its_own_columns(said: dict[str, Any], source: Sou
     assert source_of(Service.model_validate(said)) == source
 
 
-def test_the_default_environment_has_no_name() -> None:
-    app = {"applicationId": "a1", "name": "web", "applicationStatus": "idle"}
-    stack = {"composeId": "c1", "name": "db", "composeStatus": "idle"}
-    projects = PROJECTS.validate_python(
-        [
-            {
-                "name": "shop",
-                "environments": [
-                    {"name": "production", "isDefault": True, "applications": [app]},
-                    {"name": "staging", "isDefault": False, "compose": [stack]},
-                ],
-            }
-        ]
-    )
-
-    apps = [listed.app for listed in listed_in(projects, "dokploy")]
-
-    assert [(app.id, app.kind, app.environment) for app in apps] == [
-        ("a1", AppKind.APPLICATION, None),
-        ("c1", AppKind.COMPOSE, "staging"),
-    ]
-
-
 def test_an_app_s_page_is_where_the_dashboard_has_it() -> None:
     app = {"applicationId": "a1", "name": "web"}
     stack = {"composeId": "c/1", "name": "db"}
@@ -178,14 +149,6 @@ def test_an_app_is_served_at_its_domain(domains: Any, url: str | None) -> None:
     assert found.url == url
 
 
-def test_projects_of_a_server_before_environments_are_read_too() -> None:
-    projects = PROJECTS.validate_python(
-        [{"name": "old", "applications": [{"applicationId": "a1", "name": "web"}]}]
-    )
-
-    assert [listed.app.id for listed in listed_in(projects, "dokploy")] == ["a1"]
-
-
 def record(**fields: Any) -> dict[str, Any]:
     return {
         "deploymentId": "d1",
@@ -199,7 +162,7 @@ def record(**fields: Any) -> dict[str, Any]:
     } | fields
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds"),
     [
         ("2026-11-24T22:40:37.334Z", 1795560037.334),
@@ -216,7 +179,7 @@ def test_times_are_seconds_whatever_their_spelling(text: str, seconds: float) ->
     assert deployment.finished_at is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds"),
     [("2026-11-24T22:40:37.334Z", 1795560037.334), ("of old", None), (None, None), (7, 7.0)],
 )
@@ -248,21 +211,7 @@ def test_the_commit_is_only_what_the_server_writes(
     assert deployment.commit == commit
 
 
-def test_deployments_come_newest_first() -> None:
-    found = [
-        record(deploymentId="old", createdAt="2026-11-24T22:40:37.334Z"),
-        record(deploymentId="new", createdAt="2026-11-24T22:40:38.000Z"),
-        record(deploymentId="new too", createdAt="2026-11-24T22:40:38.000Z"),
-    ]
-
-    assert [one.id for one in deployments_in(DEPLOYMENTS.validate_python(found))] == [
-        "new",
-        "new too",
-        "old",
-    ]
-
-
-@pytest.mark.parametrize("status", ["paused", None])
+@each_row("status", ["paused", None])
 def test_an_unknown_status_does_not_claim_an_end(status: str | None) -> None:
     (deployment,) = deployments_in(DEPLOYMENTS.validate_python([record(status=status)]))
 
@@ -289,12 +238,3 @@ def test_the_queue_names_apps_and_stacks_but_no_previews_and_no_finished_jobs() 
         ("c1", "", False),
         ("a1", "corr=1", True),
     ]
-
-
-def test_the_queue_is_in_the_order_of_its_turns() -> None:
-    def job(id_: str, at: float) -> dict[str, Any]:
-        return {"data": {"applicationId": id_}, "state": "waiting", "timestamp": at}
-
-    jobs = jobs_in(JOBS.validate_python([job("d", 5), job("c", 5), job("a", 1), job("b", 3)]))
-
-    assert [job.app for job in jobs] == ["a", "b", "c", "d"]

@@ -1,5 +1,6 @@
-"""Every mutation asks exactly what the document says, once, and reads each form of its answer."""
+"""Every mutation asks once and reads each form of its answer; what a save can hold."""
 
+import json
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -8,11 +9,19 @@ from pydantic import SecretStr
 
 from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.client import Dokploy
+from bridge.backends.dokploy.configure import build_call, environment_call, provider_call, saved_in
 from bridge.backends.dokploy.key_check import PATH as WITNESS
+from bridge.backends.dokploy.models import Settings
 from bridge.core.apps import App, Trigger
-from bridge.core.configuration.configuration import BuildType, Environment, GithubSource
+from bridge.core.configuration.configuration import (
+    BuildType,
+    DockerSource,
+    Environment,
+    GithubSource,
+    ProviderSettings,
+)
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from tests.unit.dokploy.conftest import GONE, WELL, empty, ok, trpc
+from tests.unit.dokploy.conftest import empty, ok, trpc
 
 GITHUB = GithubSource(
     owner="o", repository="r", branch="main", provider_id="gh_1", trigger=Trigger.PUSH
@@ -26,8 +35,6 @@ MUTATIONS: dict[str, Act] = {
     "killBuild": lambda dokploy, app: dokploy.kill_build(app),
     "disconnectGitProvider": lambda dokploy, app: dokploy.disconnect_provider(app),
     "clearDeployments": lambda dokploy, app: dokploy.clear_deployments(app),
-}
-FOR_APPLICATIONS: dict[str, Act] = MUTATIONS | {
     "saveGithubProvider": lambda dokploy, app: dokploy.save_provider(app, GITHUB),
     "saveBuildType": lambda dokploy, app: dokploy.save_build_type(
         app, BuildType(build_type="static")
@@ -38,20 +45,20 @@ FOR_APPLICATIONS: dict[str, Act] = MUTATIONS | {
 }
 
 
-@pytest.mark.parametrize("reply", [empty(), ok(), ok({"success": True})], ids=["0", "true", "{}"])
-@pytest.mark.parametrize("name", FOR_APPLICATIONS)
-async def test_every_form_of_yes_is_accepted(dokploy, table, web, name, reply) -> None:
-    table.replies[f"application.{name}"] = reply
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_every_form_of_yes_is_accepted(dokploy, table, web, name) -> None:
+    table.replies[f"application.{name}"] = [empty(), ok(), ok({"success": True})]
 
-    await FOR_APPLICATIONS[name](dokploy, web)
+    for _ in range(3):
+        await MUTATIONS[name](dokploy, web)
 
-    assert table.paths == [f"application.{name}"]
-    assert table.sent["applicationId"] == "app_def456"
+    assert table.paths == [f"application.{name}"] * 3
+    assert json.loads(table.requests[0].content)["applicationId"] == "app_def456"
 
 
-@pytest.mark.parametrize("name", FOR_APPLICATIONS)
+@pytest.mark.parametrize("name", MUTATIONS)
 async def test_every_form_of_no_is_told_and_sent_once(dokploy, table, web, name) -> None:
-    act = FOR_APPLICATIONS[name]
+    act = MUTATIONS[name]
     path = f"application.{name}"
 
     table.replies[path] = ok({"success": False, "message": "No"})
@@ -80,51 +87,57 @@ async def test_every_form_of_no_is_told_and_sent_once(dokploy, table, web, name)
     assert table.pauses == []
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
-async def test_a_stack_has_the_same_with_its_own_id(dokploy, table, stack, name) -> None:
-    table.replies[f"compose.{name}"] = ok({"success": True, "message": "Deployment queued"})
-
-    await MUTATIONS[name](dokploy, stack)
-
-    assert table.paths == [f"compose.{name}"]
-    assert table.sent["composeId"] == "stack_1"
-    assert "applicationId" not in table.sent
+# ── what a save can hold ───────────────────────────────────────────────────────
 
 
-async def test_a_stacks_settings_go_through_its_update(dokploy, table, stack) -> None:
-    table.replies["compose.update"] = ok({"composeId": "stack_1", "env": "TOKEN=abc"})
-
-    await dokploy.save_provider(stack, GITHUB)
-    await dokploy.save_environment(stack, Environment(env=SecretStr("A=1")))
-
-    assert table.paths == ["compose.update"] * 2
-
-
-async def test_cancel_gives_the_servers_words(dokploy, table, web) -> None:
-    path = "application.cancelDeployment"
-
-    table.replies[path] = ok({"success": True, "message": "Deployment cancellation requested"})
-    assert await dokploy.cancel(web) == "Deployment cancellation requested"
-    table.replies[path] = empty()
-    assert await dokploy.cancel(web)
-    table.replies[path] = trpc(
-        400, "Deployment cancellation only available in cloud version", "BAD_REQUEST", path
-    )
-    with pytest.raises(Refused, match="only available in cloud version"):
-        await dokploy.cancel(web)
-
-
-@pytest.mark.parametrize(
-    ("witness", "error"),
-    [(WELL, Refused), (GONE, Unanswered), (httpx.ReadTimeout("slow"), Unanswered)],
+GITHUB_SOURCE = GithubSource(
+    owner="my-org",
+    repository="my-repo",
+    branch="main",
+    build_path="/apps/frontend",
+    provider_id="gh_abc123",
+    watch_paths=("apps/frontend/**",),
+    trigger=Trigger.TAG,
 )
-async def test_a_save_that_failed_inside_is_a_no_only_while_the_database_is_well(
-    dokploy, table, web, witness, error
-) -> None:
-    path = "application.saveGithubProvider"
-    failed = 'Failed query: update "application" set "watchPaths" = $1'
-    table.replies[path] = trpc(500, failed, "INTERNAL_SERVER_ERROR", path)
-    table.replies[WITNESS] = witness
 
-    with pytest.raises(error):
-        await dokploy.save_provider(web, GITHUB)
+
+DOCKER = DockerSource(
+    image="myorg/myapp:v2.1.0",
+    username="myuser",
+    password=SecretStr("mypassword"),
+    registry_url="https://registry.example.com",
+)
+
+
+@pytest.mark.parametrize("settings", [DOCKER, GITHUB_SOURCE])
+def test_what_a_stack_can_not_hold_is_refused(stack: App, settings: ProviderSettings) -> None:
+    with pytest.raises(Refused, match="compose stack"):
+        provider_call(stack, settings)
+
+
+def test_a_stack_has_an_environment_but_no_build_settings(stack: App) -> None:
+    assert environment_call(stack, Environment(env=SecretStr("A=1"), create_env_file=False)) == (
+        "compose.update",
+        {"composeId": "stack_1", "env": "A=1", "createEnvFile": False},
+    )
+    with pytest.raises(Refused, match="no build settings"):
+        environment_call(stack, Environment(build_args=SecretStr("A=1")))
+    with pytest.raises(Refused, match="no build settings"):
+        build_call(stack, BuildType(build_type="static"))
+
+
+def test_a_half_configured_app_has_no_provider_to_save_again(web: App, stack: App) -> None:
+    fresh = {"sourceType": "github", "owner": None, "repository": None, "buildType": "nixpacks"}
+
+    saved = saved_in(web, Settings.model_validate(fresh))
+    assert saved.provider is None
+    assert saved.build == BuildType(build_type="nixpacks")
+
+    of_stack = saved_in(stack, Settings.model_validate({"sourceType": "raw"}))
+    assert of_stack.provider is None
+    assert of_stack.build is None
+
+
+def test_a_build_type_that_is_unknown_here_is_refused(web: App) -> None:
+    with pytest.raises(Refused, match="'bazel' of shop/web is unknown here"):
+        saved_in(web, Settings.model_validate({"buildType": "bazel"}))

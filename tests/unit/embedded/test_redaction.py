@@ -1,6 +1,5 @@
 """Secrets never reach a log, in whatever pieces they come."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -75,10 +74,6 @@ async def test_the_tail_is_the_last_lines(tmp_path: Path, text: str, lines: int,
     assert await tail(file, lines) == last
 
 
-async def test_a_missing_log_has_one_empty_line(tmp_path: Path) -> None:
-    assert await tail(tmp_path / "none", 5) == "\n"
-
-
 async def test_followers_get_whole_characters(tmp_path: Path) -> None:
     file = tmp_path / "log"
     text = "ä€😀" * 30_000  # longer than what is read at once, at every possible cut
@@ -91,22 +86,3 @@ async def test_followers_get_whole_characters(tmp_path: Path) -> None:
     await following.aclose()
 
     assert heard == text
-
-
-async def test_no_output_is_redacted_on_the_event_loop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log, redacted = Log(tmp_path / "log", Growth(), limit=1000), Log.redacted
-    threads: set[threading.Thread] = set()
-
-    def seen(self: Log, text: str) -> str:
-        threads.add(threading.current_thread())
-        return redacted(self, text)
-
-    monkeypatch.setattr(Log, "redacted", seen)
-    await log.open()
-    await log.feed("a line\nand a piece")
-    await log.say("the end")
-
-    assert threads
-    assert threading.main_thread() not in threads

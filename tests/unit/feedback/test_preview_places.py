@@ -1,6 +1,5 @@
 """The deployment objects of previews: one environment for each, which ends with it."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +10,11 @@ from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.pulls import PullRequest
-from bridge.githosts import HOSTS
-from bridge.githosts.feedback.publishers import WriteTurns
-from bridge.githosts.feedback.statuses import preview_environment
-from bridge.githosts.feedback.subscriptions import Plans, Use, shows_of
+from bridge.githosts.feedback.subscriptions import Plans, Use
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
-from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import app, deployment
+from tests.unit.feedback.test_places import Places
 
 MONO = Repository("github", "4711", "my-org/mono")
 FIRST, SECOND = "a" * 40, "b" * 40
@@ -37,38 +33,24 @@ def built(seq: int, state: State, app_id: str = "made-1") -> Deployment:
     return deployment(seq, app_id, app="shop/previews/web pr-12", **facts)
 
 
-class World:
+class World(Places):
     """The objects at one host, and the cursor, which survives what dies."""
-
-    def __init__(self) -> None:
-        self.api = FakeHostApi("github")
-        self.cursor: dict[str, Any] = {}
-        self.turns = 0
-        self.lives: Iterator[None] | None = None
-        turns = WriteTurns(self._turn, self._turn, lambda: 0.0)
-        self.publisher = shows_of(self.api, turns, "0123")["github.preview"]
-
-    async def _turn(self, _lane: str) -> None:
-        self.turns += 1
 
     async def show(self, one: Preview | None, *deployments: Deployment) -> None:
         """Publish how things are; the newest deployment comes first."""
-        plans = Plans("github", frozenset({Use.DEPLOYMENT}))
-        (subscription,) = plans.previews(preview(), 7)
         there = Snapshot(
             deployments=deployments,
             previews=() if one is None else (one,),
             apps={"made-1": app("made-1", page="https://dokploy.example.com/p")},
         )
-
-        async def save_cursor(cursor: Mapping[str, Any]) -> None:
-            self.cursor = dict(cursor)
-
-        await self.publisher.publish(subscription, there, self.cursor, save_cursor)
+        await self.publish(OBJECTS, there)
 
     @property
     def states(self) -> list[object]:
         return [one[3] for one in self.api.deployments.values()]
+
+
+(OBJECTS,) = Plans("github", frozenset({Use.DEPLOYMENT})).previews(preview(), 7)
 
 
 @pytest.fixture
@@ -85,27 +67,15 @@ def test_a_preview_has_one_place_for_its_deployments() -> None:
     kinds = [one.kind for one in plans.previews(preview(), 7)]
     assert kinds == ["github.comment", "github.preview", "github.status"]
     assert [one.kind for one in plans.previews(preview(), None)] == ["github.comment"]
-    (one,) = Plans("github", frozenset({Use.DEPLOYMENT})).previews(preview(), 7)
-    assert one.id == "github.preview github:4711#12:app-web"
-    assert one.follows == ("pull github:4711#12", "delivery 7")
-    assert one.place["environment"] == "preview/shop/web/pr-12"
-
-
-def test_each_host_begins_the_names_as_it_knows_them() -> None:
-    begins = {key: one.review for key, one in HOSTS.items()}
-
-    assert begins == {"github": "preview", "gitlab": "review", "gitea": "preview"}
-    assert preview_environment("review", "shop/web", 12) == "review/shop/web/pr-12"
-    names = {preview_environment("review", label, 12) for label in ("shop/ä", "shop/ö", "shop/-")}
-    assert len(names) == 3
+    assert OBJECTS.id == "github.preview github:4711#12:app-web"
+    assert OBJECTS.follows == ("pull github:4711#12", "delivery 7")
+    assert OBJECTS.place["environment"] == "preview/shop/web/pr-12"
 
 
 # ── from the build to the end ────────────────────────────────────────────────
 
 
-async def test_an_object_is_transient_and_shows_the_address_once_it_is_served(
-    world: World,
-) -> None:
+async def test_an_object_is_transient_and_shows_the_address_once_it_is_served(world: World) -> None:
     await world.show(preview(), built(1, RUNNING))
     await world.show(preview(), built(1, DONE))
     await world.show(preview(), built(1, DONE))
@@ -119,7 +89,7 @@ async def test_an_object_is_transient_and_shows_the_address_once_it_is_served(
     said = [call[3:] for call in world.api.calls if call[0] == "set_deployment"]
     page = "https://dokploy.example.com/p"
     assert said == [(CommitState.RUNNING, page, None), (CommitState.SUCCESS, page, ADDRESS)]
-    assert world.turns == 3
+    assert len(world.rate_limiter) == 3
 
 
 async def test_what_was_never_asked_has_no_object(world: World) -> None:
@@ -140,13 +110,6 @@ async def test_the_earlier_one_is_replaced_once_the_newer_one_is_served(world: W
     assert world.api.count("create_deployment") == 2
 
 
-async def test_a_failed_build_leaves_the_earlier_one_in_its_place(world: World) -> None:
-    await world.show(preview(), built(1, DONE))
-    await world.show(preview(SECOND), built(2, FAILED), built(1, DONE))
-
-    assert world.states == [CommitState.SUCCESS, CommitState.FAILURE]
-
-
 @pytest.mark.parametrize(
     "gone",
     [
@@ -159,6 +122,7 @@ async def test_a_failed_build_leaves_the_earlier_one_in_its_place(world: World) 
 async def test_all_objects_end_with_the_preview(world: World, gone: Preview | None) -> None:
     await world.show(preview(), built(1, DONE))
     await world.show(preview(SECOND), built(2, FAILED), built(1, DONE))
+    assert world.states == [CommitState.SUCCESS, CommitState.FAILURE]  # the earlier one is still up
     for _ in range(2):
         await world.show(gone, built(2, FAILED), built(1, DONE))
 
@@ -166,9 +130,7 @@ async def test_all_objects_end_with_the_preview(world: World, gone: Preview | No
     assert world.api.count("end_deployment") == 2
 
 
-async def test_the_environment_ends_also_where_the_last_object_was_never_made(
-    world: World,
-) -> None:
+async def test_the_environment_ends_also_where_the_last_object_was_never_made(world: World) -> None:
     await world.show(preview(), built(1, DONE))
     world.api.next("create_deployment", Refused("github", "Resource not accessible", status=403))
     with pytest.raises(Refused):
@@ -192,16 +154,7 @@ async def test_an_object_that_somebody_has_deleted_has_ended(world: World) -> No
     world.api.deployments.clear()
 
     await world.show(preview(state=PreviewState.ENDING), built(1, DONE))
-    assert world.cursor == {"made": {}, "objects": {}}
-
-
-async def test_what_a_host_refuses_is_not_taken_for_done(world: World) -> None:
-    world.api.next("create_deployment", Refused("github", "Resource not accessible", status=403))
-    with pytest.raises(Refused):
-        await world.show(preview(), built(1, RUNNING))
-
-    await world.show(preview(), built(1, DONE))
-    assert world.states == [CommitState.SUCCESS]
+    assert world.cursors[OBJECTS.id] == {"made": {}, "objects": {}}
 
 
 # ── death at every step ──────────────────────────────────────────────────────
@@ -230,7 +183,7 @@ async def test_an_answer_that_is_lost_anywhere_leaves_no_object_and_makes_none_t
             await world.show(one, *deployments)
 
     assert world.states == ["replaced", "ended"]
-    assert world.cursor == {"made": {}, "objects": {}}
+    assert world.cursors[OBJECTS.id] == {"made": {}, "objects": {}}
 
 
 @pytest.mark.parametrize("until", range(len(STORY) - 1))

@@ -1,25 +1,29 @@
-"""Commit statuses and deployment objects: what they say, and what they never claim."""
+"""Commit statuses and deployment objects: their names, what they say, what they never claim."""
 
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.core.access import Right
 from bridge.core.decision import Decision, Reason
 from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import State
-from bridge.githosts.feedback.statuses import WHY_NOT, Said, deployment_status, standings, status_of
+from bridge.githosts.feedback.statuses import (
+    WHY_NOT,
+    Said,
+    contexts,
+    deployment_status,
+    environments,
+    standings,
+    status_of,
+)
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Explained
-from tests.fakes.journey import deployment
+from tests.fakes.journey import app, deployment
 from tests.worlds.rows import each_row
-
-
-def skipped(reason: Reason, evidence: str, seq: int = 1) -> Explained:
-    return Explained(seq, 1.0, Decision("app-web", "shop/web", reason, evidence))
 
 
 @each_row(
@@ -41,12 +45,6 @@ def test_each_state_is_shown_as_what_is_known_of_it(state: State, shown: CommitS
     assert deployment_status(deployment(state=state)).state is shown
 
 
-def test_every_state_has_words() -> None:
-    said = {deployment_status(deployment(state=state)).description for state in State}
-
-    assert len(said) == len(State)
-
-
 def test_the_commit_that_is_live_is_named_and_told_from_the_pushed_one() -> None:
     live = "5" * 40
 
@@ -59,20 +57,10 @@ def test_the_commit_that_is_live_is_named_and_told_from_the_pushed_one() -> None
     assert words(image="shop/web:2") == "deployed shop/web:2"
 
 
-def test_a_skipped_app_is_a_success_with_the_reason() -> None:
-    evidence = "3 files changed, none matches web/**"
-    (one,) = standings(Snapshot(explained=(skipped(Reason.NO_PATH_HIT, evidence),)))
-
-    assert status_of(one, Snapshot()) == Said(
-        CommitState.SUCCESS, f"skipped: no watched path changed ({evidence})"
-    )
-
-
 def test_a_later_deployment_of_the_same_commit_counts_more_than_the_skip() -> None:
     running = deployment(2, state=State.RUNNING)
-    (one,) = standings(
-        Snapshot(explained=(skipped(Reason.NO_PATH_HIT, "-"),), deployments=(running,))
-    )
+    skipped = Explained(1, 1.0, Decision("app-web", "shop/web", Reason.NO_PATH_HIT, "-"))
+    (one,) = standings(Snapshot(explained=(skipped,), deployments=(running,)))
 
     assert status_of(one, Snapshot()) == Said(CommitState.RUNNING, "building")
 
@@ -82,6 +70,7 @@ def test_a_failure_says_why_without_secrets() -> None:
 
     assert deployment_status(failed) == Said(CommitState.FAILURE, "failed: npm ERR! token=***")
     assert deployment_status(replace(failed, note="")).description == "failed"
+    assert held("locked by Ada: token=hunter2").description == "held: locked by Ada: token=***"
 
 
 def hold(says: str) -> Hold:
@@ -90,16 +79,6 @@ def hold(says: str) -> Hold:
 
 def held(*reasons: str) -> Said:
     return deployment_status(deployment(state=State.HELD, holds=tuple(map(hold, reasons))))
-
-
-def test_a_held_app_is_pending_with_the_reasons_without_secrets() -> None:
-    both = held("shop/web is locked by Ada: a release", "needs 1 approval of bbbbbbb, has 0")
-
-    assert both == Said(
-        CommitState.PENDING,
-        "held: shop/web is locked by Ada: a release; needs 1 approval of bbbbbbb, has 0",
-    )
-    assert held("locked by Ada: token=hunter2").description == "held: locked by Ada: token=***"
 
 
 def test_of_many_reasons_as_many_stand_there_as_fit_whole() -> None:
@@ -120,29 +99,49 @@ def test_whatever_holds_it_the_description_fits(reasons: list[str]) -> None:
     assert all(ord(char) < 0x10000 for char in said)
 
 
-def test_a_long_reason_keeps_its_beginning_and_its_end() -> None:
-    note = f"error: {'x' * 300} (exit code: 7)"
-    said = deployment_status(deployment(state=State.FAILED, note=note)).description
-
-    assert len(said) <= 140
-    assert said.startswith("failed: error: x")
-    assert said.endswith("(exit code: 7)")
-
-
-@given(st.text(max_size=300))
-def test_a_description_is_one_short_line_of_characters_that_hosts_keep(words: str) -> None:
-    (one,) = standings(Snapshot(explained=(skipped(Reason.NO_PATH_HIT, words),)))
-    said = status_of(one, Snapshot())
-
-    assert said is not None
-    assert 0 < len(said.description) <= 140
-    assert said.description.isprintable()
-    assert max(map(ord, said.description)) < 0x10000
-
-
 def test_every_reason_that_keeps_a_push_from_deploying_has_words() -> None:
     asked = {Reason.CANCEL_ASKED, Reason.CANCEL_ONE_ASKED, Reason.CONFIGURE_ASKED}
     silent = {Reason.REPOSITORY_MISMATCH, Reason.DUPLICATE_PUSH} | asked
     no = {one for one in Reason if not Decision("a", "a", one, "").deploy}
 
     assert set(WHY_NOT) == no - silent
+
+
+# ── names ──────────────────────────────────────────────────────────────────────
+
+
+TAKEN = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_/.")
+
+any_names = st.text(max_size=300) | st.sampled_from(
+    ["web", "Web", "wEB", "web ", "we/b", "w" * 260]
+)
+any_labels = st.dictionaries(st.text(min_size=1, max_size=8), any_names, max_size=6)
+
+
+def apart(found: dict[str, str]) -> bool:
+    return len({name.casefold() for name in found.values()}) == len(found)
+
+
+@given(any_labels)
+@example({"a": "web", "b": "web-ca978112", "c": "Web"})  # one is called like another with its hash
+def test_no_two_apps_share_a_status(given_: dict[str, str]) -> None:
+    found = contexts(given_)
+
+    assert apart(found)
+    for name in found.values():
+        assert name.startswith("dokploy/")
+        assert len(name) <= 255
+        assert name.isprintable()
+        assert max(map(ord, name)) < 0x10000
+
+
+@given(any_labels, st.dictionaries(st.text(min_size=1, max_size=8), any_names, max_size=6))
+def test_no_two_apps_share_an_environment(given_: dict[str, str], known: dict[str, str]) -> None:
+    apps = {id_: app(environment=name, name=name, project=name) for id_, name in known.items()}
+    found = environments(given_, apps)
+
+    assert apart(found)
+    for name in found.values():
+        assert 0 < len(name) <= 255
+        assert set(name) <= TAKEN
+        assert name == name.strip("/ ")

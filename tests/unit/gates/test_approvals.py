@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from time import process_time
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.gates.approvals import Approval, Objection, counting, objection
 from bridge.core.holds import Proposal
 from bridge.core.people import Brought, Identities, Writer, brought, co_authors
+from tests.worlds.rows import each_row
 
 HEAD, OLDER = "abc1234" + "0" * 33, "def5678" + "0" * 33
 GITHUB = "github"
@@ -86,7 +86,7 @@ RECOGNISED: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RECOGNISED)
+@each_row("name", RECOGNISED)
 def test_an_approval_counts_if_it_is_certain_that_somebody_else_gives_it(name: str) -> None:
     facts, writers, asker, wanted = RECOGNISED[name]
     one, who = approval(**facts), of(*writers)
@@ -100,15 +100,15 @@ def test_an_approval_counts_if_it_is_certain_that_somebody_else_gives_it(name: s
     assert of(ALIAS, identities=joined) == Brought(frozenset({ALIAS.email, BY_ADA}), "", (GITHUB,))
 
 
-def test_twenty_thousand_co_authors_are_told_apart_within_a_second() -> None:
+def test_thousands_of_co_authors_are_told_apart_at_once() -> None:
     """Any commit's message can name them, and the event loop waits."""
-    named = [Writer(email=f"{number}@example.org") for number in range(20_000)]
+    named = [Writer(email=f"{number}@example.org") for number in range(5_000)]
     began = process_time()
 
     found = of(ADA, *named, ALIAS, replace(ALIAS, login="ada"))
 
-    assert process_time() - began < 1
-    assert len(found.authors) == 20_004
+    assert process_time() - began < 0.5
+    assert len(found.authors) == 5_004
     assert not found.unknown
 
 
@@ -131,7 +131,7 @@ def test_what_was_approved_before_people_were_told_apart_counts_for_that_very_co
         assert counting([shown], (), same, KNOWN) == [shown]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("message", "emails"),
     [
         ("feat: a", ()),

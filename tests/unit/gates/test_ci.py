@@ -1,11 +1,15 @@
-"""What the checks of a commit mean for a deployment."""
+"""What the checks of a commit mean for a deployment; freezes and checks in bridge.yaml."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from bridge.core.checks import Check, CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.gates.ci import Ci, CiState, judged
+from bridge.settings.gates import Checks, FreezeRule, as_checks
+from tests.worlds.rows import each_row
 
 COMMIT = "abc1234" + "0" * 33
 PASSED, FAILED, PENDING = CheckState.PASSED, CheckState.FAILED, CheckState.PENDING
@@ -29,7 +33,7 @@ ALL = CheckPolicy(Need.ALL)
 REQUIRED = CheckPolicy()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("policy", "known", "expected"),
     [
         (ALL, ci(("build", PASSED), ("lint", PASSED)), CiState.PASSED),
@@ -87,10 +91,6 @@ def test_or_is_held_where_the_rules_say_so() -> None:
     assert "no checks for 90 s" in found.says
 
 
-def test_a_commit_whose_required_check_never_appears_is_not_without_checks() -> None:
-    assert state(REQUIRED, ci(required=requires("build")), now=SINCE + 600) is CiState.PENDING
-
-
 def test_pending_checks_hold_for_ever_unless_the_rules_say_so() -> None:
     late = SINCE + ALL.timeout
     pending = ci(("build", PENDING))
@@ -104,28 +104,11 @@ def test_pending_checks_hold_for_ever_unless_the_rules_say_so() -> None:
     assert state(deploys, pending, now=late) is CiState.PASSED
 
 
-def test_a_host_that_is_away_is_not_waited_for_longer_than_for_its_checks() -> None:
-    away = replace(Ci(COMMIT), error="github is unreachable")
-    late = SINCE + ALL.timeout
-
-    assert state(ALL, away, now=late) is CiState.UNREAD
-    assert state(replace(ALL, late=Otherwise.DEPLOY), away, now=late) is CiState.PASSED
-
-
-def test_reasons_name_the_checks_and_the_commit() -> None:
-    failed = judged(ALL, ci(("build", FAILED), ("lint", PASSED)), since=SINCE, now=SINCE)
-    assert failed.says == "checks failed: build of abc1234"
-
-    many = ci(*((f"job-{n}", PENDING) for n in range(8)))
-    waits = judged(ALL, many, since=SINCE, now=SINCE)
-    assert waits.says == "waits for checks of abc1234: job-0, job-1, job-2, job-3, job-4 and 3 more"
-
-
 ACTIONS, OTHER = 15368, 99
 RUN = Check("build", PASSED, "GitHub Actions", app_id=ACTIONS)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("check", "expected"),
     [
         (RUN, CiState.PASSED),
@@ -144,9 +127,57 @@ def test_what_an_app_has_to_report_nobody_else_reports(check: Check, expected: C
         assert state(CheckPolicy(of_apps=("github actions/bu*",)), known) is expected
 
 
-def test_the_app_that_is_waited_for_is_named() -> None:
-    known = replace(ci(required=(Required("build", ACTIONS),)), checks=(Check("build", PASSED),))
-    assert judged(REQUIRED, known, since=SINCE, now=SINCE).says.endswith("build (app 15368)")
+# ── freezes and checks as bridge.yaml has them ─────────────────────────────────
 
-    known = replace(known, checks=(*known.checks, replace(RUN, name="lint")))
-    assert judged(REQUIRED, known, since=SINCE, now=SINCE).says.endswith("build (GitHub Actions)")
+
+DAILY = {"from": "16:00", "to": "18:00", "reason": "rest"}
+
+
+@each_row(
+    ("given", "says"),
+    [
+        ({"from": "noon"}, "no time"),
+        ({"to": "25:00"}, "hours go to 24:00"),
+        ({"tz": "Mars/Base"}, "no time zone"),
+        ({"days": ["someday"]}, "no day"),
+        ({"to": "16:00"}, "would never end"),
+        ({"to": "fri 18:00"}, "different kinds"),
+        ({"from": "fri 16:00", "to": "mon 08:00", "days": ["mon"]}, "names its day"),
+        ({"from": "2027-01-02 08:00", "to": "2026-12-23 18:00"}, "before it begins"),
+        ({"from": "2026-12-23 18:00", "to": "9999-12-31 24:00"}, "too far away"),
+        ({"allow": ["push"]}, "always holds pushes"),
+        ({"reason": ""}, "at least 1 character"),
+    ],
+)
+def test_a_wrong_freeze_is_told(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        FreezeRule.model_validate(DAILY | given)
+
+
+def test_a_time_without_quotes_is_read_as_yaml_has_it() -> None:
+    """YAML takes 16:00 for a number of minutes."""
+    assert FreezeRule.model_validate(DAILY | {"from": 960}).begins == "16:00"
+
+
+@each_row(
+    ("given", "policy"),
+    [
+        ("required", CheckPolicy(Need.REQUIRED)),
+        ("all", CheckPolicy(Need.ALL)),
+        (["build"], CheckPolicy(Need.ALL, ("build",))),
+        ({"names": "GitHub Actions/build"}, CheckPolicy(of_apps=("GitHub Actions/build",))),
+        (
+            {"need": "all", "ignore": ["lint-*"], "timeout": "10m", "late": "deploy"},
+            CheckPolicy(Need.ALL, ignore=("lint-*",), timeout=600.0, late=Otherwise.DEPLOY),
+        ),
+        ({"none_after": "2m", "none": "hold"}, CheckPolicy(none_after=120.0, none=Otherwise.HOLD)),
+    ],
+)
+def test_checks_are_given_shortly_or_in_full(given: Any, policy: CheckPolicy) -> None:
+    assert Checks.model_validate(as_checks(given)).policy() == policy
+
+
+@each_row("given", [[], [""], {"timeout": "soon"}, {"none": "maybe"}])
+def test_wrong_checks_are_told(given: Any) -> None:
+    with pytest.raises(ValidationError):
+        Checks.model_validate(as_checks(given))

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +15,6 @@ from bridge.core.gates.approvals import (
     Approval,
     Compared,
     Content,
-    approved,
     at_once,
     content_of,
     counts,
@@ -28,9 +26,10 @@ from bridge.core.holds import Hold, Proposal, warnings_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES
 from tests.fakes.journey import deployment
+from tests.worlds.rows import each_row
 
 NOW = 1_700_000_000.0
-OLD, HEAD, OTHER = "1" * 40, "2" * 40, "3" * 40
+OLD, HEAD = "1" * 40, "2" * 40
 STAGED = "shop/staging/web"
 WEB = App(
     "app-web", "web", "shop", watch_paths=("web/**",), rules=Rules(after=(STAGED,), approvals=1)
@@ -52,7 +51,7 @@ def test_exactly_the_watched_files_count(files: list[str]) -> None:
     assert found.why == (f"{watched[0]} differs" if watched else "")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("app", "found"),
     [
         (WEB, None),
@@ -94,16 +93,6 @@ def order(content: Content | None, *served: Deployment) -> list[Hold]:
     return held(compared, rules=Rules(after=(STAGED,)), earlier={STAGED: earlier})
 
 
-def test_an_earlier_app_may_run_a_commit_that_is_the_same_for_it() -> None:
-    assert order(SAME) == []
-
-
-def test_a_file_of_the_earlier_app_that_differs_holds_and_is_named() -> None:
-    (hold,) = order(Content(False, "web/a differs"))
-
-    assert hold.says == f"{STAGED} runs 1111111, not 2222222: web/a differs"
-
-
 def test_what_can_not_be_compared_holds_and_says_how_to_mend_it() -> None:
     (hold,) = order(Content(None, "github can't be reached", NOW + 60))
 
@@ -114,13 +103,7 @@ def test_what_can_not_be_compared_holds_and_says_how_to_mend_it() -> None:
     assert next_look([hold], NOW) == NOW + 60
 
 
-def test_what_has_changed_since_it_was_compared_is_looked_at_again_soon() -> None:
-    (hold,) = order(None)
-
-    assert next_look([hold], NOW) == NOW + 1
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("served", "warns"),
     [
         ((), ""),
@@ -130,10 +113,7 @@ def test_what_has_changed_since_it_was_compared_is_looked_at_again_soon() -> Non
             f"{STAGED} was unhealthy with 2222222",
         ),
         (
-            (
-                staged(action=Action.ROLLBACK),
-                staged(state=State.UNHEALTHY, deployed_commit=HEAD),
-            ),
+            (staged(action=Action.ROLLBACK), staged(state=State.UNHEALTHY, deployed_commit=HEAD)),
             f"{STAGED} was unhealthy with 2222222, and was rolled back",
         ),
         (
@@ -163,11 +143,7 @@ def approvals(content: Content | None, *given: Approval) -> list[Hold]:
     return held(compared, rules=Rules(approvals=1), approvals=given, proposal=proposal)
 
 
-def test_an_approval_counts_for_a_commit_that_is_the_same_for_the_app() -> None:
-    assert approvals(SAME) == []
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("content", "says"),
     [
         (Content(False, "web/a differs"), "; Grace approved 1111111, but web/a differs"),
@@ -188,7 +164,7 @@ def test_an_approval_of_another_commit_does_not_count_and_the_reason_says_why(
     assert before.says == "needs 1 approval of 2222222, has 0", "it was for an earlier deployment"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("since", "changed", "counted"),
     [(0.0, None, True), (NOW - 60, 3, True), (NOW, 3, False), (NOW, 0, True), (None, 3, False)],
 )
@@ -202,26 +178,3 @@ def test_an_approval_is_for_what_comes_after_it(
     assert counts(approval(HEAD), (), proposal, NO_IDENTITIES) is by_name, (
         "also one that names the very commit"
     )
-
-
-def test_the_proposal_names_the_commits_whose_approvals_count() -> None:
-    app = replace(WEB, rules=Rules(approvals=2))
-    given = [approval(), approval(OTHER)]
-    proposal = Proposal(HEAD, since=0.0, by=("github",))
-    facts = Facts(approvals=given, compared={(WEB.id, OLD): SAME}, proposal=proposal)
-
-    (hold,) = open_gates(deployment(7, commit=HEAD), app, facts, NOW)
-
-    assert hold.proposal is not None
-    assert (hold.proposal.commit, hold.proposal.same) == (HEAD, (OLD,))
-    assert hold.says.startswith("needs 2 approvals of 2222222, has 1; approved by Grace")
-
-
-@given(st.lists(st.sampled_from([OLD, HEAD, OTHER, *(f"{n:040x}" for n in range(9))])))
-def test_few_approved_commits_are_compared_the_newest_first(commits: list[str]) -> None:
-    given_ = [approval(one, at=NOW + n) for n, one in enumerate(commits)]
-
-    found = approved(given_, HEAD)
-
-    newest = list(dict.fromkeys(one for one in reversed(commits) if one != HEAD))
-    assert found == newest[:3]

@@ -1,4 +1,4 @@
-"""Freezes: daily, weekly and dated windows, in zones whose clocks change."""
+"""Freezes in zones whose clocks change, and durations and times as people write them."""
 
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 
 from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import DAYS, Freeze, Window, opens_at, read_at
+from bridge.core.gates.times import read_moment
+from bridge.core.words import read_duration
+from tests.worlds.rows import each_row
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")
 UTC = ZoneInfo("UTC")
 
-SPRING = date(2027, 3, 28)
+
 """In Berlin, 02:00 to 03:00 does not exist on this day."""
 
-AUTUMN = date(2026, 10, 25)
+
 """In Berlin, 02:00 to 03:00 exists twice on this day."""
 
 
@@ -34,58 +37,11 @@ def frozen(*windows: Window) -> Freeze:
     return Freeze("freezes[0]", ("*",), "a release", windows)
 
 
-def test_a_daily_freeze_holds_between_its_local_times() -> None:
-    one = window("16:00", "18:00")
-
-    assert one.closed(at("2026-11-27 15:59", BERLIN)) is None
-    assert one.closed(at("2026-11-27 16:00", BERLIN)) == (
-        at("2026-11-27 16:00", BERLIN),
-        at("2026-11-27 18:00", BERLIN),
-    )
-    assert one.closed(at("2026-11-27 18:00", BERLIN)) is None
-
-
-def test_one_that_ends_before_it_begins_ends_on_the_next_day() -> None:
-    one = window("18:00", "08:00", days="fri")
-
-    assert one.closed(at("2026-11-28 07:59", BERLIN)) is not None  # a Saturday
-    assert one.closed(at("2026-11-29 07:59", BERLIN)) is None
-    assert one.closed(at("2026-11-27 07:59", BERLIN)) is None
-
-
-def test_a_weekly_freeze_spans_the_weekend() -> None:
-    one = window("fri 16:00", "mon 08:00")
-
-    for moment, held in (
-        ("2026-11-27 15:59", False),
-        ("2026-11-27 16:00", True),
-        ("2026-11-29 12:00", True),
-        ("2026-11-30 07:59", True),
-        ("2026-11-30 08:00", False),
-        ("2026-12-02 12:00", False),
-    ):
-        assert (one.closed(at(moment, BERLIN)) is not None) is held, moment
-
-
 def test_a_weekly_freeze_of_nearly_a_week_holds_on_its_last_day() -> None:
     one = window("mon 08:00", "mon 07:00", UTC)
 
     assert one.closed(at("2026-11-30 06:59")) is not None
     assert one.closed(at("2026-11-30 07:30")) is None
-
-
-def test_a_dated_freeze_holds_once() -> None:
-    one = window("2026-12-23 18:00", "2027-01-02 08:00")
-
-    assert one.closed(at("2026-12-31 12:00", BERLIN)) is not None
-    assert one.closed(at("2027-12-31 12:00", BERLIN)) is None
-
-
-def test_a_whole_day_ends_with_the_day() -> None:
-    one = window("00:00", "24:00", days="sat sun")
-
-    assert one.closed(at("2026-11-28 23:59", BERLIN)) is not None
-    assert one.closed(at("2026-11-30 00:00", BERLIN)) is None
 
 
 def test_windows_without_a_gap_are_one_freeze() -> None:
@@ -179,7 +135,7 @@ def test_a_freeze_ends_when_it_says_and_not_before(
     assert one.closed(until) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "says"),
     [
         ("noon", "no time"),
@@ -195,7 +151,39 @@ def test_what_is_no_time_is_named(text: str, says: str) -> None:
         read_at(text)
 
 
-def test_a_freeze_of_all_days_has_no_end() -> None:
-    always = Freeze("f", ("*",), "why", (window("00:00", "24:00"),))
+# ── durations and times as people write them ───────────────────────────────────
 
-    assert always.closed(at("2026-11-27 12:00", BERLIN)) == (at("2026-11-27 00:00", BERLIN), None)
+
+NOW = datetime(2026, 11, 27, 12, 0, tzinfo=BERLIN).timestamp()  # a Friday
+
+
+@each_row(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("10m", 600), ("2h30m", 9000), ("1.5h", 5400), ("1d", 86_400)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert read_duration(text) == seconds
+
+
+GAP, TWICE = "2027-03-28 02:30", "2027-10-31 02:30"
+
+
+@each_row(
+    ("text", "ends", "utc"),
+    [
+        (GAP, False, "2027-03-28 01:30"),  # 03:30 there: never before the time that was named
+        (GAP, True, "2027-03-28 01:30"),
+        (TWICE, False, "2027-10-31 00:30"),
+        (TWICE, True, "2027-10-31 01:30"),  # a freeze covers both hours
+    ],
+)
+def test_where_clocks_change_nothing_opens_early(text: str, ends: bool, utc: str) -> None:
+    found = read_moment(text, NOW, BERLIN, ends=ends)
+
+    assert datetime.fromtimestamp(found, UTC).strftime("%Y-%m-%d %H:%M") == utc
+
+
+def test_an_end_that_exists_twice_is_the_second_one_also_between_them() -> None:
+    between = datetime(2027, 10, 31, 1, 0, tzinfo=UTC).timestamp()
+
+    assert read_moment("02:30", between, BERLIN, ends=True) - between == 1800

@@ -1,25 +1,29 @@
-"""All gates together: every open reason, who may lift it, and until when."""
+"""All gates together: every open reason, who may lift it, until when; and apps that wait."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bridge.app.doctor.settings import circles
 from bridge.core.access import Right
 from bridge.core.apps import App, Rules
 from bridge.core.checks import Check, CheckPolicy, CheckState, Need
-from bridge.core.errors import NotFound, Rejected
+from bridge.core.errors import Rejected
 from bridge.core.events import Action
 from bridge.core.gates.approvals import Approval
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import Facts, lift_of, next_look, open_gates
 from bridge.core.gates.locks import Lock, scope_named, scopes_of
-from bridge.core.gates.order import Earlier
+from bridge.core.gates.order import Earlier, differing, earlier_of
 from bridge.core.health.serving import Look, Serving
 from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
+from tests.fakes.journey import app as an_app
 from tests.fakes.journey import deployment
+from tests.worlds.rows import each_row
 
 NOW = 1_700_000_000.0
 COMMIT, OTHER = "abc1234" + "0" * 33, "def5678" + "0" * 33
@@ -34,8 +38,8 @@ def app(**rules: Any) -> App:
     return replace(APP, rules=Rules(**rules))
 
 
-def holds(one: Deployment, of: App, facts: Facts, now: float = NOW) -> list[Gate]:
-    return [hold.gate for hold in open_gates(one, of, facts, now)]
+def holds(one: Deployment, of: App, facts: Facts) -> list[Gate]:
+    return [hold.gate for hold in open_gates(one, of, facts, NOW)]
 
 
 def locked(**facts: Any) -> Lock:
@@ -43,10 +47,6 @@ def locked(**facts: Any) -> Lock:
 
 
 INCIDENT = Freeze("f1", (), "an incident", at=NOW - 60, by="Ada", scope="all", label="all apps")
-
-
-def test_nothing_holds_an_app_without_gates() -> None:
-    assert holds(wanted(), APP, Facts()) == []
 
 
 def test_every_open_reason_is_shown() -> None:
@@ -80,7 +80,7 @@ def test_every_open_reason_is_shown() -> None:
     assert next_look(found, NOW) == NOW + 60
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("lock", "by", "held"),
     [
         (locked(), "", True),
@@ -94,7 +94,7 @@ def test_a_lock_holds_all_but_its_owner_until_it_expires(lock: Lock, by: str, he
     assert holds(wanted(person=by), APP, Facts(locks=[lock])) == ([Gate.LOCK] if held else [])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("facts", "held"),
     [
         ({}, True),
@@ -114,39 +114,6 @@ def approved(**facts: Any) -> Approval:
 
 
 PROPOSAL = Proposal(COMMIT, by=("github",))
-
-
-@pytest.mark.parametrize(
-    ("approval", "held"),
-    [
-        (approved(), False),
-        (approved(commit=OTHER), True),
-        (approved(person="github:ada"), True),
-        (approved(email="Ada@example.com"), True),
-        (approved(email="grace@example.com"), False),
-    ],
-)
-def test_somebody_else_approves_exactly_this_commit(approval: Approval, held: bool) -> None:
-    proposal = replace(PROPOSAL, authors=("ada@example.com",))
-    facts = Facts(approvals=[approval], proposal=proposal)
-
-    found = holds(wanted(person="github:ada"), app(approvals=1), facts)
-
-    assert found == ([Gate.APPROVAL] if held else [])
-
-
-def test_one_person_approves_once() -> None:
-    twice = Facts(approvals=[approved(), approved(at=NOW + 1)], proposal=PROPOSAL)
-
-    assert holds(wanted(), app(approvals=2), twice) == [Gate.APPROVAL]
-
-
-def test_two_accounts_with_one_address_are_one_person() -> None:
-    same = {"email": "Grace@example.com"}
-    both = [approved(**same), approved(person="github:g", email="grace@example.com")]
-
-    facts = Facts(approvals=both, proposal=PROPOSAL)
-    assert holds(wanted(), app(approvals=2), facts) == [Gate.APPROVAL]
 
 
 def test_an_approval_that_does_not_count_is_told() -> None:
@@ -176,17 +143,6 @@ def test_what_would_be_built_counts_and_not_what_was_pushed() -> None:
     assert holds(wanted(head=OTHER), strict, moved) == [Gate.CHECKS, Gate.APPROVAL]
 
 
-def test_an_unknown_head_holds() -> None:
-    facts = Facts(unknown_head="the head of main can't be read", again_at=NOW + 30)
-
-    (hold,) = open_gates(wanted(), app(checks=CheckPolicy()), facts, NOW)
-
-    assert hold.says == (
-        "waits for the checks of a commit that is not known: the head of main can't be read"
-    )
-    assert next_look([hold], NOW) == NOW + 30
-
-
 STAGING = "shop/staging/web"
 
 
@@ -208,7 +164,7 @@ def by_hand(commit: str | None, since: float = NOW - 60) -> Look:
 UNTOLD = replace(deployment(4), state=State.UNKNOWN, finished_at=NOW)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("serving", "why"),
     [
         (Serving(live()), ""),
@@ -244,7 +200,7 @@ def test_an_earlier_app_must_serve_the_same_commit(serving: Serving | None, why:
     assert all(why in one.says for one in found)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("newest", "says"),
     [
         ({"state": State.WAITING}, "; shop/staging/web is building it: #5"),
@@ -265,16 +221,6 @@ def test_it_tells_what_becomes_of_the_commit_in_the_earlier_app(
 
     assert "not abc1234" in hold.says
     assert hold.says.partition(";")[2] == says.lstrip(";")
-
-
-@pytest.mark.parametrize("state", [State.HELD, State.RUNNING, State.FAILED])
-def test_what_is_not_served_yet_changes_nothing_of_what_the_earlier_app_serves(
-    state: State,
-) -> None:
-    newer = replace(deployment(5, commit=OTHER), state=state)
-    before = Earlier("app-web", Serving(live()), newer)
-
-    assert holds(wanted(), app(after=(STAGING,)), Facts(earlier={STAGING: before})) == []
 
 
 def test_a_redeploy_fetches_nothing_so_its_commit_is_not_judged() -> None:
@@ -305,7 +251,7 @@ APPS = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "key", "covers"),
     [
         ("all", "all", {"app-web", "app-web-p", "app-api", "app-shop"}),
@@ -333,6 +279,51 @@ def test_a_name_that_fits_several_is_asked_about() -> None:
     assert scope_named("environment:shop/staging", both).key == "environment/shop/staging"
 
 
-def test_an_unknown_name_is_named() -> None:
-    with pytest.raises(NotFound):
-        scope_named("nothing", APPS)
+# ── apps that wait for each other ──────────────────────────────────────────────
+
+
+@each_row(
+    ("rules", "found"),
+    [
+        ([], set()),
+        ([("a", ["b"]), ("b", ["c"])], set()),
+        ([("a", ["b"]), ("b", ["a"])], {"a", "b"}),
+        ([("a", ["b"]), ("b", ["c"]), ("c", ["a"])], {"a", "b", "c"}),
+        ([("a", ["a"])], set()),
+        ([("shop/*", ["shop/api"])], set()),
+        ([("shop/*", ["blog/web"]), ("blog/web", ["shop/api"])], {"blog/web", "shop/*"}),
+        ([("shop/*", ["shop/*"])], {"shop/*"}),
+        ([("shop/web", ["shop/*"])], set()),
+        ([("shop/web", ["shop/*"]), ("shop/api", ["shop/*"])], {"shop/web", "shop/api"}),
+    ],
+)
+def test_circles(rules: Sequence[tuple[str, Sequence[str]]], found: set[str]) -> None:
+    assert {name for one in circles(rules) for name in one} == found
+
+
+def test_an_app_does_not_wait_for_itself() -> None:
+    web = an_app("app-web", rules=Rules(after=("shop/web", "shop/api")))
+
+    assert earlier_of(web, [web]) == {"shop/api": ""}
+
+
+def test_a_new_name_concerns_what_waits_for_names() -> None:
+    web, api = an_app("app-web"), an_app("app-api", rules=Rules(after=("shop/staging",)))
+    renamed = replace(web, name="staging")
+
+    assert differing({"app-web": web, "app-api": api}, {"app-web": web, "app-api": api}) == []
+    assert differing({"app-web": web}, {}) == ["app-web"]
+    assert differing({"app-web": web, "app-api": api}, {"app-web": renamed, "app-api": api}) == [
+        "app-api",
+        "app-web",
+    ]
+
+
+def test_other_watch_paths_of_an_earlier_app_concern_what_waits_for_it() -> None:
+    staging, other = an_app("app-staging", watch_paths=("web/**",)), an_app("app-other")
+    web = an_app("app-web", rules=Rules(after=("shop/staging",)))
+    before = {one.id: one for one in (staging, other, web)}
+
+    corrected = replace(staging, watch_paths=("api/**",))
+    assert differing(before, before | {staging.id: corrected}) == ["app-staging", "app-web"]
+    assert differing(before, before | {other.id: replace(other, watch_paths=("x",))}) == [other.id]

@@ -2,18 +2,17 @@
 
 from dataclasses import replace
 
-import pytest
-
 from bridge.core.chat.calls import Call
-from bridge.core.chat.grammar import Unclear, written
+from bridge.core.chat.grammar import written
 from bridge.core.chat.when import merge_in
-from bridge.core.gates.locks import DAY, Lock, PullName, PullRef, next_reminder, pull_named
+from bridge.core.gates.locks import DAY, Lock, PullName, next_reminder, pull_named
 from bridge.operations.words import parse
+from tests.worlds.rows import each_row
 
 LOCK = Lock("app/1", "shop/web", "slack:U1", "Ada", "a release", 1000.0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("until", "after", "at"),
     [
         (None, 0.0, DAY),
@@ -39,7 +38,7 @@ def test_an_owner_is_reminded_daily_at_the_same_time_unless_it_ends_by_then(
     assert found == (None if at is None else LOCK.at + at)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "found"),
     [
         ("12", PullName(12)),
@@ -65,13 +64,7 @@ def test_a_pull_request_is_named_as_people_do(text: str, found: PullName | None)
     assert pull_named(text) == found
 
 
-def test_what_holds_names_the_pull_request_that_ends_it() -> None:
-    lock = replace(LOCK, merge=PullRef("gitlab", "acme/shop", 12, "!"))
-
-    assert lock.says == "shop/web is locked by Ada: a release (until acme/shop!12 is merged)"
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("typed", "when", "rest"),
     [
         ("lock web until merge of #12 a risky one", "until merge of #12", "a risky one"),
@@ -96,19 +89,10 @@ def test_a_lock_until_a_merge_is_typed(typed: str, when: str | None, rest: str) 
     assert parse(written(found)) == found
 
 
-@pytest.mark.parametrize(
+@each_row(
     "reason", ["until merge of the branch", "until merge", "until the merge of #12", "until #12"]
 )
 def test_a_reason_may_speak_of_a_merge(reason: str) -> None:
     typed = f"lock web {reason}"
 
     assert parse(typed) == Call("lock", {"scope": "web", "reason": reason}, typed)
-
-
-def test_only_locks_end_with_a_merge() -> None:
-    said = "until merge of #12"
-
-    typed = f"freeze web {said}"
-
-    assert parse(typed) == Call("freeze", {"scope": "web", "reason": said}, typed)
-    assert isinstance(parse(f"lock web {said}"), Unclear)  # it lacks a reason

@@ -1,17 +1,17 @@
-"""What an answer of a host's API means, and that no secret is in its words."""
+"""What an answer of a host's API means, without secrets, and how long a limit pauses."""
 
+import time
 from email.utils import formatdate
 from typing import Any
 
 import pytest
-import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
-from bridge.core.masking import redact
-from bridge.githosts.base.answers import Answer, Request, error_in, fit, trouble, words_in
+from bridge.githosts.base.answers import Answer, Request, error_in, fit, words_in
+from bridge.githosts.base.http import Pauses
+from tests.fakes.journey import ManualClock
 from tests.worlds.rows import each_row
 
 NOW = 1_700_000_000.0
@@ -20,15 +20,10 @@ WRITE = Request("github", "POST", "/repos/o/r/statuses/1", "ghp_secret")
 
 
 def error_of(
-    status: int, body: Any = None, request: Request = READ, *, needs: str = "", **headers: str
+    status: int, body: Any = None, request: Request = READ, **headers: str
 ) -> BridgeError | None:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return error_in(request, Answer(status, named, body, needs), NOW, "set another token")
-
-
-@pytest.mark.parametrize("status", [200, 201, 202, 204, 304])
-def test_a_good_answer_is_no_error(status: int) -> None:
-    assert error_of(status) is None
+    return error_in(request, Answer(status, named, body), NOW, "set another token")
 
 
 @each_row(
@@ -58,11 +53,6 @@ def test_an_error_is_what_to_do_next(
 
     assert type(error_of(status, body)) is read
     assert type(error_of(status, body, WRITE)) is write
-
-
-@pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422])
-def test_what_a_host_said_is_not_taken_for_a_secret(status: int) -> None:
-    assert redact(said := str(error_of(status, {"message": "Not Found"}))) == said
 
 
 @each_row(
@@ -99,21 +89,6 @@ def test_a_clock_that_is_wrong_here_makes_no_wrong_pause() -> None:
     assert error.retry_after == 40.0
 
 
-def test_a_refusal_names_the_permission_that_is_missing() -> None:
-    said = {"message": "Resource not accessible by integration"}
-    error = error_of(403, said, needs="deployments=write")
-
-    assert str(error) == (
-        "github: Resource not accessible by integration (it needs deployments=write)"
-    )
-
-
-def test_a_credential_that_is_not_taken_has_a_remedy() -> None:
-    assert str(error_of(401, {"message": "Bad credentials"})) == (
-        "github: Bad credentials; set another token"
-    )
-
-
 @each_row(
     ("body", "words"),
     [
@@ -147,26 +122,59 @@ def test_words_are_one_line_without_the_token(token: str, before: str, after: st
     assert words.isprintable() or not any(ord(c) < 32 or ord(c) == 127 for c in words)
 
 
-def test_a_token_does_not_show_in_a_request() -> None:
-    assert "ghp_secret" not in repr(WRITE)
+# ── how long a credential is left alone after its limit ────────────────────────
 
 
-@each_row(
-    ("error", "kind"),
-    [
-        (requests.ConnectTimeout("slow"), Unreachable),
-        (requests.exceptions.SSLError("certificate verify failed"), Unreachable),
-        (requests.exceptions.ProxyError("no proxy"), Unreachable),
-        (requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, "no"))),  # type: ignore[arg-type]
-         Unreachable),
-        (requests.ReadTimeout("slow"), Unanswered),
-        (requests.ConnectionError("reset"), Unanswered),
-        (ValueError("no JSON"), Unanswered),
-        (RuntimeError("redirected from host a to b"), Refused),
-    ],
-)  # fmt: skip
-def test_what_never_left_is_told_from_what_may_have_arrived(
-    error: Exception, kind: type[BridgeError]
+LIMITED = Answer(403, {}, {"message": "You have exceeded a secondary rate limit"})
+WELL = Answer(200, {"x-ratelimit-remaining": "4000"}, {})
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def pauses(clock: ManualClock) -> Pauses:
+    return Pauses("github", time.time, clock)
+
+
+def paused(pauses: Pauses) -> float:
+    """Seconds until a credential may be used again."""
+    try:
+        pauses.check("")
+    except Unreachable as error:
+        return error.retry_after or 0.0
+    return 0.0
+
+
+def test_a_pause_without_a_time_doubles_until_an_answer_is_good(
+    pauses: Pauses, clock: ManualClock
 ) -> None:
-    assert type(trouble(WRITE, error)) is kind
-    assert type(trouble(READ, error)) is (Refused if kind is Refused else Unreachable)
+    seen = []
+    for _ in range(9):
+        pauses.heed("", LIMITED)
+        seen.append(paused(pauses))
+        clock.now += seen[-1]
+
+    assert seen == [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3700.0, 3700.0, 3700.0]
+    pauses.heed("", WELL)
+    pauses.heed("", LIMITED)
+    assert paused(pauses) == 60.0
+
+
+def test_answers_to_what_was_asked_before_neither_end_nor_double_a_pause(pauses: Pauses) -> None:
+    for answer in (LIMITED, WELL, LIMITED, WELL):
+        pauses.heed("", answer)
+
+    assert paused(pauses) == 60.0
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_a_pause(clock: ManualClock) -> None:
+    day = ManualClock()
+    pauses = Pauses("github", day, clock)
+    pauses.heed("", LIMITED)
+    day.now -= 1800.0
+    clock.now += 61.0
+
+    assert paused(pauses) == 0.0

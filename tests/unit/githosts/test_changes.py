@@ -56,13 +56,6 @@ async def of_github(**answers: Any) -> tuple[ChangeSet, list[str]]:
     return await Github(access).compare("o/r", OLD, NEW), access.asked
 
 
-async def test_githubs_comparison_is_enough_where_the_older_is_an_ancestor() -> None:
-    found, asked = await of_github(compare=github("ahead", "b", "a"))
-
-    assert found.paths == ("a", "b")
-    assert asked == [f"/compare/{OLD}...{NEW}"]
-
-
 async def test_a_renamed_file_counts_by_both_names_and_a_copied_one_by_its_own() -> None:
     renamed = {"filename": "new", "status": "renamed", "previous_filename": "old"}
     copied = {"filename": "copy", "status": "copied", "previous_filename": "original"}
@@ -94,22 +87,6 @@ async def test_else_the_trees_are_compared(compared: Any) -> None:
     assert found == ChangeSet(
         ("changed", "fresh", "gone"), "the trees of both commits were compared"
     )
-
-
-async def test_a_file_whose_mode_changed_differs_and_a_submodule_counts() -> None:
-    def entries(mode: str, module: str) -> dict[str, Any]:
-        return {
-            "tree": [
-                {"path": "run.sh", "mode": mode, "type": "blob", "sha": "1"},
-                {"path": "vendor/lib", "mode": "160000", "type": "commit", "sha": module},
-            ]
-        }
-
-    found, _ = await of_github(
-        compare=github("behind"), tree_a=entries("100644", "1"), tree_b=entries("100755", "2")
-    )
-
-    assert found.paths == ("run.sh", "vendor/lib")
 
 
 @pytest.mark.parametrize("side", ["tree_a", "tree_b"])

@@ -68,51 +68,33 @@ def test_a_delivery_means_what_its_neighbour_says(name):
     assert plain(read(name)) == json.loads((FIXTURES / f"{name}.json").read_text("utf-8"))
 
 
-@each_row("name", [name for name in names() if name.startswith("github/")])
-def test_a_changed_body_is_refused(name):
-    headers, body = load(name)
-    host = host_of(name)
-
-    with pytest.raises(BadSignature):
-        host.verify(host.open(headers, SIGNED_AT), body + b" ")
-
-
 @each_row("name", names())
-def test_another_secret_is_refused(name):
+def test_another_secret_is_refused_and_a_changed_body_where_it_is_signed(name):
     headers, body = load(name)
-    host = webhooks_of(name.partition("/")[0], "another secret")
+    other = webhooks_of(name.partition("/")[0], "another secret")
     if name == "gitlab/push__signed":
-        host = GitLab([], ["whsec_" + "A" * 32])
+        other = GitLab([], ["whsec_" + "A" * 32])
+    tries = [(other, body)]
+    if name == "gitlab/push__signed" or not name.startswith("gitlab/"):
+        tries.append((host_of(name), body + b" "))
 
-    def check():
-        host.verify(host.open(headers, SIGNED_AT), body)
+    def check(host, sent):
+        host.verify(host.open(headers, SIGNED_AT), sent)
 
-    with pytest.raises(BadSignature):
-        check()
+    for host, sent in tries:
+        with pytest.raises(BadSignature):
+            check(host, sent)
 
 
-@each_row("host", HOSTS)
-@each_row("what", ["push", "tag", "deleted branch", "deleted tag or branch"])
-def test_every_host_shows_a_push_a_tag_and_a_deletion(host, what):
+def test_every_host_shows_a_push_a_tag_and_a_deletion():
     shown = set()
     for name in names():
         event = plain(read(name))
-        if name.startswith(host + "/") and event["is"] == "RefPushed":
-            kind = "tag" if event["ref"].startswith("refs/tags/") else "branch"
-            if event["deleted"]:
-                shown |= {f"deleted {kind}", "deleted tag or branch"}
-            else:
-                shown.add("push" if kind == "branch" else "tag")
+        if event["is"] == "RefPushed":
+            shown.add((name.partition("/")[0], event["ref"].split("/")[1], event["deleted"]))
 
-    assert what in shown
-
-
-def test_a_signed_delivery_means_the_same_as_one_with_a_token():
-    assert read("gitlab/push__signed") == read("gitlab/push__one_file")
-
-
-def test_a_form_means_the_same_as_json():
-    assert read("github/push__form_encoded") == read("github/push__two_files")
+    for host in HOSTS:
+        assert {(host, "heads", False), (host, "tags", False), (host, "heads", True)} <= shown
 
 
 def test_every_delivery_is_explained_and_its_source_named():

@@ -1,11 +1,8 @@
 """Gitea's and Forgejo's webhooks: who they are from, and of which server they may speak."""
 
-import hashlib
-import hmac
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +10,9 @@ from multidict import CIMultiDict
 from pydantic import ValidationError
 
 from bridge.app.keyrings import keyrings_of
-from bridge.app.pages import pages_of
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
-from bridge.core.errors import BadSignature, MalformedPayload, Rejected
+from bridge.core.errors import BadSignature, Rejected
 from bridge.core.events import ZERO, Ignored, RefPushed
 from bridge.core.refs import home_of
 from bridge.githosts import HOSTS
@@ -24,14 +20,10 @@ from bridge.githosts.gitea.webhooks import Gitea
 from bridge.githosts.server import OwnRepositories, homes_of
 from bridge.ports.providers import HostServer
 from bridge.settings import Settings
-from bridge.views.links import Links
-from tests.unit.githosts.test_deliveries import FIXTURES, SECRET, load
+from tests.unit.githosts.test_deliveries import SECRET, load
+from tests.worlds.rows import each_row
 
 PUSH = "gitea/push__three_commits"
-
-
-def signed(secret: str, body: bytes) -> str:
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def headers(**others: str | None) -> Any:
@@ -54,14 +46,7 @@ def read(host: Any, given: CIMultiDict[str], body: bytes) -> Any:
 # ── who it is from ───────────────────────────────────────────────────────────
 
 
-def test_each_of_several_secrets_is_taken() -> None:
-    given, body = load(PUSH)
-
-    for secrets in (["new", SECRET], [SECRET, "new"]):
-        assert isinstance(read(Gitea(secrets), given, body), RefPushed)
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("others", "why"),
     [
         ({"X_Gitea_Signature": None}, "set a secret on the webhook"),
@@ -79,46 +64,11 @@ def test_what_is_not_signed_so_is_refused(others: dict[str, str | None], why: st
         read(Gitea([SECRET]), headers(**others), body)
 
 
-def test_another_body_under_the_same_signature_is_refused() -> None:
-    given, body = load(PUSH)
-
-    with pytest.raises(BadSignature):
-        read(Gitea([SECRET]), given, body + b" ")
-
-
 def test_a_forgejo_that_sends_only_its_own_headers_is_taken() -> None:
     given, body = load("gitea/push__of_forgejo")
     own = CIMultiDict({name: value for name, value in given.items() if "gitea" not in name.lower()})
 
     assert isinstance(read(Gitea([SECRET]), own, body), RefPushed)
-
-
-def test_a_webhook_of_github_is_told_that_it_is_none_of_ours() -> None:
-    given, _ = load("github/push__two_files")
-
-    with pytest.raises(Rejected, match="neither X-Gitea-Event nor X-Forgejo-Event is there"):
-        Gitea([SECRET]).open(given, 0.0)
-
-
-def test_an_empty_secret_is_none() -> None:
-    for secrets in ([], [""], [" "]):
-        with pytest.raises(ValueError, match="secret"):
-            Gitea(secrets)
-
-
-@pytest.mark.parametrize(
-    ("event", "body"),
-    [
-        ("push", b"{}"),
-        ("push", b'{"ref": "main"}'),
-        ("delete", b'{"ref": "a b", "ref_type": "branch", "repository": {"id": 1}}'),
-        ("pull_request", b'{"action": "opened"}'),
-        ("push", b"[1]"),
-    ],
-)
-def test_what_gitea_does_not_send_is_malformed(event: str, body: bytes) -> None:
-    with pytest.raises(MalformedPayload):
-        Gitea(["s"]).parse(event, {}, body)
 
 
 def test_a_test_delivery_of_an_invented_commit_deletes_nothing() -> None:
@@ -167,20 +117,7 @@ HERE = {
 }
 
 
-def test_a_repository_has_the_name_of_its_server_and_its_addresses_there() -> None:
-    one = server("gitea/second", url="http://gitea:3000", web_url="https://git.example.com")
-
-    event = push(one, **HERE)
-
-    assert (event.repository.host, event.repository.kind) == ("gitea/second", "gitea")
-    assert event.repository.urls == {
-        "git.example.com/my-org/mono",
-        "gitea:3000/my-org/mono",
-        "gitea/my-org/mono",
-    }
-
-
-@pytest.mark.parametrize(
+@each_row(
     "address",
     [
         "https://git.example.org/my-org/mono",
@@ -210,21 +147,12 @@ def test_clone_addresses_of_others_are_left_out() -> None:
     assert push(one, **HERE | foreign).repository.urls == {"git.example.com/my-org/mono"}
 
 
-def test_an_ssh_name_of_its_own_is_kept_where_it_is_set() -> None:
-    ssh = {"ssh_url": "git@ssh.example.com:my-org/mono.git"}
-    without = server(url="https://git.example.com")
-    with_it = server(url="https://git.example.com", ssh_host="ssh.example.com")
-
-    assert "ssh.example.com/my-org/mono" not in push(without, **HERE | ssh).repository.urls
-    assert "ssh.example.com/my-org/mono" in push(with_it, **HERE | ssh).repository.urls
-
-
 def from_gitea(url: str | None) -> App:
     source = Source(SourceType.GITEA, "my-org/mono", url=url, branch="main")
     return App("app_1", "web", "shop", source=source)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "deploys"),
     [
         ("git.example.com/my-org/mono", True),
@@ -243,7 +171,7 @@ def test_an_app_deploys_only_from_the_server_that_its_provider_names(
     assert (decision.reason is not Reason.REPOSITORY_MISMATCH) is deploys
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("setting", "value", "why"),
     [
         ("url", "https://git.example.com/api/v1/", "it ends with /api/v1, which is added anyway"),
@@ -256,41 +184,6 @@ def test_an_address_that_can_not_be_is_told_with_the_remedy(
 ) -> None:
     with pytest.raises(ValidationError, match=re.escape(why)):
         Settings.model_validate({"gitea": {setting: value}})
-
-
-def test_two_servers_have_paths_names_and_secrets_of_their_own() -> None:
-    settings = Settings.model_validate(
-        {
-            "gitea": {"url": "https://a.example.com", "webhook_secrets": "first"},
-            "giteas": {"second": {"url": "https://b.example.com", "webhook_secrets": "second"}},
-        }
-    )
-
-    servers = settings.host_servers()
-
-    assert [one for one in servers if servers[one].serves] == ["gitea", "gitea/second"]
-    assert servers["gitea/second"].setting("token") == "giteas.second.token"
-    assert [one.section for one in servers.values()][-2:] == ["gitea", "giteas.second"]
-    assert servers["gitea"].setting("token") == "BRIDGE_GITEA_TOKEN"
-
-
-@pytest.mark.parametrize(
-    ("address", "page"),
-    [
-        ("b.example.com/my-org/mono", f"https://b.example.com/my-org/mono/commit/{'a' * 40}"),
-        ("c.example.com/my-org/mono", None),
-        (None, None),
-    ],
-)
-def test_a_card_links_only_to_the_server_that_an_app_names(
-    address: str | None, page: str | None
-) -> None:
-    settings = Settings.model_validate({"giteas": {"second": {"url": "https://b.example.com"}}})
-
-    assert Links(pages_of(settings)).commit(from_gitea(address), "a" * 40) == page
-    only = {name: one for name, one in pages_of(settings).items() if name == "gitea"}
-    of_the_only = Links(only).commit(from_gitea(None), "a" * 40)
-    assert of_the_only == f"https://gitea.com/my-org/mono/commit/{'a' * 40}"
 
 
 def test_two_servers_at_one_address_are_refused_since_a_push_would_deploy_twice() -> None:
@@ -325,9 +218,3 @@ def test_a_clone_address_leads_to_its_server_also_by_ssh_or_below_a_path() -> No
     assert home_of("b.example.com/forge/o/r", homes) == ("gitea/beside", "o/r")
     assert home_of("b.example.com/o/r", homes) is None, "it may be of either"
     assert home_of("github.com/o/r", homes) == ("github", "o/r")
-
-
-def test_every_fixture_is_signed_by_both_of_its_products() -> None:
-    for file in Path(FIXTURES / "gitea").glob("*.http"):
-        given, _ = load(f"gitea/{file.stem}")
-        assert given["X-Gitea-Signature"] == given["X-Hub-Signature-256"].removeprefix("sha256=")

@@ -1,13 +1,8 @@
 """The GitHub App may do what the bridge calls, and nothing else."""
 
-import json
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
-
-from bridge.githosts.github.access import EVENTS, github_manifest, registration_link
+from bridge.githosts.github.access import github_manifest
 from tests.oracles.host_contracts import operations
 
-ROOT = Path(__file__).parents[3]
 R = "/repos/{owner}/{repo}"
 AS_THE_APP, WITH_A_TOKEN_ONLY = "as the App itself", "with a token only"
 
@@ -81,25 +76,3 @@ def test_the_app_asks_for_the_least_that_its_calls_need() -> None:
 
     needed = set(NEEDS.values()) - {AS_THE_APP, WITH_A_TOKEN_ONLY, ONLY_TO_PIN}
     assert {f"{name}: {level}" for name, level in asked.items()} == needed
-
-
-def test_the_file_is_what_the_command_prints() -> None:
-    file = ROOT / "manifests" / "github-app.json"
-
-    assert json.loads(file.read_text()) == github_manifest("https://bridge.example.com")
-
-
-def test_a_link_fills_githubs_form_with_the_manifest() -> None:
-    manifest = github_manifest("https://bridge.example.com", "our bridge")
-    link = urlsplit(registration_link(manifest, server="https://ghe.example.com/", org="my org"))
-    filled = parse_qs(link.query)
-
-    assert link.geturl().startswith(
-        "https://ghe.example.com/organizations/my%20org/settings/apps/new?name=our+bridge&"
-    )
-    assert filled["webhook_url"] == ["https://bridge.example.com/hooks/github"]
-    assert filled["callback_urls[]"] == ["https://bridge.example.com/console/sign-in/github/back"]
-    assert filled["events[]"] == list(EVENTS)
-    assert {name: filled[name] for name in manifest["default_permissions"]} == {
-        name: [level] for name, level in manifest["default_permissions"].items()
-    }

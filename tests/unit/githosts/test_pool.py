@@ -39,45 +39,6 @@ def pool_of(made: list[Blocking], **bounds: float) -> Pool[Blocking]:
     return Pool("github", lambda: Blocking(made), Bounds(**{**quick, **bounds}))  # type: ignore[arg-type]
 
 
-async def test_a_client_serves_one_call_after_another() -> None:
-    made: list[Blocking] = []
-    pool = pool_of(made)
-
-    assert [await pool.run(id), await pool.run(id)] == [id(made[0])] * 2
-    assert len(made) == 1
-
-    await pool.close()
-    assert made[0].closed
-
-
-async def test_no_more_calls_run_at_a_time_than_there_are_places() -> None:
-    made: list[Blocking] = []
-    pool = pool_of(made, deadline=5, wait=5)
-    calls = [asyncio.create_task(pool.run(Blocking.hang)) for _ in range(5)]
-    await until(lambda: _now(len(made)), lambda count: count == 2)
-    await asyncio.sleep(0.01)
-
-    assert len(made) == 2
-    for client in made:
-        client.may_end.set()
-    assert await asyncio.gather(*calls) == ["at last"] * 5
-    assert len(made) == 2
-
-
-async def test_one_that_hangs_frees_its_place_and_its_client_is_closed_at_its_end() -> None:
-    made: list[Blocking] = []
-    pool = pool_of(made, size=1, deadline=0.3)
-
-    with pytest.raises(TooLong):
-        await pool.run(Blocking.hang)
-    assert await pool.run(lambda client: client is made[1])
-    assert not made[0].closed
-
-    made[0].may_end.set()
-    await until(lambda: _now(made[0].closed), bool)
-    assert not made[1].closed
-
-
 async def test_when_too_many_hang_no_more_are_begun_until_one_ends() -> None:
     made: list[Blocking] = []
     pool = pool_of(made, deadline=0.3)
@@ -108,21 +69,6 @@ async def test_who_waits_too_long_for_a_place_has_asked_nothing() -> None:
     assert await first == "at last"
 
 
-async def test_who_is_cancelled_leaves_the_call_to_itself() -> None:
-    made: list[Blocking] = []
-    pool = pool_of(made, size=1, deadline=5)
-    call = asyncio.create_task(pool.run(Blocking.hang))
-    await until(lambda: _now(bool(made) and made[0].begun.is_set()), bool)
-
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
-
-    assert await pool.run(lambda client: client is made[1])
-    made[0].may_end.set()
-    await until(lambda: _now(made[0].closed), bool)
-
-
 async def test_a_client_that_has_failed_is_not_used_again() -> None:
     made: list[Blocking] = []
     pool = pool_of(made)
@@ -145,17 +91,6 @@ async def test_one_that_has_been_idle_for_long_is_not_trusted() -> None:
     await pool.run(id)
 
     assert [client.closed for client in made] == [True, False]
-
-
-async def test_a_client_that_cannot_be_made_takes_no_place() -> None:
-    def broken() -> Blocking:
-        raise OSError("no certificate")
-
-    pool = Pool("github", broken, Bounds(size=1, wait=0.02))
-
-    for _ in range(3):
-        with pytest.raises(OSError, match="no certificate"):
-            await pool.run(id)
 
 
 async def test_after_closing_nothing_is_begun_and_what_runs_closes_itself() -> None:
@@ -222,28 +157,6 @@ async def test_large_answers_are_read_one_at_a_time_and_small_ones_go_on() -> No
     may_end.set()
     assert await asyncio.gather(*several) == [ALONE + PIECE] * 3
     assert most == 1
-
-
-async def test_an_answer_that_nobody_waits_for_any_more_is_not_read_on() -> None:
-    may_go_on = threading.Event()
-
-    def drip() -> Iterator[bytes]:
-        yield bytes(ALONE + 1)
-        may_go_on.wait(5)
-        yield from iter(lambda: b"and so on", b"")
-
-    made: list[Wire] = []
-    pool = Pool("github", lambda: made.append(Wire(drip)) or made[-1], Bounds(deadline=0.05))  # type: ignore[func-returns-value]
-    with pytest.raises(TooLong):
-        await pool.run(Wire.read)
-    may_go_on.set()
-
-    await until(lambda: _now(made[0].closed), bool)
-    assert await pool.run(lambda _: sum(map(len, Counted(plain(), MOST).stream()))) == ALONE + 1
-
-
-def plain() -> Wire:
-    return Wire(lambda: iter([bytes(ALONE + 1)]))
 
 
 class Piece(bytearray):

@@ -31,8 +31,7 @@ EXPRESSIONS = st.recursive(
     max_leaves=8,
 )
 QUICKLY = settings(
-    max_examples=2 * settings().max_examples,
-    suppress_health_check=list(HealthCheck),
+    max_examples=2 * settings().max_examples, suppress_health_check=list(HealthCheck)
 )
 
 PIECES = [
@@ -60,19 +59,6 @@ PATHS = st.builds(
 @given(EXPRESSIONS, st.text("abc", min_size=1, max_size=8))
 def test_automaton_and_backtracker_agree_on_any_expression(expression, path):
     assert Matcher(expression).matches(path) == Backtracker(expression).matches(path, Meter())
-
-
-@QUICKLY
-@given(PATTERNS, st.text("ab/.1", min_size=1, max_size=12))
-def test_re_and_automaton_agree_on_any_pattern(pattern, path):
-    try:
-        expression = Glob(pattern).expression
-    except GlobError:
-        return
-
-    quickly = Matcher(expression).matches(path)
-
-    assert quickly == Matcher(expression, allow_quick=False).matches(path)
 
 
 def answer_in_time(pattern, path):
@@ -118,7 +104,7 @@ def test_no_pattern_takes_long_or_raises_anything_but_a_glob_error(pattern, path
         "(?<=a*b)" * 120,
     ],
 )
-@each_row("path", ["a" * 4096, "ab" * 2048, "a/" * 2048, "/aab" * 1024])
+@each_row("path", ["ab" * 2048, "/aab" * 1024])
 def test_hostile_patterns_are_answered_or_refused_in_time(pattern, path):
     answer_in_time(pattern, path)
 

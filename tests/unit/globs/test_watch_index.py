@@ -3,15 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import patch
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.core.matching import Glob, GlobError, GlobThrows, Meter, watch_index
-from bridge.core.matching.anchors import Anchor, AnchorKind, outline
+from bridge.core.matching import Glob, GlobError, Meter, watch_index
 from bridge.core.matching.watch_index import WatchIndex
 from bridge.core.matching.watch_paths import Hit, WatchPaths
-from tests.worlds.rows import each_row
 
 SETTINGS = settings(suppress_health_check=list(HealthCheck))
 
@@ -95,18 +92,6 @@ def test_what_is_added_and_removed_leaves_nothing(patterns):
     assert not any(index._anchored.values())
 
 
-def test_adding_again_replaces():
-    index = WatchIndex()
-    index.add("web", ["a/**"])
-    index.add("web", ["b/**"])
-
-    assert index.decide(["a/x"]) == {}
-    assert index.decide(["b/x"]) == {"web": Hit("b/**", 0, "b/x")}
-    index.remove("web")
-    index.remove("web")
-    assert index.decide(["b/x"]) == {}
-
-
 def test_a_pattern_stays_for_the_apps_that_still_have_it():
     index = WatchIndex()
     index.add("web", ["src/**"])
@@ -127,26 +112,6 @@ def test_apps_without_patterns_are_known_and_left_out():
     assert index.decide(["a"]) == {"web": Hit("a", 0, "a")}
 
 
-def test_a_broken_pattern_is_the_verdict_of_its_app_only():
-    index = WatchIndex()
-    index.add("broken", ["src/**", ""])
-    index.add("web", ["src/**"])
-
-    verdicts = index.decide(["src/a"])
-
-    assert isinstance(verdicts["broken"], GlobThrows)
-    assert verdicts["web"] == Hit("src/**", 0, "src/a")
-    assert isinstance(index.decide(["x"])["broken"], GlobThrows)
-
-
-def test_with_any_a_broken_pattern_waits_for_its_turn():
-    index = WatchIndex("any")
-    index.add("web", ["src/**", ""])
-
-    assert index.decide(["src/a"]) == {"web": Hit("src/**", 0, "src/a")}
-    assert isinstance(index.decide(["x"])["web"], GlobThrows)
-
-
 def test_the_index_may_change_while_it_decides():
     index = WatchIndex()
 
@@ -160,38 +125,3 @@ def test_the_index_may_change_while_it_decides():
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(8)))
-
-
-@each_row(
-    ("pattern", "kind", "texts"),
-    [
-        ("package.json", AnchorKind.WHOLE, ("package.json",)),
-        ("apps/web/**", AnchorKind.UNDER, ("apps/web",)),
-        ("{a,b}/c/*.ts", AnchorKind.UNDER, ("a/c", "b/c")),
-        ("**/package.json", AnchorKind.NAMED, ("package.json",)),
-        ("Dockerfile*", AnchorKind.STARTS, ("Dockerfile",)),
-        ("**/*.{ts,d.tsx}", AnchorKind.EXTENSION, ("ts", "tsx")),
-        ("**/test/**", AnchorKind.SEGMENT, ("test",)),
-        ("*lib*", AnchorKind.HOLDS, ("lib",)),
-    ],
-)
-def test_a_pattern_hangs_on_its_most_telling_part(pattern, kind, texts):
-    known = outline(pattern)
-
-    assert known
-    assert known.anchor == Anchor(kind, texts)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "kind", "texts"),
-    [
-        ("apps/web/!(*.test).ts", AnchorKind.UNDER, ("apps/web",)),
-        ("@(core|db)/**", AnchorKind.STARTS, ("core", "db")),
-        ("+(a|b)*.md", AnchorKind.STARTS, ("a", "b")),
-        ("*/[a-z]*.md", AnchorKind.EXTENSION, ("md",)),
-        ("[z-a]", AnchorKind.WHOLE, ()),
-    ],
-)
-def test_patterns_that_are_not_plain_hang_somewhere_too(pattern, kind, texts):
-    assert outline(pattern) is None
-    assert Glob(pattern).outline.anchor == Anchor(kind, texts)

@@ -1,8 +1,13 @@
-"""What Docker's words about containers mean for a deployment."""
+"""What Docker's words about containers, and their images, mean for a deployment."""
 
-import pytest
-
-from bridge.core.health.containers import Container, judge_containers, least_age
+from bridge.core.health.containers import (
+    Container,
+    Proof,
+    built_image,
+    judge_containers,
+    judge_images,
+)
+from tests.worlds.rows import each_row
 
 
 def up(words: str, name: str = "web.1.a") -> Container:
@@ -13,28 +18,7 @@ def exited(code: int, ago: str) -> Container:
     return Container("web.1.b", "exited", f"Exited ({code}) {ago} ago")
 
 
-@pytest.mark.parametrize(
-    ("words", "seconds"),
-    [
-        ("Less than a second", 0),
-        ("1 second", 1),
-        ("59 seconds", 59),
-        ("About a minute", 60),
-        ("2 minutes", 120),
-        ("About an hour", 3600),
-        ("2 hours", 1.5 * 3600),
-        ("2 days", 47.5 * 3600),
-        ("3 weeks", 3 * 7 * 86400 - 1800),
-        ("5 months", 5 * 30 * 86400 - 1800),
-        ("2 years", 2 * 365 * 86400 - 1800),
-        ("a while", None),
-    ],
-)
-def test_the_least_age_that_words_can_mean(words: str, seconds: float | None) -> None:
-    assert least_age(words) == seconds
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("containers", "healthy", "says"),
     [
         ([], None, "shows no container of it that runs"),
@@ -70,3 +54,44 @@ def test_what_runs_half_a_minute_after_a_deployment_began(
 def test_a_container_that_may_be_as_young_as_the_deployment_is_not_called_old() -> None:
     assert judge_containers([up("About a minute")], 58.0)[0] is True
     assert judge_containers([up("2 minutes")], 58.0)[0] is False
+
+
+# ── the images of the containers ───────────────────────────────────────────────
+
+
+OLD, NEW, OLDER, THIRD = (f"sha256:{letter * 64}" for letter in "abcd")
+UNKNOWN: tuple[str, ...] = ()
+
+
+@each_row(
+    ("now", "built", "before", "kept", "proof"),
+    [
+        ((NEW,), (NEW,), (OLD,), False, Proof.PROVEN),
+        ((NEW, OLD), (NEW,), (OLD,), False, Proof.PENDING),  # it is being rolled out, or back
+        ((OLD,), (NEW,), (OLD,), False, Proof.OLD),
+        ((OLDER,), (NEW,), (OLD,), False, Proof.OLD),  # somebody has put it back
+        ((THIRD,), (NEW,), (OLD,), False, Proof.PENDING),
+        ((THIRD,), (NEW,), UNKNOWN, False, Proof.PENDING),
+        ((OLD,), (OLD,), (OLD,), False, Proof.PROVEN),  # the build has changed nothing
+        ((), (NEW,), (OLD,), False, Proof.UNTOLD),
+        # the log names none
+        ((NEW,), UNKNOWN, (OLD,), False, Proof.PROVEN),
+        ((NEW, OLD), UNKNOWN, (OLD,), False, Proof.PENDING),
+        ((OLD,), UNKNOWN, (OLD,), False, Proof.UNTOLD),
+        ((OLDER,), UNKNOWN, (OLD,), False, Proof.UNTOLD),
+        ((OLD,), UNKNOWN, (OLD,), True, Proof.OLD),
+        ((THIRD,), UNKNOWN, (OLD,), True, Proof.PENDING),
+        ((NEW,), UNKNOWN, UNKNOWN, False, Proof.UNTOLD),
+    ],
+)
+def test_a_deployment_is_proven_by_its_own_image_alone(
+    now: tuple[str, ...], built: tuple[str, ...], before: tuple[str, ...], kept: bool, proof: Proof
+) -> None:
+    assert judge_images(now, built, (*before, OLDER), before, kept=kept) is proof
+
+
+def test_the_image_that_a_build_has_written_last_is_read_from_its_log() -> None:
+    log = f"#7 writing image {OLD} done\n#9 writing image {NEW} 0.0s done\nDocker build completed"
+
+    assert built_image(log) == NEW
+    assert built_image("#9 exporting manifest sha256:1234") is None

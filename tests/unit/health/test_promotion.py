@@ -14,6 +14,7 @@ from bridge.core.health.serving import Look, Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_for
 from tests.fakes.journey import app, deployment, serving_of, source
+from tests.worlds.rows import each_row
 
 STAGING = app("app-stage", name="web", environment="staging")
 LIVE = app("app-live", name="web", environment="production")
@@ -37,19 +38,7 @@ def of_image(one: App, name: str) -> App:
     return replace(one, source=Source(SourceType.DOCKER, image=name))
 
 
-def test_a_commit_is_built_again_for_a_pinned_app() -> None:
-    there = [made(4, "c"), made(3, "b"), made(2, "a"), made(1, "0")]
-
-    found = promoted(STAGING, PINNED, there, [made(9, "a")])
-
-    assert (found.rung, found.version.deployed_commit) == (Rung.PIN, "c" * 40)
-    assert found.news is not None
-    assert [one.deployed_commit and one.deployed_commit[0] for one in found.news] == ["c", "b"]
-    assert "build ccccccc again" in found.says
-    assert "it is a rebuild" in found.warns[0]
-
-
-@pytest.mark.parametrize("left", [State.UNHEALTHY, State.DONE])
+@each_row("left", [State.UNHEALTHY, State.DONE])
 def test_a_rollback_is_no_news_of_its_own_and_what_it_left_is_none(left: State) -> None:
     back = made(4, "b", action=Action.ROLLBACK, target=deployment(2).id)
     there = [back, made(3, "c", state=left), made(2, "b"), made(1, "a")]
@@ -60,21 +49,7 @@ def test_a_rollback_is_no_news_of_its_own_and_what_it_left_is_none(left: State) 
     assert [one.seq for one in found.news] == [2]
 
 
-def test_failed_and_unhealthy_ones_are_not_news() -> None:
-    there = [made(4, "c"), made(3, "b", State.FAILED), made(2, "a"), made(1, "0")]
-
-    found = promoted(STAGING, PINNED, there, [made(9, "0")])
-
-    assert found.news is not None
-    assert [one.seq for one in found.news] == [4, 2]
-
-
-def test_a_version_that_was_never_there_is_said() -> None:
-    assert promoted(STAGING, PINNED, [made(1, "a")], [made(9, "f")]).news is None
-    assert promoted(STAGING, PINNED, [made(1, "a")], []).news is None
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("name", "warns"),
     [
         ("shop/web:1.2", False), ("shop/web:latest", True), ("shop/web", True),
@@ -92,7 +67,7 @@ def test_an_image_is_deployed_as_it_is(name: str, warns: bool) -> None:
     assert any("may have moved" in one for one in found.warns) is warns
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("from_", "to", "there", "says"),
     [
         (STAGING, STAGING, [made(1, "a")], "name two apps"),

@@ -8,19 +8,12 @@ import pytest
 from bridge.core.apps import AppKind, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
-from bridge.core.gates.locks import lock_after
-from bridge.core.health.rollback import (
-    Rung,
-    first_way_back,
-    targets_of,
-    version_of,
-    way_back,
-)
+from bridge.core.health.rollback import Rung, first_way_back, targets_of, way_back
 from bridge.core.lifecycle import Deployment, State, Verdict
-from bridge.core.people import Origin
 from bridge.pipeline.deploying.rollback_plan import version_asked
 from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import app, deployment, serving_of
+from tests.worlds.rows import each_row
 
 
 def made(seq: int, version: str, state: State = State.DONE, **others: Any) -> Deployment:
@@ -42,7 +35,7 @@ AGAIN_TO_THREE = made(5, "c", action=Action.ROLLBACK, target=THREE.id)
 FOUR_BAD = made(9, "d", State.UNHEALTHY)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("history", "expected"),
     [
         ([THREE, TWO, ONE], TWO),
@@ -75,39 +68,21 @@ def test_the_healthy_version_before_is_gone_back_to(
     assert gone_back_to(history) == expected
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "expected"),
     [
-        ("a" * 7, ONE), ("A" * 12, ONE), ("a" * 40, ONE), (ONE.id, ONE), ("2", TWO), ("#2", TWO),
-        ("v1.0", made(0, "e", ref="refs/tags/v1.0")),
+        ("a" * 7, ONE), ("A" * 12, ONE), ("a" * 40, ONE), (ONE.id, ONE),
+        ("3", THREE), ("#3", THREE), ("v1.0", made(0, "e", ref="refs/tags/v1.0")),
+        ("#4", TWO), (BACK_TO_TWO.id, TWO),  # a rollback means the version that it went back to
     ],
 )  # fmt: skip
 def test_a_version_can_be_named(wanted: str, expected: Deployment) -> None:
     tagged = made(0, "e", ref="refs/tags/v1.0")
 
-    assert gone_back_to([THREE, TWO, ONE, tagged], wanted) == expected
+    assert gone_back_to([made(5, "d"), BACK_TO_TWO, THREE, TWO, ONE, tagged], wanted) == expected
 
 
-@pytest.mark.parametrize("wanted", ["a" * 6, "fffffff", "9", "main", "v2.0", "", "b" * 41])
-def test_what_was_never_deployed_is_not_guessed(wanted: str) -> None:
-    with pytest.raises(NotFound):
-        gone_back_to([THREE, made(2, "b", State.FAILED), ONE], wanted)
-
-
-BACK = made(4, "b", action=Action.ROLLBACK, target=TWO.id)
-
-
-@pytest.mark.parametrize("wanted", ["3", "#3", THREE.id])
-def test_a_deployment_is_meant_by_its_number_also_where_a_rollback_came_after(wanted: str) -> None:
-    assert gone_back_to([BACK, THREE, TWO, ONE], wanted) == THREE
-
-
-@pytest.mark.parametrize("wanted", ["4", "#4", BACK.id])
-def test_a_rollback_means_the_version_that_it_went_back_to(wanted: str) -> None:
-    assert gone_back_to([made(5, "d"), BACK, THREE, TWO, ONE], wanted) == TWO
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("history", "wanted", "both"),
     [
         (
@@ -128,28 +103,22 @@ def test_of_several_versions_none_is_chosen(
     assert "name one of them" in str(refused.value)
 
 
-def test_one_version_that_was_built_twice_is_no_doubt() -> None:
-    assert gone_back_to([THREE, again := made(2, "a"), ONE], "aaaaaaa") == again
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "says"),
     [
         ("#2", "deployment #2 of bbbbbbb is unhealthy, and only one that was healthy"),
         ("bbbbbbb", "deployment #2 of bbbbbbb is unhealthy"),
         ("bbbbb", "'bbbbb'; of a commit, give at least seven digits: `dokploy-bridge deployments"),
         ("77", "has made '77': `dokploy-bridge deployments --app shop/web` lists"),
+        ("main", "has made 'main'"),
+        ("b" * 41, "has made 'bbbbb"),
+        ("", "has made ''"),
     ],
 )
 def test_what_is_not_gone_back_to_is_named_with_the_reason(wanted: str, says: str) -> None:
     with pytest.raises(NotFound) as refused:
         gone_back_to([THREE, made(2, "b", State.UNHEALTHY), ONE], wanted)
     assert says in str(refused.value)
-
-
-def test_what_is_served_already_is_refused() -> None:
-    with pytest.raises(Rejected, match="ccccccc is what is served already"):
-        gone_back_to([THREE, TWO], "ccccccc")
 
 
 def test_another_build_of_the_served_name_is_named_by_its_number() -> None:
@@ -180,15 +149,13 @@ def kept(**points: str | None) -> list[BackendDeployment]:
     ]
 
 
-def test_what_the_backend_kept_comes_first() -> None:
+def test_what_the_backend_kept_comes_first_and_is_found_by_its_commit_where_need_be() -> None:
     way = way_back(app(), TWO, kept(dep_2="point-2", dep_3="point-3"))
 
     assert (way.rung, way.point, way.to) == (Rung.KEPT, "point-2", TWO)
     assert way.says == "bbbbbbb: serve again what was built then, without a build"
 
-
-def test_what_is_kept_is_found_by_its_commit_where_the_record_was_not_told_apart() -> None:
-    inferred = replace(TWO, backend_id=None)
+    inferred = replace(TWO, backend_id=None)  # its record was not told apart
 
     assert way_back(app(), inferred, kept(dep_7="point-7")).point == "point-7"
     with pytest.raises(Rejected):
@@ -209,16 +176,6 @@ def test_the_commit_that_was_live_is_built_again_and_not_the_one_that_was_pushed
     assert version_asked(overtaken, Rung.PIN)["commit"] == "b" * 40
 
 
-def test_an_image_is_deployed_again() -> None:
-    of_image = app(source=Source(SourceType.DOCKER, image="shop/web:2"))
-    before = replace(made(1, "a"), deployed_commit=None, image="shop/web:1")
-
-    way = way_back(of_image, before, kept(dep_1=None))
-
-    assert (way.rung, way.image) == (Rung.IMAGE, "shop/web:1")
-    assert version_of(before) == "shop/web:1"
-
-
 def test_the_same_name_of_an_image_is_no_way_back() -> None:
     of_image = app(source=Source(SourceType.DOCKER, image="shop/web:latest"))
     before = replace(made(1, "a"), deployed_commit=None, image="shop/web:latest")
@@ -227,14 +184,10 @@ def test_the_same_name_of_an_image_is_no_way_back() -> None:
         way_back(of_image, before, [])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "records", "says"),
     [
-        (
-            AppKind.APPLICATION,
-            kept(dep_2=None),
-            "switch on rollbacks for the app in dokploy",
-        ),
+        (AppKind.APPLICATION, kept(dep_2=None), "switch on rollbacks for the app in dokploy"),
         (AppKind.APPLICATION, [], "has no record of bbbbbbb any more"),
         (AppKind.COMPOSE, kept(dep_2=None), "is a compose stack"),
     ],
@@ -257,11 +210,3 @@ def test_where_others_are_kept_it_names_those_and_nothing_to_switch_on() -> None
         refused.value
     )
     assert "switch on" not in str(refused.value)
-
-
-def test_the_lock_is_the_person_s() -> None:
-    lock = lock_after(
-        replace(THREE, origin=Origin.read("slack: Ada"), person="slack:U1"), app(), 5.0
-    )
-
-    assert (lock.scope, lock.owner, lock.name, lock.at) == ("app/app-web", "slack:U1", "Ada", 5.0)

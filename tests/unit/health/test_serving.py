@@ -3,14 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from bridge.core.changes import Move
 from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
-from bridge.core.health.serving import Behind, Serving, Works, behind, with_branch
+from bridge.core.health.serving import Behind, Serving, Works, behind
 from bridge.core.lifecycle import Deployment, State, Verdict
 from tests.fakes.journey import deployment
+from tests.worlds.rows import each_row
 
 HIT, MISSED = Reason.PATH_HIT, Reason.NO_PATH_HIT
 
@@ -28,7 +27,7 @@ def unknown(at: float) -> Deployment:
     return replace(deployment(90, state=State.UNKNOWN), finished_at=at)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("newest", "works"),
     [
         (made(2, "b"), Works.NOT_VERIFIED),
@@ -47,7 +46,7 @@ def test_whether_what_is_live_works(newest: Deployment, works: Works) -> None:
     assert (serving.since is None) is (works is Works.UNKNOWN)
 
 
-@pytest.mark.parametrize(("ended", "known"), [(1.9, True), (2.0, False), (7.0, False)])
+@each_row(("ended", "known"), [(1.9, True), (2.0, False), (7.0, False)])
 def test_nothing_is_claimed_after_an_unknown_outcome(ended: float, known: bool) -> None:
     serving = Serving(made(2, "b"), made(1, "a"), unknown(ended))
 
@@ -56,7 +55,7 @@ def test_nothing_is_claimed_after_an_unknown_outcome(ended: float, known: bool) 
     assert known or serving.notes == ("unknown: bbbbbbb was live before",)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("before", "doubt", "left"),
     [
         (made(2, "b"), None, "bbbbbbb"),
@@ -79,21 +78,12 @@ def test_a_rollback_says_what_it_led_away_from_if_that_is_known(
     assert str(serving.by) == "cli: ada"
 
 
-def test_an_image_is_a_version_and_an_author_brings_a_push() -> None:
-    image = made(1, "", deployed_commit=None, image="nginx:1.27", author="Ada")
-
-    serving = with_branch(Serving(image), None)
-
-    assert (serving.commit, serving.version, str(serving.by)) == (None, "nginx:1.27", "Ada")
-    assert serving.notes == ("unknown how far behind", "not verified")
-
-
 A, B, C, D = (letter * 40 for letter in "abcd")
 MOVES = [Move(1, ZERO, A), Move(2, A, B), Move(3, B, C), Move(4, C, D)]
 HITS = {1: HIT, 2: HIT, 3: MISSED, 4: HIT}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("commit", "moves", "told", "expected"),
     [
         (D, MOVES, HITS, Behind(0, 0)),
@@ -118,9 +108,3 @@ def test_how_far_a_commit_is_behind_its_branch(
     commit: str | None, moves: list[Move], told: dict[int, Reason], expected: Behind | None
 ) -> None:
     assert behind(commit, moves, told) == expected
-
-
-def test_pushes_that_do_not_concern_an_app_leave_it_up_to_date() -> None:
-    assert [Behind(*one).says for one in [(0, 0), (3, 0), (3, 1), (3, 2)]] == [
-        *("up to date", "up to date", "1 push behind", "2 pushes behind"),
-    ]

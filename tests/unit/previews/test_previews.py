@@ -1,6 +1,8 @@
-"""Previews: which pull requests have one, what is done next, and what they are called."""
+"""Previews: which pull requests have one, what is done next, names, and the page about them."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import bridge
 from bridge.core.apps import Rules, Trigger
 from bridge.core.decision import Policy
 from bridge.core.events import Repository
@@ -15,12 +18,10 @@ from bridge.core.policies import Forks, PreviewPolicy
 from bridge.core.previews.preview import (
     Preview,
     PreviewState,
-    app_name,
     build_args_text,
     environment_text,
     host_name,
     rules_mark,
-    variables_text,
 )
 from bridge.core.previews.verdict import (
     Step,
@@ -32,9 +33,10 @@ from bridge.core.previews.verdict import (
     without_files,
 )
 from bridge.core.pulls import PullRequest
-from bridge.core.variables import variables_in
 from bridge.settings.rules import Previews, as_previews
+from bridge.views.preview_reasons import REMEDIES, remedy_of
 from tests.fakes.journey import app
+from tests.worlds.rows import each_row
 
 MONO = Repository("github", "4711", "my-org/mono")
 PULL = PullRequest(12, "feature", "a" * 40, open=True, base="main", labels=frozenset({"ui"}))
@@ -46,7 +48,7 @@ def verdict(pull: PullRequest, policy: PreviewPolicy | None = ON, **of_app: Any)
     return without_files(pull, app(**of_app), MONO, policy, Policy())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pull", "policy", "why"),
     [
         ({"open": False}, ON, Why.CLOSED),
@@ -72,34 +74,15 @@ def test_what_is_decided_without_the_files(
     assert found is None or not found.wanted
 
 
-def test_another_base_is_told_as_one_and_not_as_a_push() -> None:
-    found = verdict(replace(PULL, base="release"))
-    assert found is not None
-    assert found.evidence == "it is to be merged into release, shop/web deploys main"
-
-
-def test_where_dokploy_makes_previews_no_rule_says_so() -> None:
-    for policy in (None, PreviewPolicy(on=False)):
-        found = verdict(PULL, policy, native_previews="Dokploy")
-        assert (found and found.why) == Why.NATIVE
-    assert verdict(PULL, ON, native_previews="Dokploy") is None
-    assert rules_mark(app(), Policy()) != rules_mark(app(native_previews="Dokploy"), Policy())
-
-
-def test_an_app_that_waits_for_tags_may_have_previews() -> None:
-    assert verdict(PULL, trigger=Trigger.TAG) is None
-    assert verdict(PULL, rules=Rules(trigger=Trigger.TAG)) is None
-
-
 def test_the_branch_of_our_own_rules_counts() -> None:
-    rules = Rules(branch="release/*")
+    rules = Rules(branch="release/*", trigger=Trigger.TAG)  # also of an app that waits for tags
     assert verdict(replace(PULL, base="release/7"), rules=rules) is None
     found = verdict(PULL, rules=rules)
     assert found is not None
     assert "release/*" in found.evidence
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("paths", "files", "why"),
     [
         (("web/**",), ("web/index.html",), Why.WANTED),
@@ -128,46 +111,6 @@ def preview(**facts: Any) -> Preview:
 
 
 WANTED = Verdict(Why.WANTED, "web/** matches web/index.html")
-
-
-def test_a_wanted_one_is_brought_up_and_then_rests() -> None:
-    assert aim(preview(), WANTED, ON, NOW).step is Step.BRING_UP
-    up = preview(state=PreviewState.UP, made="pr-12", asked="a" * 40)
-    assert aim(up, WANTED, ON, NOW).step is Step.REST
-    assert aim(replace(up, asked="b" * 40), WANTED, ON, NOW).step is Step.BRING_UP
-
-
-def test_one_that_died_while_it_was_made_goes_on() -> None:
-    half = preview(state=PreviewState.MAKING, made="pr-12")
-    assert aim(half, WANTED, ON, NOW).step is Step.BRING_UP
-    closed = Verdict(Why.CLOSED, "the pull request is closed")
-    assert aim(half, closed, ON, NOW).step is Step.END
-    assert aim(preview(state=PreviewState.MAKING), closed, ON, NOW).step is Step.END
-    assert aim(preview(), closed, ON, NOW).step is Step.REST
-
-
-def test_a_fork_waits_for_an_approval_of_exactly_its_commit() -> None:
-    fork = preview(pull=replace(PULL, own=False))
-    held = aim(fork, WANTED, ON, NOW)
-    assert (held.step, held.verdict.why) == (Step.REST, Why.APPROVAL)
-
-    approved = replace(fork, approved="a" * 40)
-    assert aim(approved, WANTED, ON, NOW).step is Step.BRING_UP
-
-    pushed = replace(approved, pull=replace(fork.pull, head_sha="b" * 40), made="pr-12")
-    again = aim(replace(pushed, asked="a" * 40), WANTED, ON, NOW)
-    assert (again.step, again.verdict.why) == (Step.REST, Why.APPROVAL)
-
-
-def test_one_ends_by_hand_and_when_nobody_pushes() -> None:
-    up = preview(state=PreviewState.UP, made="pr-12", asked="a" * 40)
-    assert aim(replace(up, stopped=True), WANTED, ON, NOW).verdict.why is Why.STOPPED
-    assert aim(up, WANTED, ON, NOW + ON.idle - 1).step is Step.REST
-    idle = aim(up, WANTED, ON, NOW + ON.idle)
-    assert (idle.step, idle.verdict.why) == (Step.END, Why.IDLE)
-    assert idle.verdict.evidence == "nobody has pushed for 7 days; a push starts it again"
-    soon = aim(up, WANTED, PreviewPolicy(idle=5_400), NOW + ON.idle)
-    assert soon.verdict.evidence == "nobody has pushed for 90 minutes; a push starts it again"
 
 
 @given(
@@ -204,7 +147,7 @@ def test_nothing_is_built_that_must_not_be_and_nothing_is_left_behind(
     assert (found.step is Step.END) == (over and one.takes_a_place)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("head", "own", "pin", "why"),
     [
         ("feature/a_b.c-1#2", True, False, None),
@@ -228,7 +171,7 @@ def test_what_is_built_from_a_branch_of_our_own(
 # ── names ────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "name", "host"),
     [
         ("pr-{number}-{app}.preview.example.com", "web", "pr-12-web.preview.example.com"),
@@ -244,11 +187,6 @@ def test_a_host_name_that_is_too_long_is_shortened_and_stays_unique() -> None:
     long = [host_name("pr-{number}-{app}.example.com", app(name="x" * 80), n) for n in (1, 2)]
     assert len(set(long)) == 2
     assert all(len(one.partition(".")[0]) <= 63 for one in long)
-
-
-def test_an_app_and_its_marker_name_the_pull_request() -> None:
-    assert app_name(app(), 12) == "web pr-12"
-    assert preview().marker == "bridge:github:4711#12:app-web"
 
 
 def test_an_environment_is_what_the_rule_names_and_the_pull_request() -> None:
@@ -272,27 +210,10 @@ def test_a_fork_gets_what_the_rule_gives_only_if_it_says_so() -> None:
         assert all("s3cret" in text for text in own)
 
 
-@pytest.mark.parametrize(
-    "value", ['{"a": "b"}', r"C:\new", r"\d+", "it's", 'say "hi"', "a b", "a#b", " a ", "$HOME", ""]
-)
-def test_a_value_reaches_a_preview_as_the_rule_has_it(value: str) -> None:
-    text = variables_text([("A", value), ("B", "2")])
-    assert variables_in(text) == {"A": value, "B": "2"}
-
-
-@given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
-def test_a_value_that_is_accepted_is_read_back_and_adds_no_variable(value: str) -> None:
-    try:
-        Previews.model_validate({"environment": {"A": value}})
-    except ValidationError:
-        return
-    assert variables_in(variables_text([("A", value), ("B", "2")])) == {"A": value, "B": "2"}
-
-
 # ── settings ─────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given_", "words"),
     [
         ({"host": "pr-{app}.example.com"}, "the same for every pull request"),
@@ -322,10 +243,7 @@ def test_a_rule_in_short_and_its_secrets() -> None:
     assert "s3cret" not in repr(policy)
 
 
-# ── by which rules one was looked at ─────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("changed", "differs"),
     [
         ({}, False),
@@ -345,3 +263,34 @@ def test_the_mark_of_rules_differs_with_what_previews_depend_on(
 
     assert (found != rules_mark(web, Policy())) is differs
     assert found != rules_mark(None, Policy())
+
+
+# ── docs/previews.md explains every reason and every field ─────────────────────
+
+
+PAGE = (Path(bridge.__file__).parents[1] / "docs" / "previews.md").read_text()
+
+A_PULL = PullRequest(12, "feature", "a" * 40, open=True)
+
+
+def rows(title: str) -> set[str]:
+    """The first cells of the tables of a section."""
+    section = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+
+
+def test_each_reason_is_explained() -> None:
+    assert rows("Why there is none") == set(Why)
+
+
+def test_each_field_of_the_rule_is_explained() -> None:
+    assert rows("The rule") == set(Previews.model_fields)
+
+
+def test_each_reason_has_a_remedy_or_needs_none() -> None:
+    assert set(REMEDIES) == set(Why)
+    for why in Why:
+        one = Preview("1", Repository("github", "1", "o/r"), "a", "shop/web", "dokploy", A_PULL)
+        says = remedy_of(replace(one, reason=why))
+        assert "{" not in says
+        assert bool(says) == (why is not Why.WANTED)

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.chats.slack.payloads import Answer
 from bridge.core.decision import Reason, because
-from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
+from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.people import Actor
@@ -23,11 +23,17 @@ HIT = because(app(), Reason.ASKED, "because")
 
 
 class Client:
-    """Slack as far as a board needs it; fails where it is told to."""
+    """Slack as far as a board needs it; fails where it is told to.
+
+    Attributes:
+        failing: errors by the number of the call.
+        refusing: codes of errors by method.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.failing: dict[int, Exception] = {}
+        self.refusing: dict[str, str] = {}
         self.there: list[dict[str, Any]] = []
         self.reads: list[str] = []
 
@@ -35,6 +41,8 @@ class Client:
         self.calls.append((method, arguments))
         if (error := self.failing.pop(len(self.calls), None)) is not None:
             raise error
+        if method in self.refusing:
+            raise Refused("slack", f"{self.refusing[method]} ({method})")
         return Answer(method, {"channel": "C1", "ts": f"{len(self.calls)}.0"})
 
     async def read(self, method: str, **_: Any) -> Answer:
@@ -44,6 +52,10 @@ class Client:
         if not self.there:
             raise Refused("slack", f"missing_scope ({method})")
         return Answer(method, {"messages": self.there})
+
+    @property
+    def methods(self) -> list[str]:
+        return [method for method, _ in self.calls]
 
     def said(self) -> list[str]:
         return [args["text"] for method, args in self.calls if "thread_ts" in args]
@@ -64,22 +76,10 @@ class Stage:
         self.cursor: dict[str, Any] = {}
         self.tails = 0
         self.address = ""
-        self.early = 0
         self.plans, publishers = in_slack(
-            self.client,
-            HERE,
-            people=Grace(),
-            turn=self._turn,
-            links=LINKS,
-            tail=self._tail,
-            email_of=self._email_of,
+            self.client, HERE, people=Grace(), links=LINKS, tail=self._tail, email_of=self._email_of
         )
         self.board = publishers["slack.card"]
-
-    async def _turn(self, lane: str) -> None:
-        if self.early:
-            self.early -= 1
-            raise TooEarly(lane, "written as often as it allows", retry_after=6.0)
 
     async def _email_of(self, _deployment: Deployment) -> str:
         return self.address
@@ -109,22 +109,6 @@ def stage() -> Stage:
     return Stage()
 
 
-async def test_the_first_change_is_the_card_itself(stage: Stage) -> None:
-    await stage.publish(W)
-
-    assert [method for method, _ in stage.client.calls] == ["chat.postMessage"]
-    assert stage.cursor["message"] == "1.0"
-    assert stage.cursor["link"]
-
-
-async def test_what_is_shown_already_is_not_sent_again(stage: Stage) -> None:
-    await stage.publish(W, A)
-    sent = len(stage.client.calls)
-    await stage.publish(W, A)
-
-    assert len(stage.client.calls) == sent
-
-
 async def test_quiet_changes_are_said_together_and_a_failure_alone(stage: Stage) -> None:
     await stage.publish(W, A, R, F)
 
@@ -152,33 +136,12 @@ async def test_a_failure_calls_the_author_or_else_who_asked(
     assert loud.endswith(called)
 
 
-async def test_each_change_is_said_once(stage: Stage) -> None:
-    await stage.publish(W, A)
-    await stage.publish(W, A, R)
-    await stage.publish(W, A, R, D)
-    await stage.publish(W, A, R, D)
-
-    assert len(stage.client.said()) == 3
-
-
 async def test_more_changes_than_a_message_holds_are_several(stage: Stage) -> None:
     await stage.publish(W, *[A] * 90, D)
 
     texts = stage.client.said()
     assert [text.count("\n") + 1 for text in texts] == [40, 40, 11]
     assert all(len(args["blocks"]) <= 50 for _, args in stage.client.calls)
-
-
-@pytest.mark.parametrize("found", [True, False])
-async def test_a_line_that_was_not_answered_is_looked_for(stage: Stage, found: bool) -> None:
-    stage.client.failing = {2: Unanswered("slack", "gone")}
-    with pytest.raises(Unanswered):
-        await stage.publish(W, A)
-    metadata = stage.client.calls[1][1]["metadata"]
-    stage.client.there = [{"ts": "9.9", "metadata": metadata}] if found else [{"ts": "1.0"}]
-    await stage.publish(W, A)
-
-    assert len(stage.client.said()) == (1 if found else 2)
 
 
 LIMITED = Unreachable("slack", "chat.postMessage: too many calls", retry_after=1.0)
@@ -193,21 +156,6 @@ async def test_what_slack_refused_for_its_limit_is_not_looked_for(stage: Stage, 
 
     assert [one for one in stage.client.reads if one != "chat.getPermalink"] == []
     assert len(stage.client.said()) == at
-
-
-async def test_what_waits_for_its_turn_is_not_looked_for(stage: Stage) -> None:
-    stage.early = 1
-    with pytest.raises(TooEarly):
-        await stage.publish(W, A)
-    assert stage.client.calls == []
-    await stage.publish(W)
-    stage.early = 1
-    with pytest.raises(TooEarly):
-        await stage.publish(W, A)
-    await stage.publish(W, A)
-
-    assert stage.client.reads == ["chat.getPermalink"]
-    assert len(stage.client.said()) == 1
 
 
 async def test_without_the_scope_history_is_asked_for_once(stage: Stage) -> None:

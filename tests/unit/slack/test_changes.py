@@ -1,18 +1,15 @@
 """Who is told of a change, and where; posted once, whatever happens in between."""
 
-from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 
-from bridge.chats.slack import names
 from bridge.chats.slack.config_changes import Told
 from bridge.chats.slack.config_views import told as told_text
-from bridge.chats.slack.payloads import Answer
-from bridge.chats.slack.plans import TOLD, plans_of
+from bridge.chats.slack.plans import plans_of
 from bridge.core.decision import Reason, because
-from bridge.core.errors import Refused, TooEarly, Unreachable
+from bridge.core.errors import Refused
 from bridge.core.events import Action, Asked
 from bridge.core.people import Actor
 from bridge.messages.plans import Channels
@@ -25,42 +22,15 @@ from bridge.ports.outcomes import (
     Result,
     Subscription,
     about_change,
-    about_delivery,
 )
 from tests.fakes.journey import app
 from tests.scenes.slack_provider import note
+from tests.unit.slack.test_board import Client
 from tests.worlds.messages import at_once, in_slack
+from tests.worlds.rows import each_row
 
 NOTE = replace(note(), seq=5)
 ADA = Asked(Action.CONFIGURE, "app-web", Actor("slack", "Ada"), "U1", "C1", view="V1", draft="d")
-
-
-@dataclass
-class Client:
-    """Slack's Web API, which remembers what it was told and answers as scripted."""
-
-    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    refusals: dict[str, deque[Exception]] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    async def call(self, method: str, **arguments: Any) -> Answer:
-        self.calls.append((method, arguments))
-        if self.refusals.get(method):
-            raise self.refusals[method].popleft()
-        return Answer(method, {"channel": "C1", "ts": "1.2"})
-
-    async def read(self, method: str, **arguments: Any) -> Answer:
-        self.calls.append((method, arguments))
-        if self.refusals.get(method):
-            raise self.refusals[method].popleft()
-        return Answer(method, {"messages": self.history})
-
-    def refuse(self, method: str, code: str) -> None:
-        self.refusals.setdefault(method, deque()).append(Refused("slack", f"{code} ({method})"))
-
-    @property
-    def methods(self) -> list[str]:
-        return [method for method, _ in self.calls]
 
 
 @dataclass
@@ -73,10 +43,10 @@ class Remembered:
         self.cursor = cursor
 
 
-def planned(asked: Asked = ADA, channels: Channels | None = None) -> list[Subscription]:
+def planned(asked: Asked = ADA) -> list[Subscription]:
     decision = because(app(), Reason.CONFIGURE_ASKED, "ada asked")
     occasion = Occasion(asked, asked, Outcome(5, "slack-5", (decision,)), {"app-web": app()})
-    return plans_of(channels or Channels()).changes(occasion)
+    return plans_of(Channels()).changes(occasion)
 
 
 @pytest.fixture
@@ -85,20 +55,6 @@ def client() -> Client:
 
 
 # ── the plan ─────────────────────────────────────────────────────────────────
-
-
-def test_who_asked_and_the_channels_of_the_app_are_told() -> None:
-    person, *rest = planned(channels=Channels([("shop/*", ("C2", "C3"))]))
-
-    assert (person.kind, person.place["view"], person.place["person"]) == (TOLD, "V1", "U1")
-    assert [(one.kind, one.place["channel"]) for one in rest] == [
-        ("slack.change", "C2"),
-        ("slack.change", "C3"),
-    ]
-    assert all(one.follows == (about_delivery(5),) for one in (person, *rest))
-    (_, only) = planned()
-    assert only.place["channel"] == "C1"  # where it was asked
-    assert [one.kind for one in planned(replace(ADA, channel=""))] == [TOLD]
 
 
 def test_other_wishes_are_planned_by_others() -> None:
@@ -118,9 +74,7 @@ async def told(client: Client, made: Audited, cursor: Cursor, **asked: Any) -> C
     return remembered.cursor
 
 
-async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(
-    client: Client,
-) -> None:
+async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(client: Client) -> None:
     cursor = await told(client, replace(NOTE, result=Result.read("waits for the backend")), {})
     cursor = await told(client, NOTE, cursor)
     await told(client, NOTE, cursor)
@@ -133,20 +87,14 @@ async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(
     [
         ({}, [], ["views.update", "chat.postEphemeral"]),
         ({"view": ""}, [], ["chat.postEphemeral"]),
-        (
-            {"view": ""},
-            ["chat.postEphemeral"],
-            ["chat.postEphemeral", "chat.postMessage"],
-        ),
+        ({"view": ""}, ["chat.postEphemeral"], ["chat.postEphemeral", "chat.postMessage"]),
         ({"view": "", "channel": ""}, [], ["chat.postMessage"]),
     ],
 )
 async def test_who_has_no_dialog_open_is_told_alone_what_became_of_it(
     client: Client, asked: dict[str, str], refused: list[str], sent: list[str]
 ) -> None:
-    client.refuse("views.update", "not_found")
-    for method in refused:
-        client.refuse(method, "not_in_channel")
+    client.refusing = {"views.update": "not_found"} | dict.fromkeys(refused, "not_in_channel")
     failed = replace(NOTE, result=Result.read("Overtaken: somebody was faster"))
 
     await told(client, failed, {}, **asked)
@@ -155,21 +103,10 @@ async def test_who_has_no_dialog_open_is_told_alone_what_became_of_it(
     assert "somebody was faster" in str(client.calls[-1])
 
 
-async def test_of_what_the_channel_shows_and_what_still_waits_nobody_is_told_alone(
-    client: Client,
-) -> None:
-    cursor = await told(
-        client, replace(NOTE, result=Result.read("waits for the backend")), {}, view=""
-    )
-    await told(client, NOTE, cursor, view="")
-
-    assert client.methods == []
-
-
 NOT_KNOWN = "Whether shop/web was changed is not known"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("outcome", "said"),
     [
         ("Refused: dokploy: no", "shop/web was not changed: dokploy: no"),
@@ -183,7 +120,7 @@ def test_no_more_is_said_than_is_known(outcome: str, said: str) -> None:
 
 
 async def test_an_unknown_refusal_of_the_dialog_is_raised(client: Client) -> None:
-    client.refuse("views.update", "invalid_arguments")
+    client.refusing["views.update"] = "invalid_arguments"
 
     with pytest.raises(Refused, match="invalid_arguments"):
         await told(client, NOTE, {})
@@ -229,18 +166,7 @@ async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: 
     assert client.methods == ["chat.postMessage", "chat.update"]
     assert about_change(7) in further.follows
     assert "Undone by Bob" in str(client.calls[-1])
-    assert client.calls[-1][1]["ts"] == "1.2"
-
-
-@pytest.mark.parametrize("outcome", ["NotKept: reads back differently (branch)", "done"])
-async def test_a_channel_sees_whatever_was_made(client: Client, outcome: str) -> None:
-    await noted(
-        client, Snapshot(audited=(replace(NOTE, result=Result.read(outcome)),)), Remembered()
-    )
-
-    said = str(client.calls[0][1]["blocks"])
-    assert ("Not as asked: reads back differently" in said) == (outcome != "done")
-    assert (names.PROVIDER_UNDO in said) == (outcome == "done")
+    assert client.calls[-1][1]["ts"] == "1.0"
 
 
 async def test_what_is_changed_without_the_chat_is_posted_likewise(client: Client) -> None:
@@ -256,50 +182,3 @@ async def test_what_is_changed_without_the_chat_is_posted_likewise(client: Clien
     ((method, sent),) = client.calls
     assert (method, sent["channel"]) == ("chat.postMessage", "C2")
     assert "*ada* changed the source of *shop/web* on the command line" in str(sent["blocks"])
-
-
-async def test_a_note_that_was_posted_before_the_process_died_is_found_again(
-    client: Client,
-) -> None:
-    remembered = Remembered()
-    client.refusals["chat.postMessage"] = deque([Unreachable("slack", "gone")])
-    with pytest.raises(Unreachable):
-        await noted(client, Snapshot(audited=(NOTE,)), remembered)
-    assert remembered.cursor["posting"]
-    sent = client.calls[-1][1]
-    client.history = [{"ts": "9.9"}, {"ts": "3.4", "metadata": sent["metadata"]}]
-
-    await noted(client, Snapshot(audited=(NOTE,)), remembered)
-
-    assert client.methods == ["chat.postMessage", "conversations.history"]
-    assert remembered.cursor["message"] == "3.4"
-
-
-@pytest.mark.parametrize(
-    "limited",
-    [
-        Unreachable("slack", "chat.postMessage: too many calls", retry_after=1.0),
-        TooEarly("slack", "written as often as it allows", retry_after=6.0),
-    ],
-)
-async def test_a_note_that_was_refused_for_the_limit_is_not_looked_for(
-    client: Client, limited: Unreachable
-) -> None:
-    remembered = Remembered()
-    client.refusals["chat.postMessage"] = deque([limited])
-    with pytest.raises(Unreachable):
-        await noted(client, Snapshot(audited=(NOTE,)), remembered)
-
-    await noted(client, Snapshot(audited=(NOTE,)), remembered)
-
-    assert client.methods == ["chat.postMessage", "chat.postMessage"]
-
-
-async def test_where_it_may_not_be_looked_for_it_is_posted_again(client: Client) -> None:
-    remembered = Remembered({"posting": True})
-    client.refuse("conversations.history", "missing_scope")
-
-    await noted(client, Snapshot(audited=(NOTE,)), remembered)
-
-    assert client.methods == ["conversations.history", "chat.postMessage"]
-    assert remembered.cursor["message"] == "1.2"

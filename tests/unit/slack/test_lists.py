@@ -1,17 +1,24 @@
-"""Pickers, lists and the Home: the right apps, the best first, page by page."""
+"""Pickers, lists, the Home, and which cards there are to be."""
 
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from bridge.chats.slack import home, names, pickers, views
 from bridge.chats.slack.blocks import View
+from bridge.chats.slack.plans import NOTICE, plans_of
 from bridge.core.chat.calls import Call
+from bridge.core.decision import Reason, because
+from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import State
+from bridge.core.people import Actor
+from bridge.messages.plans import Channels
+from bridge.ports.feedback import Occasion
+from bridge.ports.outcomes import Outcome
 from bridge.views.apps import listed
+from tests.fakes.journey import app, push
+from tests.fakes.journey import deployment as one_of
 from tests.scenes.shop import API, DOCS, LINKS, WEB, deployment
-from tests.scenes.slack import busy, many
+from tests.scenes.slack import many
 from tests.worlds.rows import each_row
 
 
@@ -42,19 +49,6 @@ def test_a_picker_offers_what_has_all_typed_words(typed: str, found: list[str]) 
     assert labels(pickers.offered([WEB, API, DOCS], typed)) == found
 
 
-def test_names_that_begin_with_it_come_first() -> None:
-    found = labels(pickers.offered([*many(12), WEB], "service-01"))
-
-    assert found == ["team-01/service-010", "team-01/service-011"]
-
-
-def test_many_apps_stand_under_their_projects_at_most_a_hundred() -> None:
-    groups = pickers.offered(many(200))["option_groups"]
-
-    assert [group["label"]["text"] for group in groups] == [f"team-{n:02d}" for n in range(10)]
-    assert sum(len(group["options"]) for group in groups) == 100
-
-
 def test_a_list_goes_on_from_page_to_page() -> None:
     crowd, seen, value = many(60), [], '[1, "apps service"]'
     for _ in range(3):
@@ -73,25 +67,9 @@ def test_a_page_that_can_not_be_read_is_the_first(value: str) -> None:
     assert views.read_page(value) == (1, "")
 
 
-@pytest.mark.parametrize("text", ["", "x", "[]", '{"page": "x", "project": ""}', '{"page": 1e999}'])
+@each_row("text", ["", "x", "[]", '{"page": "x", "project": ""}', '{"page": 1e999}'])
 def test_a_home_that_can_not_be_read_begins_at_its_beginning(text: str) -> None:
     assert home.read_shown(text) == home.Shown()
-
-
-def test_a_home_remembers_its_page_and_its_project() -> None:
-    crowd = many(200)
-    view = home.render_home(crowd, busy(crowd), shown=home.Shown(99, "team-07"), links=LINKS)
-
-    assert home.read_shown(view["private_metadata"]) == home.Shown(1, "team-07")
-
-
-def test_a_project_may_be_named_as_anything() -> None:
-    apps = [replace(WEB, id=name, project=name) for name in ("*", "", "<all>")]
-    view = home.render_home(apps, [], links=LINKS)
-
-    select = next(one for one in acting(view) if one["action_id"] == names.HOME_FILTER)
-    assert len({one["value"] for one in select["options"]}) == 4
-    assert home.read_shown(view["private_metadata"]) == home.Shown()
 
 
 def test_a_home_offers_what_somebody_may_do() -> None:
@@ -104,15 +82,50 @@ def test_a_home_offers_what_somebody_may_do() -> None:
     assert (names.HOME_CONFIGURE, WEB.id) not in offered
 
 
-def test_a_home_shows_what_runs_what_failed_and_what_to_look_after() -> None:
-    now = [deployment(State.RUNNING, WEB), deployment(State.FAILED, API)]
-    view = home.render_home([WEB, API, DOCS], now, links=LINKS)
-
-    heads = [block["text"]["text"] for block in view["blocks"] if block["type"] == "header"]
-    assert heads == ["Under way", "Failed lately", "Needs attention", "Your apps"]
-
-
 def test_a_home_shows_nothing_of_apps_that_are_not_given() -> None:
     view = home.render_home([WEB], [deployment(State.FAILED, API)], links=LINKS)
 
     assert "api" not in str(view)
+
+
+# ── which cards there are to be, and where ─────────────────────────────────────
+
+
+BOOK = (("shop/*", ("C0SHOP", "#ops")), ("shop/quiet", ()), ("shop/api", ("C0API",)))
+
+
+def test_an_app_without_channels_is_shown_where_it_was_asked_for() -> None:
+    assert Channels(BOOK).of("blog/web", "C0HERE") == ("C0HERE",)
+    assert Channels(BOOK).of("shop/quiet", "C0HERE") == ("C0HERE",)
+    assert Channels(BOOK, "#all").of("blog/web", "C0HERE") == ("#all",)
+
+
+def occasion(asked: Asked | None = None, *, decided: bool = True) -> Occasion:
+    decisions = (because(app(), Reason.ASKED, "because"),) if decided else ()
+    deployments = (one_of(7),) if decided else ()
+    outcome = Outcome(7, "delivery-7", decisions, deployments)
+    return Occasion(asked or push(), asked, outcome, {})
+
+
+def test_only_people_of_slack_are_told_there_also_of_what_they_asked_for_elsewhere() -> None:
+    for person, told in (("slack:U0ADA", ["U0ADA"]), ("github:ada", []), ("console:owner", [])):
+        asked = Asked(Action.DEPLOY, "app-web", Actor("console", "Ada"), person)
+        found = plans_of(Channels()).cards(occasion(asked))
+        assert [one.place["channel"] for one in found] == told
+        assert [one.place["asker"] for one in found] == told
+        assert len(plans_of(Channels()).cards(occasion(asked, decided=False))) == len(told)
+
+
+def test_what_is_asked_in_vain_is_told_to_who_asked_by_chat() -> None:
+    asked = Asked(Action.CANCEL, "app-web", Actor("slack", "Ada"), "U0ADA", "C1", app="shop/web")
+    (found,) = plans_of(Channels((), "#all")).cards(occasion(asked, decided=False))
+
+    assert found.kind == NOTICE
+    assert found.place["person"] == "U0ADA"
+    assert "cancel of shop/web" in found.place["text"]
+    assert (
+        plans_of(Channels()).cards(
+            occasion(Asked(Action.DEPLOY, "x", Actor("cli", "a")), decided=False)
+        )
+        == []
+    )

@@ -33,10 +33,6 @@ def planned(told: LockNews, default: str = "") -> list[str]:
     return [str(one.place["channel"]) for one in found]
 
 
-def test_an_owner_in_slack_is_reminded_directly() -> None:
-    assert planned(news(HERE)) == ["U1"]
-
-
 def test_who_locked_on_the_command_line_is_reminded_where_most_cards_are() -> None:
     assert planned(news(BY_CLI)) == ["C0ALL"]
     assert planned(replace(news(BY_CLI), apps=("shop/web",))) == ["C0ALL"]  # by name, of two

@@ -22,21 +22,13 @@ from bridge.chats.slack.config_views import About, part_view, read_about
 from bridge.chats.slack.source_form import SourceForm, block_of, source_fields, source_wanted
 from bridge.core.apps import AppKind, Prereleases, Rules, SourceType, Trigger
 from bridge.core.configuration.difference import difference
-from bridge.core.configuration.merge import WantedVariables, merge
+from bridge.core.configuration.merge import merge
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.policies import VerifyPolicy
 from bridge.ports.backends import GitRepository
 from tests.oracles.slack_rules import faults
 from tests.scenes.shop import DOCS, WEB
-from tests.scenes.slack_provider import (
-    ACCOUNTS,
-    DOCKER,
-    GIT,
-    GITHUB,
-    GITLAB,
-    SECRET,
-    configured,
-)
+from tests.scenes.slack_provider import ACCOUNTS, DOCKER, GIT, GITHUB, GITLAB, SECRET, configured
 from tests.worlds.rows import each_row
 
 
@@ -96,12 +88,18 @@ FORMS = [
     SourceForm(WEB, configured(GITHUB, Rules(branch="release/*"))),
     SourceForm(WEB, configured(GITHUB, Rules(verify=HEALTHZ))),
     SourceForm(DOCS, configured(DOCKER, Rules(verify=HEALTHZ))),
+    # watch paths that Slack can't hold
+    SourceForm(WEB, configured(GITHUB.model_copy(update={"watch_paths": ("a/" + "b" * 3000,)}))),
 ]
 
 
 @each_row("form", FORMS)
-def test_a_form_that_nobody_has_touched_asks_for_nothing(form: SourceForm) -> None:
-    sent = replace(form, given=as_sent(source_fields(form)))
+def test_a_form_that_nobody_has_touched_asks_for_nothing_and_shows_no_secret(
+    form: SourceForm,
+) -> None:
+    blocks = source_fields(form)
+    assert SECRET not in json.dumps(blocks)
+    sent = replace(form, given=as_sent(blocks))
     picked = None
     if form.account is not None:
         path = str(sent.value("repository"))
@@ -109,23 +107,6 @@ def test_a_form_that_nobody_has_touched_asks_for_nothing(form: SourceForm) -> No
 
     for asked in (source_wanted(sent, picked), source_wanted(form, picked)):
         assert difference(form.now, merge(form.now, asked)) == ()
-
-
-@pytest.mark.parametrize("source", [GITHUB, DOCKER])
-def test_how_it_is_verified_is_set_and_removed(source: Any) -> None:
-    """Of an image, too."""
-    form = SourceForm(WEB, configured(source))
-    line = "/healthz within=120s contains=all is well"
-
-    given = as_sent(source_fields(form), verify=typed(line))
-    after = merge(form.now, source_wanted(replace(form, given=given)))
-
-    assert after.rules.verify == HEALTHZ
-    (changed,) = difference(form.now, after)
-    assert (changed.field, changed.before, changed.after) == ("rules.verify", None, line)
-    form = SourceForm(WEB, after)
-    given = as_sent(source_fields(form), verify=typed(None))
-    assert merge(after, source_wanted(replace(form, given=given))).rules.verify is None
 
 
 def test_what_was_changed_is_asked_for_and_empty_takes_away() -> None:
@@ -186,43 +167,7 @@ def test_a_branch_is_looked_for_in_the_repository_that_is_chosen() -> None:
     assert depends_on(branch["block_id"]) == [ACCOUNTS[0].id, "acme/other"]
 
 
-def test_what_is_chosen_from_a_list_brings_what_the_backend_needs() -> None:
-    form = FORMS[2]
-    given = as_sent(source_fields(form), repository=chosen("group/sub/web"))
-    picked = GitRepository(9, "group", "web", "group/sub/web")
-
-    fields = source_wanted(replace(form, given=given), picked).fields
-
-    assert (fields["owner"], fields["repository"], fields["project_id"], fields["path"]) == (
-        "group",
-        "web",
-        9,
-        "group/sub/web",
-    )
-    assert fields["provider_id"] == ACCOUNTS[1].id
-
-
-def test_watch_paths_that_slack_can_not_hold_are_left_alone() -> None:
-    now = configured(GITHUB.model_copy(update={"watch_paths": ("a/" + "b" * 3000,)}))
-    form = SourceForm(WEB, now)
-    given = as_sent(source_fields(form), branch=typed("dev"))
-
-    after = merge(now, source_wanted(replace(form, given=given)))
-
-    assert after.saved.watch_paths == now.saved.watch_paths
-
-
 # ── secrets ──────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("provider", [GIT, DOCKER])
-def test_a_secret_is_never_shown_and_stays_while_its_field_is_empty(provider: Any) -> None:
-    form = SourceForm(WEB, configured(provider))
-    blocks = source_fields(form)
-
-    assert SECRET not in json.dumps(blocks)
-    after = merge(form.now, source_wanted(replace(form, given=as_sent(blocks))))
-    assert after.saved.provider == provider
 
 
 def test_a_password_is_replaced_or_forgotten_and_never_drawn_again() -> None:
@@ -266,12 +211,9 @@ def test_variables_are_set_and_taken_out_beside_those_that_stay() -> None:
     assert difference(now, merge(now, untouched)) == ()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("asked", "field"),
-    [
-        ({"set": f"{SECRET} is no variable"}, "set"),
-        ({"set": "A=1", "unset": ("env.A",)}, "unset"),
-    ],
+    [({"set": f"{SECRET} is no variable"}, "set"), ({"set": "A=1", "unset": ("env.A",)}, "unset")],
 )
 def test_what_is_no_variable_is_refused_without_repeating_it(
     asked: dict[str, Any], field: str
@@ -283,26 +225,10 @@ def test_what_is_no_variable_is_refused_without_repeating_it(
     assert SECRET not in str(caught.value)
 
 
-@drawn(
-    st.text(max_size=200),
-    st.lists(st.text(max_size=30), max_size=5),
-    st.text(max_size=20),
-)
-def test_no_text_breaks_the_form_of_variables(text: str, unset: list[str], section: str) -> None:
-    try:
-        found = environment_wanted({"set": text, "unset": unset, "section": section})
-        merge(configured(GITHUB), found)
-    except Rejected:
-        return
-    assert isinstance(found, WantedVariables)
-
-
 # ── how it is built ──────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    "kind", ["dockerfile", "static", "nixpacks", "railpack", "paketo_buildpacks"]
-)
+@each_row("kind", ["dockerfile", "static", "nixpacks", "railpack", "paketo_buildpacks"])
 def test_each_kind_of_build_has_its_fields(kind: str) -> None:
     now = configured(GITHUB, build_type=kind)
     blocks = build_fields(now)
@@ -356,10 +282,7 @@ FIELDS = [
 
 
 @settings(max_examples=40)
-@drawn(
-    st.dictionaries(st.sampled_from(FIELDS), WORDS),
-    st.sampled_from(FORMS),
-)
+@drawn(st.dictionaries(st.sampled_from(FIELDS), WORDS), st.sampled_from(FORMS))
 def test_whatever_is_put_in_is_drawn_within_the_limits_and_read_or_refused(
     given: dict[str, Any], form: SourceForm
 ) -> None:

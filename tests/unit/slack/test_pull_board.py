@@ -9,7 +9,7 @@ import pytest
 from bridge.chats.slack.payloads import Answer
 from bridge.chats.slack.plans import plans_of
 from bridge.core.apps import App
-from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
+from bridge.core.errors import Unanswered
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
@@ -23,12 +23,7 @@ from tests.scenes.shop import API, HOSTILE, LINKS, WEB, deployment
 from tests.unit.slack.test_board import Client
 from tests.worlds.messages import in_slack
 
-UP, HELD, ENDING, ENDED = (
-    PreviewState.UP,
-    PreviewState.HELD,
-    PreviewState.ENDING,
-    PreviewState.ENDED,
-)
+HELD, ENDING, ENDED = PreviewState.HELD, PreviewState.ENDING, PreviewState.ENDED
 HERE = Channels((), "C1")
 APPROVAL: dict[str, Any] = {"reason": Why.APPROVAL, "note": WAITS, "pull": FORK}
 
@@ -39,20 +34,14 @@ class Stage:
     def __init__(self, channels: Channels = HERE) -> None:
         self.client = Client()
         self.cursor: dict[str, Any] = {}
-        self.early = 0
         self.channels = channels
         self.life = Lifetime()
         self.board = self.remade(self.client)
 
     def remade(self, client: Any) -> Publisher:
         """The board, as after a start."""
-        _, publishers = in_slack(client, self.channels, turn=self._turn, links=LINKS)
+        _, publishers = in_slack(client, self.channels, links=LINKS)
         return publishers["slack.pull"]
-
-    async def _turn(self, lane: str) -> None:
-        if self.early:
-            self.early -= 1
-            raise TooEarly(lane, "written as often as it allows", retry_after=6.0)
 
     async def _remember(self, cursor: Any) -> None:
         self.life.passes()
@@ -112,15 +101,6 @@ async def test_from_its_opening_to_its_end_it_is_one_message(stage: Stage) -> No
     assert ["is ready" in line or "failed" in line or "ended" in line for line in
             stage.client.said()] == [True] * 3  # fmt: skip
     assert not any(args.get("reply_broadcast") for _, args in stage.client.calls)
-
-
-async def test_what_is_shown_already_is_not_sent_again(stage: Stage) -> None:
-    one, deployed = preview(WEB), [of(WEB, State.DONE)]
-    await stage.publish(one, deployed=deployed)
-    sent = len(stage.client.calls)
-    await stage.publish(one, deployed=deployed)
-
-    assert len(stage.client.calls) == sent
 
 
 async def test_a_commit_that_waits_is_said_once_until_it_changes(stage: Stage) -> None:
@@ -214,29 +194,6 @@ async def test_what_was_not_answered_is_looked_for(stage: Stage, at: int, found:
 
     again = 0 if found else 1
     assert stage.counted[::2] == ((1 + again, 1) if at == 1 else (1, 1 + again))
-
-
-async def test_what_slack_refused_for_its_limit_is_not_looked_for(stage: Stage) -> None:
-    limited = Unreachable("slack", "too many calls", retry_after=1.0)
-    for at in (1, 3):
-        stage.client.failing = {at: limited}
-        with pytest.raises(Unreachable):
-            await stage.publish(preview(WEB), deployed=[of(WEB, State.DONE)])
-    await stage.publish(preview(WEB), deployed=[of(WEB, State.DONE)])
-
-    assert [one for one in stage.client.reads if one != "chat.getPermalink"] == []
-    assert stage.cursor["said"] == 1
-
-
-async def test_a_message_that_was_deleted_stays_away(stage: Stage) -> None:
-    await stage.publish(preview(WEB))
-    stage.client.failing = {2: Refused("slack", "message_not_found (chat.update)")}
-    await stage.publish(preview(WEB), deployed=[of(WEB, State.RUNNING)])
-    sent = len(stage.client.calls)
-    await stage.publish(preview(WEB), deployed=[of(WEB, State.DONE)])
-
-    assert stage.cursor["gone"]
-    assert len(stage.client.calls) == sent
 
 
 # ── where, and which ─────────────────────────────────────────────────────────

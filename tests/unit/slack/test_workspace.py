@@ -1,15 +1,20 @@
-"""What goes on after an answer, and where a request comes from."""
+"""What Slack sends, read; what goes on after an answer; and that a double click is one wish."""
 
 import asyncio
+import contextlib
 import logging
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.chats.slack import workspace
-from bridge.chats.slack.workspace import Background, names_of, place_of
-from bridge.core.errors import Unreachable
+from bridge.chats.slack.door import payload_of
+from bridge.chats.slack.workspace import Background, Clicks, names_of, place_of
+from bridge.core.errors import MalformedPayload, Unreachable
 from bridge.ports.chats import Place
+from bridge.ports.inbox import Delivery, DeliveryState
 from tests.worlds.rows import each_row
 
 
@@ -81,3 +86,106 @@ def test_a_request_comes_from_a_channel_maybe_from_a_thread(
 ) -> None:
     assert place_of(body) == place
     assert names_of(body) == names
+
+
+# ── a double click is one wish, also around a restart ──────────────────────────
+
+
+class Kept:
+    """An inbox that has kept some ids."""
+
+    def __init__(self, *ids: str, at: float = 0.0) -> None:
+        self._ids, self._at = ids, at
+
+    async def find(self, host: str, id_: str) -> Delivery | None:
+        if id_ not in self._ids:
+            return None
+        return Delivery(1, host, id_, "deploy", {}, self._at, DeliveryState.KEPT)
+
+
+def click_at(at: float, *, user: str = "U1", value: str = "d1", ts: str = "1.1") -> dict[str, Any]:
+    return {
+        "user": {"id": user},
+        "container": {"message_ts": ts},
+        "actions": [{"action_id": "deployment.redeploy", "value": value, "action_ts": f"{at}"}],
+    }
+
+
+def clicks(inbox: Kept | None = None, now: float = 1000.0) -> Clicks:
+    return Clicks(inbox or Kept(), lambda: now)  # type: ignore[arg-type]
+
+
+async def test_clicks_of_a_moment_are_one_wherever_the_moment_lies() -> None:
+    for first in (1000.0, 1009.9, 1004.4):
+        one = clicks()
+        assert await one.id_of(click_at(first)) == await one.id_of(click_at(first + 0.4))
+
+
+async def test_a_later_click_and_another_person_button_or_message_are_other_wishes() -> None:
+    one = clicks()
+    ids = [
+        await one.id_of(click_at(1000.0)),
+        await one.id_of(click_at(1021.0)),
+        await one.id_of(click_at(1000.0, user="U2")),
+        await one.id_of(click_at(1000.0, value="d2")),
+        await one.id_of(click_at(1000.0, ts="2.2")),
+    ]
+
+    assert len(set(ids)) == 5
+
+
+async def test_another_process_knows_the_first_click_from_the_inbox_also_minutes_later() -> None:
+    first = await clicks().id_of(click_at(1009.9))
+
+    assert await clicks(Kept(first, at=1009.9), 1010.2).id_of(click_at(1010.2)) == first
+    assert await clicks(Kept(first, at=1009.9), 1019.95).id_of(click_at(1019.95)) != first
+    # What Slack has signed is good for minutes, whoever sends it again.
+    assert await clicks(Kept(first, at=1009.9), 1200.0).id_of(click_at(1010.2)) == first
+
+
+async def test_a_click_without_a_time_has_ours() -> None:
+    odd = click_at(0.0)
+    odd["actions"][0]["action_ts"] = "soon"
+
+    assert await clicks().id_of(odd) == await clicks().id_of(click_at(1000.0))
+
+
+# ── the bytes that Slack sends, read ───────────────────────────────────────────
+
+
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+
+@each_row(
+    ("kind", "body", "words"),
+    [
+        (FORM, b"\xff", "the body is not UTF-8"),
+        (FORM, b"payload={", "the body is not JSON"),
+        (FORM, b"payload=[]", "the body must be an object, and is an empty list"),
+        (FORM, b"payload=null", "the body must be an object, and is null"),
+        (
+            FORM,
+            b"&".join(b"a%d=1" % n for n in range(101)),
+            "the body is not a form as Slack sends it",
+        ),
+        (JSON, b"7", "the body must be an object, and is a number"),
+        (JSON, b"[" * 100_000, "the body is not JSON"),
+        (JSON, b'{"actions": []}', "actions must be a list of objects, and is an empty list"),
+        (JSON, b'{"actions": null}', "actions must be a list of objects, and is null"),
+        (JSON, b'{"actions": [null]}', "actions must hold objects, and holds null"),
+        (JSON, b'{"view": "V1"}', "view must be an object, and is a text"),
+        (JSON, b'{"message": null}', "message must be an object, and is null"),
+    ],
+)
+def test_what_slack_would_not_send_is_refused(kind: str, body: bytes, words: str) -> None:
+    with pytest.raises(MalformedPayload) as refused:
+        payload_of(kind, body)
+
+    assert str(refused.value) == words
+
+
+@settings(max_examples=50)
+@given(st.sampled_from([FORM, JSON, ""]), st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(kind: str, body: bytes) -> None:
+    with contextlib.suppress(MalformedPayload):
+        assert isinstance(payload_of(kind, body), dict)
