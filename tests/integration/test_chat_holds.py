@@ -11,7 +11,7 @@ from bridge.core.chat.replies import Denied, Sorry
 from bridge.core.holds import Gate
 from bridge.core.lifecycle import State
 from bridge.storage.journal import SqlJournal
-from bridge.views.holds import Approved, HeldData
+from bridge.views.holds import Approved
 from bridge.views.values import plain
 from bridge.views.view import View
 from tests.fakes.journey import HEAD, ManualClock
@@ -37,6 +37,17 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Any:
 
 async def test_an_approval_lets_pass_what_it_was_given_for(desk: Desk) -> None:
     held = await desk.waits()
+    for refused in (
+        await desk.say("approve web", BOB),
+        await desk.click("approve", held, BOB, commit=HEAD),
+    ):
+        assert isinstance(refused, Denied)
+        assert refused.right is Right.APPROVE
+    asked = await desk.say("approve web")
+    assert isinstance(asked, View)
+    assert asked.asks is not None
+    assert asked.asks.call == Call("approve", {"app": "web", "commit": HEAD}, f"approve web {HEAD}")
+    assert await desk.journal.approvals("app-web") == []
 
     said = await desk.say(f"approve web {HEAD[:7]}")
     again = await desk.click("approve", held, commit=HEAD)
@@ -49,20 +60,6 @@ async def test_an_approval_lets_pass_what_it_was_given_for(desk: Desk) -> None:
     assert (await desk.judged(APPS[0], held.id)).state is State.WAITING
 
 
-async def test_without_a_commit_it_is_shown_what_would_be_approved_and_nothing_is(
-    desk: Desk,
-) -> None:
-    held = await desk.waits()
-
-    said = await desk.say("approve web")
-
-    assert isinstance(said, View)
-    assert said.asks is not None
-    assert said.asks.call == Call("approve", {"app": "web", "commit": HEAD}, f"approve web {HEAD}")
-    assert said.data.id == held.id
-    assert await desk.journal.approvals("app-web") == []
-
-
 async def test_what_waits_for_no_approval_is_not_approved(desk: Desk) -> None:
     await desk.say("lock api a release")
     await desk.waits(APPS[1], 1)
@@ -70,35 +67,6 @@ async def test_what_waits_for_no_approval_is_not_approved(desk: Desk) -> None:
     for typed in ("approve api", f"approve api {HEAD}"):
         assert await desk.say(typed) == Sorry("shop/staging/api waits for no approval.")
     assert await desk.journal.approvals("app-api") == []
-
-
-async def test_an_approval_needs_the_right(desk: Desk) -> None:
-    held = await desk.waits()
-
-    refused = await desk.say("approve web", BOB)
-    clicked = await desk.click("approve", held, BOB, commit=HEAD)
-
-    assert isinstance(refused, Denied)
-    assert isinstance(clicked, Denied)
-    assert refused.right is clicked.right is Right.APPROVE
-    assert await desk.journal.approvals("app-web", HEAD) == []
-
-
-async def test_nobody_approves_their_own(journal: SqlJournal, desk: Desk) -> None:
-    everybody = Access([Grant(("everyone",), frozenset(Right))])
-    desk.commands.reminders._finding.access = everybody
-    await desk.waits(person="slack:U0ADA")
-
-    typed = f"approve web {HEAD}"
-    asked, wrote = await desk.say(typed), await desk.say(typed, BOB)
-    other = await desk.say(typed, EVE)
-
-    assert isinstance(asked, Sorry)
-    assert "you asked for shop/web yourself" in asked.why
-    assert isinstance(wrote, Sorry)
-    assert "is your own commit" in wrote.why
-    assert isinstance(other, View)
-    assert other.data.given == ("Eve",)
 
 
 async def test_a_commit_that_is_no_longer_the_head_is_not_approved(desk: Desk) -> None:
@@ -119,30 +87,7 @@ async def test_a_commit_that_is_no_longer_the_head_is_not_approved(desk: Desk) -
     assert await desk.journal.approvals("app-web", HEAD) == []
 
 
-@pytest.mark.parametrize("typed", ["approve api", "override api the shop is down"])
-async def test_nothing_is_held(desk: Desk, typed: str) -> None:
-    assert await desk.say(typed) == Sorry("no deployment of shop/staging/api is held.")
-
-
 # ── in spite of the gates ────────────────────────────────────────────────────
-
-
-async def test_who_may_override_lets_it_pass_with_a_reason(desk: Desk) -> None:
-    await desk.say("lock api a release")
-    held = await desk.waits(APPS[1], 1)
-
-    refused = await desk.say("override api the shop is down", BOB)
-    said = await desk.say("override api the shop   is down")
-
-    assert isinstance(refused, Denied)
-    assert refused.right is Right.OVERRIDE
-    assert isinstance(said, View)
-    assert isinstance(said.data, HeldData)
-    assert [one.gate for one in said.data.holds] == [Gate.LOCK]
-    assert plain(said.says[0]) == "Why: the shop is down"
-    assert (await desk.judged(APPS[1], held.id)).state is State.WAITING
-    (newest, *_) = await desk.audited()
-    assert newest == ("slack: Ada (U0ADA)", "override", held.app, "lock: the shop is down")
 
 
 async def test_a_dialog_lifts_only_what_it_has_shown(desk: Desk) -> None:
@@ -171,6 +116,9 @@ async def test_a_dialog_lifts_only_what_it_has_shown(desk: Desk) -> None:
     assert isinstance(lifted, View)
     assert lifted.asks is None
     assert (await desk.judged(APPS[1], held.id)).state is State.WAITING
+    (newest, *_) = await desk.audited()
+    said = "lock, freeze: it mends it"
+    assert newest == ("slack: Ada (U0ADA)", "override", held.app, said)
     late = await desk.click("override", held, reason="it mends it", seen=seen)
     assert late == Sorry("It is not held any more: it is waiting.")
 
@@ -207,14 +155,3 @@ async def test_a_click_removes_the_lock_that_was_shown_and_no_other(desk: Desk) 
     gone = await desk.click("unlock", held, seen=now.key)
     assert isinstance(gone, View)
     assert plain(gone.head) == "That lock is gone already"
-
-
-async def test_a_click_needs_the_right_to_the_whole_scope_of_the_lock(desk: Desk) -> None:
-    await desk.say("lock shop a release")
-    held = await desk.waits(APPS[1], 1)
-
-    refused = await desk.click("unlock", held, BOB, seen=held.holds[0].key)
-
-    assert isinstance(refused, Denied)
-    assert refused.target == "project shop"
-    assert len(await desk.journal.locks()) == 1

@@ -268,7 +268,7 @@ def test_nothing_passes_a_closed_gate_and_nothing_stays_behind_an_open_one() -> 
     run_state_machine_as_test(
         Interleavings,
         settings=settings(
-            max_examples=50,
+            max_examples=25,
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
         ),

@@ -10,7 +10,7 @@ from bridge.core.apps import App, Rules
 from bridge.core.checks import CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action, Commit
-from bridge.core.gates.locks import EVERYTHING, Scope, scope_named
+from bridge.core.gates.locks import EVERYTHING, scope_named
 from tests.worlds.gates import ADA, GRACE, MONO, ChecksHost, GateWorld, gated
 
 ONE, TWO = "1" * 40, "2" * 40
@@ -30,71 +30,6 @@ async def rules(world: GateWorld, **those: Any) -> None:
     await world.add(gated(rules=Rules(**those)))
 
 
-async def test_without_gates_nothing_is_asked_of_the_host(world: GateWorld) -> None:
-    world.host.away = True
-    new = await world.push(ONE)
-    await world.settle()
-
-    assert await world.state(new) == "done"
-    assert world.backend.asked == 1
-
-
-async def test_a_lock_holds_until_it_is_released(world: GateWorld) -> None:
-    await world.commands.lock(ADA, EVERYTHING, "a migration")
-    new = await world.push(ONE)
-    await world.settle()
-    assert (await world.state(new), world.backend.asked) == ("held", 0)
-
-    await world.commands.unlock(ADA, EVERYTHING)
-    await world.settle()
-
-    assert (await world.state(new), world.backend.asked) == ("done", 1)
-    audited = await world.journal.audited(limit=9)
-    assert [(one.what, one.app, str(one.by)) for one in audited] == [
-        ("unlock", "all apps", "cli: Ada"),
-        ("lock", "all apps", "cli: Ada"),
-    ]
-
-
-async def test_what_is_done_to_one_app_is_in_its_audit(world: GateWorld) -> None:
-    web = Scope("app/app-web", "shop/web")
-    await world.commands.lock(ADA, web, "a migration")
-    await world.commands.freeze(ADA, web, "an incident")
-    await world.commands.lock(ADA, EVERYTHING, "a migration")
-    await world.commands.unfreeze(ADA, web)
-    await world.commands.unlock(ADA, web)
-
-    found = await world.journal.audited(limit=9, app_id="app-web")
-    assert [one.what for one in found] == ["unlock", "unfreeze", "freeze", "lock"]
-
-
-async def test_a_held_deployment_survives_a_restart(world: GateWorld) -> None:
-    await world.commands.lock(ADA, EVERYTHING, "a migration", seconds=600)
-    new = await world.push(ONE)
-    await world.settle()
-
-    world.start()
-    await world.settle()
-    assert await world.state(new) == "held"
-    world.clock.now += 600
-    await world.settle()
-
-    assert (await world.state(new), world.backend.asked) == ("done", 1)
-
-
-async def test_only_the_newest_held_push_is_deployed(world: GateWorld) -> None:
-    await world.commands.lock(ADA, EVERYTHING, "a migration")
-    first = await world.push(ONE)
-    await world.settle()
-    second = await world.push(TWO)
-    await world.settle()
-    await world.commands.unlock(ADA, EVERYTHING)
-    await world.settle()
-
-    assert [await world.state(one) for one in (first, second)] == ["superseded", "done"]
-    assert world.backend.asked == 1
-
-
 async def test_red_holds_and_a_green_re_run_deploys(world: GateWorld) -> None:
     await rules(world, checks=ALL)
     world.check(ONE, "build", PENDING)
@@ -111,21 +46,6 @@ async def test_red_holds_and_a_green_re_run_deploys(world: GateWorld) -> None:
     await world.ci.report(MONO, ONE, passed)
     await world.settle()
     assert (await world.state(new), world.backend.asked) == ("done", 1)
-
-
-async def test_polling_finds_what_no_event_brought(world: GateWorld) -> None:
-    await rules(world, checks=ALL)
-    world.check(ONE, "build", PENDING)
-    new = await world.push(ONE)
-    await world.settle()
-
-    world.check(ONE, "build", PASSED)
-    await world.settle()
-    assert await world.state(new) == "held"
-    world.clock.now += 10
-    await world.settle()
-
-    assert await world.state(new) == "done"
 
 
 async def test_a_check_that_appears_late_is_waited_for(world: GateWorld) -> None:
@@ -154,27 +74,6 @@ async def test_without_any_check_it_deploys_after_a_while(world: GateWorld) -> N
     await world.settle()
 
     assert await world.state(new) == "done"
-
-
-@pytest.mark.parametrize(("late", "state"), [(Otherwise.HOLD, "held"), (Otherwise.DEPLOY, "done")])
-async def test_a_host_that_is_away_holds_until_the_time_is_over(
-    world: GateWorld, late: Otherwise, state: str
-) -> None:
-    await rules(world, checks=replace(ALL, late=late))
-    world.host.away = True
-    new = await world.push(ONE)
-    await world.settle()
-    assert "can't be read: github" in (await world.now(new)).note
-    assert world.backend.asked == 0
-
-    world.clock.now += 3600
-    world.host.away = late is Otherwise.HOLD
-    world.check(ONE, "build", PENDING)
-    for _ in range(20):  # however long it is tried again
-        world.clock.now += 30
-        await world.settle()
-
-    assert await world.state(new) == state
 
 
 async def test_a_host_that_stays_away_is_not_waited_for_longer_than_its_checks(
@@ -211,25 +110,6 @@ async def test_an_order_holds_while_the_head_can_not_be_read(world: GateWorld) -
     await world.settle()
 
     assert await world.state(new) == "done"
-
-
-async def test_what_was_listed_a_while_ago_is_listed_again_before_it_deploys(
-    world: GateWorld,
-) -> None:
-    """A re-run was started, and its event was lost."""
-    await rules(world, checks=ALL)
-    await world.commands.lock(ADA, EVERYTHING, "a migration")
-    world.check(ONE, "build", PASSED)
-    new = await world.push(ONE)
-    await world.settle()
-
-    world.clock.now += 31
-    world.check(ONE, "build", FAILED)
-    await world.commands.unlock(ADA, EVERYTHING)
-    await world.settle()
-
-    assert (await world.now(new)).note == "held: checks failed: build of 1111111"
-    assert world.backend.asked == 0
 
 
 @dataclass
@@ -345,17 +225,6 @@ async def test_unknown_authors_hold(world: GateWorld, monkeypatch: pytest.Monkey
     world.clock.now += 30
     await world.settle()
     assert (await world.now(new)).note == "held: needs 1 approval of 2222222, has 0"
-
-
-async def test_an_approval_does_not_count_for_the_next_commit(world: GateWorld) -> None:
-    await rules(world, approvals=1)
-    first = await world.push(ONE)
-    await world.settle()
-    await world.approve(GRACE, first)
-    second = await world.push(TWO)
-    await world.settle()
-
-    assert [await world.state(one) for one in (first, second)] == ["superseded", "held"]
 
 
 async def test_somebody_with_the_right_lets_it_pass_once(world: GateWorld) -> None:
