@@ -29,16 +29,6 @@ GIT = GitSource(url="https://github.com/my-org/mono.git", branch="main")
 BY = Actor("cli", "ada")
 
 
-class MortalHost(ChecksHost):
-    """A Git host at each of whose calls the process may die."""
-
-    life = Lifetime()
-
-    def _answer(self) -> None:
-        super()._answer()
-        self.life.passes()
-
-
 @pytest.fixture
 async def backend(tmp_path: Path) -> AsyncIterator[Maker]:
     async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
@@ -46,8 +36,8 @@ async def backend(tmp_path: Path) -> AsyncIterator[Maker]:
 
 
 @pytest.fixture
-def host() -> MortalHost:
-    return MortalHost(heads={"main": ONE})
+def host() -> ChecksHost:
+    return ChecksHost(heads={"main": ONE})
 
 
 @pytest.fixture
@@ -60,16 +50,17 @@ async def app(backend: Maker, journal: SqlJournal) -> App:
 def pinner(
     backend: Maker,
     journal: SqlJournal,
-    host: MortalHost,
+    host: ChecksHost,
     life: Lifetime | None = None,
     book: RuleBook = (),
 ) -> Pinner:
-    life = host.life = life or Lifetime()
+    life = life or Lifetime()
     clock = ManualClock()
     configurer = Configurer(
         life.mortal(backend), life.mortal(journal), clock, book=book, sleep=clock.sleep
     )
-    return Pinner(configurer, life.mortal(journal), Pins({"github": host}, HOMES, book), book)
+    pins = Pins({"github": life.mortal(host)}, HOMES, book)
+    return Pinner(configurer, life.mortal(journal), pins, book)
 
 
 async def now(backend: Maker, journal: SqlJournal, app: App) -> App:
@@ -77,7 +68,7 @@ async def now(backend: Maker, journal: SqlJournal, app: App) -> App:
     return replace(await backend.app(app.id), rules=await journal.rules(app.id))
 
 
-def check_a_push_deploys(found: App, host: MortalHost) -> None:
+def check_a_push_deploys(found: App, host: ChecksHost) -> None:
     """Check that a push to `main` deploys, and that what the backend would clone is there."""
     urls = frozenset({"github.com/my-org/mono"})
     pushed = push(repository=replace(push().repository, urls=urls))
@@ -87,9 +78,9 @@ def check_a_push_deploys(found: App, host: MortalHost) -> None:
 
 
 async def test_pin_and_unpin_die_at_any_moment(
-    backend: Maker, journal: SqlJournal, host: MortalHost, app: App
+    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
-    for moment in range(1, 60):
+    for moment in range(1, 60, 2):  # before each call, which is after the one before it
         life = Lifetime(moment)
         with suppress(Death):
             there = pinner(backend, journal, host, life)
@@ -120,7 +111,7 @@ async def test_pin_and_unpin_die_at_any_moment(
 
 
 async def test_another_branch_to_track_is_named(
-    backend: Maker, journal: SqlJournal, host: MortalHost, app: App
+    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
     host.heads["release"] = "2" * 40
     there = pinner(backend, journal, host)
@@ -132,36 +123,33 @@ async def test_another_branch_to_track_is_named(
     assert host.heads[pin_of(found) or ""] == "2" * 40
 
 
-async def test_a_branch_that_is_not_there_changes_nothing(
-    backend: Maker, journal: SqlJournal, host: MortalHost, app: App
+async def test_what_can_not_be_pinned_is_refused_with_the_reason(
+    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
     there = pinner(backend, journal, host)
     with pytest.raises(Rejected, match="there is no branch nowhere in my-org/mono on github"):
         await there.pin(await there.plan(app, "nowhere"), by=BY)
-
     assert (await now(backend, journal, app)).rules == Rules()
 
-
-async def test_a_glob_is_no_branch_to_track(
-    backend: Maker, journal: SqlJournal, host: MortalHost, app: App
-) -> None:
     await journal.save_rules(app.id, Rules(branch="release/*"), by=str(BY))
     with pytest.raises(
         Rejected, match=r"name the branch .* with --branch: 'release/\*' is several"
     ):
-        await pinner(backend, journal, host).plan(app)
+        await there.plan(app)
 
-
-async def test_a_docker_image_cannot_be_pinned(
-    backend: Maker, journal: SqlJournal, host: MortalHost
-) -> None:
     made = await backend.create_app("db", project="shop", source=DockerSource(image="postgres"))
     with pytest.raises(Rejected, match="can't be pinned: its source is docker"):
-        await pinner(backend, journal, host).plan(made)
+        await there.plan(made)
+
+    nowhere = Pinner(Configurer(backend, journal, ManualClock()), journal, Pins({}, {}))
+    with pytest.raises(Rejected, match=r"can't be pinned: .* is at no Git host of the settings"):
+        await nowhere.plan(app)
+    with pytest.raises(Rejected, match=r"^shop/web is not pinned$"):
+        await nowhere.plan_back(app)
 
 
 async def test_what_bridge_yaml_says_wins(
-    backend: Maker, journal: SqlJournal, host: MortalHost, app: App
+    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
     book = [("shop/*", Rules(branch="main", pin=True))]
     there = pinner(backend, journal, host, book=book)
@@ -172,7 +160,7 @@ async def test_what_bridge_yaml_says_wins(
 
 
 async def test_a_build_that_may_still_clone_the_branch_is_waited_for(
-    backend: Maker, journal: SqlJournal, host: MortalHost, app: App
+    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
     from bridge.core.decision import Decision, Reason
     from bridge.ports.outcomes import Outcome
@@ -188,16 +176,3 @@ async def test_a_build_that_may_still_clone_the_branch_is_waited_for(
 
     with pytest.raises(Rejected, match="a deployment of shop/web is asked, and may still clone"):
         await there.plan_back(app)
-
-
-async def test_an_app_at_no_known_host_is_refused_before_anything_is_shown(
-    backend: Maker, journal: SqlJournal, app: App
-) -> None:
-    clock = ManualClock()
-    configurer = Configurer(backend, journal, clock, sleep=clock.sleep)
-    nowhere = Pinner(configurer, journal, Pins({}, {}))
-
-    with pytest.raises(Rejected, match=r"can't be pinned: .* is at no Git host of the settings"):
-        await nowhere.plan(app)
-    with pytest.raises(Rejected, match=r"^shop/web is not pinned$"):
-        await nowhere.plan_back(app)
