@@ -10,21 +10,19 @@ from pydantic import SecretStr
 
 from bridge.core.apps import App, Rules, SourceType, Trigger
 from bridge.core.configuration.configuration import (
-    DockerSource,
     Environment,
     GithubSource,
     GitSource,
 )
 from bridge.core.configuration.difference import Changed
-from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
+from bridge.core.configuration.merge import WantedSource, WantedVariables
 from bridge.core.configuration.plan import HalfMade, NotKept, Overtaken
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.people import Actor
 from bridge.embedded.server import EmbeddedServer
-from bridge.pipeline.deciding.catalog import Catalog
-from bridge.pipeline.deploying.configure import PAUSES, Cleared, Configurer, check_nothing_open
+from bridge.pipeline.deploying.configure import Cleared, Configurer, check_nothing_open
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
-from bridge.ports.outcomes import BEGUN, Audited, Outcome, Subscription, about_change
+from bridge.ports.outcomes import Audited, Outcome, Subscription, about_change
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import ManualClock, deployment
@@ -84,50 +82,30 @@ async def app(backend: Meddled) -> App:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def configurer(backend: Meddled, journal: SqlJournal, clock: ManualClock) -> Configurer:
     return Configurer(backend, journal, clock, sleep=clock.sleep)
 
 
-async def test_what_was_shown_is_written_and_noted(
+async def test_what_was_shown_is_written_noted_and_known_to_every_process(
     configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
+    other = App("other", "other", "shop", backend="embedded")
+    await journal.save_apps("embedded", [*await backend.inner.apps(), other])
+    version = await journal.apps_version()
     plan = await configurer.plan(app, DEV)
     assert plan.difference == (Changed("branch", "main", "dev"),)
     assert (await backend.inner.saved(app)).provider == GIT  # planning writes nothing
 
     found = await configurer.apply(plan, by=BY)
+    nothing_more = await configurer.plan(app, DEV)
+    await configurer.apply(nothing_more, by=BY)
 
+    assert nothing_more.empty
     assert found.saved.provider == GIT.model_copy(update={"branch": "dev"})
     assert backend.writes == ["write_source"]
     (note,) = await journal.audited(limit=9)
-    assert (note.by, note.what, note.app_id, note.app) == (
-        BY,
-        "provider set",
-        app.id,
-        "shop/web",
-    )
+    assert (note.by, note.what, note.app_id, note.app) == (BY, "provider set", app.id, "shop/web")
     assert (note.difference, note.outcome) == (plan.difference, "done")
-
-
-@pytest.mark.parametrize("wanted", [DEV, NoSource()])
-async def test_every_process_knows_a_changed_app_once_it_is_changed(
-    configurer: Configurer,
-    backend: Meddled,
-    journal: SqlJournal,
-    app: App,
-    wanted: WantedSource | NoSource,
-) -> None:
-    other = App("other", "other", "shop", backend="embedded")
-    await journal.save_apps("embedded", [*await backend.inner.apps(), other])
-    version = await journal.apps_version()
-
-    await configurer.apply(await configurer.plan(app, wanted), by=BY)
-
     (now,) = await backend.inner.apps()
     assert {one.id: one for one in await journal.apps()} == {app.id: now, "other": other}
     assert await journal.apps_version() > version
@@ -160,17 +138,6 @@ async def test_where_it_is_told_is_kept_before_it_is_made(
     (pending,) = await journal.pending(ManualClock().now + 1, 9)
     assert pending.subscription.id == "card shop/web"
     assert pending.wanted == 2  # wanted, then raised by what became of it
-
-
-async def test_nothing_to_change_writes_and_notes_nothing(
-    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
-) -> None:
-    plan = await configurer.plan(app, WantedSource(SourceType.GIT, {"branch": "main"}))
-
-    await configurer.apply(plan, by=BY)
-
-    assert plan.empty
-    assert (backend.writes, await journal.audited(limit=9)) == ([], [])
 
 
 @pytest.mark.parametrize("theirs", ["branch", "environment", "rules"])
@@ -215,22 +182,6 @@ async def test_what_reads_back_differently_is_told(
     assert note.outcome.startswith("NotKept: shop/web was written")
 
 
-async def test_what_the_backend_refuses_is_noted_with_its_words(
-    configurer: Configurer, journal: SqlJournal, app: App
-) -> None:
-    asked = {"owner": "o", "repository": "r", "branch": "main", "provider_id": "nope"}
-    plan = await configurer.plan(
-        app, WantedSource(SourceType.GITHUB, {**asked, "branches": "release/*"})
-    )
-
-    with pytest.raises(Refused, match="Github Provider"):
-        await configurer.apply(plan, by=BY)
-
-    (note,) = await journal.audited(limit=9)
-    assert note.outcome.startswith("Refused: embedded: Github Provider")
-    assert await journal.rules(app.id) == Rules()
-
-
 async def test_without_an_answer_it_looks_and_asks_again_only_for_what_is_missing(
     configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
@@ -247,57 +198,25 @@ async def test_without_an_answer_it_looks_and_asks_again_only_for_what_is_missin
     assert [note.outcome for note in await journal.audited(limit=9)] == ["done", "done"]
 
 
-async def test_a_loss_is_asked_again_within_a_bound(
-    configurer: Configurer, backend: Meddled, clock: ManualClock, app: App
-) -> None:
-    plan = await configurer.plan(app, DEV)
-
-    async def lost() -> None:
-        backend.before["write_source"] = lost
-        raise Unanswered("embedded", "ReadTimeout")
-
-    backend.before["write_source"] = lost
-    with pytest.raises(Unanswered, match="shop/web is still as it was: ask again"):
-        await configurer.apply(plan, by=BY)
-
-    assert backend.writes == ["write_source"] * (1 + len(PAUSES))
-    assert clock.slept == [*PAUSES]
-
-
 async def test_what_somebody_else_writes_after_a_loss_is_not_overwritten(
     configurer: Configurer, backend: Meddled, app: App
 ) -> None:
     plan = await configurer.plan(app, DEV)
     theirs = GIT.model_copy(update={"branch": "theirs"})
+    variables = Environment(env=SecretStr("THEIRS=1"))
 
     async def lost() -> None:
         await backend.inner.save_provider(app, theirs)
+        await backend.inner.save_environment(app, variables)
         raise Unanswered("embedded", "ReadTimeout")
 
     backend.before["write_source"] = lost
     with pytest.raises(NotKept, match="may have been written") as caught:
         await configurer.apply(plan, by=BY)
 
-    assert caught.value.changed == (Changed("branch", "dev", "theirs"),)
+    assert caught.value.changed == (Changed("branch", "dev", "theirs"),)  # variables are no fault
     assert backend.writes == ["write_source"]
-
-
-async def test_environment_that_changes_meanwhile_is_neither_overwritten_nor_a_fault(
-    configurer: Configurer, backend: Meddled, app: App
-) -> None:
-    plan = await configurer.plan(app, DEV)
-    theirs = Environment(env=SecretStr("THEIRS=1"))
-
-    async def lost() -> None:
-        await backend.inner.save_environment(app, theirs)
-        raise Unanswered("embedded", "ReadTimeout")
-
-    backend.before["write_source"] = lost
-    found = await configurer.apply(plan, by=BY)
-
-    assert found.saved.environment.env == theirs.env
-    assert isinstance(found.saved.provider, GitSource)
-    assert found.saved.provider.branch == "dev"
+    assert (await backend.inner.saved(app)).environment.env == variables.env
 
 
 async def test_half_of_a_change_is_told_as_such_and_taken_back(
@@ -329,25 +248,6 @@ async def test_half_of_a_change_is_told_as_such_and_taken_back(
     assert undo.remarks == ("change 1 was never confirmed; this takes back the part that is there",)
 
 
-async def test_a_backend_that_restarts_in_the_middle_is_read_once_it_is_back(
-    configurer: Configurer, backend: Meddled, clock: ManualClock, journal: SqlJournal, app: App
-) -> None:
-    plan = await configurer.plan(app, WantedSource(None, {"branch": "dev", "tags": "v*"}))
-
-    async def restarts() -> None:
-        backend.before["saved"] = failing(Unreachable("embedded", "ConnectError"))
-        raise Unanswered("embedded", "ReadError")
-
-    backend.after["write_source"] = restarts
-    found = await configurer.apply(plan, by=BY)
-
-    assert isinstance(found.saved.provider, GitSource)
-    assert (found.saved.provider.branch, found.rules) == ("dev", Rules(tags="v*"))
-    assert await journal.rules(app.id) == Rules(tags="v*")
-    assert backend.writes == ["write_source"]
-    assert clock.slept == [PAUSES[0], PAUSES[0]]  # to read it, and before going on
-
-
 async def test_what_can_not_be_read_back_is_unanswered(
     configurer: Configurer, backend: Meddled, app: App
 ) -> None:
@@ -363,18 +263,6 @@ async def test_what_can_not_be_read_back_is_unanswered(
     backend.after["write_source"] = next_reading_fails
     with pytest.raises(Unanswered, match="was accepted, but it can't be read back"):
         await configurer.apply(plan, by=BY)
-
-
-async def test_a_change_that_is_cut_off_stays_begun(
-    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
-) -> None:
-    plan = await configurer.plan(app, DEV)
-    backend.before["write_source"] = failing(RuntimeError("the process is gone"))
-
-    with pytest.raises(RuntimeError):
-        await configurer.apply(plan, by=BY)
-
-    assert [note.result for note in await journal.audited(limit=9)] == [BEGUN]
 
 
 async def test_rules_go_where_they_can_be_held(
@@ -394,67 +282,6 @@ async def test_rules_go_where_they_can_be_held(
     assert found.saved.provider.trigger is Trigger.TAG
     assert found.saved.provider.watch_paths == GIT.watch_paths
     assert await journal.rules(app.id) == Rules(tags="v*")
-
-
-async def test_rules_that_were_set_decide_and_the_file_wins_where_it_says_something(
-    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
-) -> None:
-    plan = await configurer.plan(app, WantedSource(None, {"trigger": "tag", "tags": "v*"}))
-    await configurer.apply(plan, by=BY)
-    book = [("shop/web", Rules(tags="release-*"))]
-    catalog = Catalog({"embedded": backend.inner}, journal, ManualClock(), book=book)
-
-    await catalog.refresh()
-
-    known = catalog.get(app.id)
-    assert known is not None
-    assert known.rules == Rules(trigger=Trigger.TAG, tags="release-*")
-    assert known.waits_for is Trigger.TAG
-
-
-async def test_disconnecting_takes_the_rules_away_and_wakes_the_catalog(
-    backend: Meddled, journal: SqlJournal, app: App
-) -> None:
-    woken: list[bool] = []
-    configurer = Configurer(
-        backend,
-        journal,
-        ManualClock(),
-        wake=lambda: woken.append(True),
-    )
-    await journal.save_rules(app.id, Rules(tags="v*"), by=str(BY))
-
-    found = await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
-
-    assert (found.saved.provider, found.rules) == (None, Rules())
-    assert backend.writes == ["write_source"]
-    assert woken == [True]
-
-
-async def test_build_and_variables_are_written_alone(
-    configurer: Configurer, backend: Meddled, app: App
-) -> None:
-    build = WantedBuild({"build_type": "static", "publish_directory": "dist"})
-    variables = WantedVariables({"env": {"KEY": "KEY=hunter2"}})
-    for wanted in (build, variables):
-        await configurer.apply(await configurer.plan(app, wanted), by=BY)
-
-    assert backend.writes == ["save_build_type", "save_environment"]
-    saved = await backend.inner.saved(app)
-    assert saved.environment.env == SecretStr("KEY=hunter2")
-    assert saved.build is not None
-    assert saved.build.publish_directory == "dist"
-
-
-async def test_no_secret_is_noted(
-    configurer: Configurer, journal: SqlJournal, backend: Meddled, app: App
-) -> None:
-    image = {"image": "web:1", "username": "me", "password": SecretStr("hunter2")}
-    plan = await configurer.plan(app, WantedSource(SourceType.DOCKER, image))
-    await configurer.apply(plan, by=BY)
-
-    assert (await backend.inner.saved(app)).provider == DockerSource(**image)
-    assert "hunter2" not in repr(await journal.audited(limit=9)) + repr(plan)
 
 
 async def test_doubtful_watch_paths_and_overruled_rules_are_told(
@@ -487,15 +314,6 @@ async def test_names_that_no_shell_takes_are_told_once_they_are_set(
     await configurer.apply(plan, by=BY)
     gone = WantedVariables({"env": {"A-B": None, "FINE": "FINE=2"}})
     assert not [one for one in (await configurer.plan(app, gone)).remarks if "shell" in one]
-
-
-async def test_what_can_not_be_is_rejected_before_anything_is_written(
-    configurer: Configurer, backend: Meddled, app: App
-) -> None:
-    with pytest.raises(Rejected, match="set `branches`"):
-        await configurer.plan(app, WantedSource(None, {"branch": "release/*"}))
-
-    assert backend.writes == []
 
 
 async def test_clearing_says_which_logs_it_removed(
@@ -540,10 +358,7 @@ def test_clearing_is_refused_while_the_backend_has_one_open(
     assert "whole log folder" in str(caught.value)
     ended = [replace(RECORD, status=Progress.ERROR)]
     check_nothing_open(WEB, [], ended, [replace(JOB, app="app_2", active=True)])
-
-
-def test_a_record_that_runs_without_a_job_was_never_closed_and_keeps_nobody_from_clearing() -> None:
-    check_nothing_open(WEB, [], [RECORD], [replace(JOB, app="app_2")])
+    check_nothing_open(WEB, [], [RECORD], [replace(JOB, app="app_2")])  # it was never closed
 
 
 async def test_clearing_is_refused_while_one_waits_here_and_deletes_nothing(

@@ -284,18 +284,6 @@ async def test_no_client_goes_through_the_proxy_to_what_no_proxy_names(
     assert asked_by(server) == (set() if name in OF_GIT else {True})  # Git finds no such name
 
 
-@pytest.mark.parametrize("name", ["dokploy", "discord", "gitlab", "git clone"])
-async def test_a_server_without_tls_is_asked_through_the_proxy_too(
-    proxy: Proxy, tmp_path: Path, name: str
-) -> None:
-    async with running(Server(""), None) as server:
-        with suppress(BridgeError, BuildFailed):
-            await CLIENTS[name](server, f"http://{HOST}:{server.port}", None, tmp_path)
-
-        assert asked_by(server) == {True}
-        assert {place for _, place in proxy.asked} == {f"{HOST}:{server.port}"}
-
-
 async def test_the_authority_of_a_git_host_is_trusted_where_its_code_is_cloned(
     server: Server, tmp_path: Path
 ) -> None:
