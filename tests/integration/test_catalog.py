@@ -30,13 +30,24 @@ def catalog(backend: FakeBackend, journal: SqlJournal, clock: ManualClock) -> Ca
     return Catalog({"dokploy": backend}, journal, clock, every=60.0, eager=EAGER)
 
 
-async def test_after_a_reading_it_knows_the_apps_of_a_repository(catalog: Catalog) -> None:
+async def test_apps_that_come_change_move_or_go_are_followed(
+    catalog: Catalog, backend: FakeBackend
+) -> None:
     assert catalog.of(MONO) == ()
     await catalog.refresh()
-
     assert catalog.of(MONO) == (app(),)
     assert catalog.get("app-web") == app()
     assert catalog.get("nothing") is None
+
+    moved = app(source=Source(SourceType.GITHUB, repository="my-org/other", branch="main"))
+    backend.found = [moved]
+    await catalog.refresh()
+    assert catalog.of(MONO) == ()
+    assert catalog.of(replace(MONO, id="1", name="My-Org/Other")) == (moved,)
+
+    backend.found = []
+    await catalog.refresh()
+    assert catalog.get("app-web") is None
     assert catalog.ready.is_set()
 
 
@@ -86,44 +97,6 @@ async def test_with_nothing_known_and_nobody_to_ask_it_is_not_ready(
     await catalog.refresh()
     assert catalog.ready.is_set()
     assert catalog.trouble == {}
-
-
-async def test_a_backend_without_apps_is_ready_to_decide_by(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    backend.found = []
-
-    await catalog.refresh()
-
-    assert catalog.ready.is_set()
-
-
-async def test_apps_that_change_move_or_go_are_followed(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    await catalog.refresh()
-    moved = app(source=Source(SourceType.GITHUB, repository="my-org/other", branch="main"))
-    backend.found = [moved]
-    await catalog.refresh()
-    assert catalog.of(MONO) == ()
-    assert catalog.of(replace(MONO, id="1", name="My-Org/Other")) == (moved,)
-
-    backend.found = []
-    await catalog.refresh()
-    assert catalog.get("app-web") is None
-
-
-async def test_one_backend_that_is_away_keeps_its_apps_and_the_others_go_on(
-    backend: FakeBackend, journal: SqlJournal, clock: ManualClock
-) -> None:
-    other = FakeBackend(clock, found=[app("app-api", backend="embedded")])
-    catalog = Catalog({"dokploy": backend, "embedded": other}, journal, clock)
-    await catalog.refresh()
-    backend.away, other.found = True, []
-
-    await catalog.refresh()
-
-    assert catalog.of(MONO) == (app(),)
 
 
 class Silent(FakeBackend):
@@ -227,29 +200,21 @@ async def test_apps_are_in_the_order_of_their_labels_each_once(
 # ── a push that knows no app ─────────────────────────────────────────────────
 
 
-async def test_a_push_after_the_last_reading_has_the_apps_read_again(
-    catalog: Catalog, backend: FakeBackend, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    clock.now += EAGER + 1
-    received = clock.now
-    clock.now += 0.01
-
-    assert await catalog.newer_than(received) is None
-    assert backend.count("apps") == 2
-    assert await catalog.newer_than(received) is None
-    assert backend.count("apps") == 2
-
-
-async def test_many_such_pushes_have_them_read_once_in_a_while(
+async def test_a_push_after_the_last_reading_has_the_apps_read_again_once_in_a_while(
     catalog: Catalog, backend: FakeBackend, clock: ManualClock
 ) -> None:
     await catalog.refresh()
     read_at = clock.now
     clock.now += 1
-
     assert await catalog.newer_than(clock.now) == read_at + EAGER
     assert backend.count("apps") == 1
+
+    clock.now += EAGER
+    received = clock.now
+    clock.now += 0.01
+    for _ in range(2):
+        assert await catalog.newer_than(received) is None
+        assert backend.count("apps") == 2
 
 
 async def looked_for(catalog: Catalog, clock: ManualClock, repository: Repository) -> float:
@@ -273,7 +238,7 @@ async def test_a_repository_that_no_app_uses_has_them_read_for_it_a_few_times(
     assert backend.count("apps") <= 1 + LOOKS + 600 / SELDOM
 
 
-async def test_an_app_of_such_a_repository_is_found_by_its_next_push_all_the_same(
+async def test_an_app_of_such_a_repository_and_those_of_others_are_found_all_the_same(
     catalog: Catalog, backend: FakeBackend, clock: ManualClock
 ) -> None:
     await catalog.refresh()
@@ -284,32 +249,11 @@ async def test_an_app_of_such_a_repository_is_found_by_its_next_push_all_the_sam
     backend.found = [app("app-new", source=elsewhere)]
     clock.now += 1
 
+    unknown = replace(ELSEWHERE, id="2", name="my-org/unknown")
+    assert await looked_for(catalog, clock, unknown) <= EAGER
+    clock.now += 1
     assert await looked_for(catalog, clock, ELSEWHERE) <= SELDOM
     assert [one.id for one in catalog.of(ELSEWHERE)] == ["app-new"]
-
-
-async def test_beside_such_a_repository_others_are_found_as_soon_as_ever(
-    catalog: Catalog, backend: FakeBackend, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    for _ in range(LOOKS + 1):
-        clock.now += EAGER + 1
-        await looked_for(catalog, clock, ELSEWHERE)
-    clock.now += 1
-
-    assert await looked_for(catalog, clock, replace(ELSEWHERE, id="2")) <= EAGER
-
-
-async def test_many_pushes_that_one_reading_answers_count_once(
-    catalog: Catalog, clock: ManualClock
-) -> None:
-    clock.now += EAGER + 1
-    received = clock.now - 1
-    for _ in range(10):
-        assert await catalog.newer_than(received, ELSEWHERE) is None
-    clock.now += 1
-
-    assert await looked_for(catalog, clock, ELSEWHERE) <= EAGER
 
 
 async def test_of_repositories_that_no_app_uses_those_are_remembered_that_pushed_last(
@@ -340,15 +284,6 @@ async def test_while_the_backend_is_down_such_a_push_waits_and_holds_up_nobody(
     backend.away = False
     await catalog.refresh()
     assert await catalog.newer_than(received) is None
-
-
-async def test_a_clock_that_was_set_back_holds_up_nobody(
-    catalog: Catalog, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    clock.now -= 7200
-
-    assert await catalog.newer_than(clock.now + 3600) is None
 
 
 # ── on its timer ─────────────────────────────────────────────────────────────
@@ -450,31 +385,22 @@ async def shared(
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_it_follows_what_another_process_has_read(
+async def test_it_follows_what_another_process_has_read_and_reads_for_all_when_its_turn_comes(
     shared: tuple[Catalog, Turn], backend: FakeBackend, journal: SqlJournal
 ) -> None:
-    catalog, _ = shared
-    backend.found = [app("app-unseen")]
-
-    await journal.save_apps("dokploy", [app(), app("app-new")])
+    catalog, turn = shared
+    backend.found = [app("app-fresh")]
 
     async def known() -> set[str]:
         return {one.id for one in catalog.all()}
 
-    await until(known, lambda found: found == {"app-web", "app-new"})
-
-
-async def test_when_its_turn_comes_it_reads_for_all(
-    shared: tuple[Catalog, Turn], backend: FakeBackend, journal: SqlJournal
-) -> None:
-    _, turn = shared
-    backend.found = [app("app-fresh")]
-
-    turn.ours = True
-
     async def kept() -> list[str]:
         return [one.id for one in await journal.apps()]
 
+    await journal.save_apps("dokploy", [app(), app("app-new")])
+    await until(known, lambda found: found == {"app-web", "app-new"})
+
+    turn.ours = True
     await until(kept, lambda found: found == ["app-fresh"])
 
 

@@ -32,15 +32,9 @@ async def test_one_has_the_turn_as_long_as_it_asks_and_then_another(
     await one.ask()
     assert not await one.ours()
 
-
-async def test_who_gives_it_back_is_followed_at_once(journal: SqlJournal) -> None:
-    one, other = Lead(journal, "one"), Lead(journal, "other")
+    await journal.leave("other")
     await one.ask()
-
-    await journal.leave("one")
-    await other.ask()
-
-    assert await other.ours()
+    assert await one.ours()
 
 
 async def test_it_is_asked_for_as_long_as_the_process_lives(

@@ -81,24 +81,15 @@ async def test_a_trouble_is_noted_while_another_backend_has_not_answered(
     assert await noted(journal) == {"dokploy": Trouble(WHY, clock())}
 
 
-async def test_what_an_earlier_process_has_noted_does_not_outlive_the_first_reading(
-    catalog: Catalog, journal: SqlJournal
+async def test_what_an_earlier_process_has_noted_stays_until_the_backends_are_read(
+    catalog: Catalog, journal: SqlJournal, clock: ManualClock
 ) -> None:
     await journal.note(NOTED, write_troubles({"gone": Trouble(WHY, 1.0)}))
+    await Catalog({}, journal, clock).refresh()  # it reads no backend
+    assert await noted(journal) == {"gone": Trouble(WHY, 1.0)}
 
     await catalog.refresh()
-
     assert await noted(journal) == {}
-
-
-async def test_a_process_that_reads_no_backend_leaves_the_note_of_the_one_that_does(
-    journal: SqlJournal, clock: ManualClock
-) -> None:
-    await journal.note(NOTED, write_troubles({"dokploy": Trouble(WHY, 1.0)}))
-
-    await Catalog({}, journal, clock).refresh()
-
-    assert await noted(journal) == {"dokploy": Trouble(WHY, 1.0)}
 
 
 async def test_readyz_is_told_each_backend_by_name_and_since_when(journal: SqlJournal) -> None:
