@@ -22,7 +22,7 @@ from bridge.views.values import plain
 from bridge.views.view import View
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
-from tests.worlds.previewed import held, native, up
+from tests.worlds.previewed import held, up
 
 ADA = Person("U0ADA", "Ada")
 WEB = app("app-web")
@@ -57,16 +57,6 @@ async def say(commands: ChatCommands, typed: str, channel: str = "C1") -> AnyRep
     return await commands.answer(ADA, Place(channel), parse(typed), "id-1")
 
 
-async def test_lists_of_apps_are_of_peoples_apps(commands: ChatCommands) -> None:
-    listed = await say(commands, "list")
-    assert isinstance(listed, View)
-    assert [one["app"] for one in listed.data] == [WEB.label]
-
-    me = await say(commands, "whoami")
-    assert isinstance(me, View)
-    assert me.data.rights[Right.DEPLOY] == [WEB.label]
-
-
 def click(act: str, preview: Preview) -> Call:
     return Call(f"previews {act}", {"preview": preview.id, "commit": preview.pull.head_sha})
 
@@ -98,57 +88,33 @@ async def test_grants_of_a_channel_count_only_there(
     assert "was stopped before" in plain(again.head)
 
 
-async def test_those_of_the_backend_are_listed_and_only_listed(
-    commands: ChatCommands, journal: SqlJournal
-) -> None:
-    mine, hidden = native(WEB, 12), native(app("app-api"), 13)
-    await journal.save_native_previews(WEB.id, [mine])
-    await journal.save_native_previews(hidden.app_id, [hidden])
-
-    listed = await say(commands, "previews")
-    assert isinstance(listed, View)
-    assert [one["id"] for one in listed.data] == [mine.id]
-    refused = await say(commands, "previews stop web#12")
-    assert isinstance(refused, Sorry)
-    assert "Dokploy's own preview, which the bridge only shows" in refused.why
-    assert str(mine.page) in refused.why
-
-
-async def test_who_may_only_look_is_told_the_right_that_lacks(
-    journal: SqlJournal, clock: ManualClock, inbox: SqliteInbox
-) -> None:
-    grant = Grant(("U0ADA",), frozenset({Right.VIEW}), (WEB.label,))
-    commands = granting(journal, clock, inbox, grant)
-    one = await held(journal, WEB, 12)
-
-    for act, right in (("approve", "approve"), ("stop", "deploy"), ("extend", "deploy")):
-        reply = await commands.answer(ADA, Place("C1"), click(act, one), act)
-        assert isinstance(reply, Denied)
-        assert reply.right == right
-    assert buttons(await say(commands, "previews")) == []
-    now = await journal.preview(one.id)
-    assert now is not None
-    assert (now.stopped, now.approved, now.look_at) == (False, None, None)
-
-
 @pytest.mark.parametrize(
     ("right", "offers"),
     [
+        (Right.VIEW, []),
         (Right.DEPLOY, ["preview.stop", "preview.extend"]),
         (Right.APPROVE, ["preview.approve"]),
     ],
 )
-async def test_what_somebody_may_do_is_offered(
+async def test_what_somebody_may_do_is_offered_and_all_else_refused(
     journal: SqlJournal,
     clock: ManualClock,
     inbox: SqliteInbox,
     right: Right,
     offers: list[str],
 ) -> None:
-    commands = granting(journal, clock, inbox, Grant(("U0ADA",), frozenset({right}), ("shop/*",)))
-    await held(journal, WEB, 12)
+    commands = granting(journal, clock, inbox, Grant(("U0ADA",), frozenset({right}), (WEB.label,)))
+    one = await held(journal, WEB, 12)
 
     assert buttons(await say(commands, "previews")) == offers
+    for act in ("approve", "stop", "extend"):
+        if f"preview.{act}" not in offers:
+            reply = await commands.answer(ADA, Place("C1"), click(act, one), act)
+            assert isinstance(reply, Denied)
+            assert reply.right == (Right.APPROVE if act == "approve" else Right.DEPLOY)
+    now = await journal.preview(one.id)
+    assert now is not None
+    assert (now.stopped, now.approved, now.look_at) == (False, None, None)
 
 
 async def test_a_name_is_suggested_where_none_fits_and_apps_are_found_by_a_part_of_it(

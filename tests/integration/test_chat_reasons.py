@@ -7,7 +7,7 @@ import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.chat.calls import Call
-from bridge.core.chat.replies import Denied, Sorry
+from bridge.core.chat.replies import Sorry
 from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
 from bridge.operations.commands import ChatCommands
@@ -133,13 +133,3 @@ async def test_the_log_of_an_app_that_one_may_not_see_is_not_named(
     other = repr(await asking.say(Call("logs", {"app": "web", "deployment": "x"}), BOB))
 
     assert "secret" not in unseen + other
-
-
-async def test_logs_are_deleted_once_somebody_has_agreed(asking: Asking) -> None:
-    denied = await asking.say("clear web", BOB)
-    asked = await asking.say("clear web")
-
-    assert isinstance(denied, Denied)
-    assert isinstance(asked, View)
-    assert asked.asks is not None
-    assert "the whole log folder of shop/web" in plain(asked.remarks[0])

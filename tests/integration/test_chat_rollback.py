@@ -154,16 +154,6 @@ async def test_a_click_does_nothing_while_it_is_not_known_what_is_live(desk: Des
     assert await desk.inbox.newest(5) == []
 
 
-async def test_a_version_can_be_named(desk: Desk) -> None:
-    oldest = await desk.made(1, "a")
-    await desk.made(2, "b")
-    await desk.made(3, "c")
-
-    said = await desk.say("rollback shop/web aaaaaaa")
-
-    assert seen_in(said).split()[1] == oldest.id
-
-
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
@@ -179,17 +169,6 @@ async def test_what_is_not_possible_is_said(desk: Desk, typed: str, says: str) -
 
     assert isinstance(said, Sorry)
     assert says in said.why
-
-
-async def test_without_a_way_it_says_what_to_switch_on(desk: Desk) -> None:
-    await desk.made(1, "a")
-    await desk.made(2, "b")
-    desk.backend.keeps = False
-
-    said = await desk.say("rollback shop/web")
-
-    assert isinstance(said, Sorry)
-    assert "switch on rollbacks for the app in dokploy" in said.why
 
 
 async def test_who_may_not_deploy_may_not_go_back(desk: Desk) -> None:
@@ -246,28 +225,3 @@ async def test_a_click_cancels_nothing_of_another_app(desk: Desk) -> None:
 
     assert said == Sorry("That deployment is gone.")
     assert await desk.inbox.newest(5) == []
-
-
-async def test_what_waits_behind_it_is_cancelled_all_the_same(desk: Desk) -> None:
-    live = await desk.made(2, "b", State.VERIFYING)
-    waits = await desk.made(3, "c", State.WAITING)
-
-    said = await desk.say("cancel shop/web")
-
-    assert isinstance(said, View)
-    assert not said.refused
-
-    await desk.journal.cancel(WEB.id, 9)
-    found = [await desk.journal.deployment(one.id) for one in (live, waits)]
-    assert [one and one.state for one in found] == [State.VERIFYING, State.CANCELLED]
-
-
-async def test_the_list_of_apps_tells_what_is_live(desk: Desk) -> None:
-    one = await desk.made(1, "a", State.WAITING)
-    await desk.journal.move(one.id, State.DONE, "live", deployed_commit="a" * 40)
-
-    said = await desk.say("apps")
-
-    assert isinstance(said, View)
-    (listed,) = said.data
-    assert listed["live"]["commit"] == "a" * 40

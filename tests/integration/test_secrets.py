@@ -98,14 +98,14 @@ async def shown_of(lines: list[str], variables: str, error: str | None = None) -
         await journal.stop()
 
 
-GROUPS = [sorted(KINDS)[first::11] for first in range(11)]
-"""All kinds, four in a build: an excerpt has fifteen lines."""
+GROUPS = [sorted(KINDS)[first::6] for first in range(6)]
+"""All kinds, up to eight in a build: an excerpt has fifteen lines."""
 
 
 @pytest.mark.parametrize("kinds", GROUPS, ids=" + ".join)
 @settings(max_examples=2, deadline=None)
 @given(
-    st.lists(SECRETS, min_size=4, max_size=4),
+    st.lists(SECRETS, min_size=8, max_size=8),
     st.lists(st.tuples(st.sampled_from(sorted(FORMS)), VALUES), min_size=1, max_size=3),
     st.integers(0, 7),
 )
@@ -113,7 +113,7 @@ def test_no_planted_secret_is_seen_anywhere(
     kinds: list[str], secrets: list[str], values: list[tuple[str, str]], reason: int
 ) -> None:
     variables = "\n".join(assignment(f"GREETING_{n}", value) for n, (_, value) in enumerate(values))
-    lines = [f"error: {printed(*one)}" for one in zip(kinds, secrets, strict=True)]
+    lines = [f"error: {printed(*one)}" for one in zip(kinds, secrets, strict=False)]
     lines += [f"error: it says {FORMS[form](value)} here" for form, value in values]
     lines += [f"error: the key {OWN} is refused"]
     lines = lines[reason:] + lines[:reason]
@@ -152,7 +152,7 @@ async def test_what_an_unhealthy_app_answers_and_prints_is_masked() -> None:
     await stage.journal.stop()
 
 
-@pytest.mark.parametrize("size", [4096, 8192, MOST_EVIDENCE])
+@pytest.mark.parametrize("size", [4096, MOST_EVIDENCE])
 async def test_an_answer_is_cut_after_it_is_masked(size: int) -> None:
     clock = ManualClock()
     url = "postgres://shop:k3J9xQ2mZ8rT5vW1@db.example.com:5432/shop"

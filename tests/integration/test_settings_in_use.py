@@ -38,7 +38,12 @@ DIFFERENT = {
 @pytest.mark.parametrize("name", DIFFERENT)
 async def test_a_difference_is_told(name: str, journal: SqlJournal) -> None:
     given, says, incomplete = DIFFERENT[name]
+    assert await compare(read_settings(None, RUNS), journal) is None  # none has noted anything
     await note_settings(read_settings(None, RUNS), journal)
+    noted = await journal.recall(NOTED) or ""
+    assert '"journey.look": "' in noted
+    assert max(map(len, noted.split('"'))) < len(SECRET)
+    assert SECRET not in noted
 
     found = await difference(journal, **given)
 
@@ -46,17 +51,3 @@ async def test_a_difference_is_told(name: str, journal: SqlJournal) -> None:
     assert says in found.finding().says
     assert found.incomplete == incomplete
     assert ("nothing else was checked" in found.finding().says) == incomplete
-
-
-async def test_no_value_is_kept(journal: SqlJournal) -> None:
-    await note_settings(read_settings(None, RUNS), journal)
-
-    noted = await journal.recall(NOTED) or ""
-
-    assert SECRET not in noted
-    assert '"journey.look": "' in noted
-    assert max(map(len, noted.split('"'))) < len(SECRET)
-
-
-async def test_a_bridge_that_notes_nothing_is_not_compared(journal: SqlJournal) -> None:
-    assert await compare(read_settings(None, RUNS), journal) is None
