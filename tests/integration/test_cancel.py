@@ -52,49 +52,22 @@ async def followed(stage: Stage, new: Deployment, state: State) -> None:
         await deployer.follow(new.id)
 
 
-async def test_what_waits_with_us_is_dropped_and_the_backend_not_asked(stage: Stage) -> None:
+async def test_what_waits_with_us_is_dropped_and_what_came_after_the_cancel_goes_on(
+    stage: Stage,
+) -> None:
     new = await stage.wish()
+    later = await stage.wish(10, app_id="app-api")
 
     await cancel(stage)
-
-    found = await stage.now(new)
-    assert (found.state, found.note) == (
-        State.CANCELLED,
-        "cancelled before the backend was asked",
-    )
-    assert found.finished_at == stage.clock.now
-    assert stage.backend.calls == []
-
-
-async def test_what_came_after_the_cancel_goes_on(stage: Stage) -> None:
-    later = await stage.wish(10)
-
-    await cancel(stage)
-
-    assert (await stage.now(later)).state is State.WAITING
-
-
-async def test_an_app_that_nobody_knows_is_no_fault(stage: Stage) -> None:
+    await canceller(stage).run(KeptSteps(), f"{9:016d}.app-api")
     await canceller(stage).run(KeptSteps(), f"{9:016d}.no.such.app")
 
-
-async def test_what_waits_in_the_backends_queue_is_dropped_there(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=60.0)
-    new = await asked_for(stage)
-    await followed(stage, new, State.QUEUED)
-
-    await cancel(stage)
-
     found = await stage.now(new)
-    assert (found.state, found.note) == (
-        State.CANCELLED,
-        "dropped from the backend's queue",
-    )
-    assert found.finished_at is not None
-    assert stage.backend.jobs == []
-    assert stage.backend.count("cancel") == 0
+    assert found.state is State.CANCELLED
+    assert found.note == "cancelled before the backend was asked"
+    assert found.finished_at == stage.clock.now
+    assert (await stage.now(later)).state is State.WAITING
+    assert stage.backend.calls == []
 
 
 @pytest.mark.parametrize("late", [0.0, 4.0])
@@ -111,36 +84,6 @@ async def test_what_is_listed_late_is_not_told_to_be_cancelled_while_it_builds(
     assert stage.backend.count("cancel") == 1
 
 
-async def test_what_runs_is_cancelled_and_its_follower_sees_the_end(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(builds=60.0)
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
-
-    await cancel(stage)
-    await stage.deployer().follow(new.id)
-
-    assert (await stage.now(new)).state is State.CANCELLED
-    assert ("running", "cancel asked for: cancelled") in await stage.history(new)
-    assert stage.backend.count("drop_waiting") == 0
-
-
-async def test_a_backend_that_can_not_cancel_says_so_and_the_build_goes_on(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(cancels=False)
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
-
-    await cancel(stage)
-
-    found = await stage.now(new)
-    assert found.state is State.RUNNING
-    assert found.note.startswith("can't be cancelled: dokploy: Deployment cancellation only")
-    assert (await stage.run(new)).state is State.DONE
-
-
 async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed(
     staged: Callable[..., Stage],
 ) -> None:
@@ -152,6 +95,9 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
     await stage.deployer().ask(other.id)
     await followed(stage, other, State.RUNNING)
 
+    await cancel(stage)
+    note = (await stage.now(new)).note
+    assert note.startswith("can't be cancelled: dokploy: Deployment cancellation only")
     await cancel(stage, may_kill={"dokploy"})
 
     assert (await stage.now(new)).note == (

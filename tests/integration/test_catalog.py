@@ -51,18 +51,24 @@ async def test_apps_that_come_change_move_or_go_are_followed(
     assert catalog.ready.is_set()
 
 
-async def test_it_starts_from_what_the_journal_knows_while_the_backend_is_down(
+async def test_it_is_ready_once_the_journal_or_the_backend_knows_apps(
     catalog: Catalog, backend: FakeBackend, journal: SqlJournal
 ) -> None:
-    await journal.save_apps("dokploy", [app()])
     backend.away = True
-
     await catalog.load()
     await catalog.refresh()
+    assert not catalog.ready.is_set()
+    assert catalog.trouble == {"dokploy": "dokploy can't be reached: ConnectError"}
 
+    await journal.save_apps("dokploy", [app()])
+    await catalog.load()
+    await catalog.refresh()
     assert catalog.of(MONO) == (app(),)
     assert catalog.ready.is_set()
-    assert catalog.trouble == {"dokploy": "dokploy can't be reached: ConnectError"}
+
+    backend.away = False
+    await catalog.refresh()
+    assert catalog.trouble == {}
 
 
 async def test_apps_of_a_backend_that_was_removed_are_gone_until_it_is_there_again(
@@ -83,20 +89,6 @@ async def test_apps_of_a_backend_that_was_removed_are_gone_until_it_is_there_aga
     returned = FakeBackend(clock, name="old", found=[old])
     await Catalog({"dokploy": backend, "old": returned}, journal, clock).refresh()
     assert len(await journal.apps()) == 2
-
-
-async def test_with_nothing_known_and_nobody_to_ask_it_is_not_ready(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    backend.away = True
-    await catalog.load()
-    await catalog.refresh()
-    assert not catalog.ready.is_set()
-
-    backend.away = False
-    await catalog.refresh()
-    assert catalog.ready.is_set()
-    assert catalog.trouble == {}
 
 
 class Silent(FakeBackend):
@@ -140,25 +132,6 @@ async def test_a_backend_that_gives_no_answer_holds_up_neither_pushes_nor_the_ti
     await catalog.close()
 
 
-async def test_a_backend_in_trouble_has_the_others_read_for_a_push_and_its_own_apps_waited_for(
-    backend: FakeBackend, journal: SqlJournal, clock: ManualClock
-) -> None:
-    other = FakeBackend(clock, name="other", away=True)
-    catalog = Catalog({"dokploy": backend, "other": other}, journal, clock, eager=EAGER)
-    await catalog.refresh()
-    clock.now += EAGER + 1
-    elsewhere = Source(SourceType.GITHUB, repository=ELSEWHERE.name, branch="main")
-    backend.found = [app(), app("app-new", source=elsewhere)]
-    received = clock.now
-    clock.now += 0.01
-
-    assert await catalog.newer_than(received, ELSEWHERE) is None
-    assert catalog.of(ELSEWHERE)
-    unknown = replace(ELSEWHERE, id="2", name="my-org/unknown")
-    assert await catalog.newer_than(received, unknown) == clock.now + TROUBLE_PAUSE
-    assert backend.count("apps") == 2
-
-
 @pytest.mark.parametrize(
     ("source", "repository"),
     [
@@ -183,18 +156,6 @@ async def test_a_repository_is_found_by_id_name_or_address(
     await catalog.refresh()
 
     assert [one.id for one in catalog.of(repository)] == ["app-web"]
-
-
-async def test_apps_are_in_the_order_of_their_labels_each_once(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    by_url = Source(SourceType.GIT, url="h/my-org/mono", branch="main")
-    backend.found = [app("app-c"), app("app-a", source=by_url), app("app-b")]
-    await catalog.refresh()
-
-    found = catalog.of(replace(MONO, urls=frozenset({"h/my-org/mono"})))
-
-    assert [one.id for one in found] == ["app-a", "app-b", "app-c"]
 
 
 # ── a push that knows no app ─────────────────────────────────────────────────

@@ -14,7 +14,7 @@ from bridge.core.gates.locks import DAY
 from bridge.core.lifecycle import State
 from bridge.ports.chats import Place
 from bridge.storage.journal import SqlJournal
-from bridge.views.gates import FreezeData, LockTaken, Unlocked
+from bridge.views.gates import LockTaken, Unlocked
 from bridge.views.values import Moment, plain
 from bridge.views.view import Item, Table, View
 from tests.fakes.journey import ManualClock
@@ -100,6 +100,12 @@ async def test_a_lock_needs_the_right_to_every_app_in_its_scope(desk: Desk) -> N
     assert "vault" not in all_.why
     assert isinstance(granted, View)
     assert isinstance(stranger, Denied)
+    frozen = await desk.say("freeze shop an incident", BOB)
+    assert isinstance(frozen, Denied)
+    assert frozen.right is Right.LOCK
+    assert isinstance(await desk.say("unfreeze shop", BOB), Denied)
+    assert isinstance(await desk.say("freeze shop/staging/api an incident", BOB), View)
+    assert len(await desk.journal.freezes()) == 1
     told = ("slack: Bob (U0BOB)", "lock", "project shop", "refused: no right to lock")
     assert told in await desk.audited()
     assert [one.label for one in await desk.journal.locks()] == ["environment shop/staging"]
@@ -182,24 +188,6 @@ async def test_the_buttons_of_a_reminder_need_the_right_to_the_whole_scope(desk:
     assert len(await desk.journal.locks()) == 1
 
 
-async def test_an_owner_has_the_rights_of_where_the_lock_was_taken(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = await taken(desk, "lock api a release", BOB)
-    asked: list[str] = []
-    real = desk.commands.reminders._finding.scope_denied
-
-    def denied(person: Person, place: Place, scope: Any) -> Any:
-        asked.append(place.channel)
-        return real(person, place, scope)
-
-    monkeypatch.setattr(desk.commands.reminders._finding, "scope_denied", denied)
-    await desk.commands.reminders.keep(BOB, Place("D0BOB"), key)
-    await desk.commands.reminders.keep(ADA, Place("D0ADA"), key)
-
-    assert asked == ["C0SHOP", "D0ADA"]
-
-
 # ── freezes ──────────────────────────────────────────────────────────────────
 
 
@@ -222,19 +210,6 @@ async def test_a_freeze_holds_also_ones_own_until_it_ends(desk: Desk) -> None:
     assert [one.reason for one in ended.data] == ["the database is down"]
     assert isinstance(again, View)
     assert plain(again.head) == "Nobody has frozen all apps by command"
-
-
-async def test_a_freeze_needs_the_right_to_lock(desk: Desk) -> None:
-    refused = await desk.say("freeze shop an incident", BOB)
-    granted = await desk.say("freeze shop/staging/api an incident", BOB)
-    thawed = await desk.say("unfreeze shop", BOB)
-
-    assert isinstance(refused, Denied)
-    assert refused.right is Right.LOCK
-    assert isinstance(granted, View)
-    assert isinstance(granted.data, FreezeData)
-    assert isinstance(thawed, Denied)
-    assert len(await desk.journal.freezes()) == 1
 
 
 async def test_what_is_closed_is_listed_as_far_as_one_may_see(desk: Desk) -> None:

@@ -20,13 +20,13 @@ from bridge.core.configuration.plan import HalfMade, NotKept, Overtaken
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.people import Actor
 from bridge.embedded.server import EmbeddedServer
-from bridge.pipeline.deploying.configure import Cleared, Configurer, check_nothing_open
+from bridge.pipeline.deploying.configure import Configurer, check_nothing_open
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.outcomes import Audited, Outcome, Subscription, about_change
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import ManualClock, deployment
-from tests.worlds.embedded import Maker, maker_of, until
+from tests.worlds.embedded import Maker, maker_of
 
 BY = Actor("cli", "ada")
 GIT = GitSource(url="https://example.com/a.git", branch="main", watch_paths=("web/**",))
@@ -314,25 +314,6 @@ async def test_names_that_no_shell_takes_are_told_once_they_are_set(
     await configurer.apply(plan, by=BY)
     gone = WantedVariables({"env": {"A-B": None, "FINE": "FINE=2"}})
     assert not [one for one in (await configurer.plan(app, gone)).remarks if "shell" in one]
-
-
-async def test_clearing_says_which_logs_it_removed(
-    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
-) -> None:
-    nowhere = GIT.model_copy(update={"url": "file:///nowhere"})
-    await backend.inner.save_provider(app, nowhere)
-    await backend.inner.deploy(app, title="t", description="d")
-    (failed,) = await until(
-        lambda: backend.inner.deployments(app),
-        lambda found: found and found[0].status is Progress.ERROR,
-    )
-
-    assert await configurer.clear(app, by=BY) == Cleared((failed.id,), ())
-    assert await configurer.clear(app, by=BY) == Cleared((), ())
-
-    assert await backend.inner.deployments(app) == [failed]
-    (note, _) = await journal.audited(limit=9)
-    assert (note.what, note.difference, note.outcome) == ("clear", (), "done")
 
 
 JOB = QueuedJob("app_1", "t", "d", active=False)

@@ -148,20 +148,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     await journal.stop()
 
 
-async def test_what_disconnecting_would_forget_is_what_was_shown(stage: Stage) -> None:
-    desk = stage.desk()
-    draft = await desk.keep(await desk.plan(stage.app, NoSource()))
-    await stage.backend.inner.save_provider(stage.app, GIT.model_copy(update={"branch": "theirs"}))
-    stage.ask(Action.DISCONNECT, draft)
-    first = await stage.run()
-    stage.ask(Action.DISCONNECT, await desk.keep(await desk.plan(stage.app, NoSource())), seq=2)
-    second = await stage.run(2)
-
-    assert first.outcome.startswith("Overtaken: ")
-    assert (second.what, second.result) == ("provider disconnect", DONE)
-    assert await stage.source() is None
-
-
 async def test_disconnecting_and_undoing_are_planned_when_they_are_made(stage: Stage) -> None:
     """A release that showed no view of what would be forgotten kept no draft of it either."""
     stage.ask(Action.DISCONNECT)

@@ -345,18 +345,3 @@ async def test_a_push_that_has_waited_long_enough_is_decided_on_what_is_known(de
 
 
 # ── other processes ──────────────────────────────────────────────────────────
-
-
-async def test_what_another_process_has_kept_counts_at_once_also_while_the_backend_is_away(
-    desk: Desk,
-) -> None:
-    web = desk.catalog.get("web")
-    assert web is not None
-    assert web.source is not None
-    changed = replace(web, source=replace(web.source, branch="dev"))
-
-    await desk.journal.renew_apps([changed])
-    desk.server.away = True
-    (decisions,) = await desk.decided(push(ref=DEV, paths=WEB))
-
-    assert decisions["web"].deploy

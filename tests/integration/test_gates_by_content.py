@@ -93,20 +93,6 @@ async def test_a_push_of_its_files_holds_until_the_earlier_app_has_it(world: Gat
 
 
 @pytest.mark.parametrize(
-    "others", [{"watch_paths": None}, {"watch_paths": (), "rules": Rules(watch_paths=())}]
-)
-async def test_without_watch_paths_whole_commits_count_and_nothing_is_asked(
-    world: GateWorld, others: dict[str, Any]
-) -> None:
-    await world.add(app("app-staging", **others))
-
-    new = await staged_and_held(world)
-
-    assert (await world.now(new)).note == "held: shop/staging runs 1111111, not 2222222"
-    assert world.host.count("compare") == 0
-
-
-@pytest.mark.parametrize(
     ("found", "why"),
     [
         (ChangeSet(None, "the repository has more files than GitHub lists"), "more files than"),
@@ -162,26 +148,6 @@ async def test_where_no_host_can_be_asked_the_pushed_commit_counts_and_the_reaso
     )
     assert (await world.now(new)).look_at is None, "no look would change that"
     assert world.host.count("compare") == 0
-
-
-@pytest.mark.parametrize("history", [(ONE, TWO, ONE), (TWO, ONE, TWO, ONE)])
-async def test_what_the_earlier_app_went_back_to_is_not_called_rolled_back_from(
-    world: GateWorld, history: tuple[str, ...]
-) -> None:
-    await world.add(watching(rules=Rules(after=("shop/staging",), soak=600.0)))
-    differ(world, "web/x")
-    differ(world, "web/x", base=TWO, head=ONE)
-    for seq, commit in enumerate(history, 1):
-        await served(world, seq, commit, action=Action.DEPLOY if seq < 3 else Action.ROLLBACK)
-    world.seq = len(history)
-    new = await world.push(ONE)
-    await world.settle()
-
-    (hold,) = (await world.now(new)).holds
-    assert (hold.says, hold.warns) == (
-        "shop/staging has been live with 1111111 for less than 10 minutes",
-        "",
-    )
 
 
 async def test_an_app_that_was_rolled_back_holds_until_it_serves_the_version_again(

@@ -325,20 +325,6 @@ async def test_only_what_the_bridge_has_made_is_removed(github: World) -> None:
         hooks.plan_remove(await hooks.look(MONO))
 
 
-async def test_a_renamed_repository_is_found_by_its_id(
-    github: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await github.install(github.hooks())
-
-    async def repositories() -> dict[str, str]:
-        return {f"github {github.repository.id}": "my-org/renamed"}
-
-    monkeypatch.setattr(github.journal, "repositories", repositories)
-    (made,) = await github.hooks().made()
-
-    assert made.scope.name == "my-org/renamed"
-
-
 def test_where_a_repository_is_has_to_be_clear() -> None:
     known = {("gitlab", "My-Org/Mono"), ("github", "my-org/web"), ("gitea", "my-org/web")}
     able = ["github", "gitlab"]

@@ -82,20 +82,6 @@ async def test_what_was_before_comes_back_with_its_secrets(
     assert SECRET not in repr(notes) + "".join(note.undoing for note in notes)
 
 
-async def test_a_change_since_is_not_undone_along_with_it(
-    configurer: Configurer, backend: Maker, app: App
-) -> None:
-    await configurer.apply(
-        await configurer.plan(app, WantedSource(None, {"image": "web:2"})), by=BY
-    )
-    await backend.save_provider(app, DOCKER.model_copy(update={"image": "web:3"}))
-
-    with pytest.raises(Overtaken, match="image") as caught:
-        await configurer.plan_undo(app)
-
-    assert caught.value.changed == (Changed("image", "web:2", "web:3"),)
-
-
 async def test_what_can_not_be_undone_is_said(
     configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
 ) -> None:

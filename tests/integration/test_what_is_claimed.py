@@ -266,27 +266,6 @@ async def test_a_cancel_after_a_request_without_an_answer_does_not_claim_that_no
     assert not [note for note in await stage.notes(ended) if "asked again" in note]
 
 
-async def test_a_cancel_of_what_waits_to_be_asked_again_says_that_it_had_been_asked(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=300.0)
-    new = await stage.wish()
-    restarted(stage, at=60)
-
-    def gone() -> None:
-        for _ in range(9):
-            stage.backend.next("deploy", AWAY)
-
-    stage.clock.after(63, gone)
-    stage.clock.after(100, lambda: stage.journal.cancel(new.app_id, new.seq + 1))
-
-    ended = await stage.run(new)
-
-    assert ended.state is State.CANCELLED
-    assert ended.note == "cancelled before the backend was asked again"
-    assert not [note for note in await stage.notes(ended) if "; asked again" in note]
-
-
 async def test_a_refusal_of_the_second_request_does_not_tell_what_became_of_the_first(
     stage: Stage,
 ) -> None:
@@ -299,20 +278,6 @@ async def test_a_refusal_of_the_second_request_does_not_tell_what_became_of_the_
         State.UNKNOWN,
         "may have been requested, outcome unknown: dokploy: no",
     )
-
-
-async def test_what_was_lost_and_never_asked_for_again_does_not_say_so(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=300.0)
-    first = await stage.wish(1)
-    restarted(stage, at=60)
-    stage.clock.after(62, lambda: stage.wish(2))
-
-    ended = await stage.run(first)
-
-    assert ended.state is State.SUPERSEDED
-    assert not [note for note in await stage.notes(ended) if "asked again" in note]
 
 
 async def test_an_answer_that_tells_nothing_is_not_called_none_where_no_queue_is_listed(
