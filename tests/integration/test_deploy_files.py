@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,64 +95,29 @@ def blueprint() -> Blueprint:
     )
 
 
-def wrong(one: Blueprint) -> Iterator[str]:
-    """Yield what Dokploy's template repository would refuse, or warn of."""
-    compose, template, meta = one
-    yield from wrong_compose(compose)
-    yield from wrong_template(template, set(compose["services"]))
-    if missing := sorted(REQUIRED - {key for key, value in meta.items() if value}):
-        yield f"meta.json lacks {missing}"
-    if meta.get("id") != ID:
-        yield "its id is not its folder's name"
-    if LINKS - set(meta.get("links", ())):
-        yield "a link is missing"
-    if not (DEPLOY / "dokploy" / str(meta.get("logo"))).is_file():
-        yield "its logo is missing"
-    images = [service["image"] for service in compose["services"].values()]
-    if not any(image.endswith(f":{meta.get('version')}") for image in images):
-        yield "its version is not its image's"
-
-
-def wrong_compose(compose: dict[str, Any]) -> Iterator[str]:
-    if compose.get("version") != "3.8":
-        yield "its version is not 3.8"
-    if compose.get("networks"):
-        yield "networks are Dokploy's"
-    if ID not in compose["services"]:
-        yield "no service is named like the folder"
-    for name, service in compose["services"].items():
-        for forbidden in ("container_name", "networks", "ports"):
-            if forbidden in service:
-                yield f"{name} has {forbidden}"
-        if service.get("restart") not in ("always", "unless-stopped"):
-            yield f"{name} does not restart"
-        if any(str(volume).startswith("/") for volume in service.get("volumes", ())):
-            yield f"{name} mounts a folder of the machine"
-        if not re.fullmatch(r"[a-z0-9-]+", name):
-            yield f"{name} is no name for a service"
-
-
-def wrong_template(template: dict[str, Any], services: set[str]) -> Iterator[str]:
-    variables, config = template.get("variables", {}), template.get("config", {})
-    domains = config.get("domains")
-    if not domains:
-        yield "there is no domain"
-    for domain in domains or ():
-        if domain.get("serviceName") not in services:
-            yield "a domain is of no service"
-        if not 1 <= domain.get("port", 0) <= 65_535:
-            yield "a domain has no port"
-    given = config.get("env", [])
-    if not all(re.fullmatch(r"[A-Z_]+=.*", line) for line in given):
-        yield "a line of the environment is no KEY=VALUE"
-    texts = [*variables.values(), *given, *(domain.get("host", "") for domain in domains or ())]
-    for used in re.findall(r"\$\{([^}]+)\}", " ".join(texts)):
-        if used not in variables and not HELPER(used):
-            yield f"${{{used}}} is neither a variable nor a helper"
-
-
 def test_the_template_is_valid_by_the_rules_of_their_repository() -> None:
-    assert list(wrong(blueprint())) == []
+    compose, template, meta = blueprint()
+    services = compose["services"]
+    assert (compose["version"], "networks" in compose, ID in services) == ("3.8", False, True)
+    for name, service in services.items():
+        assert re.fullmatch(r"[a-z0-9-]+", name)
+        assert not service.keys() & {"container_name", "networks", "ports"}
+        assert service["restart"] in ("always", "unless-stopped")
+        assert not [one for one in service.get("volumes", ()) if str(one).startswith("/")]
+    variables, config = template["variables"], template["config"]
+    assert config["domains"]
+    for domain in config["domains"]:
+        assert domain["serviceName"] in services
+        assert 1 <= domain["port"] <= 65_535
+    assert all(re.fullmatch(r"[A-Z_]+=.*", line) for line in config["env"])
+    texts = [*variables.values(), *config["env"], *(one["host"] for one in config["domains"])]
+    used = re.findall(r"\$\{([^}]+)\}", " ".join(texts))
+    assert not [one for one in used if one not in variables and not HELPER(one)]
+    assert all(meta[key] for key in REQUIRED)
+    assert meta["id"] == ID
+    assert meta["links"].keys() >= LINKS
+    assert (DEPLOY / "dokploy" / meta["logo"]).is_file()
+    assert any(one["image"].endswith(f":{meta['version']}") for one in services.values())
 
 
 def test_the_template_runs_this_release_with_settings_that_exist() -> None:

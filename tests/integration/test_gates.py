@@ -30,10 +30,11 @@ async def rules(world: GateWorld, **those: Any) -> None:
     await world.add(gated(rules=Rules(**those)))
 
 
-async def test_a_check_that_appears_late_is_waited_for(world: GateWorld) -> None:
+async def test_a_check_that_appears_late_is_waited_for_and_none_is_not(world: GateWorld) -> None:
     await rules(world, checks=replace(ALL, none_after=90.0))
     new = await world.push(ONE)
     await world.settle()
+    assert "has no checks yet" in (await world.now(new)).note
     world.clock.now += 60
     late = world.check(ONE, "build", PENDING)
     await world.ci.report(MONO, ONE, late)
@@ -45,17 +46,12 @@ async def test_a_check_that_appears_late_is_waited_for(world: GateWorld) -> None
     await world.settle()
     assert await world.state(new) == "done"
 
-
-async def test_without_any_check_it_deploys_after_a_while(world: GateWorld) -> None:
-    await rules(world, checks=ALL)
-    new = await world.push(ONE)
+    without = await world.push(TWO)
     await world.settle()
-    assert "has no checks yet" in (await world.now(new)).note
-
+    assert await world.state(without) == "held"
     world.clock.now += 90
     await world.settle()
-
-    assert await world.state(new) == "done"
+    assert await world.state(without) == "done"
 
 
 async def test_a_host_that_stays_away_is_not_waited_for_longer_than_its_checks(
@@ -76,9 +72,11 @@ async def test_a_host_that_stays_away_is_not_waited_for_longer_than_its_checks(
     assert await world.state(new) == "done"
 
 
-async def test_an_order_holds_while_the_head_can_not_be_read(world: GateWorld) -> None:
+async def test_the_order_of_apps_holds_while_the_head_can_not_be_read_and_for_the_soak(
+    world: GateWorld,
+) -> None:
     await world.add(gated("app-staging"))
-    await rules(world, after=("shop/staging",))
+    await rules(world, after=("shop/staging",), soak=600.0)
     staged = await world.push(ONE, "app-staging")
     await world.settle()
     assert await world.state(staged) == "done"
@@ -90,7 +88,10 @@ async def test_an_order_holds_while_the_head_can_not_be_read(world: GateWorld) -
     world.host.away = False
     world.clock.now += 30
     await world.settle()
+    assert "less than 10 minutes" in (await world.now(new)).note
 
+    world.clock.now += 600
+    await world.settle()
     assert await world.state(new) == "done"
 
 
@@ -170,23 +171,22 @@ async def test_somebody_else_has_to_approve_the_commit(world: GateWorld) -> None
     assert await world.state(new) == "done"
 
 
-async def test_a_commit_that_is_not_known_is_not_approved(world: GateWorld) -> None:
-    await rules(world, approvals=1)
-    new = await world.push(ONE)
-    world.host.away = True
-    await world.settle()
-
-    with pytest.raises(Rejected, match="can't be approved now: it needs approval of a commit that"):
-        await world.approve(GRACE, new)
-
-
-async def test_unknown_authors_hold(world: GateWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_commit_that_is_not_known_or_whose_authors_are_not_is_not_approved(
+    world: GateWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def away(_repository: str, _sha: str) -> Commit:
         raise Unreachable("github", "ConnectError")
 
     await rules(world, approvals=1)
     new = await world.push(ONE)
+    world.host.away = True
+    await world.settle()
+    with pytest.raises(Rejected, match="can't be approved now: it needs approval of a commit that"):
+        await world.approve(GRACE, new)
+
+    world.host.away = False
     world.host.heads["main"] = TWO
+    world.clock.now += 30
     with monkeypatch.context() as patched:
         patched.setattr(world.host, "commit", away)
         await world.settle()
@@ -203,21 +203,6 @@ async def test_a_deploy_at_a_time_waits_for_it(world: GateWorld) -> None:
     assert (await world.now(new)).look_at == world.clock.now + 3600
 
     world.clock.now += 3600
-    await world.settle()
-
-    assert await world.state(new) == "done"
-
-
-async def test_the_order_of_apps(world: GateWorld) -> None:
-    await world.add(gated("app-staging"))
-    await rules(world, after=("shop/staging",), soak=600.0)
-    new = await world.push(ONE)
-    staged = await world.push(ONE, "app-staging")
-    await world.settle()
-    assert [await world.state(one) for one in (staged, new)] == ["done", "held"]
-    assert "less than 10 minutes" in (await world.now(new)).note
-
-    world.clock.now += 600
     await world.settle()
 
     assert await world.state(new) == "done"

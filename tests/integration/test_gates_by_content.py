@@ -188,9 +188,9 @@ async def test_what_somebody_deploys_by_hand_at_the_earlier_app_counts(world: Ga
     assert await world.state(new) == "done"
 
 
-async def by_hand(world: GateWorld, commit: str, app_id: str = "app-staging") -> None:
-    """Look at the backend after somebody has deployed a commit to staging there."""
-    newest, since = deployment(1, app_id).id, world.clock.now
+async def by_hand(world: GateWorld, commit: str, app_id: str = "app-staging", seq: int = 1) -> None:
+    """Look at the backend after somebody has deployed a commit over that deployment there."""
+    newest, since = deployment(seq, app_id).id, world.clock.now
     look = Look(since, newest, record=commit, commit=commit, since=since, by=By.BACKEND)
     await world.journal.save_look(app_id, look)
 
@@ -398,24 +398,20 @@ async def proposed(world: GateWorld, new: Deployment) -> Proposal:
     return found
 
 
-async def test_of_what_was_pushed_its_own_words_are_shown_and_the_host_is_not_asked(
+async def test_what_is_shown_to_approve_is_what_was_pushed_and_follows_what_the_app_serves(
     world: GateWorld,
 ) -> None:
     await world.add(watching(rules=APPROVED))
     new = await world.push(ONE, message="feat: pushed", author="Ada")
     await world.settle()
-
     shown = await proposed(world, new)
     assert (shown.message, shown.author) == ("feat: pushed", "Ada")
     assert (shown.live, shown.changed) == (None, None)
     assert proposed_of(shown, None, Links({})).unlisted == "nothing is live yet"
     assert world.host.count("compare") == 0
 
-
-async def test_what_is_shown_to_approve_follows_what_the_app_serves(world: GateWorld) -> None:
-    await world.add(watching(rules=APPROVED))
-    await served(world, 1, ONE, "app-web")
-    world.seq = 1
+    await served(world, 2, ONE, "app-web")
+    world.seq = 2
     differ(world, "web/a", base=ONE, head=THREE)
     differ(world, "web/a", "web/b", base=TWO, head=THREE)
     new = await world.push(THREE)
@@ -423,7 +419,7 @@ async def test_what_is_shown_to_approve_follows_what_the_app_serves(world: GateW
     shown = await proposed(world, new)
     assert (shown.live, shown.files) == (ONE, ("web/a",))
 
-    await by_hand(world, TWO, "app-web")
+    await by_hand(world, TWO, "app-web", 2)
     await world.settle()
     shown = await proposed(world, new)
     assert (shown.live, shown.files) == (TWO, ("web/a", "web/b"))

@@ -1,7 +1,7 @@
 """Making and rotating webhooks: killed anywhere and run again, never two, and what is refused."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -26,36 +26,13 @@ from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.storage.seal import FernetSeal, NoSeal
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeHook, FakeHost, FakeRepository
-from tests.fakes.journey import ManualClock
+from tests.fakes.journey import Death, Lifetime, ManualClock
 from tests.fakes.serving import served
 from tests.worlds.hosts import FAKES, NAME, client_of
 from tests.worlds.journal import journal_in_memory
 
 SEAL = FernetSeal(lambda: ["k" * 64])
 MONO = Target("github", ScopeKind.REPOSITORY, NAME)
-
-
-class Killed(BaseException):
-    """The command is killed."""
-
-
-class Doomed:
-    """Passes calls on; kills the command after the n-th."""
-
-    def __init__(self, inner: Any, countdown: list[int]) -> None:
-        self._inner, self._countdown = inner, countdown
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._inner, name)
-
-        async def doomed(*given: Any, **named: Any) -> Any:
-            self._countdown[0] -= 1
-            answer = await method(*given, **named)
-            if self._countdown[0] == 0:
-                raise Killed
-            return answer
-
-        return doomed
 
 
 @dataclass
@@ -183,12 +160,9 @@ async def test_an_installation_killed_anywhere_is_finished_by_the_next(world: Wo
         world.repository.hooks.clear()
         for one in await world.journal.made_hooks():
             await world.journal.drop_hook(one.key)
-        countdown, killed = [number], False
-        doomed = world.hooks(lambda one: Doomed(one, countdown))  # noqa: B023
-        try:
-            await world.install(doomed)
-        except Killed:
-            killed = True
+        life = Lifetime(2 * number)  # after that many calls
+        with suppress(Death):
+            await world.install(world.hooks(life.mortal))
 
         await world.install(world.hooks())
 
@@ -197,7 +171,7 @@ async def test_an_installation_killed_anywhere_is_finished_by_the_next(world: Wo
         assert made.state is HookState.LIVE
         assert hook.secret in SEAL.open(made.sealed).split()
         assert 401 not in world.answers
-        if not killed:
+        if life.moments < 2 * number:
             break
     assert number > 4
 
@@ -214,13 +188,11 @@ async def test_a_rotation_killed_anywhere_loses_nothing_and_is_finished_by_the_n
     for number in range(1, 30):
         await world.install(world.hooks())
         (hook,) = world.repository.hooks
-        old, countdown, killed = hook.secret, [number], False
-        doomed = world.hooks(lambda one: Doomed(one, countdown))  # noqa: B023
-        try:
+        old, life = hook.secret, Lifetime(2 * number)  # after that many calls
+        doomed = world.hooks(life.mortal)
+        with suppress(Death):
             (made,) = await doomed.made()
             await doomed.rotate(made, world, at_once)  # type: ignore[arg-type]
-        except Killed:
-            killed = True
         sent = await world.fake.send(hook, "push", {"after": f"{number}"})
         assert sent.status == 202
 
@@ -233,7 +205,7 @@ async def test_a_rotation_killed_anywhere_loses_nothing_and_is_finished_by_the_n
         assert hook.secret != old
         assert (await world.fake.send(hook, "push", {"after": "again"})).status == 202
         assert 401 not in world.answers
-        if not killed:
+        if life.moments < 2 * number:
             break
     assert number > 4
 
@@ -307,20 +279,16 @@ async def test_an_organisation_removes_what_was_made_for_its_repositories(github
     assert made.scope == Scope(ScopeKind.OWNER, "my-org", "77")
 
 
-async def test_without_a_key_nothing_is_made(github: World) -> None:
-    hooks = github.hooks(seal=NoSeal())
-
+async def test_without_a_key_nothing_is_made_and_only_what_the_bridge_made_is_removed(
+    github: World,
+) -> None:
+    bare = github.hooks(seal=NoSeal())
     with pytest.raises(Rejected, match="set BRIDGE_SECRET_KEY"):
-        hooks.plan_install(await hooks.look(MONO))
-
+        bare.plan_install(await bare.look(MONO))
     assert github.repository.hooks == []
-    assert await github.journal.made_hooks() == []
 
-
-async def test_only_what_the_bridge_has_made_is_removed(github: World) -> None:
     hook = github.fake.hook(github.repository, f"{github.url}/hooks/github", "by hand")
     hooks = github.hooks()
-
     with pytest.raises(NotFound, match=f"its webhook {hook.id} was made by hand: delete it there"):
         hooks.plan_remove(await hooks.look(MONO))
 

@@ -197,43 +197,33 @@ async def test_a_body_without_end_is_read_up_to_its_limit(serve: Serve) -> None:
     assert len(answer.body) == MOST_BODY
 
 
-async def test_who_never_answers_is_given_up(serve: Serve) -> None:
+async def test_what_happens_is_said_in_few_words(serve: Serve) -> None:
     async def drip(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         await asyncio.Event().wait()
         return response
 
-    server = await serve(drip)
-    async with Outbound(Guard(LOOPBACK), seconds=0.2) as outbound:
-        with pytest.raises(Silent, match=r"no answer within 0\.2 s"):
-            await outbound.get(f"http://127.0.0.1:{server.port}/", body=True)
-
-
-async def test_what_happens_is_said_in_few_words() -> None:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port = bound.getsockname()[1]
-    async with Outbound(Guard(LOOPBACK)) as outbound:
-        with pytest.raises(Silent, match=r"^connection refused$"):
-            await outbound.get(f"http://127.0.0.1:{port}/", body=False)
-
-
-async def test_a_server_without_http_and_one_without_a_certificate(serve: Serve) -> None:
     async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.test ESMTP\r\n")
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(babble, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    plain = await serve(hello)
-    async with Outbound(Guard(LOOPBACK)) as outbound:
-        with pytest.raises(Silent, match="no HTTP"):
-            await outbound.get(f"http://127.0.0.1:{port}/", body=False)
-        with pytest.raises(Silent, match="TLS"):
-            await outbound.get(f"https://127.0.0.1:{plain.port}/", body=False)
-    server.close()
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        nobody = bound.getsockname()[1]
+    mail = await asyncio.start_server(babble, "127.0.0.1", 0)
+    slow, plain = await serve(drip), await serve(hello)
+    async with Outbound(Guard(LOOPBACK), seconds=0.2) as outbound:
+        for scheme, port, says in (
+            ("http", slow.port, r"no answer within 0\.2 s"),
+            ("http", nobody, "^connection refused$"),
+            ("http", mail.sockets[0].getsockname()[1], "no HTTP"),
+            ("https", plain.port, "TLS"),
+        ):
+            with pytest.raises(Silent, match=says):
+                await outbound.get(f"{scheme}://127.0.0.1:{port}/", body=True)
+    mail.close()
 
 
 async def test_what_an_error_says_is_read_unasked_and_never_waited_for(serve: Serve) -> None:

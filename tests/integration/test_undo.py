@@ -82,7 +82,7 @@ async def test_what_was_before_comes_back_with_its_secrets(
     assert SECRET not in repr(notes) + "".join(note.undoing for note in notes)
 
 
-async def test_what_can_not_be_undone_is_said(
+async def test_what_can_not_be_undone_is_said_also_before(
     configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
 ) -> None:
     with pytest.raises(NotFound, match="no change of shop/web to undo"):
@@ -103,6 +103,13 @@ async def test_what_can_not_be_undone_is_said(
     with pytest.raises(NotFound):
         await configurer.plan_undo(replace(app, id="another"), 1)
 
+    image = WantedSource(None, {"image": "web:2"})
+    (remark,) = (await bare.plan(app, image)).remarks
+    assert remark.startswith("this can't be undone")
+    assert "BRIDGE_SECRET_KEY" in remark
+    assert (await configurer.plan(app, image)).remarks == ()
+    assert (await bare.plan(app, WantedSource())).remarks == ()
+
 
 BITBUCKET = {
     "source": "bitbucket",
@@ -113,20 +120,6 @@ BITBUCKET = {
     "bitbucket.build_path": "/deep",
     "watch_paths": ("web/**",),
 }
-
-
-async def test_a_change_that_can_not_be_undone_says_so_before(
-    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
-) -> None:
-    image = WantedSource(None, {"image": "web:2"})
-    bare = Configurer(backend, journal, ManualClock(), seal=NoSeal())
-
-    (remark,) = (await bare.plan(app, image)).remarks
-
-    assert remark.startswith("this can't be undone")
-    assert "BRIDGE_SECRET_KEY" in remark
-    assert (await configurer.plan(app, image)).remarks == ()
-    assert (await bare.plan(app, WantedSource())).remarks == ()
 
 
 STORED = {
