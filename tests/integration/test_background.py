@@ -81,18 +81,6 @@ async def test_a_part_that_fails_while_it_is_stopped_says_so_and_ends_nothing_el
     assert record.exc_info
 
 
-async def test_a_part_that_is_stopped_with_all_the_rest_has_not_died(
-    told: asyncio.Event, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with AsyncExitStack() as stack:
-        await in_background(stack, "deliveries", asyncio.Event().wait())  # type: ignore[arg-type]
-        await asyncio.sleep(0)
-
-    await asyncio.sleep(0)
-    assert not told.is_set()
-    assert caplog.text == ""
-
-
 # ── whose turn it is ─────────────────────────────────────────────────────────
 
 

@@ -187,18 +187,6 @@ async def looked_for(catalog: Catalog, clock: ManualClock, repository: Repositor
     return clock.now - received
 
 
-async def test_a_repository_that_no_app_uses_has_them_read_for_it_a_few_times(
-    catalog: Catalog, backend: FakeBackend, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    began = clock.now
-    while clock.now < began + 600:
-        clock.now += 1
-        await looked_for(catalog, clock, ELSEWHERE)
-
-    assert backend.count("apps") <= 1 + LOOKS + 600 / SELDOM
-
-
 async def test_an_app_of_such_a_repository_and_those_of_others_are_found_all_the_same(
     catalog: Catalog, backend: FakeBackend, clock: ManualClock
 ) -> None:
@@ -257,7 +245,9 @@ async def read_so_often(backend: FakeBackend, count: int) -> None:
     await until(so_far, lambda found: found >= count)
 
 
-async def test_a_wake_during_a_reading_is_not_lost(catalog: Catalog, backend: FakeBackend) -> None:
+async def test_a_wake_during_a_reading_is_not_lost_and_one_together_with_a_cancel_ends_it(
+    catalog: Catalog, backend: FakeBackend
+) -> None:
     listing = backend.apps
 
     async def changed_meanwhile() -> list[App]:
@@ -268,8 +258,10 @@ async def test_a_wake_during_a_reading_is_not_lost(catalog: Catalog, backend: Fa
 
     backend.apps = changed_meanwhile  # type: ignore[method-assign]
     running = asyncio.create_task(catalog.run())
-
     await read_so_often(backend, 2)
+    await asyncio.sleep(0.01)  # until it waits for its timer
+
+    catalog.wake()
     await ended(running)
 
 
@@ -277,17 +269,6 @@ async def ended(running: "asyncio.Task[None]") -> None:
     running.cancel()
     await asyncio.wait([running], timeout=5)
     assert running.cancelled()
-
-
-async def test_a_cancel_that_comes_together_with_a_wake_ends_it(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    running = asyncio.create_task(catalog.run())
-    await read_so_often(backend, 1)
-    await asyncio.sleep(0.01)  # until it waits for its timer
-
-    catalog.wake()
-    await ended(running)
 
 
 @pytest.mark.parametrize("fault", ["backend", "journal", "adapter"])

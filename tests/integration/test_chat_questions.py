@@ -26,7 +26,7 @@ from bridge.storage.journal import SqlJournal
 from bridge.views.values import plain
 from bridge.views.view import Item, Lines, Log, Table, View
 from tests.fakes.journey import FakeBackend, ManualClock, app, deployment
-from tests.worlds.chat_desk import ADA, BOB, Desk, desk_of
+from tests.worlds.chat_desk import ADA, BOB, Desk, desk_of, sorry, view
 from tests.worlds.cli import push
 from tests.worlds.journal import outcome, record
 from tests.worlds.previewed import held, up
@@ -70,15 +70,13 @@ async def test_why_tells_what_became_of_it_and_why_it_failed(
     await record(journal, outcome(1, one))
     await journal.move(one.id, State.FAILED, "fatal: gone", log_tail="make\nfatal: gone")
 
-    said = await desk.say("why web", BOB)
+    said = view(await desk.say("why web", BOB))
 
-    assert isinstance(said, View)
     (row,) = [row for part in said.parts if isinstance(part, Table) for row in part.rows]
     assert "→ failed #1: fatal: gone" in [plain(i.says) for i in row.says if isinstance(i, Item)]
     assert [log.lines for log in row.below] == [["make", "fatal: gone"]]
 
-    clicked = await desk.say(Call("why", {"app": "app-web", "deployment": one.id}), BOB)
-    assert isinstance(clicked, View)
+    clicked = view(await desk.say(Call("why", {"app": "app-web", "deployment": one.id}), BOB))
     assert clicked.parts[0].rows[0].says[1:] == row.says[1:]  # type: ignore[union-attr]
 
 
@@ -106,13 +104,11 @@ async def test_a_log_is_masked_and_nobody_asks_for_it_raw_by_chat(
     await backend.deploy(WEB, title="t", description="d")
     clock.now += 60
 
-    said = await desk.say("logs web", BOB)
-    raw = await desk.say(Call("logs", {"app": "web", "raw": True}))
+    said = view(await desk.say("logs web", BOB))
+    raw = sorry(await desk.say(Call("logs", {"app": "web", "raw": True})))
 
-    assert isinstance(said, View)
     assert [part.lines for part in said.parts if isinstance(part, Log)] == [("it says ***",)]
-    assert isinstance(raw, Sorry)
-    assert "on the command line only" in raw.why
+    assert "on the command line only" in raw
 
 
 async def test_the_log_of_an_app_that_one_may_not_see_is_not_named(
@@ -172,9 +168,8 @@ async def test_one_delivery_is_shown_without_what_they_may_not_see(three: Desk) 
     assert not any(one in shown for one in ("secret/v", "s3cret"))
     assert "secret/v" in await told(three, "deliveries show both-id")
     for name in ("vault", "none-id", "#2", "gone"):
-        said = await three.say(f"deliveries show {name}", BOB)
-        assert isinstance(said, Sorry)
-        assert "there is no delivery" in said.why
+        said = sorry(await three.say(f"deliveries show {name}", BOB))
+        assert "there is no delivery" in said
 
 
 async def test_a_delivery_is_explained_for_the_apps_that_they_may_view(three: Desk) -> None:
@@ -211,22 +206,18 @@ async def test_grants_of_a_channel_count_only_there(desk: Desk, journal: SqlJour
     one = await up(journal, WEB, 12)
 
     elsewhere = await desk.say("previews stop web#12", channel="C2")
-    clicked = await desk.say(click("stop", one), channel="C2")
+    clicked = sorry(await desk.say(click("stop", one), channel="C2"))
     assert isinstance(elsewhere, Sorry)  # not even its name is told
     assert elsewhere.suggestions == ()
-    assert isinstance(clicked, Sorry)
-    assert "web#12" not in clicked.why
-    listed = await desk.say("previews", channel="C2")
-    assert isinstance(listed, View)
+    assert "web#12" not in clicked
+    listed = view(await desk.say("previews", channel="C2"))
     assert listed.data == []
 
-    done = await desk.say("previews stop web#12", channel="C1")
-    assert isinstance(done, View)
+    view(await desk.say("previews stop web#12", channel="C1"))
     now = await journal.preview(one.id)
     assert now is not None
     assert now.stopped
-    again = await desk.say(click("stop", one), channel="C1")
-    assert isinstance(again, View)
+    again = view(await desk.say(click("stop", one), channel="C1"))
     assert "was stopped before" in plain(again.head)
 
 
@@ -265,12 +256,10 @@ async def test_a_name_is_suggested_where_none_fits_and_apps_are_found_by_a_part_
     assert isinstance(wrong, Sorry)
     assert wrong.suggestions == ("previews stop shop/web#12",)
     for part, found in (("shop", 1), ("eb", 1), ("web", 1)):
-        listed = await desk.say(f"previews {part}", channel="C1")
-        assert isinstance(listed, View)
+        listed = view(await desk.say(f"previews {part}", channel="C1"))
         assert len(listed.data) == found
-    none = await desk.say("previews nothing", channel="C1")
-    assert isinstance(none, Sorry)
-    assert "no app 'nothing'" in none.why
+    none = sorry(await desk.say("previews nothing", channel="C1"))
+    assert "no app 'nothing'" in none
 
 
 def buttons(reply: AnyReply) -> list[str]:
@@ -284,11 +273,9 @@ async def test_what_is_deployed_for_previews_is_told(desk: Desk, journal: SqlJou
     one = deployment(1, PREVIEW.id, app=PREVIEW.label, state=State.RUNNING)
     await record(journal, outcome(1, one))
 
-    standing = await desk.say("status", channel="C1")
-    assert isinstance(standing, View)
+    standing = view(await desk.say("status", channel="C1"))
     assert standing.data["at_rest"] == 1
     assert [one["app"] for one in standing.data["under_way"]] == ["shop/previews/web pr-12"]
-    of_one = await desk.say("status shop/previews/", channel="C1")
-    assert isinstance(of_one, View)
+    of_one = view(await desk.say("status shop/previews/", channel="C1"))
     assert of_one.about is not None
     assert of_one.about.app == PREVIEW

@@ -378,23 +378,6 @@ async def test_previews_of_dokploys_own_are_marked_and_only_shown() -> None:
         assert ("so each has two" in text) is twice
 
 
-@pytest.mark.parametrize(
-    ("right", "offers"),
-    [
-        (Right.VIEW, set()),
-        (Right.DEPLOY, {"stop", "extend"}),
-        (Right.APPROVE, {"approve"}),
-    ],
-)
-async def test_buttons_of_previews_are_shown_by_right(right: Right, offers: set[str]) -> None:
-    grants = [Grant(("github:ada",), frozenset({right}), ("shop/*",))]
-    async with records_of([WEB], grants=grants) as records:
-        await held(records.journal, WEB, 13)
-        text = await previews_of(records, person())
-
-    assert set(re.findall(r'action="/console/do/previews%20(\w+)"', text)) == offers
-
-
 async def test_a_deployment_of_a_preview_is_seen_by_those_who_see_its_app() -> None:
     grants = [Grant(("github:ada",), frozenset({Right.VIEW}), ("shop/web",))]
     preview = app("app-12", name="web pr-12", environment="previews", marker="bridge:x#12:app-web")

@@ -78,20 +78,6 @@ async def test_a_push_of_other_files_than_the_earlier_app_watches_does_not_hold(
     assert world.host.count("compare") == 1
 
 
-async def test_a_push_of_its_files_holds_until_the_earlier_app_has_it(world: GateWorld) -> None:
-    differ(world, "jobs/run.py", "web/index.html")
-
-    new = await staged_and_held(world)
-    assert (await world.now(new)).note == (
-        "held: shop/staging runs 1111111, not 2222222: web/index.html differs"
-    )
-
-    await world.push(TWO, "app-staging")
-    await world.settle()
-    assert await world.state(new) == "done"
-    assert world.host.count("compare") == 1, "equal commits are not compared"
-
-
 @pytest.mark.parametrize(
     ("found", "why"),
     [

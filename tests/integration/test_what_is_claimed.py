@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -75,34 +74,6 @@ async def test_a_job_that_went_while_an_older_one_of_its_app_builds_was_taken_ou
 
     assert (ended.state, stage.backend.asked) == (State.CANCELLED, asked)
     assert ended.note.startswith("it was taken out of the backend's queue there")
-
-
-async def test_an_answer_that_waited_for_the_database_does_not_tell_that_it_was_well(
-    staged: Callable[..., Stage],
-) -> None:
-    """Requests of an outage may hang until it is over, and succeed then."""
-    stage = staged(waits=300.0)
-    new = await stage.wish()
-    queue = stage.backend.queue
-    hung: list[int] = []
-
-    def outage() -> None:
-        stage.backend.jobs.clear()
-        stage.backend.waits = 1.0
-
-    async def hangs_once(*about: Any) -> Any:
-        if not hung and stage.clock.now > 1_700_000_020:
-            hung.append(1)
-            stage.clock.after(1.0, outage)
-            await stage.clock.sleep(3.0)
-        return await queue(*about)
-
-    stage.backend.queue = hangs_once  # type: ignore[method-assign]
-
-    ended = await stage.run(new)
-
-    assert hung
-    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
 
 
 # ── what a restart interrupts ────────────────────────────────────────────────

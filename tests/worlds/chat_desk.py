@@ -9,6 +9,7 @@ from typing import Any
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.apps import App, Rules
 from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import Sorry
 from bridge.core.events import Asked, parse_command
 from bridge.core.gates.freezes import At, Freeze, Window
 from bridge.core.gates.locks import scope_of_hold
@@ -145,19 +146,29 @@ async def desk_of(
     await inbox.stop()
 
 
+def view(said: AnyReply) -> View:
+    """Return what is shown, in place of a refusal."""
+    assert isinstance(said, View), said
+    return said
+
+
+def sorry(said: AnyReply) -> str:
+    """Return why nothing is shown."""
+    assert isinstance(said, Sorry), said
+    return said.why
+
+
 def listed(said: AnyReply) -> dict[str, list[str]]:
     """Return the apps of deployments in a view's lists, by their titles."""
-    assert isinstance(said, View)
-    lists = [one for one in said.parts if isinstance(one, Lines)]
+    lists = [one for one in view(said).parts if isinstance(one, Lines)]
     return {one.title: [plain(item.says[:1]) for item in one.items] for one in lists}
 
 
 def rows(said: AnyReply) -> list[list[str]]:
     """Return what a view's tables have of each lock or freeze: the scope and the reason."""
-    assert isinstance(said, View)
     named = [
         {column.title: plain(cell) for column, cell in zip(one.columns, row.cells, strict=True)}
-        for one in said.parts
+        for one in view(said).parts
         if isinstance(one, Table)
         for row in one.rows
     ]
