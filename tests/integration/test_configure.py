@@ -1,8 +1,7 @@
 """Changing how an app is configured: what was shown is written, or nothing is."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +18,13 @@ from bridge.core.configuration.merge import WantedSource, WantedVariables
 from bridge.core.configuration.plan import HalfMade, NotKept, Overtaken
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.people import Actor
-from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.configure import Configurer, check_nothing_open
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.outcomes import Audited, Outcome, Subscription, about_change
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import ManualClock, deployment
-from tests.worlds.embedded import Maker, maker_of
+from tests.worlds.embedded import Maker
 
 BY = Actor("cli", "ada")
 GIT = GitSource(url="https://example.com/a.git", branch="main", watch_paths=("web/**",))
@@ -71,9 +69,8 @@ def failing(error: Exception) -> Callable[[], Awaitable[None]]:
 
 
 @pytest.fixture
-async def backend(tmp_path: Path) -> AsyncIterator[Meddled]:
-    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
-        yield Meddled(backend)
+def backend(maker: Maker) -> Meddled:
+    return Meddled(maker)
 
 
 @pytest.fixture

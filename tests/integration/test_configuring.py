@@ -1,9 +1,8 @@
 """What was agreed to in a chat is carried out once, whatever happens in between."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, write_command
 from bridge.core.lifecycle import deployment_id
 from bridge.core.people import Actor
-from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.config_drafts import ConfigDrafts, Configuring
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.inbox import Delivery, DeliveryState
@@ -27,8 +25,7 @@ from bridge.storage.inbox.reading import PackedBody
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock
-from tests.worlds.embedded import Maker, maker_of
-from tests.worlds.journal import journal_in_memory
+from tests.worlds.embedded import Maker
 
 GIT = GitSource(url="https://example.com/a.git", branch="main")
 DEV = WantedSource(None, {"branch": "dev"})
@@ -138,14 +135,10 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    clock = ManualClock()
-    journal = journal_in_memory(clock)
-    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
-        app = await backend.create_app("web", project="shop", source=GIT)
-        await journal.save_apps(backend.name, [app])
-        yield Stage(Meddled(backend), journal, app, clock)
-    await journal.stop()
+async def stage(maker: Maker, journal: SqlJournal, clock: ManualClock) -> Stage:
+    app = await maker.create_app("web", project="shop", source=GIT)
+    await journal.save_apps(maker.name, [app])
+    return Stage(Meddled(maker), journal, app, clock)
 
 
 async def test_disconnecting_and_undoing_are_planned_when_they_are_made(stage: Stage) -> None:

@@ -1,6 +1,5 @@
 """Held deployments from the push to the backend, in one process."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +18,9 @@ PASSED, FAILED, PENDING = CheckState.PASSED, CheckState.FAILED, CheckState.PENDI
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[GateWorld]:
-    made = GateWorld()
-    await made.add(gated())
-    yield made
-    await made.journal.stop()
+async def world(world: GateWorld) -> GateWorld:
+    await world.add(gated())
+    return world
 
 
 async def rules(world: GateWorld, **those: Any) -> None:

@@ -1,6 +1,5 @@
 """Gates that judge content: a push that changes nothing of an app neither holds nor un-approves."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -33,11 +32,9 @@ def watching(app_id: str = "app-web", rules: Rules = AFTER, **others: Any) -> Ap
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[GateWorld]:
-    made = GateWorld()
-    await made.add(watching("app-staging", Rules()), watching())
-    yield made
-    await made.journal.stop()
+async def world(world: GateWorld) -> GateWorld:
+    await world.add(watching("app-staging", Rules()), watching())
+    return world
 
 
 def differ(world: GateWorld, *paths: str, base: str = ONE, head: str = TWO) -> None:

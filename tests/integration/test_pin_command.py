@@ -1,9 +1,7 @@
 """Pinning and unpinning, interrupted anywhere: a push still deploys, and again completes it."""
 
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,12 +13,11 @@ from bridge.core.lifecycle import State
 from bridge.core.people import Actor
 from bridge.core.pins import pin_of
 from bridge.core.rules import RuleBook
-from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.pipeline.deploying.pinning import Pinner, Pins
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import Death, Lifetime, ManualClock, deployment, push
-from tests.worlds.embedded import Maker, maker_of
+from tests.worlds.embedded import Maker
 from tests.worlds.gates import ChecksHost
 
 ONE = "1" * 40
@@ -30,25 +27,19 @@ BY = Actor("cli", "ada")
 
 
 @pytest.fixture
-async def backend(tmp_path: Path) -> AsyncIterator[Maker]:
-    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
-        yield backend
-
-
-@pytest.fixture
 def host() -> ChecksHost:
     return ChecksHost(heads={"main": ONE})
 
 
 @pytest.fixture
-async def app(backend: Maker, journal: SqlJournal) -> App:
-    made = await backend.create_app("web", project="shop", source=GIT)
-    await journal.save_apps("embedded", await backend.apps())
+async def app(maker: Maker, journal: SqlJournal) -> App:
+    made = await maker.create_app("web", project="shop", source=GIT)
+    await journal.save_apps("embedded", await maker.apps())
     return made
 
 
 def pinner(
-    backend: Maker,
+    maker: Maker,
     journal: SqlJournal,
     host: ChecksHost,
     life: Lifetime | None = None,
@@ -57,15 +48,15 @@ def pinner(
     life = life or Lifetime()
     clock = ManualClock()
     configurer = Configurer(
-        life.mortal(backend), life.mortal(journal), clock, book=book, sleep=clock.sleep
+        life.mortal(maker), life.mortal(journal), clock, book=book, sleep=clock.sleep
     )
     pins = Pins({"github": life.mortal(host)}, HOMES, book)
     return Pinner(configurer, life.mortal(journal), pins, book)
 
 
-async def now(backend: Maker, journal: SqlJournal, app: App) -> App:
+async def now(maker: Maker, journal: SqlJournal, app: App) -> App:
     """Return the app as its backend has it, with the stored rules."""
-    return replace(await backend.app(app.id), rules=await journal.rules(app.id))
+    return replace(await maker.app(app.id), rules=await journal.rules(app.id))
 
 
 def check_a_push_deploys(found: App, host: ChecksHost) -> None:
@@ -78,17 +69,17 @@ def check_a_push_deploys(found: App, host: ChecksHost) -> None:
 
 
 async def test_pin_and_unpin_die_at_any_moment(
-    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
     for moment in range(1, 60, 2):  # before each call, which is after the one before it
         life = Lifetime(moment)
         with suppress(Death):
-            there = pinner(backend, journal, host, life)
+            there = pinner(maker, journal, host, life)
             await there.pin(await there.plan(app), by=BY)
-        check_a_push_deploys(await now(backend, journal, app), host)
-        there = pinner(backend, journal, host)
+        check_a_push_deploys(await now(maker, journal, app), host)
+        there = pinner(maker, journal, host)
         await there.pin(await there.plan(app), by=BY)
-        pinned = await now(backend, journal, app)
+        pinned = await now(maker, journal, app)
         assert (pin_of(pinned), pinned.rules) == (
             f"bridge/web/{app.id}",
             Rules(branch="main", pin=True),
@@ -97,12 +88,12 @@ async def test_pin_and_unpin_die_at_any_moment(
 
         back = Lifetime(moment)
         with suppress(Death):
-            there = pinner(backend, journal, host, back)
+            there = pinner(maker, journal, host, back)
             await there.unpin(await there.plan_back(app), by=BY)
-        check_a_push_deploys(await now(backend, journal, app), host)
-        there = pinner(backend, journal, host)
+        check_a_push_deploys(await now(maker, journal, app), host)
+        there = pinner(maker, journal, host)
         await there.unpin(await there.plan_back(app, "main"), by=BY)
-        free = await now(backend, journal, app)
+        free = await now(maker, journal, app)
         assert (free.source, free.rules) == (app.source, Rules())
         assert host.heads == {"main": ONE}
         if life.moments < moment and back.moments < moment:
@@ -111,25 +102,25 @@ async def test_pin_and_unpin_die_at_any_moment(
 
 
 async def test_another_branch_to_track_is_named(
-    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
     host.heads["release"] = "2" * 40
-    there = pinner(backend, journal, host)
+    there = pinner(maker, journal, host)
 
     await there.pin(await there.plan(app, "release"), by=BY)
 
-    found = await now(backend, journal, app)
+    found = await now(maker, journal, app)
     assert found.rules == Rules(branch="release", pin=True)
     assert host.heads[pin_of(found) or ""] == "2" * 40
 
 
 async def test_what_can_not_be_pinned_is_refused_with_the_reason(
-    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
-    there = pinner(backend, journal, host)
+    there = pinner(maker, journal, host)
     with pytest.raises(Rejected, match="there is no branch nowhere in my-org/mono on github"):
         await there.pin(await there.plan(app, "nowhere"), by=BY)
-    assert (await now(backend, journal, app)).rules == Rules()
+    assert (await now(maker, journal, app)).rules == Rules()
 
     await journal.save_rules(app.id, Rules(branch="release/*"), by=str(BY))
     with pytest.raises(
@@ -137,11 +128,11 @@ async def test_what_can_not_be_pinned_is_refused_with_the_reason(
     ):
         await there.plan(app)
 
-    made = await backend.create_app("db", project="shop", source=DockerSource(image="postgres"))
+    made = await maker.create_app("db", project="shop", source=DockerSource(image="postgres"))
     with pytest.raises(Rejected, match="can't be pinned: its source is docker"):
         await there.plan(made)
 
-    nowhere = Pinner(Configurer(backend, journal, ManualClock()), journal, Pins({}, {}))
+    nowhere = Pinner(Configurer(maker, journal, ManualClock()), journal, Pins({}, {}))
     with pytest.raises(Rejected, match=r"can't be pinned: .* is at no Git host of the settings"):
         await nowhere.plan(app)
     with pytest.raises(Rejected, match=r"^shop/web is not pinned$"):
@@ -149,10 +140,10 @@ async def test_what_can_not_be_pinned_is_refused_with_the_reason(
 
 
 async def test_what_bridge_yaml_says_wins(
-    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
     book = [("shop/*", Rules(branch="main", pin=True))]
-    there = pinner(backend, journal, host, book=book)
+    there = pinner(maker, journal, host, book=book)
     with pytest.raises(Rejected, match=r"bridge.yaml says branch: main for shop/web, and wins"):
         await there.plan(app, "next")
     with pytest.raises(Rejected, match=r"bridge.yaml pins shop/web, and wins"):
@@ -160,12 +151,12 @@ async def test_what_bridge_yaml_says_wins(
 
 
 async def test_a_build_that_may_still_clone_the_branch_is_waited_for(
-    backend: Maker, journal: SqlJournal, host: ChecksHost, app: App
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
 ) -> None:
     from bridge.core.decision import Decision, Reason
     from bridge.ports.outcomes import Outcome
 
-    there = pinner(backend, journal, host)
+    there = pinner(maker, journal, host)
     await there.pin(await there.plan(app), by=BY)
     new = deployment(1, app.id)
     because = Decision(app.id, app.label, Reason.ASKED, "because")

@@ -1,6 +1,6 @@
 """What people ask of previews: they are found by name, stopped, extended and approved."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -33,13 +33,6 @@ async def named(
     world: GateWorld, name: str, sees: Callable[[str], bool] = every
 ) -> Preview | NativePreview:
     return find_preview(await previews_to_name(world.journal, sees), name)
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[GateWorld]:
-    made = GateWorld()
-    yield made
-    await made.journal.stop()
 
 
 @pytest.fixture

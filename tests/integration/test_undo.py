@@ -1,7 +1,6 @@
 """Undoing a change: what was before comes back, or it is said why not."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -23,13 +22,12 @@ from bridge.core.configuration.merge import (
 from bridge.core.configuration.plan import Overtaken
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.people import Actor
-from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.outcomes import Result
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock
-from tests.worlds.embedded import Maker, maker_of
+from tests.worlds.embedded import Maker
 
 BY = Actor("cli", "ada")
 SECRET = "hunter2 of the tests"
@@ -37,20 +35,14 @@ DOCKER = DockerSource(image="web:1", username="me", password=SecretStr(SECRET))
 
 
 @pytest.fixture
-async def backend(tmp_path: Path) -> AsyncIterator[Maker]:
-    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
-        yield backend
-
-
-@pytest.fixture
-async def app(backend: Maker) -> App:
+async def app(maker: Maker) -> App:
     environment = Environment(env=SecretStr(f"KEY={SECRET}"))
-    return await backend.create_app("web", project="shop", source=DOCKER, environment=environment)
+    return await maker.create_app("web", project="shop", source=DOCKER, environment=environment)
 
 
 @pytest.fixture
-def configurer(backend: Maker, journal: SqlJournal) -> Configurer:
-    return Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["a key"]))
+def configurer(maker: Maker, journal: SqlJournal) -> Configurer:
+    return Configurer(maker, journal, ManualClock(), seal=FernetSeal(lambda: ["a key"]))
 
 
 @pytest.mark.parametrize(
@@ -83,17 +75,17 @@ async def test_what_was_before_comes_back_with_its_secrets(
 
 
 async def test_what_can_not_be_undone_is_said_also_before(
-    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
+    configurer: Configurer, maker: Maker, journal: SqlJournal, app: App
 ) -> None:
     with pytest.raises(NotFound, match="no change of shop/web to undo"):
         await configurer.plan_undo(app)
     await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
 
-    other = Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["another key"]))
+    other = Configurer(maker, journal, ManualClock(), seal=FernetSeal(lambda: ["another key"]))
     with pytest.raises(Rejected, match="add the previous key to BRIDGE_SECRET_KEY"):
         await other.plan_undo(app)
     for seal in (None, NoSeal()):
-        bare = Configurer(backend, journal, ManualClock(), seal=seal)
+        bare = Configurer(maker, journal, ManualClock(), seal=seal)
         await bare.apply(
             await bare.plan(app, WantedSource(SourceType.DOCKER, {"image": f"a:{seal and 1}"})),
             by=BY,
@@ -157,12 +149,12 @@ STORED = {
 )
 async def test_every_stored_field_comes_back_also_those_that_only_the_backend_can_set(
     configurer: Configurer,
-    backend: Maker,
+    maker: Maker,
     app: App,
     stored: dict[str, Any],
     wanted: NoSource | WantedSource,
 ) -> None:
-    await backend.write_source(app, stored)
+    await maker.write_source(app, stored)
     before = await configurer.now(app)
     made = await configurer.plan(app, wanted)
     await configurer.apply(made, by=BY)
@@ -174,7 +166,7 @@ async def test_every_stored_field_comes_back_also_those_that_only_the_backend_ca
 
 
 async def test_what_an_earlier_release_kept_of_a_change_is_undone_as_it_was(
-    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
+    configurer: Configurer, maker: Maker, journal: SqlJournal, app: App
 ) -> None:
     plan = await configurer.plan(app, WantedSource(None, {"image": "web:2"}))
     await configurer.apply(plan, by=BY)
@@ -190,17 +182,17 @@ async def test_what_an_earlier_release_kept_of_a_change_is_undone_as_it_was(
 
 
 async def test_a_change_that_was_cut_off_is_finished_and_others_are_not_touched(
-    configurer: Configurer, backend: Maker, app: App
+    configurer: Configurer, maker: Maker, app: App
 ) -> None:
     plan = await configurer.plan(app, WantedSource(None, {"image": "web:2", "username": "you"}))
     half = DOCKER.model_copy(update={"image": "web:2"})
-    await backend.save_provider(app, half)  # as if it had died halfway
+    await maker.save_provider(app, half)  # as if it had died halfway
 
     found = await configurer.carry_out(app, plan.undoing, by=BY)
     assert found.saved.provider == half.model_copy(update={"username": "you"})
     assert await configurer.carry_out(app, plan.undoing, by=BY) == found
 
-    await backend.save_provider(app, half.model_copy(update={"image": "web:3"}))
+    await maker.save_provider(app, half.model_copy(update={"image": "web:3"}))
     with pytest.raises(Overtaken, match="image"):
         await configurer.carry_out(app, plan.undoing, by=BY)
 
@@ -232,10 +224,10 @@ class Killed(BaseException):
 
 
 async def unconfirmed(
-    configurer: Configurer, backend: Maker, wanted: Wanted, app: App, *, made: bool
+    configurer: Configurer, maker: Maker, wanted: Wanted, app: App, *, made: bool
 ) -> None:
     """Begin a change whose outcome is never recorded."""
-    write = backend.save_environment
+    write = maker.save_environment
 
     async def killed(*asked: Any) -> None:
         if made:
@@ -244,7 +236,7 @@ async def unconfirmed(
 
     plan = await configurer.plan(app, wanted)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend, "save_environment", killed)
+        patch.setattr(maker, "save_environment", killed)
         with pytest.raises(Killed):
             await configurer.apply(plan, by=BY)
 
@@ -254,11 +246,11 @@ VARIABLES = WantedVariables({"env": {"KEY": None, "OTHER": "OTHER=1"}})
 
 
 async def test_the_row_says_whether_an_interrupted_change_was_made(
-    configurer: Configurer, backend: Maker, app: App
+    configurer: Configurer, maker: Maker, app: App
 ) -> None:
     before = await configurer.now(app)
     await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
-    await unconfirmed(configurer, backend, VARIABLES, app, made=True)
+    await unconfirmed(configurer, maker, VARIABLES, app, made=True)
 
     plan = await configurer.plan_undo(app)
 
@@ -271,10 +263,10 @@ async def test_the_row_says_whether_an_interrupted_change_was_made(
 
 
 async def test_an_interrupted_change_that_was_not_made_is_passed_over(
-    configurer: Configurer, backend: Maker, app: App
+    configurer: Configurer, maker: Maker, app: App
 ) -> None:
     await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
-    await unconfirmed(configurer, backend, VARIABLES, app, made=False)
+    await unconfirmed(configurer, maker, VARIABLES, app, made=False)
 
     plan = await configurer.plan_undo(app)
 
@@ -285,11 +277,11 @@ async def test_an_interrupted_change_that_was_not_made_is_passed_over(
 
 
 async def test_an_interrupted_change_is_not_undone_where_somebody_changed_the_same_since(
-    configurer: Configurer, backend: Maker, app: App
+    configurer: Configurer, maker: Maker, app: App
 ) -> None:
     await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
-    await unconfirmed(configurer, backend, VARIABLES, app, made=True)
-    await backend.save_environment(app, Environment(env=SecretStr("OTHER=theirs")))
+    await unconfirmed(configurer, maker, VARIABLES, app, made=True)
+    await maker.save_environment(app, Environment(env=SecretStr("OTHER=theirs")))
 
     with pytest.raises(Overtaken, match=r"env\.OTHER"):
         await configurer.plan_undo(app)
