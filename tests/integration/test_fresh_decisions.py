@@ -181,35 +181,25 @@ async def test_a_push_whose_apps_have_all_left_finds_the_one_that_has_come_inste
     assert reasons(decisions) == {"new": "no_watch_paths"}
 
 
-async def test_an_app_that_a_later_reading_finds_is_decided_late_and_says_so(desk: Desk) -> None:
-    desk.server.add("new")
+async def test_a_push_is_decided_again_for_an_app_that_a_later_reading_finds(desk: Desk) -> None:
+    """A list that lags lacks an app that was made before the push."""
     (decisions,) = await desk.decided(push(paths=("new/a",)))
     assert "new" not in decisions
+    await desk.decided(push(repository=OTHER, paths=("a",)))
+    known, unknown = desk.kept
+    assert await desk.state(unknown) is DeliveryState.IGNORED
 
+    desk.server.add("new")
+    desk.server.add("elsewhere", repository="other", watchPaths=None)
     desk.clock.now += 60.0
     await desk.catalog._tick(False)
     await desk.deliveries.drain()
 
-    late = (await desk.of(desk.kept[-1]))["new"]
+    late = (await desk.of(known))["new"]
     assert late.deploy
     assert "decided late" in late.evidence
-
-
-async def test_a_push_that_no_app_was_known_for_is_decided_again_once_one_is_found(
-    desk: Desk,
-) -> None:
-    """A list that lags lacks an app that was made before the push."""
-    await desk.decided(push(repository=OTHER, paths=("a",)))
-    seq = desk.kept[-1]
-    assert await desk.state(seq) is DeliveryState.IGNORED
-
-    desk.server.add("new", repository="other", watchPaths=None)
-    desk.clock.now += 60.0
-    await desk.catalog._tick(False)
-    await desk.deliveries.drain()
-
-    assert await desk.state(seq) is DeliveryState.DECIDED
-    assert reasons(await desk.of(seq)) == {"new": "no_watch_paths"}
+    assert await desk.state(unknown) is DeliveryState.DECIDED
+    assert reasons(await desk.of(unknown)) == {"elsewhere": "no_watch_paths"}
 
 
 async def test_an_app_that_was_made_after_a_push_is_not_deployed_by_it(desk: Desk) -> None:
@@ -289,9 +279,7 @@ async def test_while_the_backend_is_away_a_push_is_decided_and_says_how_old_its_
     desk: Desk,
 ) -> None:
     desk.server.away = True
-
     first, second = await desk.decided(push(ref=DEV, paths=WEB), push(paths=WEB))
-
     assert first["web"].evidence == (
         "branch dev was pushed, it deploys main (by the app as it was read 60 s ago:"
         " dokploy can't be reached: ConnectError: refused)"
@@ -299,17 +287,11 @@ async def test_while_the_backend_is_away_a_push_is_decided_and_says_how_old_its_
     assert second["web"].deploy
     assert "as it was read 60 s ago" in second["web"].evidence
 
-
-async def test_a_backend_that_was_away_is_asked_again_soon(desk: Desk) -> None:
-    desk.server.away = True
-    await desk.decided(push(ref=DEV, paths=WEB))
     desk.server.away = False
     desk.server.save_provider("web", branch="dev")
     desk.clock.now += PATIENCE + HOLDS
-
-    (decisions,) = await desk.decided(push(ref=DEV, paths=WEB))
-
-    assert decisions["web"].deploy
+    (soon,) = await desk.decided(push(ref=DEV, paths=WEB))
+    assert soon["web"].deploy
 
 
 async def test_a_push_waits_for_a_slow_answer_and_the_others_are_decided_meanwhile(

@@ -106,19 +106,18 @@ async def test_whoever_pushed_what_was_skipped_does_not_approve_it_once_it_is_as
     assert await world.approve(GRACE, asked)
 
 
-async def test_a_tag_is_built_at_its_own_commit(world: PinWorld) -> None:
+async def test_a_tag_is_built_at_its_own_commit_and_a_redeploy_pins_nothing(
+    world: PinWorld,
+) -> None:
     new = await world.push(ONE, ref="refs/tags/v1", trigger="tag")
     world.host.heads["main"] = TWO
     await world.settle()
-
     assert (await world.now(new)).deployed_commit == ONE
+    moves = list(world.moves)
 
-
-async def test_a_redeploy_pins_nothing(world: PinWorld) -> None:
-    new = await world.push(ONE, action=Action.REDEPLOY)
+    again = await world.push(ONE, action=Action.REDEPLOY)
     await world.settle()
-
-    assert (await world.state(new), world.moves) == ("done", [])
+    assert (await world.state(again), world.moves) == ("done", moves)
 
 
 async def test_a_rule_whose_branch_the_backend_does_not_build_deploys_nothing(

@@ -233,18 +233,15 @@ async def test_what_a_host_has_told_holds_for_a_while_and_while_it_is_away(
     assert deployed("github", await read(other, "github", honest()))
 
 
-async def test_a_repository_made_anew_under_its_old_name_deploys_at_once() -> None:
+async def test_a_number_that_its_host_contradicts_is_refused_until_the_repository_is_made_anew() -> (
+    None
+):
     api = Names("github", {"team-b/site": 7})
     by = reading("github", "team-b/*", api)
     await read(by, "github", honest())
-    api.shows = {"team-b/site": 70}
-
-    assert deployed("github", await read(by, "github", honest(number=70)))
-
-
-async def test_a_number_that_its_host_contradicts_is_refused() -> None:
-    by = reading("github", "team-b/*", Names("github"))
-
     assert await read(by, "github", honest(number=9)) == (
         "it calls team-b/site number 9, and at github that is number 7: nothing is deployed for it"
     )
+    api.shows = {"team-b/site": 70}
+
+    assert deployed("github", await read(by, "github", honest(number=70)))

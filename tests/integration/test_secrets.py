@@ -132,12 +132,19 @@ def test_no_planted_secret_is_seen_anywhere(
 SECRET = "Tr0ub4dor+3@home"
 
 
-async def test_what_an_unhealthy_app_answers_and_prints_is_masked() -> None:
+def unhealthy(variables: str, answer: str, body: str, printed: str = "") -> Stage:
+    """Return a stage on which an app is live and answers with an error."""
     clock = ManualClock()
-    backend = FakeBackend(clock, variables=f"GREETING={SECRET}", printed=f"no login with {SECRET}")
+    backend = FakeBackend(clock, variables=variables, printed=printed)
     stage = Stage(clock, backend, journal_in_memory(clock))
     stage.rules = Rules(verify=VerifyPolicy(url="http://shop.example.com/"))
-    stage.site.answers = lambda url: Answer(url, 500, f"Broken by {SECRET}", f"<p>{SECRET}</p>")
+    stage.site.answers = lambda url: Answer(url, 500, answer, body[:MOST_EVIDENCE])
+    return stage
+
+
+async def test_what_an_unhealthy_app_answers_and_prints_is_masked() -> None:
+    words = (f"Broken by {SECRET}", f"<p>{SECRET}</p>", f"no login with {SECRET}")
+    stage = unhealthy(f"GREETING={SECRET}", *words)
 
     one = await stage.run()
 
@@ -154,13 +161,8 @@ async def test_what_an_unhealthy_app_answers_and_prints_is_masked() -> None:
 
 @pytest.mark.parametrize("size", [4096, MOST_EVIDENCE])
 async def test_an_answer_is_cut_after_it_is_masked(size: int) -> None:
-    clock = ManualClock()
     url = "postgres://shop:k3J9xQ2mZ8rT5vW1@db.example.com:5432/shop"
-    backend = FakeBackend(clock, variables=f"DATABASE_URL={url}")
-    stage = Stage(clock, backend, journal_in_memory(clock))
-    stage.rules = Rules(verify=VerifyPolicy(url="http://shop.example.com/"))
-    body = "x" * (size - 30) + url
-    stage.site.answers = lambda url: Answer(url, 500, "No", body[:MOST_EVIDENCE])
+    stage = unhealthy(f"DATABASE_URL={url}", "No", "x" * (size - 30) + url)
 
     one = await stage.run()
 

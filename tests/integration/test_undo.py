@@ -245,7 +245,7 @@ IMAGE = WantedSource(None, {"image": "web:2"})
 VARIABLES = WantedVariables({"env": {"KEY": None, "OTHER": "OTHER=1"}})
 
 
-async def test_the_row_says_whether_an_interrupted_change_was_made(
+async def test_the_row_says_whether_an_interrupted_change_was_made_and_changed_since(
     configurer: Configurer, maker: Maker, app: App
 ) -> None:
     before = await configurer.now(app)
@@ -257,6 +257,11 @@ async def test_the_row_says_whether_an_interrupted_change_was_made(
     assert {one.field for one in plan.difference} == {"env.KEY", "env.OTHER"}
     assert plan.undoes == 2
     assert plan.remarks == ("change 2 was never confirmed; this takes back the part that is there",)
+    made = (await configurer.now(app)).saved.environment
+    await maker.save_environment(app, Environment(env=SecretStr("OTHER=theirs")))
+    with pytest.raises(Overtaken, match=r"env\.OTHER"):
+        await configurer.plan_undo(app)
+    await maker.save_environment(app, made)
     found = await configurer.apply(plan, by=BY)
     assert found.saved.environment == before.saved.environment
     assert found.saved.provider == DOCKER.model_copy(update={"image": "web:2"})
@@ -274,17 +279,6 @@ async def test_an_interrupted_change_that_was_not_made_is_passed_over(
     assert plan.difference == (Changed("image", "web:2", "web:1"),)
     with pytest.raises(Rejected, match="the change 2 of shop/web was never made"):
         await configurer.plan_undo(app, 2)
-
-
-async def test_an_interrupted_change_is_not_undone_where_somebody_changed_the_same_since(
-    configurer: Configurer, maker: Maker, app: App
-) -> None:
-    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
-    await unconfirmed(configurer, maker, VARIABLES, app, made=True)
-    await maker.save_environment(app, Environment(env=SecretStr("OTHER=theirs")))
-
-    with pytest.raises(Overtaken, match=r"env\.OTHER"):
-        await configurer.plan_undo(app)
 
 
 async def test_a_change_that_was_never_begun_hides_none_before_it(
@@ -317,9 +311,6 @@ def test_any_of_the_keys_opens_and_the_first_one_seals() -> None:
         new.open(old.close(SECRET))
     with pytest.raises(Rejected, match="its key is gone"):
         new.open("no seal at all")
-
-
-def test_without_a_key_nothing_is_sealed_and_the_remedy_is_told() -> None:
     for work in (NoSeal().close, NoSeal().open):
         with pytest.raises(Rejected, match="BRIDGE_SECRET_KEY, the same for all processes"):
             work("a text")
