@@ -1,7 +1,6 @@
 """Changing how an app is configured: what was shown is written, or nothing is."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,47 +24,11 @@ from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import ManualClock, deployment
 from tests.worlds.embedded import Maker
+from tests.worlds.meddled import Meddled, failing
 
 BY = Actor("cli", "ada")
 GIT = GitSource(url="https://example.com/a.git", branch="main", watch_paths=("web/**",))
 DEV = WantedSource(None, {"branch": "dev"})
-
-
-@dataclass
-class Meddled:
-    """The embedded backend, with what a test lets happen around its calls."""
-
-    inner: Maker
-    before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
-    after: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.inner, name)
-        if not callable(found):
-            return found
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            self.calls.append(name)
-            if (first := self.before.pop(name, None)) is not None:
-                await first()
-            result = await found(*args, **kwargs)
-            if (then := self.after.pop(name, None)) is not None:
-                await then()
-            return result
-
-        return call
-
-    @property
-    def writes(self) -> list[str]:
-        return [call for call in self.calls if call.startswith(("save_", "write_", "clear"))]
-
-
-def failing(error: Exception) -> Callable[[], Awaitable[None]]:
-    async def fail() -> None:
-        raise error
-
-    return fail
 
 
 @pytest.fixture

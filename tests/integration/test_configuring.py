@@ -1,7 +1,6 @@
 """What was agreed to in a chat is carried out once, whatever happens in between."""
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,29 +25,12 @@ from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock
 from tests.worlds.embedded import Maker
+from tests.worlds.meddled import Meddled, failing
 
 GIT = GitSource(url="https://example.com/a.git", branch="main")
 DEV = WantedSource(None, {"branch": "dev"})
 SECRET = "hunter2 of the tests"
 IMAGE = WantedSource(SourceType.DOCKER, {"image": "web:1", "password": SecretStr(SECRET)})
-
-
-@dataclass
-class Meddled:
-    """A backend, with what happens before its calls."""
-
-    inner: Maker
-    before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.inner, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            if (first := self.before.get(name)) is not None:
-                await first()
-            return await found(*args, **kwargs)
-
-        return call if name in ("saved", "write_source") else found
 
 
 @dataclass
@@ -83,13 +65,7 @@ class Stage:
     def configurer(self) -> Configurer:
         backend = self.life.mortal(self.backend)
         journal = self.life.mortal(self.journal)
-        return Configurer(
-            backend,
-            journal,
-            self.clock,
-            seal=self.seal,
-            sleep=self.clock.sleep,
-        )
+        return Configurer(backend, journal, self.clock, seal=self.seal, sleep=self.clock.sleep)
 
     def desk(self, backends: Any = None, **others: Any) -> ConfigDrafts:
         there = {self.app.backend: self.configurer}
@@ -184,8 +160,8 @@ async def test_while_the_backend_is_away_it_waits_and_the_note_says_so(stage: St
         note = await stage.journal.change_of(1)
         said.append(note.outcome if note else "")
         if len(said) < 4:
+            stage.backend.before["saved"] = away
             raise Unreachable("dokploy", "ConnectError", retry_after=7.0 if said[1:] else None)
-        stage.backend.before.clear()
 
     stage.backend.before["saved"] = away
     note = await stage.run()
@@ -204,6 +180,7 @@ async def test_where_no_write_is_ever_answered_the_row_decides_what_is_said(
     await stage.agree(DEV)
 
     async def lost() -> None:
+        stage.backend.before["write_source"] = lost
         if arrives:
             dev = GIT.model_copy(update={"branch": "dev"})
             await stage.backend.inner.save_provider(stage.app, dev)
@@ -253,10 +230,7 @@ async def test_what_the_backend_refuses_is_said_in_its_words_and_a_fault_of_our_
 ) -> None:
     await stage.agree(DEV)
 
-    async def fails() -> None:
-        raise error
-
-    stage.backend.before["write_source"] = fails
+    stage.backend.before["write_source"] = failing(error)
     note = await stage.run()
 
     assert note.over
@@ -347,6 +321,7 @@ async def test_what_was_read_a_moment_ago_is_not_read_again_and_errors_are_not_k
     reads: list[float] = []
 
     async def counted() -> None:
+        stage.backend.before["saved"] = counted
         reads.append(stage.clock.now)
         if len(reads) == 1:
             raise Unreachable("dokploy", "ConnectError")

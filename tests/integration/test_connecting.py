@@ -229,15 +229,27 @@ def asked_by(server: Server) -> set[bool]:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-async def test_each_client_goes_through_the_proxy_and_trusts_the_authority_of_the_environment(
+async def test_each_client_trusts_the_environment_and_asks_through_its_proxy_or_by_no_proxy_not(
     server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", server.ca)
-
     await asked(name, server, tmp_path)
-
     assert asked_by(server) == {True}
     assert set(proxy.asked) == {("CONNECT", f"{HOST}:{server.port}")}
+
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example,.test")
+    resolve = socket.getaddrinfo
+
+    def resolved(host: Any, *more: Any, **named: Any) -> Any:
+        return resolve("127.0.0.1" if host in (HOST, HOST.encode()) else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    for kept in (server.agents, proxy.asked, server.linked):
+        kept.clear()
+    (tmp_path / "again").mkdir()
+    await asked(name, server, tmp_path / "again")
+    assert proxy.asked == []
+    assert asked_by(server) == (set() if name in OF_GIT else {True})  # Git finds no such name
 
 
 @pytest.mark.parametrize("name", WITH_A_CA)
@@ -251,24 +263,6 @@ async def test_a_server_s_own_authority_is_trusted_besides_the_system_s(
 
     assert without == []
     assert asked_by(server) == {True}
-
-
-@pytest.mark.parametrize("name", CLIENTS)
-async def test_no_client_goes_through_the_proxy_to_what_no_proxy_names(
-    server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", server.ca)
-    monkeypatch.setenv("NO_PROXY", "elsewhere.example,.test")
-    resolve = socket.getaddrinfo
-
-    def resolved(host: Any, *more: Any, **named: Any) -> Any:
-        return resolve("127.0.0.1" if host in (HOST, HOST.encode()) else host, *more, **named)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolved)
-    await asked(name, server, tmp_path)
-
-    assert proxy.asked == []
-    assert asked_by(server) == (set() if name in OF_GIT else {True})  # Git finds no such name
 
 
 async def test_the_authority_of_a_git_host_is_trusted_where_its_code_is_cloned(

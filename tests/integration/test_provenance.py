@@ -233,9 +233,7 @@ async def test_what_a_host_has_told_holds_for_a_while_and_while_it_is_away(
     assert deployed("github", await read(other, "github", honest()))
 
 
-async def test_a_number_that_its_host_contradicts_is_refused_until_the_repository_is_made_anew() -> (
-    None
-):
+async def test_a_number_that_its_host_contradicts_is_refused_and_one_made_anew_is_not() -> None:
     api = Names("github", {"team-b/site": 7})
     by = reading("github", "team-b/*", api)
     await read(by, "github", honest())
