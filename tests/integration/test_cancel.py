@@ -30,16 +30,16 @@ async def cancel(stage: Stage, **allowed: Any) -> None:
     await canceller(stage, **allowed).run(KeptSteps(), CANCEL)
 
 
-async def asked_for(stage: Stage) -> Deployment:
-    """A deployment that the backend has just accepted."""
+async def asked_for(stage: Stage, until: State | None = None) -> Deployment:
+    """A deployment that the backend has just accepted; it is followed so far and no further."""
     new = await stage.wish()
     await stage.deployer().ask(new.id)
+    if until is not None:
+        await followed(stage, new, until)
     return new
 
 
 async def followed(stage: Stage, new: Deployment, state: State) -> None:
-    """Follow it until it has come so far, and no further."""
-
     async def stopping(seconds: float) -> None:
         if (await stage.now(new)).state is state:
             raise Death
@@ -88,8 +88,7 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(cancels=False)
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
+    new = await asked_for(stage, State.RUNNING)
     other = await stage.wish(2, app_id="app-api")
     await stage.journal.save_apps("dokploy", [stage.app, app("app-api")])
     await stage.deployer().ask(other.id)
@@ -113,32 +112,21 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
     assert (await stage.run(other)).state is State.FAILED
 
 
-async def test_a_build_that_had_failed_before_it_was_interrupted_has_failed(
+async def test_a_build_that_failed_before_or_may_not_be_interrupted_fails_by_its_own_reason(
     staged: Callable[..., Stage],
 ) -> None:
     """A killed build has no line that says that Docker's build failed (docs/dokploy.md)."""
     stage = staged(cancels=False)
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
+    before = await asked_for(stage, State.RUNNING)
     stage.backend.log = "npm ERR! no such script\n❌ Docker build failed\n\nError occurred ❌"
-
     await cancel(stage, may_kill={"dokploy"})
+    assert (await stage.run(before)).state is State.FAILED
 
-    ended = await stage.run(new)
-    assert ended.state is State.FAILED
-
-
-async def test_a_build_that_may_not_be_interrupted_fails_by_its_own_reason(
-    staged: Callable[..., Stage],
-) -> None:
     stage = staged(cancels=False, ending=Progress.ERROR, error="exit code: 2")
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
+    refused = await asked_for(stage, State.RUNNING)
     stage.backend.next("kill_build", Refused("dokploy", "admin only", status=401))
-
     await cancel(stage, may_kill={"dokploy"})
-
-    ended = await stage.run(new)
+    ended = await stage.run(refused)
     assert (ended.state, ended.note) == (State.FAILED, "exit code: 2")
 
 
@@ -146,8 +134,7 @@ async def test_of_one_that_runs_and_one_that_waits_only_the_meant_one_is_cancell
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(waits=0.0, builds=60.0)
-    runs = await asked_for(stage)
-    await followed(stage, runs, State.RUNNING)
+    runs = await asked_for(stage, State.RUNNING)
     waits = await stage.wish(2)
 
     await canceller(stage).run_one(KeptSteps(), f"{9:016d}.{waits.id}")
@@ -181,8 +168,7 @@ async def test_one_that_has_ended_meanwhile_is_not_called_cancelled(
 async def test_somebody_elses_build_is_not_cancelled_in_place_of_an_ended_one(
     stage: Stage,
 ) -> None:
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
+    await asked_for(stage, State.RUNNING)
     stage.clock.now += 60
     theirs = stage.backend.foreign(stage.app, running=True)
 
@@ -343,8 +329,7 @@ async def test_what_others_have_asked_for_is_named_though_the_answer_was_lost(
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(waits=60.0)
-    new = await asked_for(stage)
-    await followed(stage, new, State.QUEUED)
+    new = await asked_for(stage, State.QUEUED)
     await stage.backend.deploy(stage.app, title="ann by hand", description="")
     stage.backend.next("drop_waiting", Unanswered("dokploy", "ReadTimeout"), arrives=True)
 

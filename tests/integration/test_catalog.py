@@ -45,6 +45,11 @@ async def test_apps_that_come_change_move_or_go_are_followed(
     assert catalog.of(MONO) == ()
     assert catalog.of(replace(MONO, id="1", name="My-Org/Other")) == (moved,)
 
+    by_id = app(source=Source(SourceType.GITLAB, "group/site", repository_id="42"))
+    backend.found = [by_id, app("app-none", source=None)]
+    await catalog.refresh()
+    assert catalog.of(Repository("gitlab", "42", "renamed/since")) == (by_id,)
+
     backend.found = []
     await catalog.refresh()
     assert catalog.get("app-web") is None
@@ -130,32 +135,6 @@ async def test_a_backend_that_gives_no_answer_holds_up_neither_pushes_nor_the_ti
     await until(known, lambda ids: "app-newer" in ids)
     assert silent.count("apps") == 1  # it is asked once at a time
     await catalog.close()
-
-
-@pytest.mark.parametrize(
-    ("source", "repository"),
-    [
-        (
-            Source(SourceType.GITLAB, "group/site", repository_id="42"),
-            Repository("gitlab", "42", "renamed/since"),
-        ),
-        (
-            Source(SourceType.GITHUB, repository="My-Org/Mono"),
-            Repository("github", "1", "my-org/mono"),
-        ),
-        (
-            Source(SourceType.GIT, url="git.example.com/o/r"),
-            Repository("gitlab", "7", "o/r", frozenset({"git.example.com/o/r", "x/y"})),
-        ),
-    ],
-)
-async def test_a_repository_is_found_by_id_name_or_address(
-    catalog: Catalog, backend: FakeBackend, source: Source, repository: Repository
-) -> None:
-    backend.found = [app(source=source), app("app-none", source=None)]
-    await catalog.refresh()
-
-    assert [one.id for one in catalog.of(repository)] == ["app-web"]
 
 
 # ── a push that knows no app ─────────────────────────────────────────────────

@@ -46,27 +46,6 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Any:
 # ── locks ────────────────────────────────────────────────────────────────────
 
 
-async def test_a_lock_says_what_it_holds_and_what_it_does_not_stop(desk: Desk) -> None:
-    waiting = await desk.waits()
-    going = await desk.waits(APPS[1], 2, state=State.RUNNING, asked_at=1.0)
-    await desk.waits(APPS[2], 3)  # not in its scope
-
-    said = view(await desk.say("lock shop for 2h moving the orders"))
-
-    (lock,) = await desk.journal.locks()
-    assert (lock.label, lock.owner, lock.name) == ("project shop", "slack:U0ADA", "Ada")
-    assert (lock.reason, lock.until) == ("moving the orders", desk.clock.now + 7200)
-    assert lock.channel == "C0SHOP"
-    assert isinstance(said.data, LockTaken)
-    assert (said.data.taken, said.data.not_stopped) == (True, (going.id,))
-    assert (said.data.label, said.data.reason) == (lock.label, lock.reason)
-    going_on = "Under way already: not stopped"
-    assert listed(said) == {"Held now": [waiting.app], going_on: [going.app]}
-    assert await desk.audited() == [
-        ("slack: Ada (U0ADA)", "lock", "project shop", "moving the orders")
-    ]
-
-
 async def test_what_the_owner_asked_for_is_not_held(desk: Desk) -> None:
     await desk.waits(APPS[1], person="slack:U0ADA")
 

@@ -216,25 +216,6 @@ async def test_a_click_cancels_nothing_of_another_app(versions: Versions) -> Non
 WORDS = "promote shop/production/web from shop/staging/web"
 
 
-async def test_it_shows_what_is_new_and_is_kept_once_confirmed(versions: Versions) -> None:
-    await versions.made(1, "a", of=STAGING)
-    await versions.made(2, "b", of=STAGING)
-    await versions.made(3, "a", of=PINNED)
-
-    said = view(await versions.desk.say(WORDS))
-
-    assert [one["commit"] for one in said.data["news"]] == ["b" * 40]
-    assert said.asks is not None
-    assert await versions.nothing_kept()
-
-    done = view(await versions.desk.say(said.asks.call))
-
-    assert isinstance(done.data, Kept)
-    assert (done.data.action, done.data.target) == ("deploy", PINNED.label)
-    asked = await versions.desk.kept()
-    assert (asked.target, asked.commit, asked.way) == (PINNED.id, "b" * 40, "pin")
-
-
 async def test_it_names_the_gates_that_it_has_to_pass(versions: Versions) -> None:
     await versions.made(1, "a", of=STAGING)
     for person in ("slack:U0BOB", "slack:U0ADA"):  # her own lock lets her pass

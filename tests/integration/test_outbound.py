@@ -110,12 +110,6 @@ async def test_no_way_of_writing_it_reaches_this_machine(serve: Serve, url: str)
     assert reached == []
 
 
-async def test_a_name_that_leads_to_a_private_network_is_refused() -> None:
-    async with Outbound(Guard(resolver=Names(web_test=["10.0.0.7"]))) as outbound:
-        with pytest.raises(Unprobed, match=r"web\.test \(10\.0\.0\.7\) is in a private network"):
-            await outbound.get("http://web.test/", body=False)
-
-
 async def test_a_name_that_resolves_anew_cannot_get_past_the_check(serve: Serve) -> None:
     """The address that was checked is the one that is connected to, each time."""
     server = await serve(hello)
@@ -140,8 +134,11 @@ async def test_a_redirect_is_checked_like_the_first_address(serve: Serve) -> Non
 
     server = await serve(moved)
     async with Outbound(Guard(LOOPBACK, resolver=names)) as outbound:
-        with pytest.raises(Unprobed, match=r"10\.0\.0\.9"):
-            await outbound.get(f"http://web.test:{server.port}/", body=False)
+        for _ in range(2):  # as it redirects there, and at once
+            with pytest.raises(
+                Unprobed, match=r"web\.test \(10\.0\.0\.9\) is in a private network"
+            ):
+                await outbound.get(f"http://web.test:{server.port}/", body=False)
 
 
 async def test_a_redirect_to_another_host_is_the_answer_itself_and_names_that_host(

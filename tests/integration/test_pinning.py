@@ -279,7 +279,6 @@ async def _story(until: int | None, *, meanwhile: bool = False) -> int:
 # ── pinning and unpinning ──────────────────────────────────────────────────────
 
 
-ONE = "1" * 40
 HOMES = {"github.com": "github"}
 GIT = GitSource(url="https://github.com/my-org/mono.git", branch="main")
 BY = Actor("cli", "ada")

@@ -181,22 +181,6 @@ async def test_what_an_earlier_release_kept_of_a_change_is_undone_as_it_was(
     assert found.saved.provider == DOCKER
 
 
-async def test_a_change_that_was_cut_off_is_finished_and_others_are_not_touched(
-    configurer: Configurer, maker: Maker, app: App
-) -> None:
-    plan = await configurer.plan(app, WantedSource(None, {"image": "web:2", "username": "you"}))
-    half = DOCKER.model_copy(update={"image": "web:2"})
-    await maker.save_provider(app, half)  # as if it had died halfway
-
-    found = await configurer.carry_out(app, plan.undoing, by=BY)
-    assert found.saved.provider == half.model_copy(update={"username": "you"})
-    assert await configurer.carry_out(app, plan.undoing, by=BY) == found
-
-    await maker.save_provider(app, half.model_copy(update={"image": "web:3"}))
-    with pytest.raises(Overtaken, match="image"):
-        await configurer.carry_out(app, plan.undoing, by=BY)
-
-
 async def test_disconnecting_is_carried_out_with_the_rules(
     configurer: Configurer, journal: SqlJournal, app: App
 ) -> None:
