@@ -161,6 +161,11 @@ async def noted(journal: SqlJournal) -> dict[str, Trouble]:
 async def test_a_trouble_is_noted_with_its_beginning_and_until_it_ends(
     catalog: Catalog, backend: FakeBackend, journal: SqlJournal, clock: ManualClock
 ) -> None:
+    """What an earlier process has noted stays until the backends are read."""
+    await journal.note(NOTED, write_troubles({"gone": Trouble(WHY, 1.0)}))
+    await Catalog({}, journal, clock).refresh()  # it reads no backend
+    assert await noted(journal) == {"gone": Trouble(WHY, 1.0)}
+
     began, backend.away = clock(), True
     await catalog.refresh()
     clock.now += 60
@@ -203,35 +208,18 @@ async def test_a_trouble_is_noted_while_another_backend_has_not_answered(
     assert await noted(journal) == {"dokploy": Trouble(WHY, clock())}
 
 
-async def test_what_an_earlier_process_has_noted_stays_until_the_backends_are_read(
-    catalog: Catalog, journal: SqlJournal, clock: ManualClock
-) -> None:
-    await journal.note(NOTED, write_troubles({"gone": Trouble(WHY, 1.0)}))
-    await Catalog({}, journal, clock).refresh()  # it reads no backend
-    assert await noted(journal) == {"gone": Trouble(WHY, 1.0)}
-
-    await catalog.refresh()
-    assert await noted(journal) == {}
-
-
-async def test_readyz_is_told_each_backend_by_name_and_since_when(journal: SqlJournal) -> None:
-    assert await troubles_in(journal) == {}
-
-    await journal.note(NOTED, write_troubles({"prod": Trouble(WHY, 0.0)}))
-
-    assert await troubles_in(journal) == {
-        "backend prod": f"{WHY} (since 1970-01-01T00:00:00+00:00)"
-    }
-
-
-async def test_where_the_journal_is_away_readyz_says_only_that(
+async def test_readyz_is_told_each_backend_by_name_and_since_when_if_the_journal_can_be_read(
     journal: SqlJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(_key: str) -> str | None:
         raise Unreachable("the journal", "locked")
 
+    assert await troubles_in(journal) == {}
+    await journal.note(NOTED, write_troubles({"prod": Trouble(WHY, 0.0)}))
+    assert await troubles_in(journal) == {
+        "backend prod": f"{WHY} (since 1970-01-01T00:00:00+00:00)"
+    }
     monkeypatch.setattr(journal, "recall", away)
-
     assert await troubles_in(journal) == {}
 
 
@@ -248,35 +236,21 @@ def test_the_command_line_says_whether_that_is_how_it_is_now() -> None:
 # ── what a backend is ────────────────────────────────────────────────────────
 
 
-async def test_a_version_and_auto_deploy_are_each_told_once(
-    caplog: pytest.LogCaptureFixture, journal: SqlJournal
+async def test_a_version_and_auto_deploy_are_each_told_once_also_of_a_backend_that_was_away(
+    catalog: Catalog, backend: FakeBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = ManualClock()
-    backend = FakeBackend(clock, found=[replace(app(), auto_deploy=True)])
-    catalog = Catalog({"dokploy": backend}, journal, clock)
+    backend.found = [replace(app(), auto_deploy=True)]
     await catalog.refresh()
     probe = Probe({"dokploy": backend}, catalog)
+    backend.next("version", Unreachable("dokploy", "ConnectError"))
 
     with caplog.at_level(logging.INFO, "bridge.pipeline.deciding.probe"):
         await probe.look()
+        assert probe.versions == {}
+        await probe.look()
         await probe.look()
 
     assert probe.versions == {"dokploy": "v0.30.2"}
-    assert [record.message.partition(":")[0] for record in caplog.records] == [
-        "backend probed",
-        "auto deploy is on at the backend",
-    ]
-
-
-async def test_a_backend_that_is_away_keeps_nobody_from_working(journal: SqlJournal) -> None:
-    clock = ManualClock()
-    backend = FakeBackend(clock, found=[app()])
-    catalog = Catalog({"dokploy": backend}, journal, clock)
-    await catalog.refresh()
-    backend.next("version", Unreachable("dokploy", "ConnectError"))
-    probe = Probe({"dokploy": backend}, catalog)
-
-    await probe.look()
-    assert probe.versions == {}
-    await probe.look()
-    assert probe.versions == {"dokploy": "v0.30.2"}
+    told = [record.message.partition(":")[0] for record in caplog.records]
+    assert told.count("backend probed") == 1
+    assert told.count("auto deploy is on at the backend") == 1

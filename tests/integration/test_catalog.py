@@ -156,6 +156,17 @@ async def test_a_push_after_the_last_reading_has_the_apps_read_again_once_in_a_w
         assert await catalog.newer_than(received) is None
         assert backend.count("apps") == 2
 
+    clock.now += EAGER + 1
+    received, backend.away = clock.now, True
+    clock.now += 1
+    for _ in range(2):  # the second push does not wait for another reading
+        assert await catalog.newer_than(received) == clock.now + TROUBLE_PAUSE
+        assert backend.count("apps") == 3
+
+    backend.away = False
+    await catalog.refresh()
+    assert await catalog.newer_than(received) is None
+
 
 async def looked_for(catalog: Catalog, clock: ManualClock, repository: Repository) -> float:
     """How long a push that comes now waits until it is known whether an app deploys it."""
@@ -195,23 +206,6 @@ async def test_of_repositories_that_no_app_uses_those_are_remembered_that_pushed
             absent.note(repository, float(read_at))
 
     assert [absent.often(repository) for repository in several] == [False, True, True]
-
-
-async def test_while_the_backend_is_down_such_a_push_waits_and_holds_up_nobody(
-    catalog: Catalog, backend: FakeBackend, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    clock.now += EAGER + 1
-    received, backend.away = clock.now, True
-    clock.now += 1
-
-    assert await catalog.newer_than(received) == clock.now + TROUBLE_PAUSE
-    assert await catalog.newer_than(received) == clock.now + TROUBLE_PAUSE
-    assert backend.count("apps") == 2  # the second push did not wait for a third reading
-
-    backend.away = False
-    await catalog.refresh()
-    assert await catalog.newer_than(received) is None
 
 
 # ── on its timer ─────────────────────────────────────────────────────────────
@@ -307,7 +301,7 @@ async def shared(
 
 
 async def test_it_follows_what_another_process_has_read_and_reads_for_all_when_its_turn_comes(
-    shared: tuple[Catalog, Turn], backend: FakeBackend, journal: SqlJournal
+    shared: tuple[Catalog, Turn], backend: FakeBackend, journal: SqlJournal, clock: ManualClock
 ) -> None:
     catalog, turn = shared
     backend.found = [app("app-fresh")]
@@ -318,27 +312,20 @@ async def test_it_follows_what_another_process_has_read_and_reads_for_all_when_i
     async def kept() -> list[str]:
         return [one.id for one in await journal.apps()]
 
+    async def trouble() -> dict[str, str]:
+        return catalog.trouble
+
     await journal.save_apps("dokploy", [app(), app("app-new")])
     await until(known, lambda found: found == {"app-web", "app-new"})
 
-    turn.ours = True
-    await until(kept, lambda found: found == ["app-fresh"])
-
-
-async def test_a_process_whose_turn_it_is_not_finds_out_that_a_backend_is_back(
-    shared: tuple[Catalog, Turn], backend: FakeBackend, clock: ManualClock
-) -> None:
-    """It has met the trouble by a push, and must not take the backend as away for ever."""
-    catalog, _ = shared
+    # It meets a trouble by a push, and must not take the backend as away for ever.
     backend.away = True
     clock.now += EAGER + 1
     assert await catalog.newer_than(clock.now) is not None
     assert catalog.trouble
-
     backend.away = False
     clock.now += TROUBLE_PAUSE
-
-    async def trouble() -> dict[str, str]:
-        return catalog.trouble
-
     await until(trouble, lambda found: not found)
+
+    turn.ours = True
+    await until(kept, lambda found: found == ["app-fresh"])
