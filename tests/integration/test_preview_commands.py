@@ -69,6 +69,11 @@ async def test_of_two_previews_the_bridges_is_meant_while_there_is_one(world: Ga
     assert await named(world, "web#12") == there
     assert await previews_seen(world.journal, every, ended=True) == ([], [there])
 
+    for where in (MONO, replace(MONO, id="99", name="my-org/other")):
+        await up(world.journal, WEB, 13, where=where)
+    with pytest.raises(Ambiguous, match="github:583231#13:app-web, github:99#13:app-web"):
+        await named(world, "shop/web#13")
+
 
 # ── names ────────────────────────────────────────────────────────────────────
 
@@ -93,15 +98,6 @@ async def test_a_preview_is_found_by_app_and_number_if_that_fits_one(world: Gate
     ):
         with pytest.raises(kind, match=says):
             await named(world, name)
-
-
-async def test_two_with_the_same_label_and_number_are_told_apart_by_id(world: GateWorld) -> None:
-    elsewhere = replace(MONO, id="99", name="my-org/other")
-    await up(world.journal, WEB, 12)
-    await up(world.journal, WEB, 12, where=elsewhere)
-
-    with pytest.raises(Ambiguous, match="github:583231#12:app-web, github:99#12:app-web"):
-        await named(world, "shop/web#12")
 
 
 # ── rights ───────────────────────────────────────────────────────────────────
