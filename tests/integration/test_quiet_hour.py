@@ -1,5 +1,7 @@
 """What 300 apps cost a Dokploy while nothing happens, and how soon a change of one is known."""
 
+import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -140,6 +142,22 @@ async def test_a_source_that_was_saved_on_a_deployed_app_is_known_at_the_next_li
     server.save_provider("app-150", repository="other")
 
     assert await ticking.until_known(OTHER) == EVERY
+
+
+async def test_a_push_from_a_repository_that_no_app_waits_for_finds_one_that_moved_there_at_once(
+    ticking: Ticking, server: CountingDokploy, clock: ManualClock
+) -> None:
+    clock.now += 30
+    server.save_provider("app-150", repository="other")
+    clock.now += 0.1
+
+    received = clock.now
+    clock.now += 0.01
+    while await ticking.catalog.newer_than(received, OTHER) is not None:
+        await asyncio.wait([ticking.catalog._anew["dokploy"]])  # it waits for nothing else
+
+    assert [app.id for app in ticking.catalog.of(OTHER)] == ["app-150"]
+    assert len(server.requests) == 1 + math.ceil(300 / 40)
 
 
 async def test_a_deployment_by_a_person_is_told_of_when_it_begins_and_when_it_ends(
