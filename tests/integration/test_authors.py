@@ -1,6 +1,6 @@
 """Whose commits and pushes a deployment brings, where webhooks or the journal do not tell all."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from time import process_time
 
@@ -25,13 +25,6 @@ from tests.worlds.journal import outcome, record
 NOTHING, MAIN = "0" * 40, "github 4711 refs/heads/main"
 BOB = Writer("bob", "2", "bob@example.com", TWO)
 EARLIER = Writer("grace", "3", "grace@example.com", "4" * 40)
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[GateWorld]:
-    made = GateWorld()
-    yield made
-    await made.journal.stop()
 
 
 def lists(world: GateWorld, *bases: str) -> None:

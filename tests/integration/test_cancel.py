@@ -19,26 +19,27 @@ CANCEL = f"{9:016d}.app-web"
 """The ninth delivery cancels: what came before it is meant."""
 
 
-def canceller(stage: Stage, life: Lifetime | None = None) -> Canceller:
+def canceller(stage: Stage, life: Lifetime | None = None, **allowed: Any) -> Canceller:
     life = life or Lifetime()
     backends = {"dokploy": life.mortal(stage.backend)}
-    return Canceller(backends, life.mortal(stage.journal), stage.clock, sleep=stage.clock.sleep)
+    journal = life.mortal(stage.journal)
+    return Canceller(backends, journal, stage.clock, sleep=stage.clock.sleep, **allowed)
 
 
-async def cancel(stage: Stage) -> None:
-    await canceller(stage).run(KeptSteps(), CANCEL)
+async def cancel(stage: Stage, **allowed: Any) -> None:
+    await canceller(stage, **allowed).run(KeptSteps(), CANCEL)
 
 
-async def asked_for(stage: Stage) -> Deployment:
-    """A deployment that the backend has just accepted."""
+async def asked_for(stage: Stage, until: State | None = None) -> Deployment:
+    """A deployment that the backend has just accepted; it is followed so far and no further."""
     new = await stage.wish()
     await stage.deployer().ask(new.id)
+    if until is not None:
+        await followed(stage, new, until)
     return new
 
 
 async def followed(stage: Stage, new: Deployment, state: State) -> None:
-    """Follow it until it has come so far, and no further."""
-
     async def stopping(seconds: float) -> None:
         if (await stage.now(new)).state is state:
             raise Death
@@ -51,61 +52,25 @@ async def followed(stage: Stage, new: Deployment, state: State) -> None:
         await deployer.follow(new.id)
 
 
-async def test_what_waits_with_us_is_dropped_and_the_backend_not_asked(stage: Stage) -> None:
+async def test_what_waits_with_us_is_dropped_and_what_came_after_the_cancel_goes_on(
+    stage: Stage,
+) -> None:
     new = await stage.wish()
+    later = await stage.wish(10, app_id="app-api")
 
     await cancel(stage)
+    await canceller(stage).run(KeptSteps(), f"{9:016d}.app-api")
+    await canceller(stage).run(KeptSteps(), f"{9:016d}.no.such.app")
 
     found = await stage.now(new)
-    assert (found.state, found.note) == (
-        State.CANCELLED,
-        "cancelled before the backend was asked",
-    )
+    assert found.state is State.CANCELLED
+    assert found.note == "cancelled before the backend was asked"
     assert found.finished_at == stage.clock.now
+    assert (await stage.now(later)).state is State.WAITING
     assert stage.backend.calls == []
 
 
-async def test_what_came_after_the_cancel_goes_on(stage: Stage) -> None:
-    later = await stage.wish(10)
-
-    await cancel(stage)
-
-    assert (await stage.now(later)).state is State.WAITING
-
-
-async def test_where_nothing_goes_on_nothing_happens(stage: Stage) -> None:
-    await stage.run()
-    calls = len(stage.backend.calls)
-
-    await cancel(stage)
-
-    assert len(stage.backend.calls) == calls
-
-
-async def test_an_app_that_nobody_knows_is_no_fault(stage: Stage) -> None:
-    await canceller(stage).run(KeptSteps(), f"{9:016d}.no.such.app")
-
-
-async def test_what_waits_in_the_backends_queue_is_dropped_there(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=60.0)
-    new = await asked_for(stage)
-    await followed(stage, new, State.QUEUED)
-
-    await cancel(stage)
-
-    found = await stage.now(new)
-    assert (found.state, found.note) == (
-        State.CANCELLED,
-        "dropped from the backend's queue",
-    )
-    assert found.finished_at is not None
-    assert stage.backend.jobs == []
-    assert stage.backend.count("cancel") == 0
-
-
-@pytest.mark.parametrize("late", [0.0, 4.0, 8.0])
+@pytest.mark.parametrize("late", [0.0, 4.0])
 async def test_what_is_listed_late_is_not_told_to_be_cancelled_while_it_builds(
     staged: Callable[..., Stage], late: float
 ) -> None:
@@ -119,67 +84,20 @@ async def test_what_is_listed_late_is_not_told_to_be_cancelled_while_it_builds(
     assert stage.backend.count("cancel") == 1
 
 
-async def test_what_others_have_asked_for_and_is_dropped_as_well_is_said(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=60.0)
-    new = await asked_for(stage)
-    await followed(stage, new, State.QUEUED)
-    await stage.backend.deploy(stage.app, title="ann by hand", description="")
-
-    await cancel(stage)
-
-    assert (await stage.now(new)).note == (
-        "dropped from the backend's queue, with what others had asked for there: ann by hand"
-    )
-
-
-async def test_what_runs_is_cancelled_and_its_follower_sees_the_end(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(builds=60.0)
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
-
-    await cancel(stage)
-    await stage.deployer().follow(new.id)
-
-    assert (await stage.now(new)).state is State.CANCELLED
-    assert ("running", "cancel asked for: cancelled") in await stage.history(new)
-    assert stage.backend.count("drop_waiting") == 0
-
-
-async def test_a_backend_that_can_not_cancel_says_so_and_the_build_goes_on(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(cancels=False)
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
-
-    await cancel(stage)
-
-    found = await stage.now(new)
-    assert found.state is State.RUNNING
-    assert found.note.startswith("can't be cancelled: dokploy: Deployment cancellation only")
-    assert (await stage.run(new)).state is State.DONE
-
-
 async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed(
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(cancels=False)
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
+    new = await asked_for(stage, State.RUNNING)
     other = await stage.wish(2, app_id="app-api")
     await stage.journal.save_apps("dokploy", [stage.app, app("app-api")])
     await stage.deployer().ask(other.id)
     await followed(stage, other, State.RUNNING)
-    backends = {"dokploy": stage.backend}
 
-    allowed = Canceller(
-        backends, stage.journal, stage.clock, may_kill={"dokploy"}, sleep=stage.clock.sleep
-    )
-    await allowed.run(KeptSteps(), CANCEL)
+    await cancel(stage)
+    note = (await stage.now(new)).note
+    assert note.startswith("can't be cancelled: dokploy: Deployment cancellation only")
+    await cancel(stage, may_kill={"dokploy"})
 
     assert (await stage.now(new)).note == (
         "cancel asked for: every Docker build on its host was interrupted, those of shop/api too"
@@ -194,43 +112,21 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
     assert (await stage.run(other)).state is State.FAILED
 
 
-async def test_a_build_that_had_failed_before_it_was_interrupted_has_failed(
+async def test_a_build_that_failed_before_or_may_not_be_interrupted_fails_by_its_own_reason(
     staged: Callable[..., Stage],
 ) -> None:
     """A killed build has no line that says that Docker's build failed (docs/dokploy.md)."""
     stage = staged(cancels=False)
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
+    before = await asked_for(stage, State.RUNNING)
     stage.backend.log = "npm ERR! no such script\n❌ Docker build failed\n\nError occurred ❌"
+    await cancel(stage, may_kill={"dokploy"})
+    assert (await stage.run(before)).state is State.FAILED
 
-    allowed = Canceller(
-        {"dokploy": stage.backend},
-        stage.journal,
-        stage.clock,
-        may_kill={"dokploy"},
-        sleep=stage.clock.sleep,
-    )
-    await allowed.run(KeptSteps(), CANCEL)
-
-    ended = await stage.run(new)
-    assert ended.state is State.FAILED
-
-
-async def test_a_build_that_may_not_be_interrupted_fails_by_its_own_reason(
-    staged: Callable[..., Stage],
-) -> None:
     stage = staged(cancels=False, ending=Progress.ERROR, error="exit code: 2")
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
-    backends = {"dokploy": stage.backend}
+    refused = await asked_for(stage, State.RUNNING)
     stage.backend.next("kill_build", Refused("dokploy", "admin only", status=401))
-
-    allowed = Canceller(
-        backends, stage.journal, stage.clock, may_kill={"dokploy"}, sleep=stage.clock.sleep
-    )
-    await allowed.run(KeptSteps(), CANCEL)
-
-    ended = await stage.run(new)
+    await cancel(stage, may_kill={"dokploy"})
+    ended = await stage.run(refused)
     assert (ended.state, ended.note) == (State.FAILED, "exit code: 2")
 
 
@@ -238,8 +134,7 @@ async def test_of_one_that_runs_and_one_that_waits_only_the_meant_one_is_cancell
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(waits=0.0, builds=60.0)
-    runs = await asked_for(stage)
-    await followed(stage, runs, State.RUNNING)
+    runs = await asked_for(stage, State.RUNNING)
     waits = await stage.wish(2)
 
     await canceller(stage).run_one(KeptSteps(), f"{9:016d}.{waits.id}")
@@ -254,31 +149,6 @@ async def test_of_one_that_runs_and_one_that_waits_only_the_meant_one_is_cancell
 
     assert (await stage.now(runs)).state is State.CANCELLED
     assert (await stage.now(waits)).state is State.WAITING
-
-
-async def test_one_that_has_begun_though_nobody_saw_it_yet_is_cancelled(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=0.0, builds=60.0)
-    new = await asked_for(stage)
-
-    await cancel(stage)
-    await stage.deployer().follow(new.id)
-
-    assert (await stage.now(new)).state is State.CANCELLED
-    assert stage.backend.jobs[0].ending is Progress.CANCELLED
-
-
-async def test_one_that_is_listed_late_is_not_called_dropped_while_it_runs(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=0.0, builds=60.0, listed_after=1.0)
-    new = await asked_for(stage)
-
-    await cancel(stage)
-
-    assert (await stage.now(new)).state is State.ASKED
-    assert stage.backend.jobs[0].ending is Progress.CANCELLED
 
 
 async def test_one_that_has_ended_meanwhile_is_not_called_cancelled(
@@ -298,8 +168,7 @@ async def test_one_that_has_ended_meanwhile_is_not_called_cancelled(
 async def test_somebody_elses_build_is_not_cancelled_in_place_of_an_ended_one(
     stage: Stage,
 ) -> None:
-    new = await asked_for(stage)
-    await followed(stage, new, State.RUNNING)
+    await asked_for(stage, State.RUNNING)
     stage.clock.now += 60
     theirs = stage.backend.foreign(stage.app, running=True)
 
@@ -309,8 +178,10 @@ async def test_somebody_elses_build_is_not_cancelled_in_place_of_an_ended_one(
     assert theirs.ending is Progress.DONE
 
 
-@pytest.mark.parametrize("error", [AWAY, Unanswered("dokploy", "ReadTimeout")])
-@pytest.mark.parametrize("call", ["drop_waiting", "deployments"])
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [("drop_waiting", Unanswered("dokploy", "ReadTimeout")), ("deployments", AWAY)],
+)
 async def test_a_backend_that_is_away_is_asked_again(
     staged: Callable[..., Stage], call: str, error: Any
 ) -> None:
@@ -355,25 +226,15 @@ async def test_a_backend_that_is_configured_no_more_is_said(stage: Stage) -> Non
     assert "no backend 'dokploy' is configured" in (await stage.now(new)).note
 
 
-async def test_one_that_is_being_asked_for_is_cancelled_once_the_backend_has_it(
-    staged: Callable[..., Stage],
+@pytest.mark.parametrize("then", ["it is asked for", "that is given up"])
+async def test_one_that_is_being_asked_for_is_cancelled_and_not_asked_for(
+    stage: Stage, then: str
 ) -> None:
-    stage = staged(waits=60.0)
+    """The intent stands while the cancel comes."""
     new = await stage.wish()
     await stage.journal.intend(new.id, [], NO_GATES)
-    stage.clock.after(2, lambda: stage.deployer().ask(new.id))
-
-    await cancel(stage)
-
-    assert (await stage.now(new)).state is State.CANCELLED
-    assert stage.backend.jobs == []
-
-
-async def test_one_that_could_not_be_asked_for_is_cancelled_all_the_same(stage: Stage) -> None:
-    """The intent stands while the cancel comes, and is taken back after it."""
-    new = await stage.wish()
-    await stage.journal.intend(new.id, [], NO_GATES)
-    stage.clock.after(2, lambda: stage.journal.withdraw(new.id))
+    ask, withdraw = stage.deployer().ask, stage.journal.withdraw
+    stage.clock.after(2, lambda: (ask if then == "it is asked for" else withdraw)(new.id))
 
     await cancel(stage)
 
@@ -464,35 +325,11 @@ async def test_a_late_cancel_leaves_what_others_have_asked_for(
     assert (await stage.run(new)).state is State.DONE
 
 
-async def test_what_others_have_asked_for_is_named_also_where_ours_begins_just_then(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=60.0, cancels=False)
-    new = await asked_for(stage)
-    await followed(stage, new, State.QUEUED)
-    await stage.backend.deploy(stage.app, title="ann by hand", description="")
-    drop_there = stage.backend.drop_waiting
-
-    async def overtaken(app: Any) -> None:
-        stage.backend.jobs[0].begins_at = stage.clock.now
-        stage.backend.jobs[0].ends_at = stage.clock.now + 5
-        await drop_there(app)
-
-    stage.backend.drop_waiting = overtaken  # type: ignore[method-assign]
-
-    await cancel(stage)
-
-    assert len(stage.backend.jobs) == 1
-    assert any("ann by hand" in note for _, note in await stage.history(new))
-    assert (await stage.run(new)).state is State.DONE
-
-
 async def test_what_others_have_asked_for_is_named_though_the_answer_was_lost(
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(waits=60.0)
-    new = await asked_for(stage)
-    await followed(stage, new, State.QUEUED)
+    new = await asked_for(stage, State.QUEUED)
     await stage.backend.deploy(stage.app, title="ann by hand", description="")
     stage.backend.next("drop_waiting", Unanswered("dokploy", "ReadTimeout"), arrives=True)
 
@@ -515,18 +352,3 @@ async def test_where_the_queue_is_not_listed_it_is_not_claimed_who_else_waited(
         "dropped from the backend's queue, with all that waited there for the app: this backend"
         " does not list what"
     )
-
-
-async def test_one_that_is_only_being_verified_is_left_alone(stage: Stage) -> None:
-    """Nobody's jobs are dropped for it: it can't be stopped any more."""
-    new = await asked_for(stage)
-    await stage.journal.move(new.id, State.VERIFYING, "it is live", finished_at=stage.clock.now)
-    stage.backend.foreign(stage.app)
-    stage.backend.calls.clear()
-
-    await cancel(stage)
-    await canceller(stage).run_one(KeptSteps(), f"{9:016d}.{new.id}")
-
-    found = await stage.now(new)
-    assert (found.state, found.note, found.cancel) == (State.VERIFYING, "it is live", None)
-    assert stage.backend.calls == []

@@ -30,28 +30,50 @@ def catalog(backend: FakeBackend, journal: SqlJournal, clock: ManualClock) -> Ca
     return Catalog({"dokploy": backend}, journal, clock, every=60.0, eager=EAGER)
 
 
-async def test_after_a_reading_it_knows_the_apps_of_a_repository(catalog: Catalog) -> None:
+async def test_apps_that_come_change_move_or_go_are_followed(
+    catalog: Catalog, backend: FakeBackend
+) -> None:
     assert catalog.of(MONO) == ()
     await catalog.refresh()
-
     assert catalog.of(MONO) == (app(),)
     assert catalog.get("app-web") == app()
     assert catalog.get("nothing") is None
+
+    moved = app(source=Source(SourceType.GITHUB, repository="my-org/other", branch="main"))
+    backend.found = [moved]
+    await catalog.refresh()
+    assert catalog.of(MONO) == ()
+    assert catalog.of(replace(MONO, id="1", name="My-Org/Other")) == (moved,)
+
+    by_id = app(source=Source(SourceType.GITLAB, "group/site", repository_id="42"))
+    backend.found = [by_id, app("app-none", source=None)]
+    await catalog.refresh()
+    assert catalog.of(Repository("gitlab", "42", "renamed/since")) == (by_id,)
+
+    backend.found = []
+    await catalog.refresh()
+    assert catalog.get("app-web") is None
     assert catalog.ready.is_set()
 
 
-async def test_it_starts_from_what_the_journal_knows_while_the_backend_is_down(
+async def test_it_is_ready_once_the_journal_or_the_backend_knows_apps(
     catalog: Catalog, backend: FakeBackend, journal: SqlJournal
 ) -> None:
-    await journal.save_apps("dokploy", [app()])
     backend.away = True
-
     await catalog.load()
     await catalog.refresh()
+    assert not catalog.ready.is_set()
+    assert catalog.trouble == {"dokploy": "dokploy can't be reached: ConnectError"}
 
+    await journal.save_apps("dokploy", [app()])
+    await catalog.load()
+    await catalog.refresh()
     assert catalog.of(MONO) == (app(),)
     assert catalog.ready.is_set()
-    assert catalog.trouble == {"dokploy": "dokploy can't be reached: ConnectError"}
+
+    backend.away = False
+    await catalog.refresh()
+    assert catalog.trouble == {}
 
 
 async def test_apps_of_a_backend_that_was_removed_are_gone_until_it_is_there_again(
@@ -72,58 +94,6 @@ async def test_apps_of_a_backend_that_was_removed_are_gone_until_it_is_there_aga
     returned = FakeBackend(clock, name="old", found=[old])
     await Catalog({"dokploy": backend, "old": returned}, journal, clock).refresh()
     assert len(await journal.apps()) == 2
-
-
-async def test_with_nothing_known_and_nobody_to_ask_it_is_not_ready(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    backend.away = True
-    await catalog.load()
-    await catalog.refresh()
-    assert not catalog.ready.is_set()
-
-    backend.away = False
-    await catalog.refresh()
-    assert catalog.ready.is_set()
-    assert catalog.trouble == {}
-
-
-async def test_a_backend_without_apps_is_ready_to_decide_by(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    backend.found = []
-
-    await catalog.refresh()
-
-    assert catalog.ready.is_set()
-
-
-async def test_apps_that_change_move_or_go_are_followed(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    await catalog.refresh()
-    moved = app(source=Source(SourceType.GITHUB, repository="my-org/other", branch="main"))
-    backend.found = [moved]
-    await catalog.refresh()
-    assert catalog.of(MONO) == ()
-    assert catalog.of(replace(MONO, id="1", name="My-Org/Other")) == (moved,)
-
-    backend.found = []
-    await catalog.refresh()
-    assert catalog.get("app-web") is None
-
-
-async def test_one_backend_that_is_away_keeps_its_apps_and_the_others_go_on(
-    backend: FakeBackend, journal: SqlJournal, clock: ManualClock
-) -> None:
-    other = FakeBackend(clock, found=[app("app-api", backend="embedded")])
-    catalog = Catalog({"dokploy": backend, "embedded": other}, journal, clock)
-    await catalog.refresh()
-    backend.away, other.found = True, []
-
-    await catalog.refresh()
-
-    assert catalog.of(MONO) == (app(),)
 
 
 class Silent(FakeBackend):
@@ -167,89 +137,35 @@ async def test_a_backend_that_gives_no_answer_holds_up_neither_pushes_nor_the_ti
     await catalog.close()
 
 
-async def test_a_backend_in_trouble_has_the_others_read_for_a_push_and_its_own_apps_waited_for(
-    backend: FakeBackend, journal: SqlJournal, clock: ManualClock
-) -> None:
-    other = FakeBackend(clock, name="other", away=True)
-    catalog = Catalog({"dokploy": backend, "other": other}, journal, clock, eager=EAGER)
-    await catalog.refresh()
-    clock.now += EAGER + 1
-    elsewhere = Source(SourceType.GITHUB, repository=ELSEWHERE.name, branch="main")
-    backend.found = [app(), app("app-new", source=elsewhere)]
-    received = clock.now
-    clock.now += 0.01
-
-    assert await catalog.newer_than(received, ELSEWHERE) is None
-    assert catalog.of(ELSEWHERE)
-    unknown = replace(ELSEWHERE, id="2", name="my-org/unknown")
-    assert await catalog.newer_than(received, unknown) == clock.now + TROUBLE_PAUSE
-    assert backend.count("apps") == 2
-
-
-@pytest.mark.parametrize(
-    ("source", "repository"),
-    [
-        (
-            Source(SourceType.GITLAB, "group/site", repository_id="42"),
-            Repository("gitlab", "42", "renamed/since"),
-        ),
-        (
-            Source(SourceType.GITHUB, repository="My-Org/Mono"),
-            Repository("github", "1", "my-org/mono"),
-        ),
-        (
-            Source(SourceType.GIT, url="git.example.com/o/r"),
-            Repository("gitlab", "7", "o/r", frozenset({"git.example.com/o/r", "x/y"})),
-        ),
-    ],
-)
-async def test_a_repository_is_found_by_id_name_or_address(
-    catalog: Catalog, backend: FakeBackend, source: Source, repository: Repository
-) -> None:
-    backend.found = [app(source=source), app("app-none", source=None)]
-    await catalog.refresh()
-
-    assert [one.id for one in catalog.of(repository)] == ["app-web"]
-
-
-async def test_apps_are_in_the_order_of_their_labels_each_once(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    by_url = Source(SourceType.GIT, url="h/my-org/mono", branch="main")
-    backend.found = [app("app-c"), app("app-a", source=by_url), app("app-b")]
-    await catalog.refresh()
-
-    found = catalog.of(replace(MONO, urls=frozenset({"h/my-org/mono"})))
-
-    assert [one.id for one in found] == ["app-a", "app-b", "app-c"]
-
-
 # ── a push that knows no app ─────────────────────────────────────────────────
 
 
-async def test_a_push_after_the_last_reading_has_the_apps_read_again(
-    catalog: Catalog, backend: FakeBackend, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    clock.now += EAGER + 1
-    received = clock.now
-    clock.now += 0.01
-
-    assert await catalog.newer_than(received) is None
-    assert backend.count("apps") == 2
-    assert await catalog.newer_than(received) is None
-    assert backend.count("apps") == 2
-
-
-async def test_many_such_pushes_have_them_read_once_in_a_while(
+async def test_a_push_after_the_last_reading_has_the_apps_read_again_once_in_a_while(
     catalog: Catalog, backend: FakeBackend, clock: ManualClock
 ) -> None:
     await catalog.refresh()
     read_at = clock.now
     clock.now += 1
-
     assert await catalog.newer_than(clock.now) == read_at + EAGER
     assert backend.count("apps") == 1
+
+    clock.now += EAGER
+    received = clock.now
+    clock.now += 0.01
+    for _ in range(2):
+        assert await catalog.newer_than(received) is None
+        assert backend.count("apps") == 2
+
+    clock.now += EAGER + 1
+    received, backend.away = clock.now, True
+    clock.now += 1
+    for _ in range(2):  # the second push does not wait for another reading
+        assert await catalog.newer_than(received) == clock.now + TROUBLE_PAUSE
+        assert backend.count("apps") == 3
+
+    backend.away = False
+    await catalog.refresh()
+    assert await catalog.newer_than(received) is None
 
 
 async def looked_for(catalog: Catalog, clock: ManualClock, repository: Repository) -> float:
@@ -261,19 +177,7 @@ async def looked_for(catalog: Catalog, clock: ManualClock, repository: Repositor
     return clock.now - received
 
 
-async def test_a_repository_that_no_app_uses_has_them_read_for_it_a_few_times(
-    catalog: Catalog, backend: FakeBackend, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    began = clock.now
-    while clock.now < began + 600:
-        clock.now += 1
-        await looked_for(catalog, clock, ELSEWHERE)
-
-    assert backend.count("apps") <= 1 + LOOKS + 600 / SELDOM
-
-
-async def test_an_app_of_such_a_repository_is_found_by_its_next_push_all_the_same(
+async def test_an_app_of_such_a_repository_and_those_of_others_are_found_all_the_same(
     catalog: Catalog, backend: FakeBackend, clock: ManualClock
 ) -> None:
     await catalog.refresh()
@@ -284,32 +188,11 @@ async def test_an_app_of_such_a_repository_is_found_by_its_next_push_all_the_sam
     backend.found = [app("app-new", source=elsewhere)]
     clock.now += 1
 
+    unknown = replace(ELSEWHERE, id="2", name="my-org/unknown")
+    assert await looked_for(catalog, clock, unknown) <= EAGER
+    clock.now += 1
     assert await looked_for(catalog, clock, ELSEWHERE) <= SELDOM
     assert [one.id for one in catalog.of(ELSEWHERE)] == ["app-new"]
-
-
-async def test_beside_such_a_repository_others_are_found_as_soon_as_ever(
-    catalog: Catalog, backend: FakeBackend, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    for _ in range(LOOKS + 1):
-        clock.now += EAGER + 1
-        await looked_for(catalog, clock, ELSEWHERE)
-    clock.now += 1
-
-    assert await looked_for(catalog, clock, replace(ELSEWHERE, id="2")) <= EAGER
-
-
-async def test_many_pushes_that_one_reading_answers_count_once(
-    catalog: Catalog, clock: ManualClock
-) -> None:
-    clock.now += EAGER + 1
-    received = clock.now - 1
-    for _ in range(10):
-        assert await catalog.newer_than(received, ELSEWHERE) is None
-    clock.now += 1
-
-    assert await looked_for(catalog, clock, ELSEWHERE) <= EAGER
 
 
 async def test_of_repositories_that_no_app_uses_those_are_remembered_that_pushed_last(
@@ -325,32 +208,6 @@ async def test_of_repositories_that_no_app_uses_those_are_remembered_that_pushed
     assert [absent.often(repository) for repository in several] == [False, True, True]
 
 
-async def test_while_the_backend_is_down_such_a_push_waits_and_holds_up_nobody(
-    catalog: Catalog, backend: FakeBackend, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    clock.now += EAGER + 1
-    received, backend.away = clock.now, True
-    clock.now += 1
-
-    assert await catalog.newer_than(received) == clock.now + TROUBLE_PAUSE
-    assert await catalog.newer_than(received) == clock.now + TROUBLE_PAUSE
-    assert backend.count("apps") == 2  # the second push did not wait for a third reading
-
-    backend.away = False
-    await catalog.refresh()
-    assert await catalog.newer_than(received) is None
-
-
-async def test_a_clock_that_was_set_back_holds_up_nobody(
-    catalog: Catalog, clock: ManualClock
-) -> None:
-    await catalog.refresh()
-    clock.now -= 7200
-
-    assert await catalog.newer_than(clock.now + 3600) is None
-
-
 # ── on its timer ─────────────────────────────────────────────────────────────
 
 
@@ -361,7 +218,9 @@ async def read_so_often(backend: FakeBackend, count: int) -> None:
     await until(so_far, lambda found: found >= count)
 
 
-async def test_a_wake_during_a_reading_is_not_lost(catalog: Catalog, backend: FakeBackend) -> None:
+async def test_a_wake_during_a_reading_is_not_lost_and_one_together_with_a_cancel_ends_it(
+    catalog: Catalog, backend: FakeBackend
+) -> None:
     listing = backend.apps
 
     async def changed_meanwhile() -> list[App]:
@@ -372,8 +231,10 @@ async def test_a_wake_during_a_reading_is_not_lost(catalog: Catalog, backend: Fa
 
     backend.apps = changed_meanwhile  # type: ignore[method-assign]
     running = asyncio.create_task(catalog.run())
-
     await read_so_often(backend, 2)
+    await asyncio.sleep(0.01)  # until it waits for its timer
+
+    catalog.wake()
     await ended(running)
 
 
@@ -381,17 +242,6 @@ async def ended(running: "asyncio.Task[None]") -> None:
     running.cancel()
     await asyncio.wait([running], timeout=5)
     assert running.cancelled()
-
-
-async def test_a_cancel_that_comes_together_with_a_wake_ends_it(
-    catalog: Catalog, backend: FakeBackend
-) -> None:
-    running = asyncio.create_task(catalog.run())
-    await read_so_often(backend, 1)
-    await asyncio.sleep(0.01)  # until it waits for its timer
-
-    catalog.wake()
-    await ended(running)
 
 
 @pytest.mark.parametrize("fault", ["backend", "journal", "adapter"])
@@ -450,48 +300,32 @@ async def shared(
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_it_follows_what_another_process_has_read(
-    shared: tuple[Catalog, Turn], backend: FakeBackend, journal: SqlJournal
+async def test_it_follows_what_another_process_has_read_and_reads_for_all_when_its_turn_comes(
+    shared: tuple[Catalog, Turn], backend: FakeBackend, journal: SqlJournal, clock: ManualClock
 ) -> None:
-    catalog, _ = shared
-    backend.found = [app("app-unseen")]
-
-    await journal.save_apps("dokploy", [app(), app("app-new")])
+    catalog, turn = shared
+    backend.found = [app("app-fresh")]
 
     async def known() -> set[str]:
         return {one.id for one in catalog.all()}
 
-    await until(known, lambda found: found == {"app-web", "app-new"})
-
-
-async def test_when_its_turn_comes_it_reads_for_all(
-    shared: tuple[Catalog, Turn], backend: FakeBackend, journal: SqlJournal
-) -> None:
-    _, turn = shared
-    backend.found = [app("app-fresh")]
-
-    turn.ours = True
-
     async def kept() -> list[str]:
         return [one.id for one in await journal.apps()]
-
-    await until(kept, lambda found: found == ["app-fresh"])
-
-
-async def test_a_process_whose_turn_it_is_not_finds_out_that_a_backend_is_back(
-    shared: tuple[Catalog, Turn], backend: FakeBackend, clock: ManualClock
-) -> None:
-    """It has met the trouble by a push, and must not take the backend as away for ever."""
-    catalog, _ = shared
-    backend.away = True
-    clock.now += EAGER + 1
-    assert await catalog.newer_than(clock.now) is not None
-    assert catalog.trouble
-
-    backend.away = False
-    clock.now += TROUBLE_PAUSE
 
     async def trouble() -> dict[str, str]:
         return catalog.trouble
 
+    await journal.save_apps("dokploy", [app(), app("app-new")])
+    await until(known, lambda found: found == {"app-web", "app-new"})
+
+    # It meets a trouble by a push, and must not take the backend as away for ever.
+    backend.away = True
+    clock.now += EAGER + 1
+    assert await catalog.newer_than(clock.now) is not None
+    assert catalog.trouble
+    backend.away = False
+    clock.now += TROUBLE_PAUSE
     await until(trouble, lambda found: not found)
+
+    turn.ours = True
+    await until(kept, lambda found: found == ["app-fresh"])

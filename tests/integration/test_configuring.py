@@ -1,23 +1,20 @@
 """What was agreed to in a chat is carried out once, whatever happens in between."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from bridge.core.apps import App, SourceType
-from bridge.core.configuration.configuration import DockerSource, GitSource
+from bridge.core.configuration.configuration import GitSource
 from bridge.core.configuration.merge import NoSource, Wanted, WantedSource
 from bridge.core.decision import Policy
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, write_command
 from bridge.core.lifecycle import deployment_id
 from bridge.core.people import Actor
-from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.config_drafts import ConfigDrafts, Configuring
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.inbox import Delivery, DeliveryState
@@ -27,32 +24,13 @@ from bridge.storage.inbox.reading import PackedBody
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock
-from tests.worlds.embedded import Maker, maker_of
-from tests.worlds.journal import journal_in_memory
+from tests.worlds.embedded import Maker
+from tests.worlds.meddled import Meddled, failing
 
 GIT = GitSource(url="https://example.com/a.git", branch="main")
 DEV = WantedSource(None, {"branch": "dev"})
-POLICY = Policy()
 SECRET = "hunter2 of the tests"
 IMAGE = WantedSource(SourceType.DOCKER, {"image": "web:1", "password": SecretStr(SECRET)})
-
-
-@dataclass
-class Meddled:
-    """A backend, with what happens before its calls."""
-
-    inner: Maker
-    before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.inner, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            if (first := self.before.get(name)) is not None:
-                await first()
-            return await found(*args, **kwargs)
-
-        return call if name in ("saved", "write_source") else found
 
 
 @dataclass
@@ -87,12 +65,13 @@ class Stage:
     def configurer(self) -> Configurer:
         backend = self.life.mortal(self.backend)
         journal = self.life.mortal(self.journal)
-        return Configurer(
-            backend,
-            journal,
-            self.clock,
-            seal=self.seal,
-            sleep=self.clock.sleep,
+        return Configurer(backend, journal, self.clock, seal=self.seal, sleep=self.clock.sleep)
+
+    def desk(self, backends: Any = None, **others: Any) -> ConfigDrafts:
+        there = {self.app.backend: self.configurer}
+        inbox: Any = self.inbox
+        return ConfigDrafts(
+            there, backends or {}, inbox, self.journal, {}, self.seal, policy=Policy(), **others
         )
 
     async def permits(self, user: str, app: App, channel: str) -> str | None:
@@ -101,8 +80,7 @@ class Stage:
 
     async def agree(self, wanted: Wanted, seq: int = 1) -> str:
         """Somebody has seen a change and agreed; the id of its draft."""
-        there = {self.app.backend: self.configurer}
-        desk = ConfigDrafts(there, {}, self.inbox, self.journal, {}, self.seal, policy=POLICY)  # type: ignore[arg-type]
+        desk = self.desk()
         draft = await desk.keep(await desk.plan(self.app, wanted))
         self.ask(Action.CONFIGURE, draft, seq)
         return draft
@@ -133,52 +111,10 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    clock = ManualClock()
-    journal = journal_in_memory(clock)
-    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
-        app = await backend.create_app("web", project="shop", source=GIT)
-        await journal.save_apps(backend.name, [app])
-        yield Stage(Meddled(backend), journal, app, clock)
-    await journal.stop()
-
-
-async def test_what_was_agreed_to_is_made_and_noted_with_who(stage: Stage) -> None:
-    draft = await stage.agree(DEV)
-
-    note = await stage.run()
-
-    assert (await stage.source()).branch == "dev"
-    assert (str(note.by), note.what, note.result) == ("slack: Ada (U1)", "provider set", DONE)
-    assert [one.field for one in note.difference] == ["branch"]
-    assert await stage.journal.draft(draft) is None
-    assert (await stage.configurer.plan_undo(stage.app)).difference != ()
-
-
-async def test_a_secret_is_made_and_noted_nowhere_in_the_clear(stage: Stage) -> None:
-    await stage.agree(IMAGE)
-    (asked,) = stage.inbox.asked.values()
-
-    note = await stage.run()
-
-    assert await stage.source() == DockerSource(image="web:1", password=SecretStr(SECRET))
-    assert SECRET.encode() not in write_command(asked)
-    assert SECRET not in repr(note) + note.undoing
-
-
-async def test_what_disconnecting_would_forget_is_what_was_shown(stage: Stage) -> None:
-    there = {stage.app.backend: stage.configurer}
-    desk = ConfigDrafts(there, {}, stage.inbox, stage.journal, {}, stage.seal, policy=POLICY)  # type: ignore[arg-type]
-    draft = await desk.keep(await desk.plan(stage.app, NoSource()))
-    await stage.backend.inner.save_provider(stage.app, GIT.model_copy(update={"branch": "theirs"}))
-    stage.ask(Action.DISCONNECT, draft)
-    first = await stage.run()
-    stage.ask(Action.DISCONNECT, await desk.keep(await desk.plan(stage.app, NoSource())), seq=2)
-    second = await stage.run(2)
-
-    assert first.outcome.startswith("Overtaken: ")
-    assert (second.what, second.result) == ("provider disconnect", DONE)
-    assert await stage.source() is None
+async def stage(maker: Maker, journal: SqlJournal, clock: ManualClock) -> Stage:
+    app = await maker.create_app("web", project="shop", source=GIT)
+    await journal.save_apps(maker.name, [app])
+    return Stage(Meddled(maker), journal, app, clock)
 
 
 async def test_disconnecting_and_undoing_are_planned_when_they_are_made(stage: Stage) -> None:
@@ -217,15 +153,15 @@ async def test_it_is_refused_where_the_right_is_gone_or_the_source_has_changed(
 
 
 async def test_while_the_backend_is_away_it_waits_and_the_note_says_so(stage: Stage) -> None:
-    await stage.agree(DEV)
+    draft = await stage.agree(DEV)
     said: list[str] = []
 
     async def away() -> None:
         note = await stage.journal.change_of(1)
         said.append(note.outcome if note else "")
         if len(said) < 4:
+            stage.backend.before["saved"] = away
             raise Unreachable("dokploy", "ConnectError", retry_after=7.0 if said[1:] else None)
-        stage.backend.before.clear()
 
     stage.backend.before["saved"] = away
     note = await stage.run()
@@ -233,20 +169,8 @@ async def test_while_the_backend_is_away_it_waits_and_the_note_says_so(stage: St
     assert note.result == DONE
     assert said[1].startswith("waits for the backend: dokploy can't be reached")
     assert stage.clock.slept == [1.0, 7.0, 7.0]
+    assert await stage.journal.draft(draft) is None
     assert (await stage.source()).branch == "dev"
-
-
-async def test_a_backend_that_never_answers_clearly_is_given_up_in_the_end(stage: Stage) -> None:
-    await stage.agree(DEV)
-
-    async def silence() -> None:
-        raise Unanswered("dokploy", "ReadTimeout")
-
-    stage.backend.before["saved"] = silence
-    note = await stage.run()
-
-    assert note.outcome.startswith("Unanswered: dokploy did not answer")
-    assert len(stage.clock.slept) == 5
 
 
 @pytest.mark.parametrize("arrives", [True, False])
@@ -256,6 +180,7 @@ async def test_where_no_write_is_ever_answered_the_row_decides_what_is_said(
     await stage.agree(DEV)
 
     async def lost() -> None:
+        stage.backend.before["write_source"] = lost
         if arrives:
             dev = GIT.model_copy(update={"branch": "dev"})
             await stage.backend.inner.save_provider(stage.app, dev)
@@ -290,16 +215,26 @@ async def test_what_somebody_else_changed_after_half_of_it_is_told_with_that_hal
     )
 
 
-async def test_what_the_backend_refuses_is_said_in_its_words(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (Refused("dokploy", "not today"), "Refused: dokploy: not today"),
+        (
+            KeyError("secret words"),
+            "outcome unknown: the bridge had an internal error (KeyError)",
+        ),
+    ],
+)
+async def test_what_the_backend_refuses_is_said_in_its_words_and_a_fault_of_our_own_by_its_kind(
+    stage: Stage, error: Exception, outcome: str
+) -> None:
     await stage.agree(DEV)
 
-    async def refuse() -> None:
-        raise Refused("dokploy", "not today")
-
-    stage.backend.before["write_source"] = refuse
+    stage.backend.before["write_source"] = failing(error)
     note = await stage.run()
 
-    assert note.outcome == "Refused: dokploy: not today"
+    assert note.over
+    assert note.outcome == outcome
     assert [one.field for one in note.difference] == ["branch"]
 
 
@@ -319,22 +254,6 @@ async def test_a_draft_or_an_app_that_is_gone_is_told(stage: Stage) -> None:
         assert one.outcome.endswith("no longer stored: open the dialog again")
     assert second.outcome == "Rejected: the request does not say which change to undo"
     assert (await stage.source()).branch == "main"
-
-
-async def test_a_fault_of_our_own_is_told_and_claims_nothing(
-    stage: Stage, caplog: pytest.LogCaptureFixture
-) -> None:
-    await stage.agree(DEV)
-
-    async def fault() -> None:
-        raise KeyError("secret words")
-
-    stage.backend.before["write_source"] = fault
-    note = await stage.run()
-
-    assert note.over
-    assert note.outcome == "outcome unknown: the bridge had an internal error (KeyError)"
-    assert "a change failed unexpectedly" in caplog.text
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -362,6 +281,8 @@ async def test_dying_at_any_moment_it_is_made_once_and_noted_once(
 ) -> None:
     """The flow is run again after each death, as the engine does."""
     await stage.agree(wanted)
+    (asked,) = stage.inbox.asked.values()
+    assert SECRET.encode() not in write_command(asked)
     expected = (await stage.configurer.plan(stage.app, wanted)).after
     moment = 0
     while True:
@@ -374,8 +295,10 @@ async def test_dying_at_any_moment_it_is_made_once_and_noted_once(
             continue
         break
 
-    assert note.result == DONE
+    assert (str(note.by), note.result) == ("slack: Ada (U1)", DONE)
     assert await stage.source() == expected.saved.provider
+    assert SECRET not in repr(note) + note.undoing
+    assert (await stage.configurer.plan_undo(stage.app)).undoes == note.number
     assert len(await stage.journal.audited(limit=9)) == 1
     assert moment > 5
 
@@ -384,9 +307,7 @@ async def test_dying_at_any_moment_it_is_made_once_and_noted_once(
 
 
 async def test_a_backend_without_lists_offers_none(stage: Stage) -> None:
-    there = {stage.app.backend: stage.configurer}
-    backends = {stage.app.backend: stage.backend.inner}
-    desk = ConfigDrafts(there, backends, stage.inbox, stage.journal, {}, stage.seal, policy=POLICY)  # type: ignore[arg-type]
+    desk = stage.desk({stage.app.backend: stage.backend.inner})
 
     assert await desk.accounts(stage.app) == []
     with pytest.raises(NotFound, match="no such Git account"):
@@ -396,20 +317,11 @@ async def test_a_backend_without_lists_offers_none(stage: Stage) -> None:
 async def test_what_was_read_a_moment_ago_is_not_read_again_and_errors_are_not_kept(
     stage: Stage,
 ) -> None:
-    there = {stage.app.backend: stage.configurer}
-    desk = ConfigDrafts(
-        there,
-        {},
-        stage.inbox,  # type: ignore[arg-type]
-        stage.journal,
-        {},
-        stage.seal,
-        policy=POLICY,
-        clock=stage.clock,
-    )
+    desk = stage.desk(clock=stage.clock)
     reads: list[float] = []
 
     async def counted() -> None:
+        stage.backend.before["saved"] = counted
         reads.append(stage.clock.now)
         if len(reads) == 1:
             raise Unreachable("dokploy", "ConnectError")

@@ -124,12 +124,30 @@ async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxy]:
 Ask = Callable[[Server, str, "str | None", Path], Awaitable[object]]
 
 
-async def dokploy(_server: Server, url: str, ca: str | None, _folder: Path) -> None:
-    client = Dokploy(url, TOKEN, ca=ca, read_retries=0)
-    try:
-        await client.apps()
-    finally:
-        await client.close()
+def client(
+    make: Callable[[str, str | None], Any], ask: Callable[[Any, str], Awaitable[object]]
+) -> Ask:
+    """Make a client of an address and an authority, let it ask, and close it."""
+
+    async def asks(_server: Server, url: str, ca: str | None, _folder: Path) -> None:
+        one = make(url, ca)
+        try:
+            await ask(one, url)
+        finally:
+            await one.close()
+
+    return asks
+
+
+def git_host(make: Callable[..., Any], setting: str) -> Ask:
+    return client(
+        lambda url, ca: make(**{"token": TOKEN, setting: url, "ca": ca, "bounds": FEW}),
+        lambda api, _: api.repository(NAME),
+    )
+
+
+def slack(ask: Callable[[SlackClient, str], Awaitable[object]]) -> Ask:
+    return client(lambda url, _: SlackClient("xoxb-1", url), ask)
 
 
 async def sign_in(_server: Server, url: str, ca: str | None, _folder: Path) -> None:
@@ -139,41 +157,6 @@ async def sign_in(_server: Server, url: str, ca: str | None, _folder: Path) -> N
 async def register_github_app(_server: Server, url: str, ca: str | None, _folder: Path) -> None:
     assert GITHUB_SETUP.register is not None
     await GITHUB_SETUP.register.redeem(GithubSettings(api_url=url, ca=ca), "code")
-
-
-def git_host(make: Callable[..., Any], setting: str) -> Ask:
-    async def ask(_server: Server, url: str, ca: str | None, _folder: Path) -> None:
-        api = make(**{"token": TOKEN, setting: url, "ca": ca, "bounds": FEW})
-        try:
-            await api.repository(NAME)
-        finally:
-            await api.close()
-
-    return ask
-
-
-async def discord(_server: Server, url: str, _ca: str | None, _folder: Path) -> None:
-    client = DiscordClient(url)
-    try:
-        await client.about(Webhook("team", "1", "token"))
-    finally:
-        await client.close()
-
-
-async def slack(_server: Server, url: str, _ca: str | None, _folder: Path) -> None:
-    client = SlackClient("xoxb-1", url)
-    try:
-        await client.call("auth.test")
-    finally:
-        await client.close()
-
-
-async def slack_answer(_server: Server, url: str, _ca: str | None, _folder: Path) -> None:
-    client = SlackClient("xoxb-1", url)
-    try:
-        await client.answer(f"{url}/commands/1", {})
-    finally:
-        await client.close()
 
 
 async def slack_socket(server: Server, url: str, _ca: str | None, _folder: Path) -> None:
@@ -212,7 +195,9 @@ async def git_of_app_create(_server: Server, url: str, ca: str | None, _folder: 
 OF_GIT: dict[str, Ask] = {"git clone": git_clone, "git of app create": git_of_app_create}
 
 WITH_A_CA: dict[str, Ask] = OF_GIT | {
-    "dokploy": dokploy,
+    "dokploy": client(
+        lambda url, ca: Dokploy(url, TOKEN, ca=ca, read_retries=0), lambda one, _: one.apps()
+    ),
     "sign-in": sign_in,
     "github's registration": register_github_app,
     "github": git_host(github_api, "api_url"),
@@ -221,9 +206,11 @@ WITH_A_CA: dict[str, Ask] = OF_GIT | {
 }
 
 CLIENTS: dict[str, Ask] = WITH_A_CA | {
-    "discord": discord,
-    "slack": slack,
-    "slack's response_url": slack_answer,
+    "discord": client(
+        lambda url, _: DiscordClient(url), lambda one, _: one.about(Webhook("team", "1", "token"))
+    ),
+    "slack": slack(lambda one, _: one.call("auth.test")),
+    "slack's response_url": slack(lambda one, url: one.answer(f"{url}/commands/1", {})),
     "slack's socket": slack_socket,
     "doctor of the public url": public_url,
 }
@@ -242,15 +229,27 @@ def asked_by(server: Server) -> set[bool]:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-async def test_each_client_goes_through_the_proxy_and_trusts_the_authority_of_the_environment(
+async def test_each_client_trusts_the_environment_and_asks_through_its_proxy_or_by_no_proxy_not(
     server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", server.ca)
-
     await asked(name, server, tmp_path)
-
     assert asked_by(server) == {True}
     assert set(proxy.asked) == {("CONNECT", f"{HOST}:{server.port}")}
+
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example,.test")
+    resolve = socket.getaddrinfo
+
+    def resolved(host: Any, *more: Any, **named: Any) -> Any:
+        return resolve("127.0.0.1" if host in (HOST, HOST.encode()) else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    for kept in (server.agents, proxy.asked, server.linked):
+        kept.clear()
+    (tmp_path / "again").mkdir()
+    await asked(name, server, tmp_path / "again")
+    assert proxy.asked == []
+    assert asked_by(server) == (set() if name in OF_GIT else {True})  # Git finds no such name
 
 
 @pytest.mark.parametrize("name", WITH_A_CA)
@@ -264,36 +263,6 @@ async def test_a_server_s_own_authority_is_trusted_besides_the_system_s(
 
     assert without == []
     assert asked_by(server) == {True}
-
-
-@pytest.mark.parametrize("name", CLIENTS)
-async def test_no_client_goes_through_the_proxy_to_what_no_proxy_names(
-    server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", server.ca)
-    monkeypatch.setenv("NO_PROXY", "elsewhere.example,.test")
-    resolve = socket.getaddrinfo
-
-    def resolved(host: Any, *more: Any, **named: Any) -> Any:
-        return resolve("127.0.0.1" if host in (HOST, HOST.encode()) else host, *more, **named)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolved)
-    await asked(name, server, tmp_path)
-
-    assert proxy.asked == []
-    assert asked_by(server) == (set() if name in OF_GIT else {True})  # Git finds no such name
-
-
-@pytest.mark.parametrize("name", ["dokploy", "discord", "gitlab", "git clone"])
-async def test_a_server_without_tls_is_asked_through_the_proxy_too(
-    proxy: Proxy, tmp_path: Path, name: str
-) -> None:
-    async with running(Server(""), None) as server:
-        with suppress(BridgeError, BuildFailed):
-            await CLIENTS[name](server, f"http://{HOST}:{server.port}", None, tmp_path)
-
-        assert asked_by(server) == {True}
-        assert {place for _, place in proxy.asked} == {f"{HOST}:{server.port}"}
 
 
 async def test_the_authority_of_a_git_host_is_trusted_where_its_code_is_cloned(

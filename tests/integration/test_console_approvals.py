@@ -14,7 +14,6 @@ from bridge.console.visitors import BY_LINK
 from bridge.core.apps import Rules
 from bridge.core.errors import Rejected
 from bridge.core.holds import Proposal
-from bridge.core.lifecycle import State
 from bridge.core.people import Identities
 from bridge.core.refs import Pages
 from bridge.operations.commands import ChatCommands
@@ -99,15 +98,3 @@ async def test_only_the_commit_of_the_page_is_approved(records: Records) -> None
     assert await approve(records, MOVED) == (
         "You had approved ddddddd of shop/web already: nothing changed; 1 more to go."
     )
-
-
-async def test_what_waits_for_no_approval_offers_none(records: Records) -> None:
-    at = CommitAt("github", "my-org/mono", MOVED, "main")
-    await records.journal.judge(ID, Judging(replace(WEB, rules=Rules()), head=at))
-    found = await records.journal.deployment(ID)
-    assert found is not None
-    assert found.state is State.WAITING
-
-    assert "to-approve" not in await shown(records)
-    with pytest.raises(Rejected, match="not held any more"):
-        await approve(records, MOVED)

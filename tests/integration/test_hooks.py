@@ -1,9 +1,9 @@
 """Making and rotating webhooks: killed anywhere and run again, never two, and what is refused."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
@@ -14,8 +14,6 @@ from bridge.githosts import HOSTS
 from bridge.githosts.base.checks import Aim, Events, HookCheck
 from bridge.pipeline.deciding.hook_places import (
     HookServer,
-    Place,
-    SeenHook,
     Target,
     named_target,
     rotated_of,
@@ -28,38 +26,13 @@ from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.storage.seal import FernetSeal, NoSeal
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeHook, FakeHost, FakeRepository
-from tests.fakes.journey import ManualClock
+from tests.fakes.journey import Death, Lifetime, ManualClock
 from tests.fakes.serving import served
 from tests.worlds.hosts import FAKES, NAME, client_of
 from tests.worlds.journal import journal_in_memory
 
 SEAL = FernetSeal(lambda: ["k" * 64])
 MONO = Target("github", ScopeKind.REPOSITORY, NAME)
-
-
-class Killed(BaseException):
-    """The command is killed."""
-
-
-class Doomed:
-    """Passes calls on; kills the command before or after the n-th."""
-
-    def __init__(self, inner: Any, countdown: list[int], *, after: bool) -> None:
-        self._inner, self._countdown, self._after = inner, countdown, after
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._inner, name)
-
-        async def doomed(*given: Any, **named: Any) -> Any:
-            self._countdown[0] -= 1
-            if self._countdown[0] == 0 and not self._after:
-                raise Killed
-            answer = await method(*given, **named)
-            if self._countdown[0] == 0:
-                raise Killed
-            return answer
-
-        return doomed
 
 
 @dataclass
@@ -164,80 +137,77 @@ ADDRESSES = (
 )
 
 
-@pytest.mark.parametrize(("address", "ours"), ADDRESSES)
 async def test_without_an_address_of_its_own_a_webhook_is_told_by_its_path_as_doctor_does(
-    world: World, address: str, ours: bool
+    world: World,
 ) -> None:
-    url, name = address.format(host=world.fake.name), world.fake.name
-    world.repository.hooks.append(FakeHook(7, f"repos/{NAME}", url, "a secret"))
-    new_secret = HOSTS[name].new_secret
-    server = HookServer(name, world.api, None, new_secret)
+    name, nothing = world.fake.name, cast("Any", None)
+    server = HookServer(name, world.api, None, HOSTS[name].new_secret)
     hooks = Hooks({name: server}, world.journal, SEAL, ManualClock())
-
-    place = await hooks.look(world.target)
-
-    nothing: Any = None
     doctor = HookCheck(Checked(name, nothing), nothing, name, Events("push", {}), "", nothing)
-    assert doctor.aim(Hook(f"repos/{NAME}", "7", url)) is (Aim.HERE if ours else Aim.ELSEWHERE)
-    assert [(one.hook.url, one.faults) for one in place.own] == ([(url, ())] if ours else [])
+    for address, ours in ADDRESSES:
+        url = address.format(host=name)
+        world.repository.hooks[:] = [FakeHook(7, f"repos/{NAME}", url, "a secret")]
+
+        place = await hooks.look(world.target)
+
+        aim = doctor.aim(Hook(f"repos/{NAME}", "7", url))
+        assert aim is (Aim.HERE if ours else Aim.ELSEWHERE)
+        assert [(one.hook.url, one.faults) for one in place.own] == ([(url, ())] if ours else [])
 
 
 async def test_an_installation_killed_anywhere_is_finished_by_the_next(world: World) -> None:
-    for after in (False, True):
-        for number in range(1, 30):
-            world.repository.hooks.clear()
-            for one in await world.journal.made_hooks():
-                await world.journal.drop_hook(one.key)
-            countdown, killed = [number], False
-            doomed = world.hooks(lambda one: Doomed(one, countdown, after=after))  # noqa: B023
-            try:
-                await world.install(doomed)
-            except Killed:
-                killed = True
+    for number in range(1, 30):
+        world.repository.hooks.clear()
+        for one in await world.journal.made_hooks():
+            await world.journal.drop_hook(one.key)
+        life = Lifetime(2 * number)  # after that many calls
+        with suppress(Death):
+            await world.install(world.hooks(life.mortal))
 
-            await world.install(world.hooks())
+        await world.install(world.hooks())
 
-            (hook,) = world.repository.hooks
-            (made,) = await world.journal.made_hooks()
-            assert made.state is HookState.LIVE
-            assert hook.secret in SEAL.open(made.sealed).split()
-            assert 401 not in world.answers
-            if not killed:
-                break
-        assert number > 4
+        (hook,) = world.repository.hooks
+        (made,) = await world.journal.made_hooks()
+        assert made.state is HookState.LIVE
+        assert hook.secret in SEAL.open(made.sealed).split()
+        assert 401 not in world.answers
+        if life.moments < 2 * number:
+            break
+    assert number > 4
+
+    world.repository.hooks.clear()
+    (step,) = await world.install(world.hooks())
+    (again,) = await world.journal.made_hooks()
+    assert step.does is Does.CREATE
+    assert (again.sealed, again.hook) == (made.sealed, str(world.repository.hooks[0].id))
 
 
 async def test_a_rotation_killed_anywhere_loses_nothing_and_is_finished_by_the_next(
     world: World,
 ) -> None:
-    for after in (False, True):
-        for number in range(1, 30):
-            await world.install(world.hooks())
-            (hook,) = world.repository.hooks
-            old, countdown, killed = hook.secret, [number], False
-            doomed = world.hooks(lambda one: Doomed(one, countdown, after=after))  # noqa: B023
-            try:
-                (made,) = await doomed.made()
-                await doomed.rotate(made, world, at_once)  # type: ignore[arg-type]
-            except Killed:
-                killed = True
-            sent = await world.fake.send(hook, "push", {"after": f"{number}"})
-            assert sent.status == 202
+    for number in range(1, 30):
+        await world.install(world.hooks())
+        (hook,) = world.repository.hooks
+        old, life = hook.secret, Lifetime(2 * number)  # after that many calls
+        doomed = world.hooks(life.mortal)
+        with suppress(Death):
+            (made,) = await doomed.made()
+            await doomed.rotate(made, world, at_once)  # type: ignore[arg-type]
+        sent = await world.fake.send(hook, "push", {"after": f"{number}"})
+        assert sent.status == 202
 
-            (made,) = await world.hooks().made()
-            assert await world.hooks().rotate(made, world, at_once)  # type: ignore[arg-type]
+        (made,) = await world.hooks().made()
+        assert await world.hooks().rotate(made, world, at_once)  # type: ignore[arg-type]
 
-            (made,) = await world.journal.made_hooks()
-            assert made.state is HookState.LIVE
-            assert (hook.secret in SEAL.open(made.sealed).split(), hook.secret != old) == (
-                True,
-                True,
-            )
-            assert (await world.fake.send(hook, "push", {"after": "again"})).status == 202
-            assert 401 not in world.answers
-            if not killed:
-                break
-        assert number > 4
+        (made,) = await world.journal.made_hooks()
+        assert made.state is HookState.LIVE
+        assert hook.secret in SEAL.open(made.sealed).split()
+        assert hook.secret != old
+        assert (await world.fake.send(hook, "push", {"after": "again"})).status == 202
+        assert 401 not in world.answers
+        if life.moments < 2 * number:
+            break
+    assert number > 4
 
 
 async def test_the_old_secret_stays_until_a_delivery_with_the_new_one_has_come(
@@ -264,18 +234,6 @@ async def test_the_old_secret_stays_until_a_delivery_with_the_new_one_has_come(
     assert (done.sealed, done.sealed_last) == (waiting.sealed_next, made.sealed)
 
 
-async def test_a_webhook_that_is_gone_is_made_again_with_its_secret(world: World) -> None:
-    await world.install(world.hooks())
-    (before,) = await world.journal.made_hooks()
-    world.repository.hooks.clear()
-
-    (step,) = await world.install(world.hooks())
-
-    assert step.does is Does.CREATE
-    (made,) = await world.journal.made_hooks()
-    assert (made.sealed, made.hook) == (before.sealed, str(world.repository.hooks[0].id))
-
-
 async def test_an_app_s_webhook_reports_every_repository(github: World, pem: str) -> None:
     fake = github.fake
     assert isinstance(fake, FakeGithub)
@@ -290,18 +248,6 @@ async def test_an_app_s_webhook_reports_every_repository(github: World, pem: str
     (step,) = await github.install(github.hooks(), Target("github", ScopeKind.APP, ""))
     assert (step.does, hook.url) == (Does.CHANGE, f"{github.url}/hooks/github")
     assert (await fake.send(hook, "push", {})).status == 202
-
-
-async def test_a_backend_s_own_webhook_is_only_warned_of(github: World) -> None:
-    own = github.fake.hook(github.repository, "https://dokploy.example.com/api/deploy/x", "")
-    hooks = github.hooks(deploys_itself=lambda url: url == own.url)
-
-    place = await hooks.look(MONO)
-    (step,) = hooks.plan_install(place)
-
-    assert step.does is Does.CREATE
-    assert "leads to the backend itself" in next(place.warnings())
-    assert place.own == []
 
 
 async def test_two_webhooks_for_one_repository_are_warned_of(github: World) -> None:
@@ -333,36 +279,18 @@ async def test_an_organisation_removes_what_was_made_for_its_repositories(github
     assert made.scope == Scope(ScopeKind.OWNER, "my-org", "77")
 
 
-async def test_without_a_key_nothing_is_made(github: World) -> None:
-    hooks = github.hooks(seal=NoSeal())
-
+async def test_without_a_key_nothing_is_made_and_only_what_the_bridge_made_is_removed(
+    github: World,
+) -> None:
+    bare = github.hooks(seal=NoSeal())
     with pytest.raises(Rejected, match="set BRIDGE_SECRET_KEY"):
-        hooks.plan_install(await hooks.look(MONO))
-
+        bare.plan_install(await bare.look(MONO))
     assert github.repository.hooks == []
-    assert await github.journal.made_hooks() == []
 
-
-async def test_only_what_the_bridge_has_made_is_removed(github: World) -> None:
     hook = github.fake.hook(github.repository, f"{github.url}/hooks/github", "by hand")
     hooks = github.hooks()
-
     with pytest.raises(NotFound, match=f"its webhook {hook.id} was made by hand: delete it there"):
         hooks.plan_remove(await hooks.look(MONO))
-
-
-async def test_a_renamed_repository_is_found_by_its_id(
-    github: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await github.install(github.hooks())
-
-    async def repositories() -> dict[str, str]:
-        return {f"github {github.repository.id}": "my-org/renamed"}
-
-    monkeypatch.setattr(github.journal, "repositories", repositories)
-    (made,) = await github.hooks().made()
-
-    assert made.scope.name == "my-org/renamed"
 
 
 def test_where_a_repository_is_has_to_be_clear() -> None:
@@ -379,18 +307,3 @@ def test_where_a_repository_is_has_to_be_clear() -> None:
         named_target("a/b", None, known, [])
     with pytest.raises(NotFound, match="has made no webhook of a/b at github"):
         rotated_of([], [Target("github", ScopeKind.REPOSITORY, "a/b")])
-
-
-def test_a_place_is_told_apart_from_what_is_above_it() -> None:
-    own, org = (
-        Scope(ScopeKind.REPOSITORY, NAME, "1"),
-        Scope(ScopeKind.OWNER, "my-org"),
-    )
-    seen: Sequence[SeenHook] = [SeenHook(HostHook(one, "1", "u")) for one in (own, org)]
-
-    place = Place("github", own, tuple(seen))
-
-    assert ([one.hook.scope for one in place.own], [one.hook.scope for one in place.above]) == (
-        [own],
-        [org],
-    )

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-
 from bridge.core.apps import Rules
 from bridge.core.checks import Check, CheckPolicy, CheckState, Need
 from bridge.core.gates.locks import Lock, PullRef, scope_named
@@ -20,7 +18,6 @@ from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import ManualClock
 from tests.worlds.embedded import until
 from tests.worlds.gates import ADA, ChecksHost, GateWorld, gated
-from tests.worlds.journal import journal_in_memory
 
 COMMIT = "1" * 40
 PROMPTLY = 30.0
@@ -50,13 +47,6 @@ class Merged(FakeHostApi):
         return PullRequest(number, "topic", COMMIT, open=False, merge_sha=COMMIT)
 
 
-@pytest.fixture
-async def journal() -> AsyncIterator[Journal]:
-    found = journal_in_memory(ManualClock())
-    yield found
-    await found.stop()
-
-
 @asynccontextmanager
 async def running(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Run it; nothing of it is left afterwards."""
@@ -69,8 +59,7 @@ async def running(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterato
         assert not [one for one in asyncio.all_tasks() if "lane" in one.get_name()]
 
 
-async def test_checks_of_another_host_are_read(journal: Journal) -> None:
-    clock = ManualClock()
+async def test_checks_of_another_host_are_read(journal: Journal, clock: ManualClock) -> None:
     await journal.want_ci(CommitAt("gitea", "acme/shop", COMMIT, "main"), clock.now - 1)
     await journal.want_ci(CommitAt("github", "acme/shop", COMMIT, "main"), clock.now)
     read = asyncio.Event()
@@ -84,8 +73,9 @@ async def test_checks_of_another_host_are_read(journal: Journal) -> None:
     assert (await journal.next_ci_at())["github"] > clock.now
 
 
-async def test_locks_of_another_host_end_with_their_pull_request(journal: Journal) -> None:
-    clock = ManualClock()
+async def test_locks_of_another_host_end_with_their_pull_request(
+    journal: Journal, clock: ManualClock
+) -> None:
     for host, app in (("gitea", "app-a"), ("github", "app-b")):
         merge = PullRef(host, "acme/shop", 12, "#")
         one = Lock(f"app/{app}", app, "risky", "cli:ada", "Ada", clock.now, merge=merge)
@@ -100,8 +90,7 @@ async def test_locks_of_another_host_end_with_their_pull_request(journal: Journa
     assert [one.scope for one in await journal.locks()] == ["app/app-a"]
 
 
-async def test_what_depends_on_no_host_is_let_pass() -> None:
-    world = GateWorld()
+async def test_what_depends_on_no_host_is_let_pass(world: GateWorld) -> None:
     checked = gated("app-a", rules=Rules(checks=CheckPolicy(Need.ALL)))
     await world.add(checked, gated("app-b"))
     only_b = scope_named("shop/b", world.shelf.all())
@@ -117,7 +106,6 @@ async def test_what_depends_on_no_host_is_let_pass() -> None:
     await world.commands.unlock(ADA, only_b)
     async with running(world.keeper.run):
         await until(lambda: world.state(locked), lambda state: state == "waiting")
-    await world.journal.stop()
 
 
 async def test_no_reading_of_a_head_is_left_behind() -> None:

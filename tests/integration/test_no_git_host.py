@@ -1,14 +1,14 @@
 """Another server, or a proxy, that answers in place of a Git host is told by what came."""
 
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 
 from bridge.app.providers import host_apis
 from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
 from bridge.settings import read_settings
+from tests.fakes.serving import served
 
 PAGE = "<!doctype html><html>Welcome</html>"
 
@@ -34,27 +34,21 @@ STRANGE: dict[str, tuple[int, str, dict[str, str], type[BridgeError], str]] = {
 
 
 @pytest.fixture(params=STRANGE)
-def strange(request: pytest.FixtureRequest) -> Iterator[tuple[str, type[BridgeError], str]]:
+async def strange(
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[tuple[str, type[BridgeError], str]]:
     """A server that answers everything alike: its address, the error that is, and its words."""
     status, body, headers, error, words = STRANGE[request.param]
 
-    class Same(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            kind = {"Content-Type": "text/html", "Content-Length": str(len(body))}
-            for name, value in (kind | headers).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body.encode())
+    async def same(_request: web.Request) -> web.Response:
+        return web.Response(
+            status=status, text=body, headers={"Content-Type": "text/html"} | headers
+        )
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Same)
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", error, words
-    server.shutdown()
-    server.server_close()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", same)
+    async with served(app) as url:
+        yield url, error, words
 
 
 @pytest.mark.parametrize("host", ["github", "gitlab"])

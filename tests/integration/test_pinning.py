@@ -1,4 +1,4 @@
-"""A pinned app is built from exactly the commit that was judged, whatever happens in between."""
+"""A pinned app is built from exactly the commit that was judged, and pinning dies anywhere."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -8,16 +8,23 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import App, Rules
-from bridge.core.checks import CheckPolicy, CheckState, Need
-from bridge.core.decision import Reason
-from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.configuration.configuration import DockerSource, GitSource
+from bridge.core.decision import Reason, decide
+from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
+from bridge.core.people import Actor
+from bridge.core.pins import pin_of
+from bridge.core.rules import RuleBook
+from bridge.pipeline.deploying.configure import Configurer
 from bridge.pipeline.deploying.deployments import Deployer
+from bridge.pipeline.deploying.pinning import Pinner, Pins
 from bridge.ports.outcomes import Outcome, PushSeen
-from tests.fakes.journey import Death, KeptSteps, Lifetime, source
+from bridge.storage.journal import SqlJournal
+from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock, deployment, push, source
 from tests.worlds.deployer import PACE
-from tests.worlds.gates import GRACE, MONO, REPOSITORY, GateWorld, gated
+from tests.worlds.embedded import Maker
+from tests.worlds.gates import GRACE, REPOSITORY, ChecksHost, GateWorld, gated
 from tests.worlds.journal import decision, record
 
 ONE, TWO, OLD = "1" * 40, "2" * 40, "0" * 40
@@ -55,17 +62,6 @@ async def world() -> AsyncIterator[PinWorld]:
     await made.journal.stop()
 
 
-async def test_the_branch_is_moved_before_the_backend_is_asked(world: PinWorld) -> None:
-    new = await world.push(ONE)
-    await world.settle()
-
-    ended = await world.now(new)
-    assert (ended.state, ended.head, ended.deployed_commit) == ("done", ONE, ONE), ended.note
-    assert world.moves == [ONE]
-    notes = [one.note for one in await world.journal.changes(new.id)]
-    assert f"the backend accepted it, pinned to {ONE[:7]}" in notes
-
-
 async def test_a_commit_that_lands_after_the_judgement_is_not_built(world: PinWorld) -> None:
     def lands(app: App) -> None:
         world.host.heads["main"] = TWO
@@ -76,64 +72,17 @@ async def test_a_commit_that_lands_after_the_judgement_is_not_built(world: PinWo
     await world.settle()
 
     ended = await world.now(new)
-    assert (ended.state, ended.deployed_commit) == ("done", ONE)
+    assert (ended.state, ended.head, ended.deployed_commit) == ("done", ONE, ONE), ended.note
     assert world.host.heads == {"main": TWO, PIN: ONE}
-
-
-async def test_without_a_pin_it_would_be(world: PinWorld) -> None:
-    """So the test above can fail."""
-    await world.add(gated())
-
-    def lands(app: App) -> None:
-        world.host.heads["main"] = TWO
-        world.clones(app)
-
-    world.backend.watch = lands  # type: ignore[method-assign]
-    new = await world.push(ONE)
-    await world.settle()
-
-    assert (await world.now(new)).deployed_commit == TWO
-    assert world.moves == []
-
-
-async def test_what_the_gates_let_pass_is_what_is_built(world: PinWorld) -> None:
-    await world.add(pinned(checks=CheckPolicy(Need.ALL)))
-    world.check(ONE, "build", CheckState.PENDING)
-    new = await world.push(ONE)
-    await world.settle()
-    assert (await world.state(new), world.moves) == ("held", [])
-
-    check = world.check(ONE, "build", CheckState.PASSED)
-    await world.journal.report_check(MONO, ONE, check, world.clock())
-    await world.settle()
-
-    assert (await world.now(new)).deployed_commit == ONE
     assert world.moves == [ONE]
-
-
-async def test_a_deploy_that_a_person_asks_for_builds_the_head(world: PinWorld) -> None:
-    world.host.heads["main"] = TWO
-    new = await world.push(TWO, person="cli:ada", trigger="cli: ada")
-    await world.settle()
-
-    assert (await world.now(new)).deployed_commit == TWO
-
-
-async def test_a_deployment_may_be_bound_to_an_older_commit(world: PinWorld) -> None:
-    await world.push(ONE)
-    await world.push(TWO)
-    await world.settle()
-    back = await world.push(TWO, pinned=ONE)
-    await world.settle()
-
-    ended = await world.now(back)
-    assert (ended.pinned, ended.head, ended.deployed_commit) == (ONE, ONE, ONE), ended.note
-    assert "is live" in ended.note
+    notes = [one.note for one in await world.journal.changes(new.id)]
+    assert f"the backend accepted it, pinned to {ONE[:7]}" in notes
 
 
 async def test_the_author_of_the_older_commit_does_not_approve_it(world: PinWorld) -> None:
     await world.add(pinned(approvals=1))
-    bound = await world.push(ONE, pinned=ONE, person="cli:ada", trigger="cli: ada")
+    world.host.heads["main"] = TWO
+    bound = await world.push(TWO, pinned=ONE, person="cli:ada", trigger="cli: ada")
     await world.settle()
     author = replace(GRACE, email="somebody@example.com")  # of every commit, as the host tells
 
@@ -143,7 +92,8 @@ async def test_the_author_of_the_older_commit_does_not_approve_it(world: PinWorl
     other = replace(GRACE, person="slack:U3", email="eve@example.com")
     await world.approve(other, bound)
     await world.settle()
-    assert await world.state(bound) == "done"
+    ended = await world.now(bound)
+    assert (ended.state, ended.pinned, ended.deployed_commit) == ("done", ONE, ONE)
 
 
 @pytest.mark.parametrize(("branch", "target"), [("main", None), ("develop", "1.app-staging")])
@@ -164,29 +114,18 @@ async def test_whoever_pushed_what_was_skipped_does_not_approve_it_once_it_is_as
     assert await world.approve(GRACE, asked)
 
 
-async def test_an_app_that_is_not_pinned_refuses_to_be_bound(world: PinWorld) -> None:
-    await world.add(gated())
-    new = await world.push(TWO, pinned=ONE)
-    await world.settle()
-
-    ended = await world.now(new)
-    assert (ended.state, world.backend.asked) == ("failed", 0)
-    assert "run `dokploy-bridge pin shop/web`" in ended.note
-
-
-async def test_a_tag_is_built_at_its_own_commit(world: PinWorld) -> None:
+async def test_a_tag_is_built_at_its_own_commit_and_a_redeploy_pins_nothing(
+    world: PinWorld,
+) -> None:
     new = await world.push(ONE, ref="refs/tags/v1", trigger="tag")
     world.host.heads["main"] = TWO
     await world.settle()
-
     assert (await world.now(new)).deployed_commit == ONE
+    moves = list(world.moves)
 
-
-async def test_a_redeploy_pins_nothing(world: PinWorld) -> None:
-    new = await world.push(ONE, action=Action.REDEPLOY)
+    again = await world.push(ONE, action=Action.REDEPLOY)
     await world.settle()
-
-    assert (await world.state(new), world.moves) == ("done", [])
+    assert (await world.state(again), world.moves) == ("done", moves)
 
 
 async def test_a_rule_whose_branch_the_backend_does_not_build_deploys_nothing(
@@ -219,16 +158,6 @@ async def test_an_app_that_is_not_pinned_is_built_at_a_commit_only_while_that_is
     ended = await world.now(late)
     assert (ended.state, world.backend.asked, world.moves) == ("failed", 1, [])
     assert "builds the head of main, which is 2222222 now, not 1111111; run" in ended.note
-
-
-async def test_a_missing_permission_fails_with_what_to_grant(world: PinWorld) -> None:
-    world.host.next("move_branch", NO)
-    new = await world.push(ONE)
-    await world.settle()
-
-    ended = await world.now(new)
-    assert (ended.state, world.backend.asked) == ("failed", 0)
-    assert "*Contents*: write" in ended.note
 
 
 @pytest.mark.parametrize("error", [AWAY, Unanswered("github", "ReadTimeout")])
@@ -268,15 +197,24 @@ async def test_a_commit_that_the_host_does_not_know_yet_is_waited_for(world: Pin
     assert (await world.now(new)).deployed_commit == ONE
 
 
-async def test_a_commit_that_is_gone_fails(world: PinWorld) -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (NotFound("github has no commit 1111111"), "not pinned: github has no commit 1111111"),
+        (NO, "*Contents*: write"),
+    ],
+)
+async def test_what_can_not_be_pinned_fails_with_the_remedy(
+    world: PinWorld, error: BridgeError, why: str
+) -> None:
     for _ in range(9):
-        world.host.next("move_branch", NotFound("github has no commit 111111111111"))
+        world.host.next("move_branch", error)
     new = await world.push(ONE)
     await world.settle()
 
     ended = await world.now(new)
     assert (ended.state, world.backend.asked) == ("failed", 0)
-    assert ended.note == "not pinned: github has no commit 111111111111"
+    assert why in ended.note
 
 
 async def test_a_cancel_while_the_branch_is_moved_asks_for_nothing(world: PinWorld) -> None:
@@ -308,16 +246,17 @@ async def _lives(world: PinWorld, life: Lifetime, flow: str) -> None:
         await deployer.run(KeptSteps(), flow)
 
 
-@pytest.mark.parametrize("meanwhile", [False, True])
-async def test_it_dies_at_any_moment_and_builds_the_judged_commit_once(meanwhile: bool) -> None:
-    """`meanwhile`: another commit lands while it is dead; then either was judged."""
-    whole = await _story(None, meanwhile)
+async def test_it_dies_at_any_moment_and_builds_the_judged_commit_once() -> None:
+    whole = await _story(None)
     assert whole > 6
-    for moment in range(1, whole + 1):
-        await _story(moment, meanwhile)
+    for moment in (*range(1, whole, 2), whole):  # before each call, and after the last
+        await _story(moment, meanwhile=True)
+        if moment % 4 == 1:
+            await _story(moment)
 
 
-async def _story(until: int | None, meanwhile: bool) -> int:
+async def _story(until: int | None, *, meanwhile: bool = False) -> int:
+    """Return at how many moments it can die; `meanwhile`: another commit lands while it is dead."""
     world = PinWorld()
     try:
         await world.add(pinned())
@@ -335,3 +274,154 @@ async def _story(until: int | None, meanwhile: bool) -> int:
         return life.moments
     finally:
         await world.journal.stop()
+
+
+# ── pinning and unpinning ──────────────────────────────────────────────────────
+
+
+HOMES = {"github.com": "github"}
+GIT = GitSource(url="https://github.com/my-org/mono.git", branch="main")
+BY = Actor("cli", "ada")
+
+
+@pytest.fixture
+def host() -> ChecksHost:
+    return ChecksHost(heads={"main": ONE})
+
+
+@pytest.fixture
+async def app(maker: Maker, journal: SqlJournal) -> App:
+    made = await maker.create_app("web", project="shop", source=GIT)
+    await journal.save_apps("embedded", await maker.apps())
+    return made
+
+
+def pinner(
+    maker: Maker,
+    journal: SqlJournal,
+    host: ChecksHost,
+    life: Lifetime | None = None,
+    book: RuleBook = (),
+) -> Pinner:
+    life = life or Lifetime()
+    clock = ManualClock()
+    configurer = Configurer(
+        life.mortal(maker), life.mortal(journal), clock, book=book, sleep=clock.sleep
+    )
+    pins = Pins({"github": life.mortal(host)}, HOMES, book)
+    return Pinner(configurer, life.mortal(journal), pins, book)
+
+
+async def now(maker: Maker, journal: SqlJournal, app: App) -> App:
+    """Return the app as its backend has it, with the stored rules."""
+    return replace(await maker.app(app.id), rules=await journal.rules(app.id))
+
+
+def check_a_push_deploys(found: App, host: ChecksHost) -> None:
+    """Check that a push to `main` deploys, and that what the backend would clone is there."""
+    urls = frozenset({"github.com/my-org/mono"})
+    pushed = push(repository=replace(push().repository, urls=urls))
+    assert decide(pushed, found).deploy
+    assert found.source is not None
+    assert found.source.branch in host.heads
+
+
+async def test_pin_and_unpin_die_at_any_moment(
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
+) -> None:
+    for moment in range(1, 60, 2):  # before each call, which is after the one before it
+        life = Lifetime(moment)
+        with suppress(Death):
+            there = pinner(maker, journal, host, life)
+            await there.pin(await there.plan(app), by=BY)
+        check_a_push_deploys(await now(maker, journal, app), host)
+        there = pinner(maker, journal, host)
+        await there.pin(await there.plan(app), by=BY)
+        pinned = await now(maker, journal, app)
+        assert (pin_of(pinned), pinned.rules) == (
+            f"bridge/web/{app.id}",
+            Rules(branch="main", pin=True),
+        )
+        assert host.heads == {"main": ONE, f"bridge/web/{app.id}": ONE}
+
+        back = Lifetime(moment)
+        with suppress(Death):
+            there = pinner(maker, journal, host, back)
+            await there.unpin(await there.plan_back(app), by=BY)
+        check_a_push_deploys(await now(maker, journal, app), host)
+        there = pinner(maker, journal, host)
+        await there.unpin(await there.plan_back(app, "main"), by=BY)
+        free = await now(maker, journal, app)
+        assert (free.source, free.rules) == (app.source, Rules())
+        assert host.heads == {"main": ONE}
+        if life.moments < moment and back.moments < moment:
+            return
+    raise AssertionError("it never lives to the end")
+
+
+async def test_another_branch_to_track_is_named(
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
+) -> None:
+    host.heads["release"] = "2" * 40
+    there = pinner(maker, journal, host)
+
+    await there.pin(await there.plan(app, "release"), by=BY)
+
+    found = await now(maker, journal, app)
+    assert found.rules == Rules(branch="release", pin=True)
+    assert host.heads[pin_of(found) or ""] == "2" * 40
+
+
+async def test_what_can_not_be_pinned_is_refused_with_the_reason(
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
+) -> None:
+    there = pinner(maker, journal, host)
+    with pytest.raises(Rejected, match="there is no branch nowhere in my-org/mono on github"):
+        await there.pin(await there.plan(app, "nowhere"), by=BY)
+    assert (await now(maker, journal, app)).rules == Rules()
+
+    await journal.save_rules(app.id, Rules(branch="release/*"), by=str(BY))
+    with pytest.raises(
+        Rejected, match=r"name the branch .* with --branch: 'release/\*' is several"
+    ):
+        await there.plan(app)
+
+    made = await maker.create_app("db", project="shop", source=DockerSource(image="postgres"))
+    with pytest.raises(Rejected, match="can't be pinned: its source is docker"):
+        await there.plan(made)
+
+    nowhere = Pinner(Configurer(maker, journal, ManualClock()), journal, Pins({}, {}))
+    with pytest.raises(Rejected, match=r"can't be pinned: .* is at no Git host of the settings"):
+        await nowhere.plan(app)
+    with pytest.raises(Rejected, match=r"^shop/web is not pinned$"):
+        await nowhere.plan_back(app)
+
+
+async def test_what_bridge_yaml_says_wins(
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
+) -> None:
+    book = [("shop/*", Rules(branch="main", pin=True))]
+    there = pinner(maker, journal, host, book=book)
+    with pytest.raises(Rejected, match=r"bridge.yaml says branch: main for shop/web, and wins"):
+        await there.plan(app, "next")
+    with pytest.raises(Rejected, match=r"bridge.yaml pins shop/web, and wins"):
+        await there.plan_back(app)
+
+
+async def test_a_build_that_may_still_clone_the_branch_is_waited_for(
+    maker: Maker, journal: SqlJournal, host: ChecksHost, app: App
+) -> None:
+    from bridge.core.decision import Decision, Reason
+    from bridge.ports.outcomes import Outcome
+
+    there = pinner(maker, journal, host)
+    await there.pin(await there.plan(app), by=BY)
+    new = deployment(1, app.id)
+    because = Decision(app.id, app.label, Reason.ASKED, "because")
+    await journal.record([Outcome(1, "delivery-1", (because,), (new,))], window=0)
+    await there.plan_back(app)  # it was not asked for yet
+
+    await journal.move(new.id, State.ASKED, "accepted")
+
+    with pytest.raises(Rejected, match="a deployment of shop/web is asked, and may still clone"):
+        await there.plan_back(app)

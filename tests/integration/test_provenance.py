@@ -6,10 +6,11 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.app.keyrings import keyrings_of
@@ -158,6 +159,7 @@ def deployed(host: str, found: Meaning | str | Later) -> set[str]:
 
 
 @pytest.mark.parametrize("host", HOMES)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_for_each_app_that_deploys_the_scope_covers_its_repository(
     host: str, data: st.DataObject
@@ -184,20 +186,16 @@ def test_for_each_app_that_deploys_the_scope_covers_its_repository(
 
 
 @pytest.mark.parametrize("host", HOMES)
-@pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize("sees", [True, False, None])
-async def test_an_honest_push_deploys_all_that_is_at_its_host(
-    host: str, scope: str, sees: bool | None
-) -> None:
-    apis = () if sees is None else (Names(host, NUMBERS if sees else {}),)
+async def test_an_honest_push_deploys_all_that_is_at_its_host(host: str) -> None:
     page = f"{HOMES[host]}/team-b/site"
-
-    found = await read(
-        reading(host, scope, *apis), host, push(host, "team-b/site", 7, f"{page}.git", page)
-    )
-
+    said = push(host, "team-b/site", 7, f"{page}.git", page)
     kinds = ["name", "url", *(["number"] if host == "gitlab" else [])]
-    assert deployed(host, found) == {f"team-b/site {kind}" for kind in kinds}
+    for scope, shows in product(SCOPES, (NUMBERS, {}, None)):
+        apis = () if shows is None else (Names(host, shows),)
+
+        found = await read(reading(host, scope, *apis), host, said)
+
+        assert deployed(host, found) == {f"team-b/site {kind}" for kind in kinds}
 
 
 def honest(name: str = "team-b/site", number: int = 7) -> dict[str, Any]:
@@ -235,18 +233,13 @@ async def test_what_a_host_has_told_holds_for_a_while_and_while_it_is_away(
     assert deployed("github", await read(other, "github", honest()))
 
 
-async def test_a_repository_made_anew_under_its_old_name_deploys_at_once() -> None:
+async def test_a_number_that_its_host_contradicts_is_refused_and_one_made_anew_is_not() -> None:
     api = Names("github", {"team-b/site": 7})
     by = reading("github", "team-b/*", api)
     await read(by, "github", honest())
-    api.shows = {"team-b/site": 70}
-
-    assert deployed("github", await read(by, "github", honest(number=70)))
-
-
-async def test_a_number_that_its_host_contradicts_is_refused() -> None:
-    by = reading("github", "team-b/*", Names("github"))
-
     assert await read(by, "github", honest(number=9)) == (
         "it calls team-b/site number 9, and at github that is number 7: nothing is deployed for it"
     )
+    api.shows = {"team-b/site": 70}
+
+    assert deployed("github", await read(by, "github", honest(number=70)))

@@ -98,14 +98,14 @@ async def shown_of(lines: list[str], variables: str, error: str | None = None) -
         await journal.stop()
 
 
-GROUPS = [sorted(KINDS)[first::11] for first in range(11)]
-"""All kinds, four in a build: an excerpt has fifteen lines."""
+GROUPS = [sorted(KINDS)[first::6] for first in range(6)]
+"""All kinds, up to eight in a build: an excerpt has fifteen lines."""
 
 
 @pytest.mark.parametrize("kinds", GROUPS, ids=" + ".join)
 @settings(max_examples=2, deadline=None)
 @given(
-    st.lists(SECRETS, min_size=4, max_size=4),
+    st.lists(SECRETS, min_size=8, max_size=8),
     st.lists(st.tuples(st.sampled_from(sorted(FORMS)), VALUES), min_size=1, max_size=3),
     st.integers(0, 7),
 )
@@ -113,7 +113,7 @@ def test_no_planted_secret_is_seen_anywhere(
     kinds: list[str], secrets: list[str], values: list[tuple[str, str]], reason: int
 ) -> None:
     variables = "\n".join(assignment(f"GREETING_{n}", value) for n, (_, value) in enumerate(values))
-    lines = [f"error: {printed(*one)}" for one in zip(kinds, secrets, strict=True)]
+    lines = [f"error: {printed(*one)}" for one in zip(kinds, secrets, strict=False)]
     lines += [f"error: it says {FORMS[form](value)} here" for form, value in values]
     lines += [f"error: the key {OWN} is refused"]
     lines = lines[reason:] + lines[:reason]
@@ -132,12 +132,19 @@ def test_no_planted_secret_is_seen_anywhere(
 SECRET = "Tr0ub4dor+3@home"
 
 
-async def test_what_an_unhealthy_app_answers_and_prints_is_masked() -> None:
+def unhealthy(variables: str, answer: str, body: str, printed: str = "") -> Stage:
+    """Return a stage on which an app is live and answers with an error."""
     clock = ManualClock()
-    backend = FakeBackend(clock, variables=f"GREETING={SECRET}", printed=f"no login with {SECRET}")
+    backend = FakeBackend(clock, variables=variables, printed=printed)
     stage = Stage(clock, backend, journal_in_memory(clock))
     stage.rules = Rules(verify=VerifyPolicy(url="http://shop.example.com/"))
-    stage.site.answers = lambda url: Answer(url, 500, f"Broken by {SECRET}", f"<p>{SECRET}</p>")
+    stage.site.answers = lambda url: Answer(url, 500, answer, body[:MOST_EVIDENCE])
+    return stage
+
+
+async def test_what_an_unhealthy_app_answers_and_prints_is_masked() -> None:
+    words = (f"Broken by {SECRET}", f"<p>{SECRET}</p>", f"no login with {SECRET}")
+    stage = unhealthy(f"GREETING={SECRET}", *words)
 
     one = await stage.run()
 
@@ -152,15 +159,10 @@ async def test_what_an_unhealthy_app_answers_and_prints_is_masked() -> None:
     await stage.journal.stop()
 
 
-@pytest.mark.parametrize("size", [4096, 8192, MOST_EVIDENCE])
+@pytest.mark.parametrize("size", [4096, MOST_EVIDENCE])
 async def test_an_answer_is_cut_after_it_is_masked(size: int) -> None:
-    clock = ManualClock()
     url = "postgres://shop:k3J9xQ2mZ8rT5vW1@db.example.com:5432/shop"
-    backend = FakeBackend(clock, variables=f"DATABASE_URL={url}")
-    stage = Stage(clock, backend, journal_in_memory(clock))
-    stage.rules = Rules(verify=VerifyPolicy(url="http://shop.example.com/"))
-    body = "x" * (size - 30) + url
-    stage.site.answers = lambda url: Answer(url, 500, "No", body[:MOST_EVIDENCE])
+    stage = unhealthy(f"DATABASE_URL={url}", "No", "x" * (size - 30) + url)
 
     one = await stage.run()
 

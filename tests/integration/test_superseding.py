@@ -172,7 +172,7 @@ def is_push(one: Deployment) -> bool:
 
 
 @given(steps)
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=32, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_people_want_is_replaced_only_by_what_people_want_and_what_has_run(
     those: list[tuple[str, int]],
 ) -> None:

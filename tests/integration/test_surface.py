@@ -27,14 +27,3 @@ def test_every_command_that_prints_json_is_recorded() -> None:
     }
 
     assert printing - {*SCENES, *EMBEDDED, *HOOKS, *PLANNED} == set()
-
-
-def test_what_is_lost_changed_and_new_is_told_apart() -> None:
-    before = {"deploy --json": "", "deploy --follow": "Show its steps.", "port": "= 8080"}
-    now = {"deploy --json": "", "deploy --wait": "", "port": "= 80"}
-
-    assert list(differences(before, now)) == [
-        "lost: deploy --follow",
-        "changed: port: '= 8080' → '= 80'",
-        "new: deploy --wait",
-    ]

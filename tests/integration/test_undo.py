@@ -1,8 +1,8 @@
 """Undoing a change: what was before comes back, or it is said why not."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,12 @@ from bridge.core.configuration.merge import (
 from bridge.core.configuration.plan import Overtaken
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.people import Actor
-from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.deploying.configure import Configurer
 from bridge.ports.outcomes import Result
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock
-from tests.worlds.embedded import Maker, maker_of
+from tests.worlds.embedded import Maker
 
 BY = Actor("cli", "ada")
 SECRET = "hunter2 of the tests"
@@ -36,27 +35,20 @@ DOCKER = DockerSource(image="web:1", username="me", password=SecretStr(SECRET))
 
 
 @pytest.fixture
-async def backend(tmp_path: Path) -> AsyncIterator[Maker]:
-    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
-        yield backend
-
-
-@pytest.fixture
-async def app(backend: Maker) -> App:
+async def app(maker: Maker) -> App:
     environment = Environment(env=SecretStr(f"KEY={SECRET}"))
-    return await backend.create_app("web", project="shop", source=DOCKER, environment=environment)
+    return await maker.create_app("web", project="shop", source=DOCKER, environment=environment)
 
 
 @pytest.fixture
-def configurer(backend: Maker, journal: SqlJournal) -> Configurer:
-    return Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["a key"]))
+def configurer(maker: Maker, journal: SqlJournal) -> Configurer:
+    return Configurer(maker, journal, ManualClock(), seal=FernetSeal(lambda: ["a key"]))
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
         NoSource(),
-        WantedSource(SourceType.GIT, {"url": "https://example.com/a.git", "branch": "main"}),
         WantedSource(None, {"password": SecretStr("another")}),
         WantedBuild({"build_type": "static", "publish_directory": "dist"}),
         WantedVariables({"env": {"KEY": None, "OTHER": "OTHER=1"}}),
@@ -67,6 +59,7 @@ async def test_what_was_before_comes_back_with_its_secrets(
 ) -> None:
     before = await configurer.now(app)
     made = await configurer.plan(app, wanted)  # type: ignore[arg-type]  # one of `Wanted`
+    assert SECRET not in repr(made)
     changed = await configurer.apply(made, by=BY)
 
     plan = await configurer.plan_undo(app)
@@ -81,44 +74,18 @@ async def test_what_was_before_comes_back_with_its_secrets(
     assert SECRET not in repr(notes) + "".join(note.undoing for note in notes)
 
 
-async def test_only_the_part_that_was_changed_goes_back(
-    configurer: Configurer, backend: Maker, app: App
-) -> None:
-    await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
-    await backend.save_environment(app, Environment(env=SecretStr("NEW=1")))
-
-    found = await configurer.apply(await configurer.plan_undo(app), by=BY)
-
-    assert found.saved.provider == DOCKER
-    assert found.saved.environment.env == SecretStr("NEW=1")
-
-
-async def test_a_change_since_is_not_undone_along_with_it(
-    configurer: Configurer, backend: Maker, app: App
-) -> None:
-    await configurer.apply(
-        await configurer.plan(app, WantedSource(None, {"image": "web:2"})), by=BY
-    )
-    await backend.save_provider(app, DOCKER.model_copy(update={"image": "web:3"}))
-
-    with pytest.raises(Overtaken, match="image") as caught:
-        await configurer.plan_undo(app)
-
-    assert caught.value.changed == (Changed("image", "web:2", "web:3"),)
-
-
-async def test_what_can_not_be_undone_is_said(
-    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
+async def test_what_can_not_be_undone_is_said_also_before(
+    configurer: Configurer, maker: Maker, journal: SqlJournal, app: App
 ) -> None:
     with pytest.raises(NotFound, match="no change of shop/web to undo"):
         await configurer.plan_undo(app)
     await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
 
-    other = Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["another key"]))
+    other = Configurer(maker, journal, ManualClock(), seal=FernetSeal(lambda: ["another key"]))
     with pytest.raises(Rejected, match="add the previous key to BRIDGE_SECRET_KEY"):
         await other.plan_undo(app)
     for seal in (None, NoSeal()):
-        bare = Configurer(backend, journal, ManualClock(), seal=seal)
+        bare = Configurer(maker, journal, ManualClock(), seal=seal)
         await bare.apply(
             await bare.plan(app, WantedSource(SourceType.DOCKER, {"image": f"a:{seal and 1}"})),
             by=BY,
@@ -127,6 +94,13 @@ async def test_what_can_not_be_undone_is_said(
             await bare.plan_undo(app)
     with pytest.raises(NotFound):
         await configurer.plan_undo(replace(app, id="another"), 1)
+
+    image = WantedSource(None, {"image": "web:2"})
+    (remark,) = (await bare.plan(app, image)).remarks
+    assert remark.startswith("this can't be undone")
+    assert "BRIDGE_SECRET_KEY" in remark
+    assert (await configurer.plan(app, image)).remarks == ()
+    assert (await bare.plan(app, WantedSource())).remarks == ()
 
 
 BITBUCKET = {
@@ -138,34 +112,6 @@ BITBUCKET = {
     "bitbucket.build_path": "/deep",
     "watch_paths": ("web/**",),
 }
-
-
-async def test_a_change_that_can_not_be_undone_says_so_before(
-    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
-) -> None:
-    image = WantedSource(None, {"image": "web:2"})
-    bare = Configurer(backend, journal, ManualClock(), seal=NoSeal())
-
-    (remark,) = (await bare.plan(app, image)).remarks
-
-    assert remark.startswith("this can't be undone")
-    assert "BRIDGE_SECRET_KEY" in remark
-    assert (await configurer.plan(app, image)).remarks == ()
-    assert (await bare.plan(app, WantedSource())).remarks == ()
-
-
-@pytest.mark.parametrize("wanted", [NoSource(), WantedSource(SourceType.DOCKER, {"image": "a"})])
-async def test_a_source_that_only_the_backend_can_set_comes_back(
-    configurer: Configurer, backend: Maker, app: App, wanted: NoSource | WantedSource
-) -> None:
-    await backend.write_source(app, BITBUCKET)
-    before = await configurer.now(app)
-
-    plan = await configurer.plan(app, wanted)
-    assert plan.difference[0].before == "bitbucket"
-    await configurer.apply(plan, by=BY)
-
-    assert await configurer.apply(await configurer.plan_undo(app), by=BY) == before
 
 
 STORED = {
@@ -184,24 +130,31 @@ STORED = {
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    ("stored", "wanted"),
     [
-        NoSource(),
-        WantedSource(SourceType.GIT, {"url": "https://example.com/a.git", "branch": "main"}),
-        WantedSource(
-            SourceType.GITHUB,
-            {"owner": "o", "repository": "r", "branch": "b", "provider_id": None},
+        (STORED, NoSource()),
+        (
+            STORED,
+            WantedSource(SourceType.GIT, {"url": "https://example.com/a.git", "branch": "main"}),
         ),
-        WantedSource(None, {"image": "web:2"}),
+        (
+            STORED,
+            WantedSource(
+                SourceType.GITHUB,
+                {"owner": "o", "repository": "r", "branch": "b", "provider_id": None},
+            ),
+        ),
+        (BITBUCKET, WantedSource(SourceType.DOCKER, {"image": "a"})),
     ],
 )
-async def test_every_stored_field_comes_back_also_those_of_sources_not_in_use(
+async def test_every_stored_field_comes_back_also_those_that_only_the_backend_can_set(
     configurer: Configurer,
-    backend: Maker,
+    maker: Maker,
     app: App,
+    stored: dict[str, Any],
     wanted: NoSource | WantedSource,
 ) -> None:
-    await backend.write_source(app, STORED)
+    await maker.write_source(app, stored)
     before = await configurer.now(app)
     made = await configurer.plan(app, wanted)
     await configurer.apply(made, by=BY)
@@ -213,7 +166,7 @@ async def test_every_stored_field_comes_back_also_those_of_sources_not_in_use(
 
 
 async def test_what_an_earlier_release_kept_of_a_change_is_undone_as_it_was(
-    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
+    configurer: Configurer, maker: Maker, journal: SqlJournal, app: App
 ) -> None:
     plan = await configurer.plan(app, WantedSource(None, {"image": "web:2"}))
     await configurer.apply(plan, by=BY)
@@ -226,22 +179,6 @@ async def test_what_an_earlier_release_kept_of_a_change_is_undone_as_it_was(
     found = await configurer.apply(await configurer.plan_undo(app), by=BY)
 
     assert found.saved.provider == DOCKER
-
-
-async def test_a_change_that_was_cut_off_is_finished_and_others_are_not_touched(
-    configurer: Configurer, backend: Maker, app: App
-) -> None:
-    plan = await configurer.plan(app, WantedSource(None, {"image": "web:2", "username": "you"}))
-    half = DOCKER.model_copy(update={"image": "web:2"})
-    await backend.save_provider(app, half)  # as if it had died halfway
-
-    found = await configurer.carry_out(app, plan.undoing, by=BY)
-    assert found.saved.provider == half.model_copy(update={"username": "you"})
-    assert await configurer.carry_out(app, plan.undoing, by=BY) == found
-
-    await backend.save_provider(app, half.model_copy(update={"image": "web:3"}))
-    with pytest.raises(Overtaken, match="image"):
-        await configurer.carry_out(app, plan.undoing, by=BY)
 
 
 async def test_disconnecting_is_carried_out_with_the_rules(
@@ -271,10 +208,10 @@ class Killed(BaseException):
 
 
 async def unconfirmed(
-    configurer: Configurer, backend: Maker, wanted: Wanted, app: App, *, made: bool
+    configurer: Configurer, maker: Maker, wanted: Wanted, app: App, *, made: bool
 ) -> None:
     """Begin a change whose outcome is never recorded."""
-    write = backend.save_environment
+    write = maker.save_environment
 
     async def killed(*asked: Any) -> None:
         if made:
@@ -283,7 +220,7 @@ async def unconfirmed(
 
     plan = await configurer.plan(app, wanted)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend, "save_environment", killed)
+        patch.setattr(maker, "save_environment", killed)
         with pytest.raises(Killed):
             await configurer.apply(plan, by=BY)
 
@@ -292,29 +229,33 @@ IMAGE = WantedSource(None, {"image": "web:2"})
 VARIABLES = WantedVariables({"env": {"KEY": None, "OTHER": "OTHER=1"}})
 
 
-@pytest.mark.parametrize("number", [None, 2])
-async def test_the_row_says_whether_an_interrupted_change_was_made(
-    configurer: Configurer, backend: Maker, app: App, number: int | None
+async def test_the_row_says_whether_an_interrupted_change_was_made_and_changed_since(
+    configurer: Configurer, maker: Maker, app: App
 ) -> None:
     before = await configurer.now(app)
     await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
-    await unconfirmed(configurer, backend, VARIABLES, app, made=True)
+    await unconfirmed(configurer, maker, VARIABLES, app, made=True)
 
-    plan = await configurer.plan_undo(app, number)
+    plan = await configurer.plan_undo(app)
 
     assert {one.field for one in plan.difference} == {"env.KEY", "env.OTHER"}
     assert plan.undoes == 2
     assert plan.remarks == ("change 2 was never confirmed; this takes back the part that is there",)
+    made = (await configurer.now(app)).saved.environment
+    await maker.save_environment(app, Environment(env=SecretStr("OTHER=theirs")))
+    with pytest.raises(Overtaken, match=r"env\.OTHER"):
+        await configurer.plan_undo(app)
+    await maker.save_environment(app, made)
     found = await configurer.apply(plan, by=BY)
     assert found.saved.environment == before.saved.environment
     assert found.saved.provider == DOCKER.model_copy(update={"image": "web:2"})
 
 
 async def test_an_interrupted_change_that_was_not_made_is_passed_over(
-    configurer: Configurer, backend: Maker, app: App
+    configurer: Configurer, maker: Maker, app: App
 ) -> None:
     await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
-    await unconfirmed(configurer, backend, VARIABLES, app, made=False)
+    await unconfirmed(configurer, maker, VARIABLES, app, made=False)
 
     plan = await configurer.plan_undo(app)
 
@@ -324,26 +265,13 @@ async def test_an_interrupted_change_that_was_not_made_is_passed_over(
         await configurer.plan_undo(app, 2)
 
 
-async def test_an_interrupted_change_is_not_undone_where_somebody_changed_the_same_since(
-    configurer: Configurer, backend: Maker, app: App
-) -> None:
-    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
-    await unconfirmed(configurer, backend, VARIABLES, app, made=True)
-    await backend.save_environment(app, Environment(env=SecretStr("OTHER=theirs")))
-
-    with pytest.raises(Overtaken, match=r"env\.OTHER"):
-        await configurer.plan_undo(app)
-
-
-@pytest.mark.parametrize(
-    "outcome", ["Overtaken: no", "Refused: no", "Unreachable: no", "Rejected: no", "kept as 7"]
-)
 async def test_a_change_that_was_never_begun_hides_none_before_it(
-    configurer: Configurer, journal: SqlJournal, app: App, outcome: str
+    configurer: Configurer, journal: SqlJournal, app: App
 ) -> None:
     await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
     (made,) = await journal.audited(limit=9)
-    for what in ("provider set", "clear"):
+    outcomes = ["Overtaken: no", "Refused: no", "Unreachable: no", "Rejected: no", "kept as 7"]
+    for what, outcome in product(("provider set", "clear"), outcomes):
         await journal.audit(
             replace(made, number=0, what=what, result=Result.read(outcome), undoing="")
         )
@@ -367,9 +295,6 @@ def test_any_of_the_keys_opens_and_the_first_one_seals() -> None:
         new.open(old.close(SECRET))
     with pytest.raises(Rejected, match="its key is gone"):
         new.open("no seal at all")
-
-
-def test_without_a_key_nothing_is_sealed_and_the_remedy_is_told() -> None:
     for work in (NoSeal().close, NoSeal().open):
         with pytest.raises(Rejected, match="BRIDGE_SECRET_KEY, the same for all processes"):
             work("a text")

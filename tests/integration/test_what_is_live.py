@@ -269,18 +269,8 @@ BUGS: dict[str, tuple[Any, tuple[Any, ...]]] = {
         lambda: patch.object(Serving, "seen", property(lambda one: one.look)),
         (*TWO, BY_HAND, ASK, ("serve", 0, B, State.DONE)),
     ),
-    "a rollback is no version of its own": (
-        lambda: patch.object(Serving, "commit", property(before_rollback)),
-        BACK,
-    ),
 }
 """Bugs, each with steps that show it."""
-
-
-def before_rollback(one: Serving) -> str | None:
-    back = one.newest is not None and one.newest.action is Action.ROLLBACK
-    served = one.before if back and one.before else one.newest
-    return served.deployed_commit if one.known and served is not None else None
 
 
 @pytest.mark.parametrize("bug", BUGS)

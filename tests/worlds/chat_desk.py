@@ -1,7 +1,7 @@
-"""People who ask of gates by chat, and what is kept; no chat is needed."""
+"""People who ask by chat, and what is kept; no chat is needed."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,18 @@ from typing import Any
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.apps import App, Rules
 from bridge.core.chat.calls import Call
+from bridge.core.chat.replies import Sorry
+from bridge.core.events import Asked, parse_command
 from bridge.core.gates.freezes import At, Freeze, Window
 from bridge.core.gates.locks import scope_of_hold
 from bridge.core.gates.times import read_zone
 from bridge.core.holds import Proposal
 from bridge.core.lifecycle import Deployment
 from bridge.core.people import Identities
+from bridge.githosts import HOSTS
 from bridge.operations.commands import ChatCommands
 from bridge.operations.words import parse
+from bridge.pipeline.deciding.interpret import Reading
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.pipeline.feedback.lookup import Known
 from bridge.ports.chats import AnyReply, Place
@@ -57,9 +61,24 @@ class Desk:
     inbox: SqliteInbox
     clock: ManualClock
 
-    async def say(self, typed: str, person: Person = ADA) -> AnyReply:
+    async def say(
+        self, typed: str | Call, person: Person = ADA, channel: str = HERE.channel
+    ) -> AnyReply:
         self.clock.now += 1
-        return await self.commands.answer(person, HERE, parse(typed), f"id-{self.clock.now}")
+        read = parse(typed) if isinstance(typed, str) else typed
+        return await self.commands.answer(person, Place(channel), read, f"id-{self.clock.now}")
+
+    def grant(self, *grants: Grant) -> None:
+        """Let these grants count in place of the others."""
+        self.commands.reminders._finding.access = Access(grants)
+
+    async def kept(self) -> Asked:
+        """Return the only request that was kept."""
+        (one,) = await self.inbox.newest(5)
+        whole = await self.inbox.find(one.host, one.id)
+        assert whole is not None
+        assert whole.body is not None
+        return parse_command(whole.event, bytes(whole.body))
 
     async def click(
         self, name: str, held: Deployment, person: Person = ADA, **given: Any
@@ -98,42 +117,58 @@ PEOPLE = Identities(
 )
 
 
+FROZEN = Freeze("settings-1", ("secret/*",), "audit", (Window(At(0), At(1440), read_zone("UTC")),))
+
+
 @contextlib.asynccontextmanager
-async def desk_of(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk_of(
+    journal: SqlJournal,
+    clock: ManualClock,
+    tmp_path: Path,
+    apps: Sequence[App] = APPS,
+    grants: Sequence[Grant] = GRANTS,
+    *,
+    reads: Collection[str] = (),
+    logs: BuildLogs | None = None,
+    **others: Any,
+) -> AsyncIterator[Desk]:
+    """Open a desk; `reads`: the Git hosts whose deliveries it can read."""
     clock.now = 1_700_000_000.0  # Tue 2023-11-14 22:13:20 UTC
     inbox = SqliteInbox(tmp_path / "inbox.sqlite")
     await inbox.start()
-    known = Known(lambda: APPS, dict, lambda _app, here: (here,), lambda: None)
-    weekend = Window(At(0), At(1440), read_zone("UTC"))
-    frozen = Freeze("settings-1", ("secret/*",), "audit", (weekend,))
-    commands = ChatCommands(
-        "slack",
-        inbox,
-        journal,
-        known,
-        Access(GRANTS),
-        BuildLogs({}, journal),
-        clock,
-        identities=PEOPLE,
-        freezes=[frozen],
-    )
+    await journal.save_apps("dokploy", apps)
+    known = Known(lambda: apps, dict, lambda _app, here: (here,), lambda: None)
+    reading = Reading(inbox, {one: HOSTS[one].reader() for one in reads})
+    parts: dict[str, Any] = {"identities": PEOPLE, "reading": reading, "hosts": reads} | others
+    logs = logs or BuildLogs({}, journal)
+    commands = ChatCommands("slack", inbox, journal, known, Access(grants), logs, clock, **parts)
     yield Desk(commands, journal, inbox, clock)
     await inbox.stop()
 
 
+def view(said: AnyReply) -> View:
+    """Return what is shown, in place of a refusal."""
+    assert isinstance(said, View), said
+    return said
+
+
+def sorry(said: AnyReply) -> str:
+    """Return why nothing is shown."""
+    assert isinstance(said, Sorry), said
+    return said.why
+
+
 def listed(said: AnyReply) -> dict[str, list[str]]:
     """Return the apps of deployments in a view's lists, by their titles."""
-    assert isinstance(said, View)
-    lists = [one for one in said.parts if isinstance(one, Lines)]
+    lists = [one for one in view(said).parts if isinstance(one, Lines)]
     return {one.title: [plain(item.says[:1]) for item in one.items] for one in lists}
 
 
 def rows(said: AnyReply) -> list[list[str]]:
     """Return what a view's tables have of each lock or freeze: the scope and the reason."""
-    assert isinstance(said, View)
     named = [
         {column.title: plain(cell) for column, cell in zip(one.columns, row.cells, strict=True)}
-        for one in said.parts
+        for one in view(said).parts
         if isinstance(one, Table)
         for row in one.rows
     ]
