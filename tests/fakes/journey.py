@@ -443,16 +443,28 @@ class Lifetime:
     """Counts the moments at which a process may die, and kills it at one of them.
 
     Each call of a port has two: before it arrives, and after it is carried out.
+
+    Attributes:
+        steps: what each moment was at, with the words that the call was given.
     """
 
     def __init__(self, until: int | None = None) -> None:
         self.moments = 0
+        self.steps: list[str] = []
         self._until = until
 
     def passes(self) -> None:
         self.moments += 1
         if self.moments == self._until:
             raise Death
+
+    def distinct(self) -> list[int]:
+        """Return its moments; of calls that are alike, before the first and after the last."""
+        moments: dict[str, int] = {}
+        for moment, step in enumerate(self.steps, 1):
+            if step.startswith("after") or step not in moments:
+                moments[step] = moment
+        return sorted(moments.values())
 
     def mortal(self, port: T) -> T:
         """Return the port as the dying process sees it."""
@@ -476,8 +488,11 @@ class _Mortal:
             return found
 
         async def call(*args: Any, **kwargs: Any) -> Any:
+            words = [one for one in (*args, *kwargs.values()) if isinstance(one, str)]
+            self._life.steps.append(f"before {name} {words}")
             self._life.passes()
             result = await found(*args, **kwargs)
+            self._life.steps.append(f"after {name} {words}")
             self._life.passes()
             return result
 

@@ -16,7 +16,7 @@ from bridge.core.access import Person, Right
 from bridge.core.apps import App
 from bridge.core.chat.calls import Call
 from bridge.core.events import Action
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Deployment, State
 from bridge.operations.base import Argument, Door
 from bridge.operations.commands import ChatCommands
 from bridge.operations.every import OPERATIONS
@@ -28,7 +28,7 @@ from tests.fakes.github import FakeGithub
 from tests.worlds.bridge import SECRET, Origin
 from tests.worlds.cli import Cli
 from tests.worlds.console import ConsoleWorld, fields_of
-from tests.worlds.embedded import Repository, git_server
+from tests.worlds.embedded import Repository, git_server, until
 from tests.worlds.previewed import previews_at_rest
 from tests.worlds.slack import SlackWorld, slack_world
 
@@ -40,7 +40,11 @@ MAY = [{"who": ["everyone"], "may": [str(right) for right in Right]}]
 
 @dataclass
 class ThreeDoors:
-    """A running bridge, and somebody at each of its doors."""
+    """A running bridge, and somebody at each of its doors.
+
+    Attributes:
+        label: the app that they are at now.
+    """
 
     both: SlackWorld
     origin: Origin
@@ -48,20 +52,41 @@ class ThreeDoors:
     cli: Cli
     web: httpx.AsyncClient
     environment: dict[str, str]
+    label: str = "shop/web"
 
     async def command(self, *words: str) -> None:
         """Call a command in a thread."""
         await asyncio.to_thread(partial(self.cli, *words, code=0, **self.environment))
 
-    async def app(self, name: str = "shop/web") -> App:
+    async def app(self, label: str = "") -> App:
         apps = await self.both.world.stores.journal.apps()
-        return next(one for one in apps if one.label == name)
+        return next(one for one in apps if one.label == (label or self.label))
 
-    async def deployed(self, name: str = "shop/web") -> None:
+    async def made(self, *names: str) -> None:
+        """Create apps of the same branch, and wait until the bridge knows them."""
+        backend = self.both.world.backend
+        assert backend is not None
+        environment = await backend.environment()
+        for name in names:
+            url = self.origin.clone_url
+            app = await backend.app(name, url, environment=environment, publishDirectory="web")
+            await backend.save_git(app["applicationId"], url)
+        labels = {f"shop/{name}" for name in names}
+        journal = self.both.world.stores.journal
+        await until(journal.apps, lambda apps: labels <= {one.label for one in apps})
+
+    async def deployments(self, label: str = "") -> list[Deployment]:
+        id_ = (await self.app(label)).id
+        return [one for one in await self.both.world.deployments() if one.app_id == id_]
+
+    async def deployed(self, label: str = "") -> None:
         """Have the head of an app's branch deployed."""
-        count = len(await self.both.world.deployments())
-        await self.both.world.ask(Action.DEPLOY, (await self.app(name)).id)
-        ended = await self.both.world.ended(count + 1)
+        count = len(await self.deployments(label))
+        await self.both.world.ask(Action.DEPLOY, (await self.app(label)).id)
+        ended = await until(
+            lambda: self.deployments(label),
+            lambda those: len(those) > count and all(one.final for one in those),
+        )
         assert ended[-1].state is State.DONE
 
     async def asked(self, door: Door, name: str, given: Given) -> None:
@@ -116,7 +141,7 @@ async def three_doors(
         port = free_port()
         there = host.settings | {"BRIDGE_GITHUB_WEB_URL": server.url} | settings
         there |= {"BRIDGE_PORT": str(port), "BRIDGE_PUBLIC_URL": f"http://127.0.0.1:{port}"}
-        there |= {"BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET}
+        there |= {"BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET, "BRIDGE_JOURNEY_CATALOG_EVERY": "2"}
         stack.enter_context(patch("bridge.app.chats.commands_of", commands_of))
         await stack.enter_async_context(previews_at_rest())
         both = await stack.enter_async_context(slack_world(folder / "bridge", MAY, **there))

@@ -6,7 +6,6 @@ the doors are the real command line, Slack's commands, and the console's forms o
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from bridge.cli.backend import person
 from bridge.console.visitors import BY_LINK
 from bridge.core.configuration.fields import SOURCES
 from bridge.core.events import COMMAND_HOST, CONSOLE_HOST, Action
+from bridge.core.lifecycle import State
 from bridge.operations.base import Door
 from bridge.operations.every import OPERATIONS
 from bridge.ports.inbox import DeliveryState
@@ -41,6 +41,14 @@ GATE: Given = {"scope": "shop/web", "reason": "a release"}
 HOOK: Given = {"repositories": NAME}
 
 
+def of(stage: ThreeDoors, given: Given) -> Given:
+    """Return arguments about `shop/web` as they are about the app that they are at now."""
+    return {
+        name: value.replace("shop/web", stage.label) if isinstance(value, str) else value
+        for name, value in given.items()
+    }
+
+
 async def nothing(_: ThreeDoors) -> Given:
     return {}
 
@@ -60,18 +68,22 @@ async def once(stage: ThreeDoors) -> Given:
 
 async def waiting(stage: ThreeDoors) -> Given:
     """Have a gate hold a deployment."""
-    if "BRIDGE_RULES" not in stage.environment:
-        await stage.command("lock", "shop/web", "-m", "a release")
     await stage.both.world.ask(Action.DEPLOY, (await stage.app()).id)
-    await until(stage.both.world.states, lambda those: those == ["held"])
+    await until(stage.deployments, lambda those: [one.state for one in those] == [State.HELD])
     return {}
+
+
+async def locked_out(stage: ThreeDoors) -> Given:
+    """Have a lock hold a deployment."""
+    await stage.command("lock", stage.label, "-m", "a release")
+    return await waiting(stage)
 
 
 def after(*words: str) -> Callable[[ThreeDoors], Awaitable[Given]]:
     """Return what calls a command before."""
 
     async def prepare(stage: ThreeDoors) -> Given:
-        await stage.command(*words)
+        await stage.command(*(word.replace("shop/web", stage.label) for word in words))
         return {}
 
     return prepare
@@ -79,19 +91,15 @@ def after(*words: str) -> Callable[[ThreeDoors], Awaitable[Given]]:
 
 async def promotable(stage: ThreeDoors) -> Given:
     """Have a version in one app, and another app that is pinned and has none."""
-    backend = stage.both.world.backend
-    assert backend is not None
-    other = await backend.app("api", stage.origin.clone_url, publishDirectory="web")
-    await backend.save_git(other["applicationId"], stage.origin.clone_url)
-    await stage.both.knows("shop/api")
-    await stage.command("pin", "shop/web", "--yes")
+    await stage.made("api")
+    await stage.command("pin", stage.label, "--yes")
     await stage.deployed("shop/api")
     return {}
 
 
 async def drafted(stage: ThreeDoors) -> Given:
     """Have a change shown, as the dialog does."""
-    shown = await stage.web.post("/console/do/provider set git", data=BRANCH)
+    shown = await stage.web.post("/console/do/provider set git", data=of(stage, BRANCH))
     return dict(json.loads(fields_of(shown.text, 'name="call"')[1]["call"]))
 
 
@@ -113,9 +121,12 @@ async def forked(stage: ThreeDoors) -> Given:
 
 
 async def pushed(stage: ThreeDoors) -> Given:
-    id_ = await stage.both.world.commit(stage.origin, "feat: more", {"web/index.html": "second"})
-    await stage.both.world.ended(1)
-    return {"delivery": id_}
+    """Have a push deploy, unless one has."""
+    world = stage.both.world
+    if not await world.deployments():
+        await world.commit(stage.origin, "feat: more", {"web/index.html": "second"})
+        await world.ended(1)
+    return {"delivery": (await world.deployments())[0].delivery}
 
 
 async def file(_: ThreeDoors) -> Given:
@@ -127,9 +138,10 @@ Prepare = Callable[[ThreeDoors], Awaitable[Given]]
 PREVIEW: Given = {"preview": "shop/web#12"}
 LOCKED, HOOKED = after("lock", "shop/web", "-m", "x"), after("hooks", "install", NAME, "--yes")
 CASES: Mapping[str, tuple[Given, Prepare]] = {
+    "replay": ({}, pushed),
     "deploy": (APP, nothing),
     "redeploy": (APP, nothing),
-    "cancel": (APP, waiting),
+    "cancel": (APP, locked_out),
     "rollback": (APP, twice),
     "promote": (APP | {"source": "shop/api"}, promotable),
     "clear": (APP, once),
@@ -142,14 +154,13 @@ CASES: Mapping[str, tuple[Given, Prepare]] = {
     "freeze": (GATE, nothing),
     "unfreeze": ({"scope": "shop/web"}, after("freeze", "shop/web", "-m", "x")),
     "approve": (APP, waiting),
-    "override": (APP | {"reason": "it mends it"}, waiting),
+    "override": (APP | {"reason": "it mends it"}, locked_out),
     "adopt": ({"apps": "shop/web"}, nothing),
     "pin": (APP, nothing),
     "unpin": (APP, after("pin", "shop/web", "--yes")),
     "previews stop": (PREVIEW, previewed),
     "previews extend": (PREVIEW, previewed),
     "previews approve": (PREVIEW | {"commit": HEAD[:12]}, forked),
-    "replay": ({}, pushed),
     **{f"provider set {one}": (BRANCH, nothing) for one in ("git", "github", "gitlab", "gitea")},
     "provider set docker": (APP | {"image": "nginx:1.27"}, nothing),
     "build set": (APP | {"publish_directory": "public"}, nothing),
@@ -200,15 +211,7 @@ OF_NO_APP = {
 """What the log says it was about, if no app; of a replay, the webhook's number."""
 
 
-def settings_of(name: str, stack: AsyncExitStack) -> dict[str, str]:
-    if name == "approve":
-        rule = {"apps": "shop/*", "approvals": 1, "approvals_by": "anyone"}
-        return {"BRIDGE_RULES": json.dumps([rule])}
-    if name in AT_DOKPLOY:
-        url, handler = stack.enter_context(adoptable({"app_web"}))
-        handler.written["app_web"] |= AT_DOKPLOY[name]
-        return {"BRIDGE_DOKPLOY_URL": url, "BRIDGE_DOKPLOY_API_KEY": KEY}
-    return {}
+RULES = [{"apps": "shop/approve", "approvals": 1, "approvals_by": "anyone"}]
 
 
 # ── the table ────────────────────────────────────────────────────────────────
@@ -219,31 +222,59 @@ def test_every_operation_that_acts_is_tried() -> None:
     assert TOLD_AS.keys() | AT_DOKPLOY.keys() | OF_NO_APP.keys() <= CASES.keys()
 
 
-@pytest.mark.parametrize(
-    ("name", "door"),
-    [(name, door) for name in CASES for door in Door if door not in OPERATIONS[name].not_at],
-)
-async def test_what_is_done_is_recorded_once(
-    name: str, door: Door, tmp_path: Path, cli: Cli
-) -> None:
+async def check(stage: ThreeDoors, door: Door, name: str) -> None:
+    """Ask for an operation at a door: one entry says who did what, and what came of it."""
     given, prepare = CASES[name]
-    async with AsyncExitStack() as stack:
-        settings = settings_of(name, stack)
-        stage = await stack.enter_async_context(three_doors(tmp_path, cli, settings))
-        given = {**given, **await prepare(stage)}
-        before = len(await stage.audited())
+    given = of(stage, given) | await prepare(stage)
+    before = len(await stage.audited())
 
-        await stage.asked(door, name, given)
+    await stage.asked(door, name, given)
 
-        await until(stage.audited, lambda those: len(those) > before and those[0].over)
-        await until(
-            lambda: stage.both.world.stores.inbox.newest(9),
-            lambda those: all(one.state is not DeliveryState.KEPT for one in those),
-        )
-        found = (await stage.audited())[: -before or None]
-        about = OF_NO_APP.get(name, "shop/web")
-        id_ = "" if name in OF_NO_APP else (await stage.app()).id
-        assert [(one.by.door, one.by.name, one.what, one.app, one.app_id) for one in found] == [
-            (*BY[door], TOLD_AS.get(name, name), about, id_)
-        ]
-        assert found[0].result.stage in (Stage.DONE, Stage.TOLD), found[0].outcome
+    await until(stage.audited, lambda those: len(those) > before and those[0].over)
+    await until(
+        lambda: stage.both.world.stores.inbox.newest(9),
+        lambda those: all(one.state is not DeliveryState.KEPT for one in those),
+    )
+    found = (await stage.audited())[: -before or None]
+    about = OF_NO_APP.get(name, stage.label)
+    id_ = "" if name in OF_NO_APP else (await stage.app()).id
+    assert [(one.by.door, one.by.name, one.what, one.app, one.app_id) for one in found] == [
+        (*BY[door], TOLD_AS.get(name, name), about, id_)
+    ]
+    assert found[0].result.stage in (Stage.DONE, Stage.TOLD), (name, found[0].outcome)
+
+
+def at(door: Door, name: str) -> bool:
+    return door not in OPERATIONS[name].not_at
+
+
+@pytest.mark.parametrize("door", Door)
+async def test_what_is_done_is_recorded_once(door: Door, tmp_path: Path, cli: Cli) -> None:
+    """Each operation is about an app of its own."""
+    names = [name for name in CASES if name not in {"replay", *AT_DOKPLOY} and at(door, name)]
+    async with three_doors(tmp_path, cli, {"BRIDGE_RULES": json.dumps(RULES)}) as stage:
+        await stage.made(*(name.replace(" ", "-") for name in names))
+        for name in names:
+            stage.label = f"shop/{name.replace(' ', '-')}"
+            await check(stage, door, name)
+
+
+async def test_a_replay_is_recorded_once(tmp_path: Path, cli: Cli) -> None:
+    """Also apps that come soon after it would have their share of a push."""
+    async with three_doors(tmp_path, cli, {}) as stage:
+        for door in Door:
+            await check(stage, door, "replay")
+
+
+@pytest.mark.parametrize("name", AT_DOKPLOY)
+async def test_what_is_done_at_a_dokploy_is_recorded_once(
+    name: str, tmp_path: Path, cli: Cli
+) -> None:
+    with adoptable({"app_web"}) as (url, handler):
+        as_it_was = handler.written["app_web"] | AT_DOKPLOY[name]
+        settings = {"BRIDGE_DOKPLOY_URL": url, "BRIDGE_DOKPLOY_API_KEY": KEY}
+        handler.written["app_web"] = dict(as_it_was)
+        async with three_doors(tmp_path, cli, settings) as stage:
+            for door in filter(lambda door: at(door, name), Door):
+                handler.written["app_web"] = dict(as_it_was)
+                await check(stage, door, name)

@@ -72,7 +72,7 @@ def backend(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
     return made
 
 
-def test_a_log_that_the_backend_has_forgotten_is_shown_as_far_as_it_was_kept(
+def test_what_was_kept_is_shown_where_the_backend_has_forgotten_or_the_app_is_gone(
     filled: Cli, backend: FakeBackend
 ) -> None:
     async def fail(stores: Stores) -> None:
@@ -86,15 +86,7 @@ def test_a_log_that_the_backend_has_forgotten_is_shown_as_far_as_it_was_kept(
     told = filled("logs", "web", "-d", "2", code=4).stderr
     assert "shop/web has no deployment '2'; `dokploy-bridge deploym" in told
 
-
-def test_only_the_end_that_was_asked_for_is_shown_of_a_deleted_app(filled: Cli) -> None:
-    async def go(stores: Stores) -> None:
-        facts = {"log_tail": "step 1\nfatal: gone", "backend_id": "dep_1"}
-        await stores.journal.move("0000000000000001.app_web", State.FAILED, "no", **facts)
-        await stores.journal.renew_apps([], gone=[WEB.id])
-
-    filled.with_stores(go)
-
+    filled.with_stores(lambda stores: stores.journal.renew_apps([], gone=[WEB.id]))
     for name in ("1", "dep_1", "#1"):
         shown = filled("logs", "shop/web", "--deployment", name, "--lines", "1").stdout
         assert shown == "fatal: gone\n"

@@ -19,24 +19,6 @@ def piped(text: str, *words: str, code: int = 0) -> str:
     return result.output
 
 
-def origins(cli: Cli) -> dict[str, str]:
-    shown = cli.json("config", "show")
-    return {
-        "url": shown["dokploy"]["url"]["from"],
-        "key": shown["dokploy"]["api_key"]["from"],
-        "public_url": shown["public_url"]["from"],
-    }
-
-
-def test_what_is_stored_counts_and_is_shown_as_such(cli: Cli) -> None:
-    url = "http://127.0.0.1:3000"
-    piped("the-key\n", "config", "set", f"dokploy.url={url}", "dokploy.api_key")
-
-    assert origins(cli) == {"url": "made by setup", "key": "made by setup", "public_url": "default"}
-    assert cli.json("config", "show")["dokploy"]["url"]["value"] == url
-    assert cli.json("config", "check")["backend"] == url
-
-
 def test_variables_and_the_file_win(cli: Cli) -> None:
     cli("config", "set", "public_url=https://stored.example.com")
     (cli.folder / "bridge.yaml").write_text("public_url: https://file.example.com\n")
@@ -49,18 +31,6 @@ def test_variables_and_the_file_win(cli: Cli) -> None:
 
     refused = cli("config", "set", "public_url=https://other.example.com", code=2)
     assert "public_url comes from bridge.yaml, which wins: change it there" in refused.stderr
-
-
-def test_what_is_removed_no_longer_counts(cli: Cli) -> None:
-    cli("config", "set", "public_url=https://stored.example.com", "slack.channel=#deploys")
-    cli("config", "unset", "public_url")
-
-    assert cli.json("config", "show")["public_url"] == {"value": None, "from": "default"}
-    assert cli.json("config", "show")["slack"]["channel"]["value"] == "#deploys"
-    assert [(one["action"], one["app"]) for one in cli.json("audit")] == [
-        ("config unset", "public_url"),
-        ("config set", "public_url, slack.channel"),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +58,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_stored(
     assert cli.json("config", "show")["slack"]["channel"]["from"] == "default"
 
 
-def test_nothing_that_is_stored_can_be_read_in_the_files(cli: Cli) -> None:
+def test_nothing_that_is_stored_can_be_read_in_the_files_and_a_lost_key_is_said(cli: Cli) -> None:
     piped(SECRET, "config", "set", "github.webhook_secrets")
 
     for file in cli.data.iterdir():
@@ -98,20 +68,18 @@ def test_nothing_that_is_stored_can_be_read_in_the_files(cli: Cli) -> None:
     assert SECRET not in shown
     assert 'webhook_secrets: ["********"]  # made by setup' in shown
 
-
-def test_a_lost_key_is_said_with_its_remedy(cli: Cli) -> None:
-    piped(SECRET, "config", "set", "github.webhook_secrets")
     (cli.data / "secret.key").unlink()
-
     refused = cli("apps", code=2)
     assert "its key is gone; add the previous key to BRIDGE_SECRET_KEY" in refused.stderr
     assert "dokploy-bridge config unset github.webhook_secrets" in refused.stderr
-    cli("config", "unset", "github.webhook_secrets")
-    assert (
-        "no setting github.webhook_secrets is stored"
-        in cli(*("config", "unset", "github.webhook_secrets"), code=4).stderr
-    )
+    unset = ("config", "unset", "github.webhook_secrets")
+    cli(*unset)
+    assert "no setting github.webhook_secrets is stored" in cli(*unset, code=4).stderr
     assert cli.json("config", "show")["github"]["webhook_secrets"]["value"] == []
+    assert [(one["action"], one["app"]) for one in cli.json("audit")] == [
+        ("config unset", "github.webhook_secrets"),
+        ("config set", "github.webhook_secrets"),
+    ]
 
 
 def test_data_of_an_earlier_release_has_no_stored_settings(filled: Cli) -> None:

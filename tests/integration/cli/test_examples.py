@@ -14,7 +14,6 @@ from bridge.cli.root import commands, examples
 from bridge.ports.outcomes import Outcome, PushSeen
 from tests.worlds.cli import Cli
 
-ROOT = Path(__file__).parents[3]
 TREE = typer.main.get_command(app)
 EXAMPLES = examples()
 
@@ -36,14 +35,6 @@ def test_an_example_is_right_usage_of_its_command(example: str) -> None:
     assert example in EXAMPLES[" ".join(path)]
     with command.make_context(path[-1], words) as context:  # raises where it is wrong usage
         assert not context.args
-
-
-def test_help_shows_them_each_on_a_line(cli: Cli) -> None:
-    lines = [line.strip() for line in cli("why", "--help", COLUMNS="80").stdout.splitlines()]
-
-    begin = lines.index("Examples:")
-    shown = EXAMPLES["why"]
-    assert lines[begin + 1 : begin + 1 + len(shown)] == list(shown)
 
 
 @pytest.mark.parametrize(

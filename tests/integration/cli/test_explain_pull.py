@@ -11,14 +11,12 @@ from bridge.app.storage import Stores
 from bridge.core.events import Repository
 from bridge.core.previews.verdict import Why
 from tests.fakes.github import FakeGithub
-from tests.scenes.hostile import EVIL
 from tests.worlds.cli import WEB, Cli
 from tests.worlds.previewed import skipped, up
 
 MONO = Repository("github", "4711", "my-org/mono")
 HEAD = "c" * 40
 RULES = "[{apps: shop/*, previews: {host: 'pr-{number}-{app}.preview.example.com'}}]"
-ONLY_WEB = RULES.replace("shop/*", "shop/web")
 
 
 def body(**changed: Any) -> dict[str, Any]:
@@ -68,24 +66,6 @@ FORK = {"head": {"ref": "main", "sha": HEAD, "repo": {"id": 99}}}
 )
 def test_each_reason_is_told(filled: Cli, changed: dict[str, Any], rules: str, reason: str) -> None:
     assert explained(filled, "--app", "web", rules=rules, **changed) == {"shop/web": reason}
-
-
-def test_each_app_of_the_repository_is_named(filled: Cli) -> None:
-    assert explained(filled, rules=ONLY_WEB) == {"shop/docs": "no_previews", "shop/web": "wanted"}
-
-
-def test_the_lines_say_what_becomes_of_it_and_what_to_do(filled: Cli) -> None:
-    Path("pull.json").write_text(json.dumps(body(**FORK, title=EVIL)))
-
-    result = filled("explain", "pull.json", BRIDGE_RULES=ONLY_WEB)
-
-    assert result.stdout == (
-        "none shop/docs#12: no_previews (shop/docs has no previews)\n"
-        "held shop/web#12: approval (a pull request from a fork waits until somebody approves"
-        " cccccccccccc)\n"
-    )
-    assert "previews approve shop/web#12 --commit cccccccccccc" in result.stderr
-    assert "`previews` in bridge.yaml" in result.stderr
 
 
 def test_a_stop_by_hand_counts_until_a_push(filled: Cli) -> None:

@@ -74,30 +74,16 @@ def test_no_kind_of_secret_is_logged(formatter, kind: str) -> None:
     secret = "QwertzUiop481AsdfghJkly"
     line = printed(kind, secret)
     one = record(f"it says {line}", why=line)
-    one.exc_info = (ValueError, ValueError(line), None)
+    one.exc_info = (ValueError, ValueError(f"two\n{line}"), None)
 
     shown = formatter.format(one)
 
     assert "***" in shown
     assert secret[:16] not in shown
     assert secret[:16].upper() not in shown
-
-
-def test_an_exception_stays_within_its_json_line() -> None:
-    error = ValueError("two\nlines of https://u:hunter2@h/")
-    one = record()
-    one.exc_info = (type(error), error, None)
-    line = JsonLines().format(one)
-
-    assert len(line.splitlines()) == 1
-    assert "ValueError" in json.loads(line)["exception"]
-    assert "hunter2" not in line
-
-
-def test_a_console_line_reads_well() -> None:
-    shown = ConsoleLines(colours=False).format(record("decided", app="shop/web"))
-
-    assert shown.endswith(" info     decided app=shop/web")
+    if isinstance(formatter, JsonLines):
+        assert len(shown.splitlines()) == 1
+        assert "ValueError" in json.loads(shown)["exception"]
 
 
 @pytest.fixture

@@ -60,12 +60,6 @@ def test_a_server_that_does_not_answer_in_time_is_away(
     assert silent.closed
 
 
-def test_the_embedded_backend_is_not_asked(tmp_path: Path) -> None:
-    nothing = online(read_settings(None, {"BRIDGE_DATA": str(tmp_path)}))
-
-    assert list(nothing.values()) == [[], [], [], [], []]
-
-
 # ── what stands at the address, and is no Dokploy ───────────────────────────────────────────────
 
 PAGE = "<!doctype html><html>Welcome</html>"
@@ -238,15 +232,3 @@ def test_a_host_where_nobody_listens_is_an_error_of_the_check(filled: Cli) -> No
     told = filled("config", "check", "--online", code=1, **given)
 
     assert "error: github: can't be reached: nothing listens at its address" in told.stderr
-
-
-def test_a_git_host_that_is_away_is_said(tmp_path: Path) -> None:
-    given = {
-        "BRIDGE_DATA": str(tmp_path),
-        "BRIDGE_GITEA_URL": "http://127.0.0.1:1",
-        "BRIDGE_GITEA_TOKEN": "a-token",
-    }
-
-    (tried,) = online(read_settings(None, given))["online_hosts"]
-
-    assert (tried["host"], tried["state"]) == ("gitea", "away")

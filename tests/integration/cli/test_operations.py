@@ -1,7 +1,6 @@
 """Every operation is the same at every door; and a new one is at all of them."""
 
 import contextlib
-import inspect
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -12,12 +11,10 @@ import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.main import get_command
-from typer.testing import CliRunner
 
 from bridge.chats.slack.commands import OWN_DIALOGS
 from bridge.chats.slack.dialogs import dialog_of, read_asking
 from bridge.chats.slack.views import message_of, read_call
-from bridge.cli.completion import complete_app
 from bridge.cli.operations import FILES, OWN, add_operations
 from bridge.console.operations import Done, operate
 from bridge.console.pages.commands import command, commands
@@ -43,7 +40,6 @@ from bridge.views.values import Strong, Text
 from bridge.views.view import View
 from tests.fakes.journey import app
 from tests.scenes.commands import PAGE, commands_page
-from tests.worlds.cli import Cli
 from tests.worlds.console_records import FRAME, NOW, records_of
 from tests.worlds.previewed import held
 
@@ -204,22 +200,6 @@ def ping() -> Iterator[Operation]:
 
     yield OPERATIONS["ping"]
     del OPERATIONS["ping"]
-
-
-def test_it_is_on_the_command_line(ping: Operation, filled: Cli) -> None:
-    root = typer.Typer()
-    add_operations(root)
-    made = get_command(root).commands["ping"]  # type: ignore[attr-defined]
-    (named,) = [one for one in made.params if one.name == "app"]
-    assert named._custom_shell_complete is not None
-    assert ping.arguments[0].kind.completes == "app"
-    assert inspect.isfunction(complete_app)
-
-    told = CliRunner().invoke(root, ["ping", "shop/web", "-m", "hello", "--json"])
-
-    assert json.loads(told.stdout) == {"app": "shop/web", "said": "hello"}
-    (audited,) = filled.with_stores(lambda stores: stores.journal.audited(limit=1))
-    assert (audited.by.door, audited.what, audited.app) == ("cli", "ping", "shop/web")
 
 
 async def test_it_is_in_a_chat_with_a_dialog_and_a_right(ping: Operation, records: Records) -> None:

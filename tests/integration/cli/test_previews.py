@@ -1,7 +1,6 @@
 """Previews on the command line: lists, and what people do with one."""
 
 import getpass
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from tests.fakes.journey import deployment
 from tests.scenes.terminal import command
 from tests.worlds.cli import DOCS, WEB, Cli
 from tests.worlds.journal import outcome, record
-from tests.worlds.previewed import HEAD, MOVED, held, native, report, skipped, up
+from tests.worlds.previewed import HEAD, MOVED, held, report, skipped, up
 
 RULES = "- {apps: shop/*, previews: {host: 'pr-{number}-{app}.preview.example.com', idle: 2d}}"
 
@@ -55,57 +54,6 @@ def kept(cli: Cli, number: int) -> Preview:
     return found
 
 
-def test_the_list_has_the_promised_fields(previewed: Cli) -> None:
-    fork, ours = previewed.json("previews")
-
-    for at in ("created_at", "active_at", "idle_at"):
-        assert ours.pop(at).endswith("Z")
-    assert ours == {
-        "id": "github:583231#12:app_web",
-        "made_by": "bridge",
-        "name": "shop/web#12",
-        "app": "shop/web",
-        "app_id": "app_web",
-        "pull_request": 12,
-        "pull_request_url": "https://github.com/my-org/mono/pull/12",
-        "title": "Add a page",
-        "author": "ada",
-        "fork": False,
-        "state": "waiting",
-        "reason": "wanted",
-        "note": "",
-        "url": "https://pr-12-web.preview.example.com",
-        "commit": HEAD,
-        "asked_commit": HEAD,
-        "approved_commit": None,
-        "approved_by": None,
-        "preview_app_id": "app_web-pr-12",
-        "deployment_state": None,
-        "live_commit": None,
-    }
-    assert (fork["state"], fork["reason"], fork["fork"], fork["idle_at"]) == (
-        "held",
-        "approval",
-        True,
-        None,
-    )
-
-
-def test_a_preview_whose_build_fails_is_not_called_up(previewed: Cli) -> None:
-    async def fail(stores: Stores) -> None:
-        built = deployment(9001, "app_web-pr-12", app="shop/previews/web pr-12")
-        await record(stores.journal, outcome(9001, built, explicit=True))
-        await stores.journal.move(built.id, State.FAILED, "no space left on device")
-
-    previewed.with_stores(fail)
-    _, ours = previewed.json("previews")
-    listed = previewed("previews")
-
-    assert (ours["state"], ours["deployment_state"]) == ("failed", "failed")
-    assert "shop/web#12 failed" in listed.stdout
-    assert "\nfailed: wanted\n" in previewed("why", "shop/web#12").stdout
-
-
 def test_what_is_still_up_is_said_where_a_later_build_fails(previewed: Cli) -> None:
     async def fail(stores: Stores) -> None:
         for seq, facts in ((9001, {"deployed_commit": HEAD, "live_at": 1.0}), (9002, {})):
@@ -119,56 +67,6 @@ def test_what_is_still_up_is_said_where_a_later_build_fails(previewed: Cli) -> N
 
     assert (ours["state"], ours["live_commit"]) == ("failed", HEAD)
     assert f"{HEAD[:7]} is still up" in previewed("previews").stdout
-
-
-def test_a_preview_is_called_up_once_its_app_is_live(previewed: Cli) -> None:
-    async def build(stores: Stores) -> None:
-        built = deployment(9001, "app_web-pr-12", app="shop/previews/web pr-12")
-        await record(stores.journal, outcome(9001, built, explicit=True))
-        await stores.journal.move(built.id, State.DONE, "commit 18f234f is live")
-
-    assert previewed.json("previews")[1]["state"] == "waiting"
-
-    previewed.with_stores(build)
-
-    assert previewed.json("previews")[1]["state"] == "up"
-
-
-def test_a_preview_of_dokploys_own_has_the_same_fields(previewed: Cli) -> None:
-    async def save(stores: Stores) -> None:
-        await stores.journal.save_native_previews(DOCS.id, [native(DOCS, 12)])
-
-    previewed.with_stores(save)
-    *ours, theirs = previewed.json("previews", "--all")
-
-    assert (theirs["made_by"], theirs["name"], theirs["state"]) == ("dokploy", "shop/docs#12", "up")
-    assert {*theirs} == {*ours[0]}
-    assert theirs["author"] is None
-    assert "shop/docs#12" not in {one["name"] for one in ours}
-    refused = previewed("previews", "stop", "shop/docs#12", code=2)
-    assert "is Dokploy's own preview, which the bridge only shows" in refused.stderr
-    why = previewed.json("why", "shop/docs#12")
-    assert (why["url"], why["deployments"]) == ("http://preview-docs-12.sslip.io", [])
-
-
-def test_those_that_there_are_and_all(previewed: Cli) -> None:
-    assert [one["name"] for one in previewed.json("previews", "--app", "docs")] == []
-    some = previewed.json("previews", "--app", "shop")
-    assert [one["name"] for one in some] == ["shop/web#13", "shop/web#12"]
-    every = previewed.json("previews", "--all")
-    assert {one["name"]: one["state"] for one in every} == {
-        "shop/docs#12": "skipped",
-        "shop/web#12": "waiting",
-        "shop/web#13": "held",
-    }
-    told = previewed("previews", "--app", "docs")
-    assert told.stderr == (
-        "there are no previews; `--all` lists the pull requests that have none, and why\n"
-    )
-    lines = previewed("previews", "--all", "--app", "docs").stdout.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("shop/docs#12 skipped abababa since ")
-    assert lines[0].endswith(": none matches docs/**")
 
 
 def test_without_any_it_is_said_how_an_app_gets_some(filled: Cli) -> None:
@@ -191,22 +89,6 @@ def test_one_is_stopped_and_extended(previewed: Cli) -> None:
         "previews extend shop/web shop/web #12: starts again",
         "previews stop shop/web shop/web #12",
     ]
-
-
-def test_a_commit_of_a_fork_is_approved(previewed: Cli) -> None:
-    asked = previewed("previews", "approve", "shop/web#13", code=1)
-    assert asked.stderr == (
-        f"error: Which commit? shop/web #13 is at {HEAD[:12]} of mallory. Look at it first: it runs"
-        f" on your server; `dokploy-bridge previews approve 'shop/web#13' --commit {HEAD[:12]}`\n"
-    )
-    assert kept(previewed, 13).approved is None
-
-    told = previewed("previews", "approve", "shop/web#13", "--commit", HEAD[:12])
-
-    assert told.stdout == f"Approved {HEAD[:12]} of mallory: shop/web #13 is built\n"
-    assert (kept(previewed, 13).approved, kept(previewed, 13).approver) == (HEAD, "ada")
-    told = previewed("previews", "approve", "shop/web#13", code=2)
-    assert f"ada has approved {HEAD[:12]}" in told.stderr
 
 
 def test_the_commit_that_was_looked_at_is_no_longer_the_newest(previewed: Cli) -> None:
@@ -257,14 +139,6 @@ def test_apps_of_previews_are_listed_only_if_asked_for(previewed: Cli) -> None:
     assert [one["id"] for one in previewed.json("apps", "--gone", "--all")] == ["app_web-pr-12"]
 
 
-def test_the_beginning_of_an_apps_name_does_not_mean_its_previews(previewed: Cli) -> None:
-    assert "shop/web" in previewed("why", "we").stdout
-    told = previewed("why", "web pr-12", code=4)
-    assert "no delivery has contained anything for shop/previews/web pr-12" in told.stderr
-    told = previewed("why", "wbe", code=4)
-    assert told.stderr == "error: there is no app 'wbe'; did you mean shop/web?\n"
-
-
 def test_names_of_previews_are_completed(previewed: Cli) -> None:
     context = typer.Context(command())
 
@@ -272,9 +146,6 @@ def test_names_of_previews_are_completed(previewed: Cli) -> None:
     assert complete_preview(context, "WEB#13") == ["shop/web#13"]
     assert complete_preview(context, "docs") == []
     assert complete_app(context, "shop") == ["shop/docs", "shop/web"]
-
-
-# ── why ──────────────────────────────────────────────────────────────────────
 
 
 def test_why_a_pull_request_is_held_and_what_to_do(previewed: Cli) -> None:
@@ -288,34 +159,3 @@ def test_why_a_pull_request_is_held_and_what_to_do(previewed: Cli) -> None:
     assert told.stderr == (
         f"look at it, then run `dokploy-bridge previews approve shop/web#13 --commit {HEAD[:12]}`\n"
     )
-
-
-def test_why_a_pull_request_has_none(previewed: Cli) -> None:
-    form = previewed.json("why", "docs#12")
-
-    assert (form["state"], form["reason"], form["note"], form["deployments"]) == (
-        "skipped",
-        "no_path_hit",
-        "none matches docs/**",
-        [],
-    )
-    assert form["remedy"] == "only pull requests that change what the app watches have one"
-
-
-def test_why_of_a_pull_request_that_is_not_known(previewed: Cli) -> None:
-    assert "there is no preview 'web#99'" in previewed("why", "web#99", code=4).stderr
-
-
-def test_a_report_is_about_peoples_apps(previewed: Cli) -> None:
-    async def deploy(stores: Stores) -> None:
-        for seq, of in ((7, "app_web-pr-12"), (8, WEB.id)):
-            one = deployment(seq, of, app=f"shop/{of}")
-            await record(stores.journal, outcome(seq, one, explicit=True))
-            await stores.journal.move(one.id, State.DONE, live_at=time.time())
-
-    previewed.with_stores(deploy)
-
-    of_all = previewed.json("report")
-    assert [one["app"] for one in of_all["apps"]] == [f"shop/{WEB.id}"]
-    of_one = previewed.json("report", "--app", "web pr-12")
-    assert [one["live"] for one in of_one["apps"]] == [1]

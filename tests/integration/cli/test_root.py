@@ -1,87 +1,13 @@
 """The command as a whole: help, version, exit codes, speed."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
 from bridge import __version__
 from bridge.cli.context import exit_code_of
-from bridge.cli.every import app
 from bridge.core.errors import BadSignature, NotFound, Refused, Rejected, Unanswered, Unreachable
 from tests.worlds.cli import Cli
-
-ROOT = Path(__file__).parents[3]
-COMMANDS = [
-    *("serve", "demo", "backend", "explain", "apps", "deliveries", "deployments", "why"),
-    *("deploy", "redeploy", "cancel", "replay", "config", "app"),
-]
-
-
-def test_help_names_every_command_and_the_exit_codes(cli: Cli) -> None:
-    shown = cli("--help").stdout
-
-    assert all(command in shown for command in COMMANDS)
-    assert "Exit codes" in shown
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(cli: Cli, command: str) -> None:
-    assert "Usage" in cli(command, "--help").stdout
-
-
-def options(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    yield from ((path, one) for one in command.params if one.param_type_name == "option")
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from options(inner, *path, name)
-
-
-def test_help_shows_every_option_with_all_its_words(cli: Cli) -> None:
-    pages: dict[tuple[str, ...], str] = {}
-    for path, option in options(typer.main.get_command(app)):
-        if path not in pages:
-            pages[path] = cli(*path, "--help", COLUMNS="400").stdout
-        page = pages[path]
-        assert option.opts[0] in page
-        assert option.help.replace("\\[", "[") in page  # as rich reads a bracket that is meant
-    assert len(pages) > 20
-
-
-ANSWER_NO_SCRIPT = {
-    "console",
-    *("serve", "migrate", "demo", "backend", "app delete"),  # they do something, and say so
-    *("setup", "config set", "config unset"),
-    *("manifest github", "config schema"),  # they print JSON anyway
-}
-
-
-def commands(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
-    """Every command that does something by itself, by its words."""
-    inner = getattr(command, "commands", {})
-    if not inner or command.invoke_without_command:
-        yield " ".join(path), command
-    for name, one in inner.items():
-        yield from commands(one, *path, name)
-
-
-def test_every_command_that_answers_does_so_for_scripts_too() -> None:
-    without = {
-        words
-        for words, command in commands(typer.main.get_command(app))
-        if not any("--json" in one.opts for one in command.params)
-    }
-
-    assert without == ANSWER_NO_SCRIPT
-
-
-def test_help_asks_for_no_value_where_none_is_taken(cli: Cli) -> None:
-    page = cli("deploy", "--help").stdout
-
-    assert "<path>" in page
-    assert "bool" not in page
 
 
 def test_the_version_is_told(cli: Cli) -> None:
@@ -110,14 +36,11 @@ def test_wrong_usage_is_two(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("role", ["web", "worker"])
-def test_a_role_of_its_own_needs_postgres(cli: Cli, role: str) -> None:
-    assert "DATABASE_URL" in cli("serve", "--role", role, code=2).stderr
-
-
-@pytest.mark.parametrize("role", ["web", "worker"])
-def test_a_role_of_its_own_needs_a_backend_that_all_reach(
+def test_a_role_of_its_own_needs_postgres_and_a_backend_that_all_reach(
     cli: Cli, role: str, empty_postgres: str
 ) -> None:
+    assert "DATABASE_URL" in cli("serve", "--role", role, code=2).stderr
+
     refused = cli("serve", "--role", role, code=2, DATABASE_URL=empty_postgres)
 
     assert "BRIDGE_DOKPLOY_URL" in refused.stderr
@@ -130,13 +53,6 @@ def test_a_postgres_that_is_away_is_a_sentence_without_the_password(
     result = cli(*command, code=2, DATABASE_URL="postgres://u:hunter2@127.0.0.1:1/d")
 
     assert "the database of DATABASE_URL can't be used" in result.stderr
-    assert "hunter2" not in result.stderr
-
-
-def test_another_database_than_postgres_is_a_sentence_without_the_password(cli: Cli) -> None:
-    result = cli("serve", code=2, DATABASE_URL="mysql://u:hunter2@h/d")
-
-    assert "database_url (DATABASE_URL): it must start with postgres:// or" in result.stderr
     assert "hunter2" not in result.stderr
 
 
@@ -186,54 +102,12 @@ def refused(cli: Cli, *words: str) -> None:
         assert "ok" not in result.stdout.split()
 
 
-def test_a_data_folder_that_everybody_may_write_to_is_refused(filled: Cli) -> None:
+def test_data_that_everybody_may_write_to_is_refused(filled: Cli) -> None:
     filled.data.chmod(0o777)
 
     refused(filled, ".bridge can be written to by everybody")
     filled.data.chmod(0o700)
     filled("deliveries")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_data_folder_of_a_group_that_is_not_ours_is_refused(filled: Cli) -> None:
-    os.chown(filled.data, -1, 54_321)
-    filled.data.chmod(0o770)
-
-    refused(filled, "can be written to by a group that the bridge is not in")
-    os.chown(filled.data, -1, os.getegid())
-    filled("deliveries")
-
-
-def test_a_group_that_the_bridge_is_in_may_write_to_the_data(filled: Cli) -> None:
-    """As on a shared volume; docs/operating.md says so."""
-    filled.data.chmod(0o770)
-    (filled.data / "inbox.sqlite").chmod(0o660)
-
-    filled("deliveries")
-    page = (Path(__file__).parents[3] / "docs" / "operating.md").read_text()
-    assert "A group that the bridge itself is in may write" in page
-
-
-@pytest.mark.parametrize(
-    "name", ["inbox.sqlite", "workflows.sqlite", "secret.key", "lock", "embedded/api-key"]
-)
-def test_a_file_of_the_data_that_everybody_may_write_to_is_refused(filled: Cli, name: str) -> None:
-    file = filled.data / name
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    file.touch()
-    file.chmod(0o666)
-
-    shown = file.relative_to(filled.folder)
-    refused(
-        filled,
-        f"{shown} can be written to by everybody (its mode is 0666)",
-        f"`chmod go-w {shown}`",
-    )
-    file.chmod(0o600)
-    filled("deliveries")
-
-
-def test_a_folder_in_the_data_that_everybody_may_write_to_is_refused(filled: Cli) -> None:
     folder = filled.data / "embedded" / "sites"
     folder.mkdir(mode=0o700, parents=True)
     folder.chmod(0o777)
@@ -263,22 +137,14 @@ STRANGER = 54_321
 
 
 @AS_ROOT
-@pytest.mark.parametrize("of_it", [".", "embedded"])
-def test_a_data_folder_of_another_user_is_refused(filled: Cli, of_it: str) -> None:
-    folder = filled.data / of_it
-    folder.mkdir(mode=0o700, exist_ok=True)
-    os.chown(folder, STRANGER, -1)
-
-    shown = folder.relative_to(filled.folder)
-    refused(filled, f"{shown} belongs to another user ({STRANGER})", f"`chown -R 0 {shown}`")
-    os.chown(folder, 0, -1)
+def test_data_of_another_user_or_of_a_group_that_is_not_ours_is_refused(filled: Cli) -> None:
+    os.chown(filled.data, -1, STRANGER)
+    filled.data.chmod(0o770)
+    refused(filled, "can be written to by a group that the bridge is not in")
+    os.chown(filled.data, -1, os.getegid())
     filled("deliveries")
 
-
-@AS_ROOT
-def test_a_file_in_the_data_of_another_user_is_refused(filled: Cli) -> None:
     os.chown(filled.data / "inbox.sqlite", STRANGER, -1)
-
     refused(filled, f"inbox.sqlite belongs to another user ({STRANGER})")
 
 
@@ -333,13 +199,6 @@ def test_a_planted_link_is_refused_and_what_it_leads_to_untouched(filled: Cli, n
 
     refused(filled, f"{name} is a symbolic link")
     assert victim.read_text() == "precious"
-
-
-def test_a_data_folder_may_be_a_link_itself(filled: Cli) -> None:
-    filled.data.rename(filled.folder / "volume")
-    filled.data.symlink_to("volume")
-
-    assert len(filled.json("deliveries")) == 1
 
 
 AWAY = {"BRIDGE_DOKPLOY_URL": "https://dokploy.example.com", "BRIDGE_DOKPLOY_API_KEY": "a-key"}

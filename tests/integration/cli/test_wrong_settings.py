@@ -9,7 +9,6 @@ import yaml
 
 from bridge.core.errors import Rejected
 from bridge.settings import Settings, fields, is_secret, read_settings, variables
-from tests.unit.test_readme import SETTINGS
 from tests.worlds.cli import Cli
 from tests.worlds.rows import each_row
 
@@ -166,17 +165,6 @@ def test_what_is_wrong_in_the_file_is_told_by_its_key(
     assert SECRET not in told
 
 
-def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BRIDGE_CONFIG", raising=False)
-    nothing = read_settings(None, {})
-
-    for empty in ("", "  "):
-        for file in ("", "_FILE"):
-            every = dict.fromkeys([name + file for name in variables()], empty)
-            assert read_settings(None, every) == nothing
-    assert "- An empty variable counts as not set, because Compose passes " in SETTINGS
-
-
 def test_an_empty_variable_leaves_the_file_alone(cli: Cli) -> None:
     Path("bridge.yaml").write_text("data: kept\nwatch: {skip_directives: []}\n")
     empty = {"BRIDGE_DATA": "", "BRIDGE_WATCH_SKIP_DIRECTIVES": "", "BRIDGE_CONFIG": ""}
@@ -228,18 +216,6 @@ def test_no_secret_is_the_word_none(cli: Cli, path: tuple[str, ...]) -> None:
     assert variable_of(path) in told
 
 
-@each_row("setting", ["github.webhook_secrets", "gitlab.webhook_tokens"])
-@each_row("begin", ["ghp_", "github_pat_", "ghs_", "glpat-", "xoxb-"])
-def test_a_token_is_no_secret_of_a_webhook(cli: Cli, setting: str, begin: str) -> None:
-    variable = variable_of(tuple(setting.split(".")))
-    given = {variable: f"{'k' * 40},{begin}{SECRET}"}
-
-    told = cli("config", "check", code=2, **given).stderr
-
-    assert f"{setting}.1 ({variable}): it begins with {begin}, so it is a token of " in told
-    assert SECRET not in told
-
-
 @each_row("name", sorted(variables()))
 @each_row("command", [["config", "check"], ["serve"]])
 def test_a_setting_is_not_given_directly_and_by_a_file(
@@ -274,33 +250,6 @@ def test_a_file_that_holds_nothing_is_told(cli: Cli) -> None:
 
 
 # ── backends ─────────────────────────────────────────────────────────────────
-
-
-@each_row(
-    ("given", "where"),
-    [
-        ({}, "the embedded backend"),
-        (
-            {"BRIDGE_BACKENDS": "{a: {url: https://a.example.com, api_key: k}}"},
-            "https://a.example.com",
-        ),
-        (
-            {
-                "BRIDGE_DOKPLOY_URL": "https://d.example.com",
-                "BRIDGE_DOKPLOY_API_KEY": "k",
-                "BRIDGE_BACKENDS": "{a_-1: {url: https://a.example.com, api_key: k}}",
-            },
-            "dokploy at https://d.example.com, a_-1 at https://a.example.com",
-        ),
-    ],
-)
-def test_the_check_says_what_serve_deploys_on(cli: Cli, given: dict[str, str], where: str) -> None:
-    told = cli("config", "check", code=0, **given).stderr
-    backend = cli.json("config", "check", **given)["backend"]
-
-    assert f"; deploys on {where}\n" in told
-    assert backend == where.removeprefix("the ").removesuffix(" backend")
-    assert ("embedded" in told) == (not read_settings(None, given).backends_set())
 
 
 @each_row("name", ["embedded", "dokploy", "Dokploy", "a b", "a/b", "", "a.b", "\u00e4", "a" * 64])

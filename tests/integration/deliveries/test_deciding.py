@@ -1,17 +1,17 @@
-"""From a kept delivery to its decisions and deployments."""
+"""From a kept delivery, or what a person asks for, to its decisions and deployments."""
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from bridge.core.apps import Rules, Trigger
 from bridge.core.errors import MalformedPayload
-from bridge.core.events import Ignored, RefKind
+from bridge.core.events import COMMAND_HOST, Action, Asked, RefKind, write_command
+from bridge.core.people import Actor
 from bridge.pipeline.deciding.catalog import SELDOM, TROUBLE_PAUSE
-from bridge.pipeline.deciding.deliveries import DEPLOYMENT_FLOW
-from bridge.ports.inbox import DeliveryState
+from bridge.pipeline.deciding.deliveries import CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
+from bridge.ports.inbox import DeliveryState, NewDelivery
 from tests.fakes.journey import app, deployment, push, source
 from tests.worlds.deliveries import ELSEWHERE, Desk
 
@@ -44,9 +44,6 @@ async def test_tags_that_only_go_up_are_decided_by_one_process_at_a_time(
     assert await desk.journal.hold("tags", "a third", 60.0)
 
 
-# ── what a delivery leads to ─────────────────────────────────────────────────
-
-
 async def test_a_push_is_decided_and_its_deployment_started(desk: Desk) -> None:
     seq = await desk.keep("one", push())
 
@@ -61,108 +58,6 @@ async def test_a_push_is_decided_and_its_deployment_started(desk: Desk) -> None:
     assert (new.commit, new.message) == ("b" * 40, "feat: something")
     assert new.token
     assert desk.flows.started == [(DEPLOYMENT_FLOW, new.id, "app-web")]
-
-
-async def test_every_app_of_the_repository_is_decided_on_its_own(desk: Desk) -> None:
-    desk.backend.found = [app(), app("app-docs", watch_paths=("docs/**",)), app("app-z")]
-    await desk.catalog.refresh()
-    seq = await desk.keep("one", push())
-
-    await desk.drain()
-
-    assert await desk.reasons(seq) == {
-        "app-web": "no_watch_paths", "app-docs": "no_path_hit", "app-z": "no_watch_paths",
-    }  # fmt: skip
-    assert [key for _, _, key in desk.flows.started] == ["app-web", "app-z"]
-
-
-@pytest.mark.parametrize(
-    ("meaning", "state", "error"),
-    [
-        (Ignored("event ping: hello"), DeliveryState.IGNORED, "event ping: hello"),
-        (MalformedPayload("ref: missing"), DeliveryState.FAILED, "ref: missing"),
-        (ELSEWHERE, DeliveryState.IGNORED, "no app deploys from my-org/other on github"),
-    ],
-)
-async def test_what_deploys_nothing_ends_with_its_reason(
-    desk: Desk, meaning: Any, state: DeliveryState, error: str
-) -> None:
-    seq = await desk.keep("one", meaning)
-    await desk.drain()
-
-    found = await desk.one(seq)
-    assert (found.state, found.error) == (state, error)
-    assert await desk.journal.deployments(limit=10) == []
-
-
-async def test_a_delivery_of_a_host_that_is_served_no_more_says_what_to_do(desk: Desk) -> None:
-    seq = await desk.keep("one", push(), host="gitlab")
-    await desk.drain()
-
-    found = await desk.one(seq)
-    assert found.state is DeliveryState.FAILED
-    assert found.error == "gitlab is not served any more: set its secret, then replay"
-
-
-async def test_the_oldest_comes_first_and_of_one_app_only_the_newest_deploys(desk: Desk) -> None:
-    seqs = [await desk.keep(f"id-{n}", push(before=f"{n}" * 40)) for n in range(20)]
-
-    await desk.drain()
-
-    states = await desk.states()
-    assert states == dict.fromkeys(seqs[:-1], "superseded") | {seqs[-1]: "waiting"}
-    assert desk.flows.ids(DEPLOYMENT_FLOW)[-1] == deployment(seqs[-1]).id
-
-
-async def test_the_log_says_of_each_push_what_it_leads_to(
-    desk: Desk, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO", "bridge.pipeline")
-    await desk.keep("deploys", push())
-    await desk.keep("elsewhere", ELSEWHERE)
-    await desk.keep("a-branch", push("other"))
-    await desk.keep("noise", Ignored("event star is not used"))
-    await desk.keep("broken", MalformedPayload("no repository"))
-
-    await desk.drain()
-
-    told = {
-        (record.message, getattr(record, "why", None) or getattr(record, "reasons", None))
-        for record in caplog.records
-    }
-    assert told == {
-        ("decided", None),
-        ("ignored", "no app deploys from my-org/other on github"),
-        ("nothing deploys", "branch_mismatch"),
-        ("a delivery can't be read", "no repository"),
-    }
-
-
-# ── an app that is not known yet ─────────────────────────────────────────────
-
-
-async def test_an_app_made_just_before_its_first_push_deploys(desk: Desk) -> None:
-    other = app("app-new", source=source(repository="my-org/other"))
-    desk.backend.found = [app(), other]
-    seq = await desk.keep("one", ELSEWHERE)
-
-    await desk.drain()
-
-    assert await desk.reasons(seq) == {"app-new": "no_watch_paths"}
-
-
-async def test_a_push_of_an_unknown_repository_waits_for_a_newer_reading(desk: Desk) -> None:
-    await desk.catalog.refresh()
-    seq = await desk.keep("one", ELSEWHERE)
-    await desk.drain()
-    assert (await desk.one(seq)).state is DeliveryState.KEPT
-    assert await desk.inbox.due(desk.clock.now, 10) == []
-
-    desk.clock.now += 3.0
-    await desk.drain()
-
-    found = await desk.one(seq)
-    assert (found.state, found.attempts) == (DeliveryState.IGNORED, 0)
 
 
 @pytest.mark.slow
@@ -205,3 +100,85 @@ async def test_while_the_apps_can_not_be_read_it_waits_says_why_and_holds_up_nob
     await desk.catalog.refresh()
     await desk.drain()
     assert await desk.reasons(unknown) == {"app-new": "no_watch_paths"}
+
+
+async def test_a_cancel_of_one_deployment_starts_a_flow_for_that_one(desk: Desk) -> None:
+    one = deployment(7)
+    asked = Asked(
+        Action.CANCEL, "app-web", Actor("slack", "Ada"), person="U0ADA", deployment=one.id
+    )
+    new = NewDelivery(COMMAND_HOST, "cli-1", "cancel", {}, write_command(asked), desk.clock.now)
+    seq = (await desk.inbox.keep(new)).seq
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-web": "cancel_one_asked"}
+    assert desk.flows.started == [(CANCEL_ONE_FLOW, f"{seq:016d}.{one.id}", "app-web")]
+
+
+NOWHERE = ["0", "999", "-1", "one", "", "²", "٣٣٣", "1.5", "9" * 30, "9" * 6000]
+
+
+@pytest.mark.parametrize(
+    ("action", "target", "body", "says"),
+    [
+        *(("replay", one, None, f"there is no delivery {one} to replay") for one in NOWHERE),
+        *(("deploy", "x", body, "can't be read") for body in (b"[]", b"{}", b"\xff", b"")),
+        ("explode", "x", b'{"target": "a", "actor": "b"}', "command 'explode' can't be read"),
+        ("deploy", "app-none", None, "there is no app app-none (any more)"),
+    ],
+)
+async def test_what_can_not_be_read_or_is_not_there_fails_at_once(
+    desk: Desk, action: str, target: str, body: bytes | None, says: str
+) -> None:
+    seq = await desk.ask(action, target, **({} if body is None else {"body": body}))
+    await desk.drain()
+
+    found = await desk.one(seq)
+    assert (found.state, found.attempts) == (DeliveryState.FAILED, 0)
+    assert says in (found.error or "")
+
+
+async def test_a_replay_does_not_concern_an_app_that_was_made_after_the_push(desk: Desk) -> None:
+    first = await desk.keep("one", push())
+    await desk.drain()
+    desk.clock.now += 30
+    desk.backend.found.append(app("app-new", made_at=desk.clock.now))
+    await desk.catalog.refresh()
+
+    replayed = await desk.ask("replay", str(first))
+    asked = await desk.ask("deploy", "app-new")
+    await desk.drain()
+
+    assert await desk.reasons(replayed) == {"app-web": "no_watch_paths", "app-new": "made_later"}
+    (new,) = (one for one in await desk.decided(replayed) if one.app_id == "app-new")
+    assert new.evidence == (
+        "it was made at 2023-11-14T22:14:00+00:00, after this push;"
+        " to deploy it, ask for it by name"
+    )
+    assert await desk.reasons(asked) == {"app-new": "asked"}
+
+
+@pytest.mark.parametrize("ahead", [3600.0, None])
+async def test_no_push_is_lost_to_a_backend_whose_clock_is_ahead_or_unknown(
+    desk: Desk, ahead: float | None
+) -> None:
+    """The app was made before the push, and its backend's clock dates it an hour after."""
+    pushed, desk.backend.ahead = 1_700_000_000.0, ahead
+    desk.clock.now = pushed
+    desk.backend.found[:] = [app(made_at=pushed - 60 + 3600)]
+    await desk.catalog.refresh()
+    seq = await desk.keep("one", push(moment=f"{pushed:.0f}"))
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-web": "no_watch_paths"}
+
+
+async def test_a_replay_of_a_command_or_of_nonsense_fails_with_words(desk: Desk) -> None:
+    command = await desk.ask("deploy", "app-web")
+    nonsense = await desk.keep("two", MalformedPayload("ref: missing"))
+    await desk.drain()
+    first, second = await desk.ask("replay", str(command)), await desk.ask("replay", str(nonsense))
+    await desk.drain()
+
+    assert "is a command; give the command again" in ((await desk.one(first)).error or "")
+    assert (await desk.one(second)).error == "delivery two can't be replayed: ref: missing"

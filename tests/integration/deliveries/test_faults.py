@@ -1,27 +1,29 @@
-"""Nothing is lost, decided twice or stuck, whatever fails in between."""
+"""Nothing is lost, decided twice or stuck, whatever fails in between and as long as it runs."""
 
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.core.backoff import Backoff
 from bridge.core.errors import Unreachable
-from bridge.core.events import Action, Asked, Event, write_command
-from bridge.core.people import Actor
+from bridge.core.events import Event, Ignored
 from bridge.pipeline.deciding.catalog import Catalog
 from bridge.pipeline.deciding.deliveries import CANCEL_FLOW, DEPLOYMENT_FLOW
 from bridge.pipeline.deciding.interpret import MOST_OF_SMALL
 from bridge.ports.githosts import APART, Body
-from bridge.ports.inbox import DeliveryState
+from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Outcome, Recorded
 from bridge.storage.inbox.sqlite import SqliteInbox
 from tests.fakes.journey import (
+    NO_GATES,
     Death,
     FakeBackend,
+    FakeFlows,
     FakeHost,
     Lifetime,
     ManualClock,
@@ -55,20 +57,6 @@ async def test_a_poison_one_is_tried_again_ever_later_then_parked_and_blocks_nob
     assert pauses == [1.0, 2.0, 4.0]
     assert (found.state, found.attempts) == (DeliveryState.FAILED, 4)
     assert found.error == "given up after 4 tries: RuntimeError"
-
-
-async def test_a_poison_one_that_recovers_is_decided(
-    desk: Desk, caplog: pytest.LogCaptureFixture
-) -> None:
-    seq = await desk.keep("one", RuntimeError("not yet"))
-    await desk.drain()
-    desk.host.meanings[b"one"] = push()
-    desk.clock.now += 1
-
-    await desk.drain()
-
-    assert await desk.reasons(seq) == {"app-web": "no_watch_paths"}
-    assert (await desk.one(seq)).error is None
 
 
 async def test_what_can_not_be_decided_together_is_told_and_decided_one_by_one(
@@ -144,9 +132,6 @@ async def test_death_at_any_moment_decides_and_starts_everything_once(tmp_path: 
     assert moment > 10
 
 
-# ── deliveries that kill the process ─────────────────────────────────────────
-
-
 @dataclass
 class Deadly:
     """A host at one of whose bodies the process dies."""
@@ -218,21 +203,6 @@ async def test_a_large_delivery_is_recorded_before_it_is_read_whenever_it_comes(
     assert (await desk.one(large)).state is DeliveryState.FAILED
 
 
-async def test_a_replay_of_what_kills_the_process_is_parked_as_well(desk: Desk) -> None:
-    poison = await desk.keep("poison", push(), body=b"poison")
-    assert await starts(desk, Deadly(desk.host, b"poison")) == 21
-    again = await desk.ask(
-        "replay",
-        str(poison),
-        body=write_command(Asked(Action.REPLAY, str(poison), Actor("cli", "ada"))),
-    )
-
-    assert await starts(desk, desk.host) == 21  # type: ignore[arg-type]
-
-    assert (await desk.one(again)).state is DeliveryState.FAILED
-    assert "killed 20 times" in str((await desk.one(again)).error)
-
-
 async def test_what_was_cut_off_once_is_decided_and_nothing_is_left_of_that(desk: Desk) -> None:
     seq = await desk.keep("one", push())
     await desk.inbox.begin({seq: "attempt 7 of 20 has begun and has not ended"})
@@ -241,3 +211,89 @@ async def test_what_was_cut_off_once_is_decided_and_nothing_is_left_of_that(desk
 
     found = await desk.one(seq)
     assert (found.state, found.error) == (DeliveryState.DECIDED, None)
+
+
+async def ended(running: "asyncio.Task[None]") -> None:
+    running.cancel()
+    await asyncio.wait([running], timeout=5)
+    assert running.cancelled()
+
+
+async def test_what_did_not_end_is_started_again_and_what_is_kept_is_decided_at_once(
+    desk: Desk,
+) -> None:
+    first = await desk.keep("one", push())
+    await desk.drain()
+    desk.flows = FakeFlows()
+    deliveries = desk.deliveries()
+    desk.inbox.woken = deliveries.wake
+    running = asyncio.create_task(deliveries.run())
+
+    second = await desk.keep("two", push(before="c" * 40))
+    await until(desk.states, lambda states: second in states)
+    await ended(running)
+
+    assert deployment(first).id in desk.flows.ids(DEPLOYMENT_FLOW)
+    assert deployment(second).id in desk.flows.ids(DEPLOYMENT_FLOW)
+
+
+async def test_what_no_flow_takes_up_any_more_ends_and_says_so(desk: Desk) -> None:
+    may_run = deployment(await desk.keep("one", push())).id
+    await desk.drain()
+    await desk.journal.intend(may_run, [], NO_GATES)
+    never_asked = deployment(await desk.keep("two", push(before="c" * 40))).id
+    await desk.drain()
+    desk.flows.given_up = [may_run, never_asked]
+
+    await desk.deliveries().resume()
+
+    ended = [await desk.journal.deployment(id_) for id_ in desk.flows.given_up]
+    assert [str(one.state) for one in ended if one] == ["unknown", "failed"]
+    assert all("which is a bug" in one.note for one in ended if one)
+
+
+@pytest.mark.parametrize("store", ["open_deployments", "record"])
+async def test_stores_that_are_away_for_a_while_do_not_end_it(desk: Desk, store: str) -> None:
+    desk.timing = replace(PATIENCE, retry=Backoff(0.01, 600.0))
+    working, failures = getattr(desk.journal, store), [1, 2]
+
+    async def failing(*args: Any, **others: Any) -> Any:
+        if failures:
+            failures.pop()
+            raise Unreachable("the journal", "disk full")
+        return await working(*args, **others)
+
+    setattr(desk.journal, store, failing)
+    seq = await desk.keep("one", push())
+    running = asyncio.create_task(desk.deliveries().run())
+
+    await until(lambda: desk.one(seq), lambda found: found.state is DeliveryState.DECIDED)
+    await ended(running)
+
+
+async def test_what_came_to_a_stop_goes_on_though_ever_more_is_to_decide(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.timing = replace(PATIENCE, resume=0.01)
+    due, asked, looks = desk.inbox.due, 0, asyncio.Semaphore(0)
+    going = desk.journal.open_deployments
+
+    async def never_nothing(now: float, limit: int) -> list[Delivery]:
+        nonlocal asked
+        asked += 1
+        await desk.keep(f"noise {asked}", Ignored("nothing of ours"))
+        return await due(now, limit)
+
+    async def watched(**how: Any) -> list[Any]:
+        looks.release()
+        return await going(**how)
+
+    monkeypatch.setattr(desk.inbox, "due", never_nothing)
+    monkeypatch.setattr(desk.journal, "open_deployments", watched)
+    running = asyncio.create_task(desk.deliveries().run())
+
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            await looks.acquire()
+    await ended(running)
+    assert asked > 1

@@ -58,10 +58,6 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 }
 
 
-WHOLE = {"plain", "listed late", "healthy late"}
-"""Scenarios in which it dies at every moment, not at every other one."""
-
-
 def scene(name: str) -> Stage:
     stage = Stage.make(**{"waits": 0.5, "builds": 1.0} | SCENARIOS[name])
     if name == "does not answer":
@@ -107,7 +103,7 @@ async def test_death_at_any_moment_never_asks_twice(name: str) -> None:
     await whole.journal.stop()
     assert life.moments > 15
 
-    for moment in range(1, life.moments + 1, 1 if name in WHOLE else 2):
+    for moment in life.distinct():
         stage = scene(name)
         ended = await lives(stage, [moment])
         await stage.journal.stop()

@@ -1,14 +1,17 @@
-"""Other people's deployments are not taken for ours."""
+"""Other people's deployments are not taken for ours, whatever clocks and late answers say."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bridge.core.apps import App
 from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.deploying.deployments import Deployer
 from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import HEAD, NO_GATES, Job, KeptSteps
-from tests.worlds.deployer import SILENT, Stage, restarted
+from tests.worlds.deployer import PACE, Stage, restarted
 
 
 async def test_a_build_that_began_before_we_asked_is_never_ours(
@@ -84,95 +87,6 @@ async def test_a_persons_is_not_taken_for_ours_that_began_before_by_another_cloc
     assert "the backend does not say which of 2 deployments is this one" in ended.note
 
 
-async def test_what_began_before_the_request_by_another_clock_is_not_requested_again(
-    stage: Stage,
-) -> None:
-    """Nobody knows whether the request arrived; the process that sent it has died."""
-    new = await stage.wish()
-    stage.clock.now += 5
-    await stage.journal.intend(new.id, [], NO_GATES)
-    stage.clock.now -= 5
-    stage.backend.foreign(stage.app)
-    stage.clock.now += 20
-
-    ended = await stage.run(new)
-
-    assert (ended.state, ended.backend_id, stage.backend.asked) == (State.DONE, None, 0)
-
-
-async def test_a_record_that_another_deployment_is_known_by_is_not_taken(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=0.0, builds=0.1)
-    first = await stage.run(await stage.wish(1))
-    second = await stage.wish(2)
-    await stage.journal.intend(second.id, [], NO_GATES)  # by a list that was late
-    stage.backend.jobs[0].begins_at += 5
-    stage.backend.jobs[0].ends_at += 5
-    stage.clock.now += 10
-
-    ended = await stage.run(second)
-
-    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
-    assert ended.backend_id not in (None, first.backend_id)
-
-
-async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_is_listed_late(
-    staged: Callable[..., Stage],
-) -> None:
-    """They were quicker than our request, and have ended at the first look."""
-    stage = staged(waits=2.0, listed_after=0.9)
-    deploy = stage.backend.deploy
-
-    async def slow(app: App, **words: str) -> None:
-        await stage.clock.sleep(5)
-        stage.backend.foreign(app).asked_at -= 3
-        await deploy(app, **words)
-
-    stage.backend.deploy = slow  # type: ignore[method-assign]
-
-    ended = await stage.run()
-
-    assert (ended.state, ended.backend_id) == (State.DONE, stage.backend.jobs[1].id)
-
-
-async def test_a_persons_deployment_is_not_taken_for_ours_whose_record_is_listed_late(
-    staged: Callable[..., Stage],
-) -> None:
-    """Theirs had ended while our job still waited."""
-    stage = staged(waits=3.7, builds=0.2)
-    deploy, listing = stage.backend.deploy, stage.backend.deployments
-
-    async def slow(app: App, **words: str) -> None:
-        await stage.clock.sleep(5)
-        stage.backend.foreign(app)
-        await deploy(app, **words)
-
-    async def late(app: App) -> list[BackendDeployment]:
-        found = await listing(app)
-        listed = [one for one in found if stage.clock() > one.created_at + 1.4]
-        return listed if len(stage.backend.jobs) == 2 else found
-
-    stage.backend.deploy, stage.backend.deployments = slow, late  # type: ignore[method-assign]
-
-    ended = await stage.run()
-
-    assert (ended.state, ended.backend_id) == (State.DONE, stage.backend.jobs[1].id)
-
-
-async def test_a_quick_build_is_ours_also_where_no_queue_is_listed(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=0.0, builds=0.1, tells_queue=False)
-    new = await stage.wish()
-    await stage.deployer().ask(new.id)
-    stage.clock.now += 1
-
-    ended = await stage.run(new)
-
-    assert (ended.state, ended.backend_id) == (State.DONE, stage.backend.jobs[0].id)
-
-
 @pytest.mark.parametrize("later", [5.0, 8.0])
 async def test_a_persons_deployment_is_not_taken_for_ours_that_somebody_removed(
     staged: Callable[..., Stage], later: float
@@ -223,25 +137,6 @@ async def test_a_look_is_judged_by_its_own_reading_of_the_queue(
     assert ended.backend_id != stage.backend.jobs[0].id
 
 
-async def test_a_persons_deployment_is_not_taken_for_ours_that_never_arrived(
-    stage: Stage,
-) -> None:
-    stage.backend.next("deploy", SILENT)
-
-    def by_hand() -> None:
-        stage.backend.foreign(stage.app, head="e" * 40)
-
-    stage.clock.after(3, by_hand)
-
-    ended = await stage.run()
-
-    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, "e" * 40)
-    assert ended.note == (
-        "commit eeeeeee is live; the backend does not say whether this deployment or another one"
-        " built it"
-    )
-
-
 async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_was_only_intended(
     stage: Stage,
 ) -> None:
@@ -254,26 +149,6 @@ async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_was
     ended = await stage.run(new)
 
     assert (stage.backend.asked, ended.state, ended.backend_id) == (0, State.DONE, None)
-    assert ended.note == (
-        "commit ccccccc is live; the backend does not say whether this deployment or another one"
-        " built it"
-    )
-
-
-async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_a_restart_lost(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(waits=300.0)
-    restarted(stage, at=30)
-
-    def by_hand() -> None:
-        stage.backend.foreign(stage.app)
-
-    stage.clock.after(36, by_hand)
-
-    ended = await stage.run()
-
-    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, HEAD)
     assert ended.note == (
         "commit ccccccc is live; the backend does not say whether this deployment or another one"
         " built it"
@@ -319,56 +194,89 @@ async def test_where_several_may_be_ours_only_what_holds_for_each_is_claimed(
     )
 
 
-async def test_where_one_of_several_has_failed_the_outcome_is_unknown(
-    staged: Callable[..., Stage],
+@pytest.mark.parametrize("question", ["queue", "deployments"])
+async def test_answers_that_were_read_long_after_they_came_are_no_evidence_of_a_loss(
+    staged: Callable[..., Stage], question: str
 ) -> None:
-    stage = staged(waits=0.0, builds=0.1, head="d" * 40)
+    """The process was stopped while its question was on its way: it is built meanwhile."""
+    stage = staged(waits=0.0, builds=0.1, listed_after=5.0)
     new = await stage.wish()
     await stage.deployer().ask(new.id)
-    stage.clock.now += 5
-    theirs = stage.backend.foreign(stage.app)
-    theirs.ending, theirs.told_when_failed = Progress.ERROR, True
-    stage.clock.now += 5
+    stage.clock.now += 0.5  # it has left the queue, and is not listed yet
+    _stop_while(stage, question, seconds=60.0)
 
     ended = await stage.run(new)
 
-    assert ended.state is State.UNKNOWN
-    assert "does not say which of 2 deployments is this one" in ended.note
+    assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
 
 
-async def test_a_foreign_build_that_ends_while_ours_waits_is_not_taken_for_ours(
-    stage: Stage,
+def _stop_while(stage: Stage, question: str, *, seconds: float) -> None:
+    """Stop the process between the backend's first answer and reading it."""
+    ask, calls = getattr(stage.backend, question), []
+
+    async def stopped(*about: Any) -> Any:
+        found = await ask(*about)
+        calls.append(1)
+        if len(calls) == 1:
+            stage.clock.now += seconds
+        return found
+
+    setattr(stage.backend, question, stopped)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("off", [-7200.0, -300.0, 300.0, 7200.0])
+async def test_every_time_that_a_backend_tells_is_by_our_clock(
+    staged: Callable[..., Stage], off: float, known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody pressed the backend's own button just before us; both are of the same app."""
-    theirs = stage.backend.foreign(stage.app, title="by hand")
-    theirs.begins_at, theirs.ends_at = stage.clock.now + 1, stage.clock.now + 6
-
-    def held_back() -> None:  # another app builds in between
-        stage.backend.jobs[1].begins_at += 20
-        stage.backend.jobs[1].ends_at += 20
-
-    stage.clock.after(3, held_back)
-
-    ended = await stage.run()
-
-    assert ended.backend_id == "dep-2"
-    assert await stage.states(ended) == ["waiting", "asked", "queued", "running", "done"]
-
-
-async def test_a_queue_that_was_read_before_we_asked_proves_nothing(
-    staged: Callable[..., Stage],
-) -> None:
-    """Others that are followed share it; a foreign build may begin and end meanwhile."""
-    stage = staged(waits=20.0)
-    theirs = stage.backend.foreign(stage.app, title="by hand")
-    theirs.begins_at, theirs.ends_at = stage.clock.now + 0.05, stage.clock.now + 0.1
+    stage = staged(waits=20.0, builds=30.0)
+    with_a_clock_that_is(off, stage, monkeypatch, known=known)
     new = await stage.wish()
-    deployer = stage.deployer()
-    await deployer.pollers.of(stage.app).tells_queue()
-    await deployer.ask(new.id)
-    stage.clock.now += 0.15
+    asked_at = stage.clock.now
+    running: list[float | None] = []
 
-    await deployer.follow(new.id)
+    async def looks() -> None:
+        running.append((await stage.now(new)).started_at)
 
-    ended = await stage.now(new)
-    assert (ended.state, ended.backend_id) == (State.DONE, "dep-2")
+    stage.clock.after(35, looks)
+    ended = await run_without_lifetime(stage, new)
+
+    notes = await stage.notes(ended)
+    assert not [note for note in notes if "has been building for more than" in note]
+    times = (ended.asked_at, *running, ended.started_at, ended.finished_at, stage.clock.now)
+    known_times = [one for one in times if one is not None]
+    assert list(times) == sorted(known_times)
+    assert running == [ended.started_at]
+    if known:
+        assert ended.started_at == pytest.approx(asked_at + 20, abs=1)
+        assert ended.finished_at == pytest.approx(asked_at + 50, abs=1)
+
+
+async def run_without_lifetime(stage: Stage, new: Deployment) -> Deployment:
+    """Run it with the backend itself, which then can tell its clock."""
+    backends = {"dokploy": stage.backend}
+    deployer = Deployer(backends, stage.journal, stage.clock, PACE, sleep=stage.clock.sleep)
+    await deployer.run(KeptSteps(), new.id)
+    return await stage.now(new)
+
+
+def with_a_clock_that_is(
+    off: float, stage: Stage, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    """Have the backend tell times by a clock that is so many seconds ahead of ours."""
+    listed = stage.backend.deployments
+
+    async def by_its_own_clock(*args: Any, **options: Any) -> Any:
+        return [
+            replace(
+                one,
+                created_at=one.created_at + off,
+                started_at=one.started_at and one.started_at + off,
+                finished_at=one.finished_at and one.finished_at + off,
+            )
+            for one in await listed(*args, **options)
+        ]
+
+    monkeypatch.setattr(stage.backend, "deployments", by_its_own_clock)
+    if known:
+        monkeypatch.setattr(stage.backend, "clock_ahead", lambda _moment: off, raising=False)

@@ -1,4 +1,4 @@
-"""What a person has done at the backend, the bridge never undoes by itself."""
+"""What a person has done is never undone; a rollback leads to the last good version with a way."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,19 +6,16 @@ from typing import Any
 
 import pytest
 
-from bridge.core.apps import Source, SourceType
+from bridge.core.apps import Rules, Source, SourceType
 from bridge.core.errors import Unanswered
+from bridge.core.events import Action
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Deployment, State
-from tests.fakes.journey import KeptSteps
-from tests.worlds.auto_rollback import (
-    ONE,
-    THREE,
-    TWO,
-    ShowsItAll,
-    ShowsItsSettings,
-    World,
-)
+from bridge.pipeline.deploying.rollback_plan import Plan, Ways
+from bridge.pipeline.deploying.serving import Looks
+from bridge.ports.backends import BackendDeployment
+from tests.fakes.journey import Job, KeptSteps
+from tests.worlds.auto_rollback import ONE, POLICY, THREE, TWO, ShowsItAll, ShowsItsSettings, World
 from tests.worlds.deployer import Stage
 
 ZERO, THEIRS = "e" * 40, "d" * 40
@@ -30,12 +27,6 @@ async def by_hand(world: World) -> None:
     world.stage.backend.head = THEIRS
     if isinstance(world.stage.backend, ShowsItAll):
         world.mend()
-
-
-async def put_back(world: World) -> None:
-    """Press rollback at the backend, to the version before last."""
-    assert isinstance(world.stage.backend, ShowsItAll)
-    world.stage.backend.stuck = ZERO
 
 
 async def building(world: World) -> None:
@@ -81,28 +72,6 @@ async def unlocked(world: World, back: Deployment) -> Deployment:
 
 
 @pytest.mark.parametrize(
-    ("backend", "does"),
-    [(ShowsItsSettings, by_hand), (ShowsItAll, by_hand), (ShowsItAll, put_back)],
-)
-async def test_what_comes_within_the_watch_of_a_broken_version_stays(
-    stage: Stage, backend: type[ShowsItsSettings], does: Callable[[World], Any]
-) -> None:
-    """Its page may not be well yet when the verdict falls."""
-    world = World.of(stage, backend)
-    await world.deploy(1, ZERO)
-    await world.deploy(2, ONE)
-    world.break_()
-    stage.clock.after(13.0, lambda: does(world))
-
-    third = await world.deploy(3, TWO)
-
-    assert world.asked == []
-    assert third.state is State.DONE
-    what = "deployed" if does is by_hand else "its image was put back"
-    assert f"; not verified: {what} in Dokploy" in third.note
-
-
-@pytest.mark.parametrize(
     ("does", "why"),
     [
         (by_hand, "deployed in dokploy at "),
@@ -124,19 +93,6 @@ async def test_what_is_done_while_the_rollback_is_held_stays(
     assert ended.state is State.CANCELLED
     assert ended.note.startswith(f"not gone back from 2222222: {why}")
     assert await stage.journal.locks() == []
-
-
-async def test_what_comes_before_a_late_rollback_is_asked_for_stays(stage: Stage) -> None:
-    """The process has died after the announcement."""
-    world = World.of(stage)
-    second = await world.announced()
-    stage.clock.now += 1800
-    await by_hand(world)
-
-    await world.live(second)
-
-    assert world.asked == []
-    assert (await stage.now(second)).back_to is None
 
 
 @pytest.mark.parametrize("comes", [by_hand, stopped, None])
@@ -213,3 +169,86 @@ async def test_nothing_is_rolled_back_while_it_is_not_known_what_is_served(stage
 
     assert world.asked == []
     assert (await stage.now(second)).note.endswith("; not verified: it is not known what is served")
+
+
+FOUR = "4" * 40
+ADA = {"person": "cli:ada", "trigger": "cli: ada"}
+
+
+class KeepsNotAll(ShowsItsSettings):
+    """A backend that has kept only some of its builds."""
+
+    gone: tuple[str, ...] = ()
+
+    def _record(self, job: Job, now: float) -> BackendDeployment:
+        found = super()._record(job, now)
+        return replace(found, restores=None) if job.id in self.gone else found
+
+
+def world_of(stage: Stage, backend: Any, **app: Any) -> World:
+    stage.backend = backend(stage.clock)
+    stage.app = replace(stage.app, url="https://web.test", **app)
+    stage.rules = Rules(verify=POLICY)
+    return World(stage)
+
+
+@pytest.fixture
+def world(stage: Stage) -> World:
+    return world_of(stage, KeepsNotAll)
+
+
+async def plan(world: World, wanted: str | None = None) -> Plan:
+    stage = world.stage
+    ways = Ways({"dokploy": stage.backend}, Looks(stage.journal, stage.clock))
+    return await ways.plan(stage.app, wanted)
+
+
+async def back(world: World, seq: int, to: Deployment) -> None:
+    """Ada goes back, and unlocks the app."""
+    facts: dict[str, Any] = {"action": Action.ROLLBACK, "target": to.id, "way": "kept", **ADA}
+    await world.live(await world.stage.wish(seq, **facts))
+    await world.stage.journal.release_lock("app/app-web", None)
+    world.stage.clock.now += 60
+
+
+async def test_a_verified_version_that_is_not_kept_hides_no_older_one_that_is(
+    world: World,
+) -> None:
+    await world.deploy(1, ONE)
+    await world.deploy(2, TWO)
+    assert isinstance(world.stage.backend, KeepsNotAll)
+    world.stage.backend.gone = ("dep-2",)
+    world.break_()
+
+    third = await world.deploy(3, THREE)
+
+    assert third.note.endswith("it goes back to 1111111 by itself")
+
+
+async def test_a_version_that_a_person_has_left_is_not_gone_back_to(world: World) -> None:
+    await world.deploy(1, ONE)
+    second = await world.deploy(2, TWO)
+    await world.deploy(3, THREE)
+    await back(world, 4, second)
+    world.break_()
+
+    fourth = await world.deploy(5, FOUR)
+
+    assert fourth.note.endswith("it goes back to 2222222 by itself")
+
+
+@pytest.mark.parametrize("wanted", [None, "#1"])
+async def test_what_a_tag_meant_before_it_moved_is_another_version(
+    stage: Stage, wanted: str | None
+) -> None:
+    source = Source(SourceType.DOCKER, image="shop/web:latest")
+    world = world_of(stage, ShowsItAll, source=source)
+    stage.backend.tells_after = None  # it reports no commit
+    for seq, runs in ((1, ONE), (2, TWO)):
+        stage.backend.head, stage.backend.log = runs, "pulled\n"
+        await world.live(await stage.wish(seq, image="shop/web:latest", commit=None))
+        stage.clock.now += 60
+
+    found = await plan(world, wanted)
+
+    assert found.says.startswith("go back from shop/web:latest to the build of deployment #1: ")

@@ -19,7 +19,7 @@ from bridge.pipeline.deploying.serving import Looks
 from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import CLEARED, FakeBackend, KeptSteps, app
 from tests.integration.deployer.test_serving import ONE, THEIRS, TWO, Reconciling
-from tests.worlds.deployer import NO, UNRECORDED, ShowsImages, Stage, deploy, superseded
+from tests.worlds.deployer import NO, UNRECORDED, ShowsImages, Stage, deploy
 
 ZERO = "e" * 40
 WELL = VerifyPolicy(within=20.0, every=2.0)
@@ -207,33 +207,6 @@ async def three(stage: Stage) -> list[Deployment]:
     return found
 
 
-async def test_a_version_that_somebody_puts_back_is_known_and_not_verified_again(
-    stage: Stage, three: list[Deployment]
-) -> None:
-    serves = Reconciling(stage)
-    await serves.listing("at 3")
-    stage.showing.stuck = ZERO
-
-    for _ in range(3):
-        stage.clock.now += 60
-        found = await serves.listing("at 3")
-
-    assert (found.ours, found.works) == (three[0], Works.NOT_VERIFIED)
-    assert found.notes[0] == "its image was put back in Dokploy, not by the bridge"
-
-
-async def test_what_never_ran_hides_no_version_that_somebody_puts_back(
-    stage: Stage, three: list[Deployment]
-) -> None:
-    await superseded(stage, range(4, 64))
-    stage.showing.stuck = ZERO
-
-    found = await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
-
-    assert found is not None
-    assert found.ours == three[0]
-
-
 async def away(stage: Stage) -> None:
     """Let an hour pass in which no bridge runs; its data may be an older copy."""
     stage.clock.now += 3600
@@ -241,38 +214,25 @@ async def away(stage: Stage) -> None:
     stage.clock.now += 60
 
 
-async def test_who_put_a_version_back_while_no_bridge_ran_is_not_known(
-    stage: Stage, three: list[Deployment]
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_a_version_that_somebody_puts_back_is_known_and_not_verified_again(
+    stage: Stage, three: list[Deployment], *, is_away: bool
 ) -> None:
-    await Reconciling(stage).listing("at 3")
-    await away(stage)
-    stage.showing.stuck = ZERO
+    """Whoever did so while no bridge ran is not known."""
     serves = Reconciling(stage)
+    await serves.listing("at 3")
+    if is_away:
+        await away(stage)
+        serves = Reconciling(stage)
+    stage.showing.stuck = ZERO
 
     for _ in range(3):
         stage.clock.now += 60
         found = await serves.listing("at 3")
 
     assert (found.ours, found.works) == (three[0], Works.NOT_VERIFIED)
-    assert found.notes[0] == "its image was put back in Dokploy, by whom is not known here"
-
-
-async def test_after_an_absence_a_version_is_called_verified_once_its_image_was_seen(
-    stage: Stage, three: list[Deployment]
-) -> None:
-    await Reconciling(stage).listing("at 3")
-    await away(stage)
-    serves = Reconciling(stage)
-    before = await serves.now()
-
-    found = await serves.listing("at 3")
-
-    assert (before.ours, before.works) == (three[2], Works.HEALTHY)
-    assert (found.ours, found.works) == (three[2], Works.VERIFIED)
-    stage.clock.now += 60
-    stage.showing.stuck = ZERO
-    found = await serves.listing("at 3")
-    assert found.notes[0].endswith("not by the bridge")
+    by = "by whom is not known here" if is_away else "not by the bridge"
+    assert found.notes[0] == f"its image was put back in Dokploy, {by}"
 
 
 async def test_after_an_absence_nothing_is_called_verified_where_no_image_is_shown(

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,9 +14,6 @@ from tests.fakes.journey import HEAD
 from tests.worlds.deployer import NO, PACE, UNRECORDED, Stage
 
 T = TypeVar("T")
-
-
-# ── the plain way ────────────────────────────────────────────────────────────
 
 
 async def test_it_is_asked_once_and_followed_to_its_real_end(stage: Stage) -> None:
@@ -43,15 +40,6 @@ async def test_the_backend_reads_whence_the_wish_came(stage: Stage) -> None:
     assert job.description == f"commit {HEAD}; by push; delivery delivery-1; {new.token}"
 
 
-async def test_a_redeploy_asks_for_one_and_claims_no_commit(stage: Stage) -> None:
-    ended = await stage.run(await stage.wish(action=Action.REDEPLOY, trigger="cli: ada"))
-
-    assert stage.backend.count("redeploy") == 1
-    assert stage.backend.count("deploy") == 0
-    assert ended.note == "rebuilt what was checked out; nothing was fetched"
-    assert ended.deployed_commit is None
-
-
 async def test_a_redeploy_builds_the_commit_that_the_record_before_it_has_checked_out(
     stage: Stage,
 ) -> None:
@@ -70,68 +58,25 @@ async def test_a_redeploy_builds_the_commit_that_the_record_before_it_has_checke
     assert last.deployed_commit is None, "it may have fetched before it failed"
 
 
-async def test_a_quick_build_that_nobody_saw_running_is_done(staged: Callable[..., Stage]) -> None:
-    stage = staged(waits=0.0, builds=0.1)
-
-    ended = await stage.run()
-
-    assert (ended.state, ended.deployed_commit) == (State.DONE, HEAD)
-
-
-async def test_the_commit_that_settles_late_is_waited_for(staged: Callable[..., Stage]) -> None:
-    ended = await staged(tells_after=1.2).run()
-
-    assert ended.deployed_commit == HEAD
-
-
-async def test_a_commit_that_never_comes_is_not_made_up(staged: Callable[..., Stage]) -> None:
-    ended = await staged(tells_after=None).run()
-
-    assert (ended.state, ended.deployed_commit) == (State.DONE, None)
-    assert ended.note == "the backend does not say which commit is live"
-
-
-async def test_another_commit_than_the_pushed_one_is_said(staged: Callable[..., Stage]) -> None:
-    ended = await staged(head="d" * 40).run()
-
-    assert (ended.commit, ended.deployed_commit) == (HEAD, "d" * 40)
-    assert "commit ddddddd is live, not ccccccc" in ended.note
-
-
-async def test_a_failed_build_says_the_backends_words(staged: Callable[..., Stage]) -> None:
-    ended = await staged(ending=Progress.ERROR, error="npm ci: lock file missing").run()
-
-    assert (ended.state, ended.note) == (State.FAILED, "npm ci: lock file missing")
-
-
 @pytest.mark.parametrize(
-    ("log", "note"),
+    ("others", "state", "commit", "note"),
     [
-        ("step 1\nerror: no space left\n\n", "error: no space left"),
-        ("error: API_TOKEN=t0ps3cret is refused\n", "error: API_TOKEN=*** is refused"),
-        ("", "the build failed; its log is empty: it was cleared, or nothing was written"),
+        ({"tells_after": None}, State.DONE, None, "the backend does not say which commit is live"),
+        ({"head": "d" * 40}, State.DONE, "d" * 40, "commit ddddddd is live, not ccccccc"),
+        ({"ending": Progress.CANCELLED}, State.CANCELLED, None, "the backend cancelled it"),
     ],
 )
-async def test_a_failed_build_without_words_says_what_its_log_says(
-    staged: Callable[..., Stage], log: str, note: str
-) -> None:
-    ended = await staged(ending=Progress.ERROR, log=log).run()
-
-    assert (ended.state, ended.note) == (State.FAILED, note)
-
-
-async def test_a_failed_build_says_the_line_above_dokploys_closing_sentence(
+async def test_only_what_the_backend_says_is_said(
     staged: Callable[..., Stage],
+    others: dict[str, Any],
+    state: State,
+    commit: str | None,
+    note: str,
 ) -> None:
-    log = (
-        "Cloning into 'code'...\nfatal: Remote branch gone not found in upstream origin\n"
-        "\nError occurred ❌, check the logs for details.\n"
-    )
+    ended = await staged(**others).run()
 
-    ended = await staged(ending=Progress.ERROR, log=log).run()
-
-    assert ended.note == "fatal: Remote branch gone not found in upstream origin"
-    assert ended.log_tail == f"Cloning into 'code'...\n{ended.note}"
+    assert (ended.state, ended.commit, ended.deployed_commit) == (state, HEAD, commit)
+    assert note in ended.note
 
 
 async def test_endless_words_of_a_backend_become_a_note_and_hold_nothing_up(
@@ -167,12 +112,6 @@ async def longest_hold(work: Awaitable[T]) -> tuple[float, T]:
     return longest, found
 
 
-async def test_what_the_backend_cancelled_is_cancelled(staged: Callable[..., Stage]) -> None:
-    ended = await staged(ending=Progress.CANCELLED).run()
-
-    assert (ended.state, ended.note) == (State.CANCELLED, "the backend cancelled it")
-
-
 async def test_a_build_that_takes_very_long_is_said_once(staged: Callable[..., Stage]) -> None:
     stage = staged(builds=PACE.long + 100)
 
@@ -181,9 +120,6 @@ async def test_a_build_that_takes_very_long_is_said_once(staged: Callable[..., S
     notes = [note for _, note in await stage.history(ended)]
     assert ended.state is State.DONE
     assert notes.count("has been building for more than 10 minutes") == 1
-
-
-# ── records that nobody closes ───────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -230,14 +166,6 @@ async def test_a_build_that_could_not_be_recorded_is_live_by_its_log(
     )
     serving = (await stage.journal.serving([stage.app]))[stage.app.id]
     assert (serving.ours, serving.evidence) == (ended, Evidence.LOG)
-
-
-async def test_a_record_that_stays_open_while_the_queue_is_not_told_is_followed(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(builds=300.0, tells_queue=False)
-
-    assert (await stage.run()).state is State.DONE
 
 
 async def test_a_record_that_has_gone_may_have_been_built_so_it_is_not_asked_again(

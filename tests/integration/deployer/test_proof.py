@@ -7,11 +7,10 @@ import pytest
 from bridge.core.apps import Rules
 from bridge.core.health.containers import Container
 from bridge.core.health.serving import Works
-from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
+from bridge.core.lifecycle import Evidence, State, Verdict
 from bridge.core.policies import VerifyPolicy
 from bridge.pipeline.deploying.serving import Looks
-from bridge.ports.probes import Answer
-from tests.worlds.deployer import ShowsImages, Stage, deploy, image_of, superseded
+from tests.worlds.deployer import ShowsImages, Stage, deploy, image_of
 
 ZERO, ONE, TWO, THREE, OTHERS = "0" * 40, "1" * 40, "2" * 40, "3" * 40, "d" * 40
 WELL = VerifyPolicy(within=20.0, every=2.0)
@@ -29,37 +28,6 @@ async def serving(stage: Stage) -> tuple[str | None, Evidence | None, Works]:
     return found.commit, found.evidence, found.works
 
 
-@pytest.mark.parametrize(
-    ("rules", "works"), [(Rules(), Works.NOT_VERIFIED), (Rules(verify=WELL), Works.VERIFIED)]
-)
-async def test_the_image_that_was_built_is_what_runs(
-    stage: Stage, rules: Rules, works: Works
-) -> None:
-    stage.rules = rules
-
-    done = await deploy(stage, 1, ONE)
-
-    assert (done.state, done.images) == (State.DONE, (image_of(ONE),))
-    assert await serving(stage) == (ONE, Evidence.IMAGE, works)
-
-
-@pytest.mark.parametrize("never_ran", [0, 60])
-@pytest.mark.parametrize("rules", [Rules(), Rules(verify=WELL)])
-async def test_a_version_that_never_replaced_the_one_before_is_unhealthy_and_not_live(
-    stage: Stage, rules: Rules, never_ran: int
-) -> None:
-    stage.rules = rules
-    first = await deploy(stage, 1, ONE)
-    await superseded(stage, range(2, 2 + never_ran))
-    stage.showing.stuck = ONE
-
-    second = await deploy(stage, 62, TWO)
-
-    assert second.state is State.UNHEALTHY
-    assert second.note.endswith("but it still serves the previous image; 1111111 still runs")
-    assert await serving(stage) == (ONE, Evidence.IMAGE, works_of(first))
-
-
 @pytest.mark.parametrize("rules", [Rules(), Rules(verify=WELL)])
 async def test_a_third_version_that_never_replaced_the_first_leaves_that_one_live(
     stage: Stage, rules: Rules
@@ -75,29 +43,6 @@ async def test_a_third_version_that_never_replaced_the_first_leaves_that_one_liv
     assert (await serving(stage))[:2] == (ONE, Evidence.IMAGE)
 
 
-@pytest.mark.parametrize("seconds", [16.0, 30.0, 180.0, 1800.0])
-async def test_a_swarm_that_replaces_the_old_version_late_is_followed(
-    stage: Stage, seconds: float
-) -> None:
-    await deploy(stage, 1, ONE)
-    stage.showing.stuck = ONE
-    stage.clock.after(seconds, lambda: setattr(stage.showing, "stuck", None))
-    said: list[str | None] = []
-    stage.clock.after(120.0, lambda: noted(stage, said))
-    later = stage.clock.now + seconds + 120
-
-    second = await deploy(stage, 2, TWO)
-    await stage.clock.sleep(max(0.0, later - stage.clock.now))
-    await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
-
-    late = (State.UNHEALTHY, Evidence.RECORD)
-    assert (second.state, second.evidence) == (
-        late if seconds > 600 else (State.DONE, Evidence.IMAGE)
-    )
-    assert said == [ONE if seconds > 120 else TWO]
-    assert (await serving(stage))[0] == TWO
-
-
 async def test_a_late_image_is_followed_also_where_no_log_names_it(stage: Stage) -> None:
     await deploy(stage, 1, ONE)
     stage.showing.stuck = ONE
@@ -110,10 +55,6 @@ async def test_a_late_image_is_followed_also_where_no_log_names_it(stage: Stage)
     await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
 
     assert (await serving(stage))[0] == TWO
-
-
-async def noted(stage: Stage, said: list[str | None]) -> None:
-    said.append((await serving(stage))[0])
 
 
 @pytest.mark.parametrize("rules", [Rules(), Rules(verify=WELL)])
@@ -178,27 +119,6 @@ async def test_a_page_of_what_somebody_has_deployed_verifies_nothing(
     assert "; not verified: deployed in Dokploy at " in second.note
 
 
-async def test_an_image_that_is_put_back_in_place_of_an_unhealthy_version_is_noticed(
-    stage: Stage,
-) -> None:
-    stage.rules = Rules(verify=WELL)
-    await deploy(stage, 1, ONE)
-    well = stage.site.answers
-    stage.site.answers = lambda url: replace(well(url), status=500)
-    second = await deploy(stage, 2, TWO)
-    assert (second.state, second.images) == (State.UNHEALTHY, (image_of(TWO),))
-    assert (await serving(stage))[0] == TWO
-    stage.showing.stuck = ONE
-
-    await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
-
-    assert (await serving(stage))[:2] == (ONE, Evidence.IMAGE)
-
-
-def works_of(deployment: Deployment) -> Works:
-    return Works.VERIFIED if deployment.verdict is Verdict.VERIFIED else Works.NOT_VERIFIED
-
-
 @pytest.mark.parametrize(("up", "state"), [("3 days", State.UNHEALTHY), ("2 seconds", State.DONE)])
 async def test_where_the_log_names_no_image_the_age_of_the_containers_tells(
     stage: Stage, up: str, state: State
@@ -212,58 +132,6 @@ async def test_where_the_log_names_no_image_the_age_of_the_containers_tells(
 
     assert second.state is state
     assert (await serving(stage))[0] == (ONE if state is State.UNHEALTHY else TWO), first
-
-
-@pytest.mark.parametrize("named", [True, False])
-@pytest.mark.parametrize("works", [True, False])
-@pytest.mark.parametrize("rules", [Rules(), Rules(verify=WELL)])
-async def test_what_others_have_deployed_since_is_not_taken_for_the_version(
-    stage: Stage, rules: Rules, works: bool, named: bool
-) -> None:
-    """As when the bridge was away meanwhile, and no listing has told of it yet."""
-    stage.rules = rules
-    await deploy(stage, 1, ONE)
-    stage.showing.logs_image = named
-    if not works:
-        stage.site.answers = lambda url: Answer(url, 500, "Oh")
-
-    second = await deploy(stage, 2, TWO, by_others=OTHERS)
-
-    assert second.state is State.DONE
-    assert not second.images
-    assert second.verdict not in (Verdict.VERIFIED, Verdict.HEALTHY)
-    assert await serving(stage) == (OTHERS, Evidence.RECORD, Works.NOT_VERIFIED)
-
-
-async def test_the_image_that_was_seen_while_it_was_served_is_kept(stage: Stage) -> None:
-    """So it is known again where the next deployment leaves it running, and no log names it."""
-    stage.showing.logs_image = False
-
-    def others_deploy() -> None:
-        stage.backend.foreign(stage.app, head=OTHERS)
-        stage.backend.head = OTHERS
-
-    stage.clock.after(20.0, others_deploy)
-
-    first = await deploy(stage, 1, ONE)
-
-    assert (first.state, first.images) == (State.DONE, (image_of(ONE),))
-    assert await serving(stage) == (OTHERS, Evidence.RECORD, Works.NOT_VERIFIED)
-
-
-async def test_what_the_key_may_not_see_is_not_proven_and_never_called_verified(
-    stage: Stage,
-) -> None:
-    stage.rules = Rules(verify=WELL)
-    stage.showing.hidden = True
-
-    done = await deploy(stage, 1, ONE)
-
-    assert (done.state, done.verdict) == (State.DONE, Verdict.HEALTHY)
-    assert done.note.endswith(
-        "; healthy, but not proven: the backend does not show which image runs"
-    )
-    assert await serving(stage) == (ONE, Evidence.RECORD, Works.HEALTHY)
 
 
 async def test_a_page_that_names_its_commit_proves_it(stage: Stage) -> None:

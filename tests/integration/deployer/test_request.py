@@ -1,17 +1,14 @@
-"""The backend says no, is away, or does not answer: it is asked once all the same."""
+"""The backend says no, is away, or does not answer: it is asked once, and followed to its end."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from bridge.core.apps import App, Source, SourceType
+from bridge.core.apps import App
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.deploying.deployments import Deployer
-from bridge.ports.backends import BackendDeployment
-from bridge.ports.gates import Judging
 from tests.fakes.journey import HEAD, NO_GATES, KeptSteps, deployment
 from tests.worlds.deployer import AWAY, NO, PACE, SILENT, Stage
 
@@ -67,20 +64,6 @@ async def test_what_waits_for_an_absent_backend_gives_way_to_a_newer_push(
     assert len(stage.backend.jobs) == 1
 
 
-async def test_what_was_left_by_a_crash_gives_way_too_once_it_is_surely_not_there(
-    stage: Stage,
-) -> None:
-    first = await stage.wish(1)
-    await stage.journal.intend(first.id, [], NO_GATES)  # and here the process died
-    for _ in range(20):
-        stage.backend.next("deploy", AWAY)
-    stage.clock.after(30, lambda: stage.wish(2))
-
-    assert (await stage.run(first)).state is State.SUPERSEDED
-    assert (await stage.run(deployment(2))).state is State.DONE
-    assert len(stage.backend.jobs) == 1
-
-
 async def test_what_may_have_been_asked_never_gives_way(stage: Stage) -> None:
     first = await stage.wish(1)
     stage.backend.next("deploy", SILENT, arrives=True)
@@ -92,105 +75,19 @@ async def test_what_may_have_been_asked_never_gives_way(stage: Stage) -> None:
     assert (await stage.now(deployment(2))).state is State.WAITING
 
 
-@pytest.mark.parametrize("late", [0.0, 4.0])
-async def test_an_unanswered_one_that_arrived_is_adopted(
-    staged: Callable[..., Stage], late: float
+@pytest.mark.parametrize(("silent", "state"), [(1, State.DONE), (2, State.UNKNOWN)])
+async def test_an_unanswered_one_that_is_not_there_is_asked_for_once_more_and_then_unknown(
+    stage: Stage, silent: int, state: State
 ) -> None:
-    stage = staged(listed_after=late)
-    stage.backend.next("deploy", SILENT, arrives=True)
+    for _ in range(silent):
+        stage.backend.next("deploy", SILENT)
 
     ended = await stage.run()
 
-    assert (stage.backend.asked, len(stage.backend.jobs)) == (1, 1)
-    assert ended.state is State.DONE
-    assert ("asked", "the backend had accepted it already") in await stage.history(ended)
-    assert ended.asked_at is not None
-    assert ended.finished_at is not None
-    assert ended.asked_at <= ended.finished_at, "it was asked for before it could end"
-
-
-@pytest.mark.parametrize("late", [12.0, 100.0])
-async def test_what_is_listed_very_late_is_not_asked_for_again(
-    staged: Callable[..., Stage], late: float
-) -> None:
-    """Nothing was followed before, so nobody has looked at the backend for long."""
-    stage = staged(listed_after=late, waits=0.0)
-    deploy = stage.backend.deploy
-
-    async def slow(*args: Any, **kwargs: Any) -> None:
-        await deploy(*args, **kwargs)
-        await stage.clock.sleep(0.05)
-
-    stage.backend.deploy = slow  # type: ignore[method-assign]
-
-    ended = await stage.run()
-
-    assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
-
-
-async def test_an_unanswered_one_that_ended_before_it_was_seen_is_not_asked_for_again(
-    staged: Callable[..., Stage],
-) -> None:
-    """Its title is overwritten by then, so nothing tells that it is ours."""
-    stage = staged(listed_after=8.0)
-    stage.backend.next("deploy", SILENT, arrives=True)
-
-    ended = await stage.run()
-
-    assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
-    assert ended.backend_id is None
-    assert ended.note == (
-        "commit ccccccc is live; the backend does not say whether this deployment or another one"
-        " built it"
-    )
-
-
-async def test_an_unanswered_one_that_is_not_there_is_asked_for_once_more(stage: Stage) -> None:
-    stage.backend.next("deploy", SILENT)
-
-    ended = await stage.run()
-
-    assert (stage.backend.asked, ended.state) == (2, State.DONE)
-    history = await stage.history(ended)
-    assert ("waiting", "for 10 s the backend has shown no sign of it") in history
-    assert ("asked", "asked again; the backend accepted it") in history
-
-
-@pytest.mark.parametrize("arrives", [True, False])
-async def test_where_no_queue_is_listed_an_unanswered_one_is_not_asked_for_again(
-    staged: Callable[..., Stage], arrives: bool
-) -> None:
-    """It may wait behind another app's build, where nobody can see it."""
-    stage = staged(tells_queue=False, waits=60.0)
-    stage.backend.next("deploy", SILENT, arrives=arrives)
-
-    ended = await stage.run()
-
-    assert (stage.backend.asked, ended.state) == (1, State.UNKNOWN)
-    assert ended.note == (
-        "outcome unknown: it may have been requested, and the backend lists no queue; dokploy did"
-        " not answer as expected: ReadTimeout"
-    )
-
-
-async def test_twice_unanswered_and_not_there_is_unknown(stage: Stage) -> None:
-    stage.backend.next("deploy", SILENT)
-    stage.backend.next("deploy", SILENT)
-
-    ended = await stage.run()
-
-    assert (stage.backend.asked, ended.state) == (2, State.UNKNOWN)
-    assert "asked twice" in ended.note
-
-
-async def test_unanswered_and_then_away_is_still_asked_for_once_more_only(stage: Stage) -> None:
-    stage.backend.next("deploy", SILENT)
-    stage.backend.next("deploy", AWAY)
-
-    ended = await stage.run()
-
-    assert ended.state is State.DONE
-    assert len(stage.backend.jobs) == 1
+    assert (stage.backend.asked, ended.state) == (2, state)
+    assert ("asked twice" in ended.note) is (silent == 2)
+    waits = ("waiting", "for 10 s the backend has shown no sign of it")
+    assert waits in await stage.history(ended)
 
 
 @pytest.mark.parametrize("call", ["deployments", "queue"])
@@ -210,42 +107,29 @@ async def test_a_refusal_while_looking_for_what_may_be_there_leaves_it_unknown(
     assert stage.backend.asked == 1
 
 
-@pytest.mark.parametrize("others", [{}, {"tells_queue": False, "waits": 60.0}])
-async def test_a_journal_that_fails_just_after_the_call_asks_no_second_time(
-    staged: Callable[..., Stage], others: dict[str, Any]
+@pytest.mark.parametrize(
+    ("call", "others"),
+    [("move", {}), ("move", {"tells_queue": False, "waits": 60.0}), ("intend", {})],
+    ids=["just after the call", "where it waits unseen", "before the call"],
+)
+async def test_a_journal_that_is_away_asks_no_second_time_and_is_not_taken_for_the_backend(
+    staged: Callable[..., Stage], call: str, others: dict[str, Any]
 ) -> None:
-    """Also where it waits unseen, behind another app's build."""
     stage = staged(**others)
     new = await stage.wish()
-    move, failures = stage.journal.move, [Unreachable("the journal", "disk full")] * 3
+    carried_out, failures = getattr(stage.journal, call), [Unreachable("the journal", "full")] * 3
 
     async def failing(*args: Any, **facts: Any) -> Deployment | None:
         if failures:
             raise failures.pop()
-        return await move(*args, **facts)
+        found: Deployment | None = await carried_out(*args, **facts)
+        return found
 
-    stage.journal.move = failing  # type: ignore[method-assign]
+    setattr(stage.journal, call, failing)
 
     assert (await stage.run(new)).state is State.DONE
     assert (stage.backend.asked, len(stage.backend.jobs)) == (1, 1)
     assert ("asked", "the backend accepted it") in await stage.history(new)
-
-
-async def test_a_journal_that_is_away_is_never_taken_for_the_backend(stage: Stage) -> None:
-    new = await stage.wish()
-    intend, failures = stage.journal.intend, [Unreachable("the journal", "disk full")] * 3
-
-    async def failing(
-        id_: str, known_before: Sequence[str], by: Judging, **facts: Any
-    ) -> Deployment | None:
-        if failures:
-            raise failures.pop()
-        return await intend(id_, known_before, by, **facts)
-
-    stage.journal.intend = failing  # type: ignore[method-assign]
-
-    assert (await stage.run(new)).state is State.DONE
-    assert stage.backend.asked == 1
     assert not [note for _, note in await stage.history(new) if "waits for the backend" in note]
 
 
@@ -283,51 +167,76 @@ async def test_an_ask_that_the_journal_has_forgotten_is_found_by_its_token(stage
     assert (stage.backend.asked, ended.state, ended.backend_id) == (1, State.DONE, "dep-1")
 
 
-# ── superseded and cancelled ─────────────────────────────────────────────────
+async def test_what_the_backend_never_shows_is_asked_a_few_times_and_then_unknown(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(listed_after=1e9)
+    began = stage.clock.now
+
+    ended = await stage.run()
+
+    assert ended.state is State.UNKNOWN
+    note = "accepted, outcome unknown: the backend has accepted and lost it 3 times"
+    assert (ended.note, stage.backend.asked) == (note, 3)
+    assert await stage.states(ended) == [*["waiting", "asked"] * 3, "unknown"]
+    assert stage.clock.now - began > 3 * PACE.untold  # nothing explains it, so no haste
 
 
-@pytest.mark.parametrize("state", [State.SUPERSEDED, State.CANCELLED])
-async def test_what_is_not_wanted_any_more_is_not_asked_for(stage: Stage, state: State) -> None:
+@pytest.mark.parametrize("commit", [None, "d" * 40], ids=["asked by a person", "the head moved"])
+async def test_a_build_that_is_quicker_than_a_look_does_not_block_its_app(
+    staged: Callable[..., Stage], commit: str | None
+) -> None:
+    """Its job was never seen, and its record does not show who asked for it any more."""
+    stage = staged(waits=0.0, builds=0.1)
+    deploy, began = stage.backend.deploy, stage.clock.now
+
+    async def slow(app: App, **words: str) -> None:
+        await deploy(app, **words)
+        await stage.clock.sleep(1)
+
+    stage.backend.deploy = slow  # type: ignore[method-assign]
+
+    ended = await stage.run(await stage.wish(commit=commit))
+
+    assert (ended.state, ended.deployed_commit, ended.backend_id) == (State.DONE, HEAD, "dep-1")
+    assert stage.clock.now - began < PACE.lost
+
+
+async def test_an_app_that_the_backend_does_not_have_any_more_is_looked_for_at_once(
+    stage: Stage,
+) -> None:
+    stage.backend.next("deployments", NO)
     new = await stage.wish()
-    await stage.journal.move(new.id, state)
+    looked_at: list[str] = []
+    deployer = Deployer(
+        {"dokploy": stage.backend}, stage.journal, stage.clock, PACE,
+        troubled=looked_at.append, sleep=stage.clock.sleep,
+    )  # fmt: skip
 
-    assert (await stage.run(new)).state is state
-    assert stage.backend.calls == []
+    await deployer.run(KeptSteps(), new.id)
+
+    assert looked_at == ["dokploy"]
 
 
-async def test_what_is_superseded_between_the_look_and_the_intent_is_not_asked_for(
-    stage: Stage,
+async def test_a_backend_that_is_away_while_it_builds_loses_nothing(
+    staged: Callable[..., Stage],
 ) -> None:
-    first = await stage.wish(1)
-    listing = stage.backend.deployments
+    stage = staged(builds=30.0)
+    stage.clock.after(5, lambda: setattr(stage.backend, "away", True))
+    stage.clock.after(900, lambda: setattr(stage.backend, "away", False))
 
-    async def overtaken(app: App) -> list[BackendDeployment]:
-        stage.backend.deployments = listing  # type: ignore[method-assign]
-        await stage.wish(2)
-        return await listing(app)
+    ended = await stage.run()
 
-    stage.backend.deployments = overtaken  # type: ignore[method-assign]
-
-    assert (await stage.run(first)).state is State.SUPERSEDED
-    assert stage.backend.asked == 0
+    assert (ended.state, stage.backend.asked) == (State.DONE, 1)
+    assert any("watched as soon as that ends" in note for _, note in await stage.history(ended))
 
 
-async def test_the_image_that_is_recorded_is_the_one_that_the_app_has_when_it_is_asked_for(
-    stage: Stage,
-) -> None:
-    stage.app = replace(stage.app, source=Source(SourceType.DOCKER, image="shop/web:1"))
-    stage.backend.tells_after = None
-    new = await stage.wish(image="shop/web:1")
-    stage.backend.image(stage.app, "shop/web:2")  # after it was decided
+async def test_a_refusal_while_following_is_accepted_outcome_unknown(stage: Stage) -> None:
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.backend.next("deployments", NO)
 
     ended = await stage.run(new)
 
-    assert (ended.state, ended.image) == (State.DONE, "shop/web:2")
-    assert ended.note == "image shop/web:2 is live"
-    assert stage.backend.count("apps") == 1
-
-
-async def test_a_git_source_is_not_read_once_more(stage: Stage) -> None:
-    await stage.run()
-
-    assert stage.backend.count("apps") == 0
+    assert ended.state is State.UNKNOWN
+    assert ended.note == "accepted, outcome unknown: dokploy: Application not found"

@@ -1,5 +1,6 @@
 """An earlier version is served again: asked for once, verified, and locked."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -44,7 +45,7 @@ async def back(stage: Stage, to: Deployment, seq: int = 3, **others: Any) -> Dep
     return await stage.wish(seq, action=Action.ROLLBACK, target=to.id, **(asked | others))
 
 
-async def test_what_the_backend_kept_is_served_again_and_verified(stage: Stage) -> None:
+async def test_what_the_backend_kept_is_served_again_verified_and_locked(stage: Stage) -> None:
     first, _ = await two_versions(stage)
     new = await back(stage, first)
 
@@ -58,39 +59,9 @@ async def test_what_the_backend_kept_is_served_again_and_verified(stage: Stage) 
     assert await stage.states(ended) == ["waiting", "verifying", "done"]
     live = (await stage.journal.live([stage.app.id]))[stage.app.id]
     assert (live.commit, live.certain) == (ONE, True)
-
-
-async def test_the_image_that_is_served_again_is_the_one_that_is_named(stage: Stage) -> None:
-    """Not the one that the app's settings still name."""
-    stage.app = replace(stage.app, source=Source(SourceType.DOCKER, image="shop/web:1"))
-    stage.backend.tells_after = None
-    first = await stage.run(await stage.wish(1, image="shop/web:1"))
-    await stage.run(await stage.wish(2, image="shop/web:2"))
-
-    ended = await stage.run(await back(stage, first, image="shop/web:2"))
-
-    assert (ended.way, ended.image) == (Rung.KEPT, "shop/web:1")
-
-
-async def test_what_a_rollback_replaces_is_told_so(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
-    waits = await stage.wish(3)
-    new = await back(stage, first, seq=4)
-    assert (await stage.run(waits)).note == "held: waits for deployment #4, which goes first"
-
-    await stage.run(new)
-
-    assert (await stage.now(waits)).note == "deployment #4 goes back to an earlier version"
-
-
-async def test_it_locks_the_app_and_the_next_push_waits(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
-    await stage.run(await back(stage, first))
-
-    held = await stage.run(await stage.wish(4))
-
     (lock,) = await stage.journal.locks()
     assert (lock.scope, lock.owner) == ("app/app-web", "cli:ada")
+    held = await stage.run(await stage.wish(4))
     assert held.state is State.HELD
     assert "rolled back by deployment #3; unlock it once a fix is merged" in held.note
 
@@ -128,55 +99,6 @@ async def test_only_what_its_lock_lets_pass_ends_the_verification_of_a_rollback(
         assert (await stage.journal.live([stage.app.id]))[stage.app.id].certain
 
 
-async def test_somebody_s_lock_stays_as_it_is(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
-    mine = Lock("app/app-web", "shop/web", "cli:ada", "ada", "a migration", stage.clock.now)
-    await stage.journal.take_lock(mine, None, steal=False)
-
-    assert (await stage.run(await back(stage, first))).state is State.DONE
-    assert await stage.journal.locks() == [mine]
-
-
-async def test_what_cannot_be_verified_is_not_believed(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
-    stage.app = replace(stage.app, url=None)
-    new = await back(stage, first)
-
-    ended = await stage.run(new)
-
-    assert ended.state is State.UNKNOWN
-    assert "is served again, as it was built then; not verified: there is nothing" in ended.note
-    assert not (await stage.journal.live([stage.app.id]))[stage.app.id].certain
-
-
-async def test_a_rollback_that_does_not_help_is_unhealthy(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
-    stage.site.answers = lambda url: Answer(url, 502, "Bad Gateway")
-
-    ended = await stage.run(await back(stage, first))
-
-    assert ended.state is State.UNHEALTHY
-
-
-async def test_a_container_from_before_shows_that_nothing_was_restored(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
-    stage.backend.shown = [Container("web.1.x", "running", "Up 5 minutes")]
-
-    ended = await stage.run(await back(stage, first))
-
-    assert ended.state is State.UNHEALTHY
-
-
-async def test_an_answer_that_was_lost_is_asked_for_again(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
-    stage.backend.next("roll_back", Unanswered("dokploy", "ReadTimeout"), arrives=True)
-
-    ended = await stage.run(await back(stage, first))
-
-    assert stage.backend.points == ["point-dep-1"] * 2
-    assert ended.state is State.DONE
-
-
 async def test_one_that_never_answers_is_given_up_as_unknown(stage: Stage) -> None:
     first, _ = await two_versions(stage)
     for _ in range(9):
@@ -190,60 +112,69 @@ async def test_one_that_never_answers_is_given_up_as_unknown(stage: Stage) -> No
     assert stage.backend.count("roll_back") == 5
 
 
-async def test_while_the_backend_is_away_it_waits_and_can_be_cancelled(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
-    stage.backend.next("roll_back", Unreachable("dokploy", "ConnectError"))
-    new = await back(stage, first)
-
-    async def cancel() -> None:
-        await stage.journal.cancel(stage.app.id, 9)
-
-    stage.clock.after(0.1, cancel)
-    ended = await stage.run(new)
-
-    assert ended.state is State.CANCELLED
-    assert stage.backend.points == []
-    assert await stage.journal.locks() == []
-
-
-async def test_one_that_may_have_been_made_is_not_called_unasked_when_it_is_cancelled(
-    stage: Stage,
+@pytest.mark.parametrize(
+    ("error", "arrives"),
+    [(Unreachable("dokploy", "ConnectError"), False), (Unanswered("dokploy", "Timeout"), True)],
+)
+async def test_it_can_be_cancelled_and_what_may_have_been_made_is_not_called_unasked(
+    stage: Stage, error: Unreachable | Unanswered, *, arrives: bool
 ) -> None:
     first, _ = await two_versions(stage)
-    stage.backend.next("roll_back", Unanswered("dokploy", "ReadTimeout"), arrives=True)
+    stage.backend.next("roll_back", error, arrives=arrives)
     new = await back(stage, first)
+    stage.clock.after(0.1, lambda: stage.journal.cancel(stage.app.id, 9))
 
-    async def cancel() -> None:
-        await stage.journal.cancel(stage.app.id, 9)
-
-    stage.clock.after(0.1, cancel)
     ended = await stage.run(new)
 
     assert ended.state is State.CANCELLED
-    assert "may have been asked" in ended.note
+    assert ("may have been asked" in ended.note) is arrives
+    if not arrives:
+        assert (stage.backend.points, await stage.journal.locks()) == ([], [])
 
 
-async def test_the_backend_s_no_is_told(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
+def says_no(stage: Stage) -> None:
     stage.backend.next("roll_back", Refused("dokploy", "Error input: Rolling back", status=400))
+
+
+def kept_no_longer(stage: Stage) -> None:
+    stage.backend.keeps = False
+
+
+def without_an_address(stage: Stage) -> None:
+    stage.app = replace(stage.app, url=None)
+
+
+def still_the_old_container(stage: Stage) -> None:
+    stage.backend.shown = [Container("web.1.x", "running", "Up 5 minutes")]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "state", "says"),
+    [
+        (says_no, State.FAILED, "refused by dokploy: Error input: Rolling back"),
+        (kept_no_longer, State.FAILED, "can't go back: the backend has not kept what it built"),
+        (
+            without_an_address,
+            State.UNKNOWN,
+            "1111111 is served again, as it was built then; not verified: there is nothing",
+        ),
+        (still_the_old_container, State.UNHEALTHY, ""),
+    ],
+)
+async def test_what_is_refused_or_cannot_be_verified_is_not_believed(
+    stage: Stage, prepare: Callable[[Stage], None], state: State, says: str
+) -> None:
+    first, _ = await two_versions(stage)
+    prepare(stage)
 
     ended = await stage.run(await back(stage, first))
 
-    assert (ended.state, ended.note) == (
-        State.FAILED, "refused by dokploy: Error input: Rolling back",
-    )  # fmt: skip
-    assert (await stage.journal.live([stage.app.id]))[stage.app.id].commit == TWO
-
-
-async def test_what_was_shown_and_is_no_longer_possible_is_refused(stage: Stage) -> None:
-    first, _ = await two_versions(stage)
-    new = await back(stage, first)
-    stage.backend.keeps = False
-
-    ended = await stage.run(new)
-
-    assert ended.state is State.FAILED
-    assert ended.note.startswith("can't go back: the backend has not kept what it built")
+    assert ended.state is state
+    assert ended.note.startswith(says)
+    live = (await stage.journal.live([stage.app.id]))[stage.app.id]
+    if state is State.FAILED:
+        assert live.commit == TWO
+    assert live.certain is not (state is State.UNKNOWN)
 
 
 @pytest.mark.slow
@@ -257,7 +188,7 @@ async def test_death_at_any_moment_ends_with_the_old_version_and_one_lock(
     await whole.deployer(life).run(KeptSteps(), new.id)
     assert life.moments > 8
 
-    for moment in range(1, life.moments + 1):
+    for moment in life.distinct():
         stage = staged(waits=0.5, builds=1.0)
         first, _ = await two_versions(stage)
         new, steps = await back(stage, first), KeptSteps()
@@ -333,18 +264,6 @@ async def test_an_image_is_set_and_deployed_again(stage: Stage) -> None:
     assert accepted in await stage.notes(ended)
 
 
-async def test_an_image_that_is_refused_is_put_back(stage: Stage) -> None:
-    new = await back(stage, await two_images(stage), **TO_FIRST)
-    stage.backend.next("deploy", NO)
-
-    ended = await stage.run(new)
-
-    assert (ended.state, ended.note) == (
-        State.FAILED, "refused by dokploy: no; the app's image is shop/web:2 as before",
-    )  # fmt: skip
-    assert image_of(stage) == "shop/web:2"
-
-
 @pytest.mark.parametrize("away", [0.0, 9.0])
 async def test_an_image_whose_rollback_is_cancelled_is_put_back(stage: Stage, away: float) -> None:
     """Also where its backend goes away between the image and the deployment."""
@@ -367,42 +286,36 @@ async def test_an_image_whose_rollback_is_cancelled_is_put_back(stage: Stage, aw
     assert "cancelled before the backend was asked" in ended.note
 
 
-async def test_an_image_that_somebody_sets_meanwhile_stays(stage: Stage) -> None:
+CHANGED = "the app's image is shop/web:3: somebody has changed it meanwhile"
+FORBIDDEN = (
+    "the app's image may still be shop/web:1, since it could not be put back (dokploy: read only):"
+    " run `dokploy-bridge provider set docker shop/web --image shop/web:2`"
+)
+
+
+@pytest.mark.parametrize(
+    ("is_changed", "image", "says"), [(True, 3, CHANGED), (False, 1, FORBIDDEN)]
+)
+async def test_an_image_that_is_not_put_back_is_said_with_what_to_do(
+    stage: Stage, is_changed: bool, image: int, says: str
+) -> None:
+    """Either somebody has set another one meanwhile, which stays, or it may not be written."""
     new = await back(stage, await two_images(stage), **TO_FIRST)
     deploy = stage.backend.deploy
 
     async def overtaken(*args: Any, **others: Any) -> None:
-        stage.backend.image(stage.app, "shop/web:3")
+        if is_changed:
+            stage.backend.image(stage.app, "shop/web:3")
+        else:
+            stage.backend.next("write_source", Refused("dokploy", "read only", status=403))
         await deploy(*args, **others)
 
     stage.backend.deploy = overtaken  # type: ignore[method-assign]
     stage.backend.next("deploy", NO)
     ended = await stage.run(new)
 
-    assert image_of(stage) == "shop/web:3"
-    assert ended.note == (
-        "refused by dokploy: no; the app's image is shop/web:3: somebody has changed it meanwhile"
-    )
-
-
-async def test_what_cannot_be_put_back_is_said_with_what_to_do(stage: Stage) -> None:
-    new = await back(stage, await two_images(stage), **TO_FIRST)
-    deploy = stage.backend.deploy
-
-    async def forbidden(*args: Any, **others: Any) -> None:
-        stage.backend.next("write_source", Refused("dokploy", "read only", status=403))
-        await deploy(*args, **others)
-
-    stage.backend.deploy = forbidden  # type: ignore[method-assign]
-    stage.backend.next("deploy", NO)
-    ended = await stage.run(new)
-
-    assert (ended.state, image_of(stage)) == (State.FAILED, "shop/web:1")
-    assert ended.note == (
-        "refused by dokploy: no; the app's image may still be shop/web:1, since it could not be"
-        " put back (dokploy: read only): run `dokploy-bridge provider set docker shop/web --image"
-        " shop/web:2`"
-    )
+    assert (ended.state, image_of(stage)) == (State.FAILED, f"shop/web:{image}")
+    assert ended.note == f"refused by dokploy: no; {says}"
 
 
 @pytest.mark.slow
@@ -424,7 +337,7 @@ async def test_death_at_any_moment_leaves_no_image_that_was_not_asked_for(
     await whole.deployer(life).run(KeptSteps(), new.id)
     assert life.moments > 12
 
-    for moment in range(1, life.moments + 1):
+    for moment in life.distinct():
         stage, new = await begun()
         steps = KeptSteps()
         with pytest.raises(Death):
@@ -437,18 +350,6 @@ async def test_death_at_any_moment_leaves_no_image_that_was_not_asked_for(
         ended = await stage.now(new)
         assert ended.state in (State.FAILED, State.CANCELLED, State.UNKNOWN), moment
         assert image_of(stage) == "shop/web:2", (moment, ended.note)
-
-
-async def test_the_plan_says_what_it_does_and_does_not(stage: Stage) -> None:
-    await two_versions(stage)
-
-    plan = await ways_of(stage).plan(stage.app)
-
-    assert plan.says == (
-        "go back from 2222222 to 1111111: serve again what was built then, without a build"
-    )
-    assert any("migrations are not undone" in one for one in plan.warns)
-    assert any(one.startswith("afterwards shop/web is locked: pushes wait") for one in plan.warns)
 
 
 async def test_the_plan_does_not_follow_what_is_only_verified(stage: Stage) -> None:

@@ -100,56 +100,26 @@ CUT_SHORT = {
 
 
 @pytest.mark.parametrize("note", CUT_SHORT.values(), ids=CUT_SHORT)
-async def test_a_list_that_is_cut_short_is_asked_for(office: Office, note: str) -> None:
-    office.api.differing[BEFORE, AFTER] = WEB
+@pytest.mark.parametrize(
+    ("found", "decision"),
+    [
+        (WEB, ("path_hit", "web/index.html matches web/** (compare {}: 1 file)")),
+        (DOCS, ("no_path_hit", "1 file changed, none matches web/** (compare {}: 1 file)")),
+        (NONE, ("no_path_hit", "0 files changed, none matches web/** (compare {}: 0 files)")),
+    ],
+    ids=["a hit", "no hit", "nothing"],
+)
+async def test_a_list_that_is_cut_short_is_asked_for_and_deploys_only_what_it_hits(
+    office: Office, note: str, found: ChangeSet, decision: tuple[str, str]
+) -> None:
+    office.api.differing[BEFORE, AFTER] = found
+    reason, evidence = decision
 
     seq = await office.decide(unknown(note, forced="forced" in note))
 
-    assert await office.why(seq) == (
-        "path_hit", "web/index.html matches web/** (compare aaaaaaa..bbbbbbb: 1 file)",
-    )  # fmt: skip
-    assert len(await office.desk.journal.deployments(limit=5)) == 1
+    assert await office.why(seq) == (reason, evidence.format("aaaaaaa..bbbbbbb"))
+    assert len(await office.desk.journal.deployments(limit=5)) == (found is WEB)
     assert office.api.calls == [("compare", "my-org/mono", BEFORE, AFTER)]
-
-
-@pytest.mark.parametrize(
-    ("found", "evidence"),
-    [
-        (DOCS, "1 file changed, none matches web/** (compare {}: 1 file)"),
-        (NONE, "0 files changed, none matches web/** (compare {}: 0 files)"),
-    ],
-)
-async def test_what_is_asked_for_and_hits_nothing_does_not_deploy(
-    office: Office, found: ChangeSet, evidence: str
-) -> None:
-    office.api.differing[BEFORE, AFTER] = found
-
-    seq = await office.decide(unknown("GitLab listed 20 of 31 commits"))
-
-    assert await office.why(seq) == ("no_path_hit", evidence.format("aaaaaaa..bbbbbbb"))
-    assert await office.desk.journal.deployments(limit=5) == []
-
-
-async def test_past_the_host_s_own_limits_it_deploys_and_says_so(office: Office) -> None:
-    office.api.differing[BEFORE, AFTER] = ChangeSet(None, "more has changed than GitHub lists")
-
-    seq = await office.decide(unknown("GitHub lists no more than 2048 commits"))
-
-    assert await office.why(seq) == (
-        "paths_unknown",
-        "GitHub lists no more than 2048 commits; more has changed than GitHub lists, so it deploys",
-    )
-
-
-async def test_a_new_branch_is_compared_with_what_the_app_runs(office: Office) -> None:
-    await office.deployed(deployment(1, state=State.DONE, deployed_commit=LIVE))
-    office.api.differing[LIVE, AFTER] = DOCS
-
-    seq = await office.decide(
-        unknown("a new branch has nothing to compare with", before=ZERO, created=True)
-    )
-
-    assert (await office.why(seq))[0] == "no_path_hit"
 
 
 async def test_a_new_branch_of_an_app_that_was_never_deployed_deploys(office: Office) -> None:
@@ -187,72 +157,21 @@ async def test_back_to_the_live_commit_while_another_may_be_on_its_way_deploys(
     )  # fmt: skip
 
 
-async def test_a_push_that_waited_does_not_bring_what_a_newer_one_failed_to(
-    office: Office,
+@pytest.mark.parametrize(("failed", "reason"), [(2, "path_hit"), (90, "no_path_hit")])
+async def test_what_a_failed_deployment_brought_is_not_forgotten_nor_what_a_newer_one_failed_to(
+    office: Office, failed: int, reason: str
 ) -> None:
-    """Decide an older push, which changes nothing of the app, after the newer one has failed."""
-    await office.deployed(
-        deployment(1, state=State.DONE, deployed_commit=LIVE), deployment(90, state=State.FAILED)
-    )
-    office.api.differing[LIVE, AFTER] = ChangeSet(("docs/b.md", "web/broken.html"))
-
-    seq = await office.decide(push(paths=("docs/b.md",)), "three")
-
-    assert seq < 90
-    assert (await office.why(seq))[0] == "no_path_hit"
-
-
-async def test_a_newer_failure_does_not_hide_an_older_one(office: Office) -> None:
-    """Somebody's redeploy failed as well, while the push waited for its host."""
+    """Decide a push, which changes nothing of the app, after one that is older or newer."""
     await office.deployed(
         deployment(1, state=State.DONE, deployed_commit=LIVE),
-        deployment(2, state=State.FAILED),
-        deployment(90, state=State.FAILED),
+        deployment(failed, state=State.FAILED),
     )
     office.api.differing[LIVE, AFTER] = ChangeSet(("docs/b.md", "web/broken.html"))
 
     seq = await office.decide(push(paths=("docs/b.md",)), "three")
 
-    assert 2 < seq < 90
-    assert (await office.why(seq))[0] == "path_hit"
-
-
-async def test_what_a_failed_deployment_brought_is_not_forgotten(office: Office) -> None:
-    await office.deployed(
-        deployment(1, state=State.DONE, deployed_commit=LIVE), deployment(2, state=State.FAILED)
-    )
-    office.api.differing[LIVE, AFTER] = ChangeSet(("docs/b.md", "web/broken.html"))
-
-    seq = await office.decide(push(paths=("docs/b.md",)), "three")
-
-    assert await office.why(seq) == (
-        "path_hit", "web/broken.html matches web/** (compare 1111111..bbbbbbb: 2 files)",
-    )  # fmt: skip
-
-
-async def test_a_cancelled_deployment_stays_cancelled(office: Office) -> None:
-    await office.deployed(
-        deployment(1, state=State.DONE, deployed_commit=LIVE), deployment(2, state=State.CANCELLED)
-    )
-
-    seq = await office.decide(push(paths=("docs/b.md",)), "three")
-
-    assert (await office.why(seq))[0] == "no_path_hit"
-    assert office.api.calls == []
-
-
-async def test_a_commit_that_is_gone_from_the_host_is_replaced_by_the_push_s_own(
-    office: Office,
-) -> None:
-    await office.deployed(deployment(1, state=State.DONE, deployed_commit=LIVE))
-    office.api.differing[LIVE, AFTER] = ChangeSet(None, "GitHub does not know 111111111111")
-    office.api.differing[BEFORE, AFTER] = WEB
-
-    seq = await office.decide(unknown("a forced push …", forced=True), "two")
-
-    assert await office.why(seq) == (
-        "path_hit", "web/index.html matches web/** (compare aaaaaaa..bbbbbbb: 1 file)",
-    )  # fmt: skip
+    found, evidence = await office.why(seq)
+    assert (found, "web/broken.html matches web/**" in evidence) == (reason, failed == 2)
 
 
 async def test_apps_that_run_different_commits_see_different_changes(office: Office) -> None:
@@ -277,39 +196,6 @@ async def test_apps_that_run_different_commits_see_different_changes(office: Off
 # ── what the API does not know yet, or never tells ───────────────────────────
 
 
-async def test_a_commit_that_the_api_does_not_know_yet_is_waited_for(office: Office) -> None:
-    late = unknown("GitHub lists no more than 2048 commits")
-    office.desk.clock.after(4, lambda: office.api.differing.update({(BEFORE, AFTER): DOCS}))
-
-    seq = await office.decide(late)
-
-    assert (await office.why(seq))[0] == "no_path_hit"
-    assert office.api.count("compare") > 1
-
-
-async def test_a_repository_that_the_credential_can_t_see_delays_no_push(office: Office) -> None:
-    office.api.hidden.add("my-org/mono")
-    listed = push(paths=("docs/a.md",), forced=None)
-    began = office.desk.clock.now
-
-    first = await office.decide(listed)
-    asked, waited = len(office.api.calls), office.desk.clock.now - began
-    second = await office.decide(replace(listed, before="c" * 40), "two")
-
-    why = "our credential for github can't see my-org/mono"
-    for seq in (first, second):
-        assert await office.why(seq) == (
-            "no_path_hit",
-            f"1 file changed, none matches web/** (as the webhook lists them; {why})",
-        )
-    assert (asked, len(office.api.calls)) == (2, 2)
-    assert waited < 3
-    third = await office.decide(unknown("GitLab listed 20 of 31 commits", before="d" * 40), "three")
-    assert await office.why(third) == (
-        "paths_unknown", f"GitLab listed 20 of 31 commits; {why}, so it deploys",
-    )  # fmt: skip
-
-
 async def test_a_repository_that_was_hidden_is_asked_for_again_after_some_minutes(
     office: Office,
 ) -> None:
@@ -323,20 +209,6 @@ async def test_a_repository_that_was_hidden_is_asked_for_again_after_some_minute
     seq = await office.decide(replace(listed, before="c" * 40), "later")
 
     assert (await office.why(seq))[0] == "path_hit"
-
-
-async def test_a_list_that_is_not_complete_has_a_hidden_repository_asked_for_again(
-    office: Office,
-) -> None:
-    office.api.hidden.add("my-org/mono")
-    await office.decide(unknown("GitLab listed 20 of 31 commits"))
-    office.api.hidden.clear()
-    office.api.differing["c" * 40, AFTER] = DOCS
-    office.desk.clock.now += 5
-
-    seq = await office.decide(unknown("GitLab listed 20 of 31 commits", before="c" * 40), "later")
-
-    assert (await office.why(seq))[0] == "no_path_hit"
 
 
 async def test_a_repository_that_becomes_hidden_is_noticed_within_seconds(office: Office) -> None:
@@ -413,15 +285,6 @@ async def test_of_very_many_lists_that_may_be_right_some_are_taken_as_they_are(
     assert seen == [None] * CROWDED + pushes[-1:]
 
 
-async def test_one_question_is_asked_once_however_many_ask(office: Office) -> None:
-    office.api.differing[BEFORE, AFTER] = WEB
-    meaning = unknown("a forced push …", forced=True)
-    for n in range(5):
-        await office.decide(meaning, f"id-{n}")
-
-    assert office.api.count("compare") == 1
-
-
 async def test_an_answer_that_never_came_is_asked_for_anew_a_minute_later(office: Office) -> None:
     office.api.next("compare", Refused("github", "Bad credentials", status=401))
     meaning = unknown("a forced push …", forced=True)
@@ -447,16 +310,6 @@ async def test_without_a_credential_nothing_is_asked(office: Office) -> None:
 
 def decided(reason: Reason) -> Decision:
     return Decision("app-web", "shop/web", reason, "")
-
-
-def test_lists_may_hide_what_a_push_took_back_that_may_have_been_forced() -> None:
-    pushed = push(paths=("docs/a.md",))
-    untold = replace(pushed, forced=None)
-
-    assert question(pushed, decided(Reason.NO_PATH_HIT), None) is None
-    asked = question(untold, decided(Reason.NO_PATH_HIT), None)
-    assert asked is not None
-    assert (asked.bases, asked.firm) == (((BEFORE,),), False)
 
 
 @pytest.mark.parametrize(

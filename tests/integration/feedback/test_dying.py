@@ -10,8 +10,6 @@ from bridge.pipeline.feedback.outbox import Feedback
 from tests.fakes.journey import Death, Lifetime
 from tests.worlds.feedback_stage import TIMING, Stage, until
 
-# ── death, and several processes ─────────────────────────────────────────────
-
 
 @pytest.mark.slow
 async def test_dying_at_any_moment_loses_nothing_and_remembers_what_was_kept(
@@ -69,59 +67,6 @@ async def test_two_loops_on_one_journal_never_show_the_same_target_at_once(stage
         await asyncio.gather(stage.once(one), stage.once(two))
 
     assert [stage.place.shown[f"card {id_}"] for id_ in ids] == [["waiting"]] * len(ids)
-
-
-async def test_another_process_goes_on_once_the_lease_of_a_dead_one_is_over(stage: Stage) -> None:
-    one, two = stage.loop(owner="one"), stage.loop(owner="two")
-    await stage.once(one)
-    id_ = await stage.deployed()
-
-    await stage.quiet(two, seconds=TIMING.lease - 1)
-    assert stage.place.stories == []
-    await stage.quiet(two, seconds=3)
-
-    assert stage.place.shown[f"card {id_}"] == ["waiting"]
-
-
-async def test_a_lost_lease_stops_the_one_that_had_it(stage: Stage) -> None:
-    one, two = stage.loop(owner="one"), stage.loop(owner="two")
-    await stage.once(one)
-    await stage.clock.sleep(TIMING.lease + 1)
-    await stage.once(two)
-    await stage.deployed()
-
-    await stage.quiet(one, seconds=10)
-
-    assert stage.place.stories == []
-
-
-async def test_work_that_a_lost_lease_ends_before_its_first_step_blocks_no_lane(
-    stage: Stage,
-) -> None:
-    """A process that was stopped finds its lease over in the moment in which it begins work."""
-    id_ = await stage.deployed()
-    await stage.clock.sleep(1.0)
-    await stage.feedback.look()
-    for task in asyncio.all_tasks():
-        if task.get_name().startswith("feedback on"):
-            task.cancel()
-
-    await stage.quiet()
-
-    assert stage.place.shown[f"card {id_}"] == ["waiting"]
-
-
-async def test_one_that_ends_gives_the_lease_to_the_next(stage: Stage) -> None:
-    running = asyncio.create_task(stage.loop(owner="one").run())
-
-    async def held() -> bool:
-        return not await stage.journal.hold("feedback", "two", -1.0)
-
-    await until(held)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-    assert await stage.journal.hold("feedback", "two", 1.0)
 
 
 async def test_one_that_ends_waits_for_the_write_that_is_on_its_way(stage: Stage) -> None:

@@ -1,13 +1,12 @@
 """Places that are slow, dead, full or say no hold up nobody else, and are right in the end."""
 
 import logging
-from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from bridge.core.backoff import Backoff
-from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
+from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.lifecycle import State
 from bridge.pipeline.feedback.outbox import Feedback, PublishTiming
 from bridge.ports.outcomes import Subscription, about_deployment
@@ -15,9 +14,6 @@ from bridge.storage.journal import SqlJournal
 from tests.worlds.feedback_stage import Stage, until
 
 DAY = 24 * 3600.0
-
-
-# ── places that are slow, dead, or say no ────────────────────────────────────
 
 
 async def test_a_place_that_hangs_holds_up_no_other_lane(stage: Stage) -> None:
@@ -69,36 +65,6 @@ async def test_a_place_that_hangs_for_too_long_is_cut_off_and_tried_again(stage:
     assert (await stage.of(f"card {id_}")).error is None
 
 
-async def test_what_comes_too_early_does_not_count_as_failing(
-    stage: Stage, caplog: pytest.LogCaptureFixture
-) -> None:
-    id_ = await stage.deployed()
-    early = [TooEarly("github", "not yet", retry_after=5.0) for _ in range(3)]
-    stage.place.fails[f"card {id_}"] = [*early, Unreachable("github", "ConnectError")]
-
-    await stage.quiet(seconds=14)
-    waiting = await stage.of(f"card {id_}")
-    assert (waiting.attempts, waiting.failing_since, waiting.error) == (0, None, None)
-    assert await stage.journal.feedback(limit=9, failing=True) == []
-    assert caplog.messages == []
-    await stage.quiet(seconds=4)
-
-    # and the first real failure is told of
-    assert caplog.messages == ["feedback can't be shown; it is tried again"]
-    await stage.quiet()
-    assert stage.place.shown[f"card {id_}"] == ["waiting"]
-
-
-async def test_an_unreachable_place_is_tried_again_in_growing_pauses(stage: Stage) -> None:
-    id_ = await stage.deployed()
-    stage.place.fails[f"card {id_}"] = [Unreachable("slack", "ConnectError") for _ in range(10)]
-    await stage.quiet(stage.loop(timing=PublishTiming(poll=60)), seconds=400)
-
-    pauses = [later - sooner for sooner, later in pairwise(stage.place.times)]
-    assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60, 60], abs=0.4)
-    assert stage.place.shown[f"card {id_}"] == ["waiting"]
-
-
 async def test_too_many_requests_make_the_whole_lane_wait_as_long_as_asked(stage: Stage) -> None:
     limited = await stage.deployed(1, "app-a")
     await stage.clock.sleep(0.1)
@@ -112,17 +78,6 @@ async def test_too_many_requests_make_the_whole_lane_wait_as_long_as_asked(stage
     await stage.quiet(seconds=5)
     assert stage.place.shown[f"card {limited}"] == ["waiting"]
     assert stage.place.shown[f"card {same}"] == ["waiting"]
-
-
-async def test_one_that_is_broken_does_not_keep_its_lane_for_itself(stage: Stage) -> None:
-    broken = await stage.deployed(1, "app-a")
-    await stage.clock.sleep(0.1)
-    well = await stage.deployed(2, "app-b")
-    stage.place.fails[f"card {broken}"] = [Unanswered("slack", "500") for _ in range(100)]
-
-    await stage.quiet(seconds=3)
-
-    assert stage.place.shown == {f"card {well}": ["waiting"]}
 
 
 @pytest.mark.parametrize("no", [Refused("slack", "channel_not_found"), NotFound("no such channel")])
@@ -141,21 +96,6 @@ async def test_what_is_refused_is_parked_until_something_changes(
     await stage.quiet()
     assert stage.place.shown[f"card {id_}"] == ["asked"]
     assert not (await stage.of(f"card {id_}")).parked
-
-
-async def test_a_refusal_of_what_was_so_before_does_not_park_what_is_so_now(stage: Stage) -> None:
-    id_ = await stage.deployed()
-    stage.place.fails[f"card {id_}"] = [Refused("slack", "invalid_blocks")]
-    stage.place.hangs.add(f"card {id_}")
-    await stage.clock.sleep(1)
-    await stage.feedback.look()
-    await until(stage.begun)
-    await stage.journal.move(id_, State.ASKED)
-    stage.place.let_go.set()
-
-    await stage.quiet()
-
-    assert stage.place.shown[f"card {id_}"] == ["asked"]
 
 
 @pytest.mark.slow
@@ -185,19 +125,6 @@ async def test_after_a_day_of_failing_it_is_parked_and_the_next_change_begins_an
     failing.clear()
     await stage.quiet(patient, seconds=3600)
     assert stage.place.shown[f"card {id_}"] == ["asked"]
-
-
-async def test_a_parked_one_is_tried_at_once_where_somebody_asks(stage: Stage) -> None:
-    id_ = await stage.deployed()
-    stage.place.fails[f"card {id_}"] = [Refused("slack", "not_in_channel")]
-    await stage.quiet(seconds=2)
-
-    assert await stage.journal.retry_feedback("no such target") == 0
-    assert await stage.journal.retry_feedback() == 1
-    await stage.quiet(seconds=2)
-
-    assert stage.place.shown[f"card {id_}"] == ["waiting"]
-    assert await stage.journal.retry_feedback() == 0
 
 
 async def test_a_bug_in_one_place_is_told_once_and_kept_with_the_target(

@@ -1,16 +1,18 @@
-"""Every change reaches every place that shows it, once, in few writes."""
+"""Every change reaches every place that shows it, once, and no faster than its service allows."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
 import pytest
 
-from bridge.core import trace
 from bridge.core.lifecycle import State
 from bridge.pipeline.feedback.outbox import together
-from bridge.ports.feedback import Occasion, Snapshot
-from bridge.ports.outcomes import Outcome, Subscription, about_delivery
-from tests.fakes.journey import push
+from bridge.pipeline.feedback.rate_limit import RateLimiter
+from bridge.ports.clock import Limit
+from bridge.ports.feedback import NO_TURNS, Occasion, after_turn, next_turn, rank_favoured
+from bridge.ports.outcomes import Outcome, Subscription
+from tests.fakes.journey import ManualClock, push
 from tests.worlds.feedback_stage import Stage, card
 
 
@@ -43,90 +45,6 @@ async def test_a_burst_of_changes_is_few_showings_and_the_right_one_last(stage: 
     assert [change.note for change in stage.place.stories[-1].history[id_]][-3] == "line 299"
 
 
-async def test_what_changes_while_it_is_shown_is_shown_after(stage: Stage) -> None:
-    id_ = await stage.deployed()
-    stage.place.during[f"card {id_}"] = lambda: stage.journal.move(id_, State.ASKED)
-
-    await stage.quiet()
-
-    assert stage.place.shown[f"card {id_}"] == ["waiting", "asked"]
-
-
-async def test_what_is_done_to_show_it_is_about_its_delivery(stage: Stage) -> None:
-    id_ = await stage.deployed()
-    seen: list[str] = []
-
-    async def look() -> None:
-        seen.append(trace.current())
-
-    stage.place.during[f"card {id_}"] = look
-    await stage.quiet()
-
-    assert seen == ["delivery-1"]
-
-
-# ── targets, memories and links ──────────────────────────────────────────────
-
-
-async def test_further_targets_are_wanted_from_then_on(stage: Stage) -> None:
-    id_ = await stage.deployed()
-    stage.place.further[f"card {id_}"] = (card(id_, name="second", lane="C2"),)
-
-    await stage.quiet()
-    await stage.journal.move(id_, State.ASKED)
-    await stage.quiet()
-
-    assert stage.place.shown["second"] == ["waiting", "asked"]
-
-
-async def test_a_new_link_is_shown_by_what_may_link_to_it(stage: Stage) -> None:
-    """The card of a superseded deployment links to that of the newer one."""
-    stage.place.hangs.add("card of the newer")
-    old = await stage.deployed(1)
-    new = await stage.deployed(2, name="card of the newer", lane="C2")
-    await stage.clock.sleep(1)
-    await stage.feedback.look()
-    await stage.rests(f"card {old}")
-    assert stage.place.shown == {f"card {old}": ["superseded"]}
-    assert links_beside(stage.place.stories) == []
-    shown = len(stage.place.stories)
-
-    stage.place.let_go.set()
-    await stage.feedback.settled()
-    await stage.quiet()
-
-    assert new.endswith("app-web")
-    assert len(stage.place.stories) == shown + 1
-    assert links_beside(stage.place.stories[shown:]) == ["https://chat.example/card of the newer"]
-
-
-async def test_what_shows_a_delivery_is_raised_by_the_link_of_its_cards(stage: Stage) -> None:
-    comment = Subscription("comment", "card", "G", (about_delivery(1),), {})
-    await stage.journal.subscribe([comment])
-    await stage.quiet()
-    shown = len(stage.place.stories)
-
-    await stage.deployed(1)
-    await stage.quiet()
-
-    assert links_beside(stage.place.stories[shown:])[-1].startswith("https://chat.example/card")
-
-
-async def test_two_places_that_link_to_each_other_come_to_rest(stage: Stage) -> None:
-    id_ = await stage.deployed()
-    await stage.journal.subscribe([card(id_, name="second", lane="C2")])
-
-    await stage.quiet()
-    shown = len(stage.place.stories)
-    await stage.quiet()
-
-    assert len(stage.place.stories) == shown <= 4
-
-
-def links_beside(stories: Sequence[Snapshot]) -> list[str]:
-    return [cursor["link"] for snapshot in stories for cursor in snapshot.beside.values() if cursor]
-
-
 # ── plans ────────────────────────────────────────────────────────────────────
 
 
@@ -142,3 +60,47 @@ def test_a_planner_that_fails_does_not_keep_others_from_planning(
         assert together([broken, lambda o: [card(str(o.outcome.seq))]])(occasion) == [card("7")]
 
     assert "can't be planned" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("written", "turn"),
+    [
+        ([], 100.0),
+        ([98.0], 100.0),
+        ([99.5], 100.5),
+        ([70.0, 80.0, 98.0], 130.0),
+        ([10.0, 80.0, 98.0], 100.0),
+    ],
+)
+def test_the_next_turn_keeps_every_limit(written: list[float], turn: float) -> None:
+    assert next_turn([Limit(1, 1.0), Limit(3, 60.0)], written, 100.0) == turn
+
+
+async def test_once_closed_no_write_gets_its_turn(clock: ManualClock) -> None:
+    rate_limiter = RateLimiter(clock, sleep=lambda _: asyncio.Event().wait())
+    turn = rate_limiter.within([Limit(1, 1.0)])
+
+    async def write(lane: str) -> None:
+        await turn(lane)
+
+    await turn("C1")
+    waiting = [asyncio.create_task(write("C1")) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    rate_limiter.close()
+    late = asyncio.create_task(write("C2"))
+    await asyncio.wait([*waiting, late])
+
+    assert all(task.cancelled() for task in (*waiting, late))
+    rate_limiter.open()
+    await turn("C2")
+
+
+def test_of_many_turns_each_rank_gets_some() -> None:
+    ranks, since = list[int](), NO_TURNS
+    for _ in range(64):
+        ranks.append(rank_favoured(since))
+        since = after_turn(since, ranks[-1])
+
+    assert ranks[:8] == [0, 0, 0, 1, 0, 0, 0, 2]
+    assert [ranks.count(rank) for rank in range(4)] == [48, 8, 4, 4]

@@ -195,7 +195,7 @@ class History:
 @given(steps=st.lists(STEPS, min_size=10, max_size=40), anew=st.booleans(), fit=st.booleans())
 @settings(
     derandomize=True,  # CI draws the same ones each time
-    max_examples=100,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_previews_are_as_pull_requests_are(

@@ -1,13 +1,13 @@
 """What people ask of a preview begins at once in the process that keeps it, and elsewhere soon."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from bridge.core.people import Actor
-from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.preview import PreviewState
 from bridge.pipeline.gates.commands import Requester
 from bridge.pipeline.previews.commands import PreviewCommands
 from tests.worlds.embedded import until
@@ -35,24 +35,13 @@ async def world(world: KeeperWorld) -> AsyncIterator[KeeperWorld]:
     await asyncio.wait([running])
 
 
-async def ends(world: KeeperWorld, fits: Callable[[Preview], bool]) -> None:
-    await until(world.row, fits)
+@pytest.mark.parametrize(("poll", "is_here"), [(NEVER, True), (0.1, False)])
+async def test_the_keeper_of_this_process_is_woken_and_another_finds_it_at_its_next_look(
+    world: KeeperWorld, *, is_here: bool
+) -> None:
+    if not is_here:
+        world.journal.preview_asked = lambda: None  # that of the command line has no keeper
 
+    await PreviewCommands(world.journal, world.clock).stop(ADA, await world.row())
 
-@pytest.mark.parametrize("poll", [NEVER])
-async def test_the_keeper_of_this_process_is_woken(world: KeeperWorld) -> None:
-    commands = PreviewCommands(world.journal, world.clock)
-
-    await commands.stop(ADA, await world.row())
-
-    await ends(world, lambda one: one.state is PreviewState.ENDING)
-
-
-@pytest.mark.parametrize("poll", [0.1])
-async def test_another_process_finds_it_at_its_next_look(world: KeeperWorld) -> None:
-    world.journal.preview_asked = lambda: None  # that of the command line has no keeper
-    commands = PreviewCommands(world.journal, world.clock)
-
-    await commands.stop(ADA, await world.row())
-
-    await ends(world, lambda one: one.state is PreviewState.ENDING)
+    await until(world.row, lambda one: one.state is PreviewState.ENDING)

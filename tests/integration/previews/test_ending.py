@@ -8,8 +8,6 @@ import pytest
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.previews.apps import QUIET
-from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Outcome
 from tests.fakes.journey import deployment
 from tests.worlds.preview_keeper import POLICY, SHAS, KeeperWorld
@@ -29,22 +27,6 @@ async def seconds(world: KeeperWorld) -> None:
         await world.look()
 
 
-async def test_one_that_is_closed_during_its_build_waits_for_it(world: KeeperWorld) -> None:
-    await world.tell(1)
-    await world.settle(builds=False)
-    assert world.server.current is not None
-
-    await world.tell(1, open=False)
-    await world.settle(builds=False, rounds=20)
-    row = await world.row()
-    assert (row.state, world.live()) == (PreviewState.ENDING, [world.marker()])
-    assert "a build of it has not ended" in row.note
-
-    world.server.end()
-    await world.settle()
-    assert ((await world.row()).state, world.live(), world.orphans) == (PreviewState.ENDED, [], [])
-
-
 async def test_a_record_that_says_for_ever_that_it_runs_does_not_keep_it(
     world: KeeperWorld,
 ) -> None:
@@ -59,21 +41,6 @@ async def test_a_record_that_says_for_ever_that_it_runs_does_not_keep_it(
 
     await world.settle(rounds=120)
     assert ((await world.row()).state, world.live(), world.orphans) == (PreviewState.ENDED, [], [])
-
-
-async def test_a_request_that_is_not_decided_yet_begins_before_the_app_goes(
-    world: KeeperWorld,
-) -> None:
-    await world.tell(1)
-    await world.look()  # it asks for the deployment, and nobody has read that yet
-
-    await world.tell(1, open=False)
-    await seconds(world)
-    assert world.live() == [world.marker()]
-
-    await world.settle()
-    assert (world.live(), world.orphans) == ([], [])
-    assert set(world.asked.values()) == {1}
 
 
 async def opened(world: KeeperWorld, made: str, seq: int, state: State) -> Deployment:
@@ -99,39 +66,6 @@ async def test_a_cancel_that_is_not_decided_yet_is_decided_before_the_app_goes(
 
     await world.settle()
     assert ((await world.row()).state, world.live()) == (PreviewState.ENDED, [])
-
-
-async def test_a_deployment_that_comes_after_a_cancel_is_cancelled_as_well(
-    world: KeeperWorld,
-) -> None:
-    """A freeze holds what a person asked for, so it would not end by itself."""
-    made = await up(world)
-    first = await opened(world, made, 50, State.HELD)
-    await world.tell(1, open=False)
-    await world.look()
-    await world.deploy()
-    await world.journal.move(first.id, State.CANCELLED)
-
-    second = await opened(world, made, 60, State.HELD)
-    world.clock.now += 1
-    await world.look()
-
-    (cancel,) = [one for one in await world.inbox.newest(9) if one.state is DeliveryState.KEPT]
-    assert (cancel.event, cancel.id) == ("cancel", f"{made}@cancel@{second.seq}")
-
-
-async def test_a_build_that_waits_behind_another_apps_is_dropped(world: KeeperWorld) -> None:
-    world.server.ask(world.model.id, "main")
-    world.server.begin()
-    await world.tell(1)
-    await world.settle(builds=False)
-    assert len(world.server.waiting) == 1
-
-    await world.tell(1, open=False)
-    await world.settle(builds=False)
-
-    assert ((await world.row()).state, world.live()) == (PreviewState.ENDED, [])
-    assert (world.server.waiting, world.server.current) == ([], (world.model.id, "main"))
 
 
 async def test_a_build_that_a_person_has_begun_is_waited_for(world: KeeperWorld) -> None:
@@ -176,44 +110,6 @@ async def test_what_a_build_in_mid_removal_leaves_is_named_until_it_is_gone(
     assert (await world.row()).state is PreviewState.ENDED
 
 
-async def test_nothing_left_has_to_be_seen_twice(world: KeeperWorld) -> None:
-    await up(world)
-    await world.tell(1, open=False)
-    await world.look()
-    assert (world.live(), (await world.row()).state) == ([], PreviewState.ENDING)
-
-    world.clock.now += QUIET
-    await world.look()
-    assert (await world.row()).state is PreviewState.ENDED
-
-
-async def test_the_services_name_is_stored_before_the_app_is_removed(world: KeeperWorld) -> None:
-    made = await up(world)
-    app = await world.journal.app(made)
-    await world.journal.renew_apps([replace(app, service="")])
-
-    await world.tell(1, open=False)
-    await world.settle()
-
-    assert (await world.journal.app(made)).service.startswith("web-pr-1-")
-
-
-async def test_a_backend_that_is_away_for_an_hour(world: KeeperWorld) -> None:
-    await up(world)
-    world.making.proxy.away = True
-    await world.tell(1, open=False)
-    for _ in range(60):
-        world.clock.now += 60
-        await world.look()
-    assert (await world.row()).state is PreviewState.ENDING
-
-    world.making.proxy.heal()
-    world.clock.now += 300
-    await world.settle()
-
-    assert ((await world.row()).state, world.live()) == (PreviewState.ENDED, [])
-
-
 async def test_one_that_is_opened_again_during_its_end_begins_anew(world: KeeperWorld) -> None:
     made = await up(world)
     await world.tell(1, open=False)
@@ -229,12 +125,19 @@ async def test_one_that_is_opened_again_during_its_end_begins_anew(world: Keeper
     assert world.deployed[str(row.made)] == row.pull.head_sha
 
 
-async def test_a_commit_that_comes_back_is_deployed_again(world: KeeperWorld) -> None:
-    made = await up(world)
-    for head in (SHAS[7], SHAS[1], SHAS[7]):
-        await world.tell(1, head_sha=head)
-        await world.settle()
-        assert (world.deployed[made], world.server.built[-1]) == (head, (made, head))
+async def test_one_that_somebody_deletes_is_made_again(world: KeeperWorld) -> None:
+    first = await up(world)
+    await world.catalog.refresh()
+
+    await world.making.ask("POST", "application.delete", applicationId=first)
+    await world.catalog.refresh()
+    await world.settle()
+
+    row = await world.row()
+    assert (row.state, row.asked, world.live()) == (
+        PreviewState.UP, row.pull.head_sha, [world.marker()],
+    )  # fmt: skip
+    assert [app for app, _ in world.server.built] == [first, row.made]
 
 
 async def test_apps_that_were_raced_are_removed_but_the_oldest(world: KeeperWorld) -> None:

@@ -63,11 +63,3 @@ async def test_a_backend_that_hangs_does_not_hold_up_another(tmp_path: Path) -> 
 
         assert {one.backend for one in await world.journal.previews()} == {"dokploy", SLOW}
     assert not [task for task in asyncio.all_tasks() if "lane" in task.get_name()]
-
-
-async def test_many_that_hang_leave_room_for_others(tmp_path: Path) -> None:
-    async with beside_one_that_hangs(tmp_path / "world") as world:
-        for number in range(1, 41):
-            await world.tell(number)
-
-        await up(world, *range(1, 41))

@@ -1,6 +1,5 @@
 """The previews that Dokploy makes by itself are followed, with few requests."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.background import at_once
-from bridge.pipeline.previews.sweep import EVERY, LONGEST_BUILD, SOON, NativePreviewFollower
+from bridge.pipeline.previews.sweep import EVERY, SOON, NativePreviewFollower
 from tests.chaos.dokploy.faults import resets
 from tests.worlds.preview_keeper import KeeperWorld
 
@@ -45,13 +44,6 @@ async def states(world: KeeperWorld) -> dict[int, NativeState]:
     return {one.number: one.state for one in await world.journal.native_previews()}
 
 
-async def test_nothing_is_asked_where_no_app_has_any(
-    world: KeeperWorld, follower: NativePreviewFollower
-) -> None:
-    assert await follower.look() == EVERY
-    assert asked(world) == 0
-
-
 async def test_a_preview_is_followed_from_its_build_to_its_end(
     world: KeeperWorld, follower: NativePreviewFollower
 ) -> None:
@@ -69,31 +61,6 @@ async def test_a_preview_is_followed_from_its_build_to_its_end(
     await follower.look()
     assert await states(world) == {}
     assert asked(world) == 3
-
-
-async def test_a_build_that_never_ends_is_not_asked_about_for_ever(
-    world: KeeperWorld, follower: NativePreviewFollower
-) -> None:
-    """Dokploy shows one as running for ever where GitHub has refused its comment."""
-    world.server.preview(await makes(world), 7, "running")
-    world.clock.now = 1_795_557_600.0 + LONGEST_BUILD + 3600
-
-    assert await follower.look() == EVERY
-
-
-async def test_those_that_there_are_stay_after_they_were_switched_off(
-    world: KeeperWorld, follower: NativePreviewFollower
-) -> None:
-    world.server.preview(await makes(world), 7)
-    await follower.look()
-    await makes(world, active=False)
-
-    await follower.look()
-    assert await states(world) == {7: NativeState.UP}
-    world.server.previews.clear()
-    await follower.look()
-    await follower.look()
-    assert (await states(world), asked(world)) == ({}, 3)
 
 
 async def test_those_of_an_app_that_is_gone_are_forgotten(
@@ -144,11 +111,3 @@ async def test_a_pull_request_is_told_that_dokploy_makes_its_preview(world: Keep
     await world.tell(1, open=False)
     await world.settle()
     assert (await world.row()).state is PreviewState.ENDED
-
-
-async def test_the_rule_goes_before_what_dokploy_does(world: KeeperWorld) -> None:
-    await makes(world)
-    world.policy = replace(PreviewPolicy(), host="pr-{number}.example.com")
-    await world.start()
-    (app,) = [one for one in world.catalog.all() if one.id == world.model.id]
-    assert app.previews_twice

@@ -12,7 +12,6 @@ from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.core.pulls import PullRequest
 from bridge.pipeline.previews.sweep import GONE, OVERLAP, WHOLE
 from bridge.storage.tables import previews
 from tests.worlds import journal as journals
@@ -38,58 +37,6 @@ async def states(world: KeeperWorld) -> dict[int, PreviewState]:
     return {number: row.state for number, row in sorted((await world.rows()).items())}
 
 
-async def test_a_close_that_is_lost_costs_one_round(world: KeeperWorld) -> None:
-    await up(world)
-    world.clock.now += 5
-    world.put(1, open=False)
-
-    await later(world)
-
-    assert (await states(world), world.live()) == ({1: PreviewState.ENDED}, [])
-
-
-async def test_a_late_webhook_of_the_same_second_builds_nothing(
-    world: KeeperWorld,
-) -> None:
-    await up(world)
-    opened = world.api.known[1]
-    world.put(1, open=False, updated_at=opened.updated_at)
-    await later(world)
-    assert await states(world) == {1: PreviewState.ENDED}
-    later_one = world.put(2)  # so the sweep does not read that second again
-    await world.report(later_one)
-    await later(world)
-
-    await world.report(opened)
-    await world.settle()
-
-    assert (await states(world))[1] is PreviewState.ENDED
-    assert world.live() == [world.marker(2)]
-
-
-async def test_a_webhook_without_milliseconds_is_not_older_than_the_api(world: KeeperWorld) -> None:
-    second = float(int(world.clock.now) + 50)
-    await world.report(world.put(1, updated_at=second + 0.2))
-    closed = world.put(1, open=False, updated_at=second + 0.9)
-
-    await world.report(replace(closed, updated_at=second))
-
-    assert not (await world.row()).pull.open
-
-
-async def test_one_that_is_listed_late_is_found_by_the_next_round(world: KeeperWorld) -> None:
-    """Hosts list some changes seconds after others that came later."""
-    await up(world, 1, 2)
-    world.put(2, title="Add a better page")
-    await later(world)
-    seen = world.api.known[2].updated_at or 0.0
-
-    world.put(1, open=False, updated_at=seen - OVERLAP / 2)
-    await later(world)
-
-    assert await states(world) == {1: PreviewState.ENDED, 2: PreviewState.UP}
-
-
 @pytest.mark.parametrize("error", [Unanswered("github", "502"), Unreachable("github", "away")])
 async def test_a_list_that_can_not_be_read_changes_nothing(
     world: KeeperWorld, error: Unanswered | Unreachable
@@ -104,31 +51,6 @@ async def test_a_list_that_can_not_be_read_changes_nothing(
 
     await later(world)
     assert await states(world) == {1: PreviewState.ENDED, 2: PreviewState.UP}
-
-
-async def test_what_could_not_be_recorded_is_listed_once_more(
-    world: KeeperWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The newest change comes first, and was recorded; an older one was not."""
-    await up(world, 1, 2)
-    world.clock.now += 5
-    world.put(1, open=False)
-    world.clock.now += 60
-    world.put(2, open=False)
-    report, away = world.keeper.report, [Unreachable("journal", "disk full")]
-
-    async def fails_once(where: Repository, pull: PullRequest, read_at: float) -> None:
-        if pull.number == 1 and away:
-            raise away.pop()
-        await report(where, pull, read_at)
-
-    monkeypatch.setattr(world.keeper, "report", fails_once)
-
-    await later(world)
-    assert await states(world) == {1: PreviewState.UP, 2: PreviewState.ENDED}
-
-    await later(world)
-    assert await states(world) == {1: PreviewState.ENDED, 2: PreviewState.ENDED}
 
 
 async def test_before_one_ends_that_is_not_listed_it_is_read_by_its_number(
@@ -220,27 +142,36 @@ async def test_an_owner_whose_rate_limit_is_used_up_starves_no_other(world: Keep
 # ── apps and rules ───────────────────────────────────────────────────────────
 
 
-async def test_an_app_that_is_deleted_takes_its_previews_with_it(world: KeeperWorld) -> None:
+ELSEWHERE = {"customGitUrl": "https://git.example.com/my-org/other.git"}
+
+
+@pytest.mark.parametrize(("does", "fields"), [("delete", {}), ("update", ELSEWHERE)])
+async def test_an_app_that_is_deleted_or_pointed_elsewhere_takes_its_previews_with_it(
+    world: KeeperWorld, does: str, fields: dict[str, str]
+) -> None:
     await up(world)
-    await world.making.ask("POST", "application.delete", applicationId=world.model.id)
-
-    await world.catalog.refresh()
-    await world.settle()
-
-    assert (await states(world), world.live()) == ({1: PreviewState.SKIPPED}, [])
-
-
-async def test_an_app_that_is_pointed_elsewhere_ends_its_previews(world: KeeperWorld) -> None:
-    await up(world)
-    elsewhere = "https://git.example.com/my-org/other.git"
-    fields = {"applicationId": world.model.id, "customGitUrl": elsewhere}
-    await world.making.ask("POST", "application.update", **fields)
+    app = {"applicationId": world.model.id}
+    await world.making.ask("POST", f"application.{does}", **app, **fields)
 
     await world.catalog.refresh()
     await world.settle()
 
     row = await world.row()
-    assert (row.reason, world.live()) == (Why.OTHER_BASE, [])
+    assert (row.is_over, world.live()) == (True, [])
+    assert row.reason == Why.OTHER_BASE or does == "delete"
+
+
+async def test_one_that_is_listed_late_is_found_by_the_next_round(world: KeeperWorld) -> None:
+    """Hosts list some changes seconds after others that came later."""
+    await up(world, 1, 2)
+    world.put(2, title="Add a better page")
+    await later(world)
+    seen = world.api.known[2].updated_at or 0.0
+
+    world.put(1, open=False, updated_at=seen - OVERLAP / 2)
+    await later(world)
+
+    assert await states(world) == {1: PreviewState.ENDED, 2: PreviewState.UP}
 
 
 async def test_an_app_that_is_given_other_watch_paths_ends_its_previews(world: KeeperWorld) -> None:
@@ -253,50 +184,6 @@ async def test_an_app_that_is_given_other_watch_paths_ends_its_previews(world: K
 
     row = await world.row()
     assert (row.reason, world.live()) == (Why.NO_PATH_HIT, [])
-
-
-@pytest.mark.parametrize(
-    ("changed", "reason"),
-    [({"on": False}, Why.NO_PREVIEWS), ({"label": "preview"}, Why.NO_LABEL)],
-)
-async def test_a_rule_that_changes_reaches_previews_at_the_next_start(
-    world: KeeperWorld, changed: dict[str, object], reason: Why
-) -> None:
-    await up(world)
-
-    world.policy = replace(POLICY, **changed)  # type: ignore[arg-type]
-    await world.start()
-    await world.settle()
-    assert ((await world.row()).reason, world.live()) == (reason, [])
-
-    world.policy = POLICY
-    await world.start()
-    await world.settle()
-    assert ((await world.row()).state, world.live()) == (PreviewState.UP, [world.marker()])
-
-
-async def test_a_changed_build_is_written_and_deploys_nothing_by_itself(world: KeeperWorld) -> None:
-    await up(world)
-    made = str((await world.row()).made)
-
-    world.policy = replace(POLICY, memory=256 * 2**20)
-    await world.start()
-    await world.settle()
-
-    assert world.server.rows[made]["memoryLimit"] == str(256 * 2**20)
-    assert len(world.asked) == 1
-
-
-async def test_a_start_reads_nothing_of_a_preview_that_is_as_it_should_be(
-    world: KeeperWorld,
-) -> None:
-    await up(world, 1, 2)
-    world.api.calls.clear()
-    await world.start()
-
-    await world.settle()
-
-    assert world.api.calls == []
 
 
 async def test_nothing_ends_before_it_is_known_which_apps_there_are(world: KeeperWorld) -> None:
@@ -453,26 +340,6 @@ async def test_no_two_previews_are_at_one_address(world: KeeperWorld) -> None:
     await later(world)
     left = [one for one in await both(world) if not one.is_over]
     assert [(one.app_id, one.state) for one in left] == [(kept.pop(), PreviewState.UP)]
-
-
-async def test_a_pattern_that_comes_to_give_one_address_moves_the_older_preview_only(
-    world: KeeperWorld,
-) -> None:
-    await world.another("web-two")
-    await up(world)
-    assert {one.state for one in await both(world)} == {PreviewState.UP}
-
-    world.policy = replace(POLICY, host="pr-{number}.example.com")
-    await world.start()
-    await later(world)
-
-    first, second = sorted(await both(world), key=lambda one: (one.created_at, one.id))
-    assert (first.state, first.url) == (PreviewState.UP, "http://pr-1.example.com")
-    assert (second.state, second.reason) == (PreviewState.HELD, Why.CANNOT_BUILD)
-    assert second.url in {
-        "http://pr-1-web.preview.example.com",
-        "http://pr-1-web-two.preview.example.com",
-    }
 
 
 async def both(world: KeeperWorld) -> list[Preview]:
