@@ -1,7 +1,6 @@
 """The `Journal` port: reminders of locks, and the pull requests that release them."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 from bridge.core.gates.locks import DAY, Lock, PullRef
@@ -29,13 +28,6 @@ async def told(journal: Any) -> list[str]:
     return sorted(one.subscription.id for one in await journal.feedback(limit=100))
 
 
-async def test_a_lock_is_kept_with_all_that_belongs_to_it(journal: Any, clock: ManualClock) -> None:
-    whole = due_daily(clock, merge=replace(PULL, sign="!"), channel="C0SHOP", until=clock.now + 9)
-    await journal.take_lock(whole, ["app-web"], steal=False)
-
-    assert await journal.locks() == [whole]
-
-
 async def test_a_reminder_is_due_in_time_with_what_the_lock_holds(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -55,10 +47,17 @@ async def test_a_reminder_is_due_in_time_with_what_the_lock_holds(
     assert await told(journal) == [reminder().id]
 
 
-async def test_one_of_several_processes_reminds(journal: Any, clock: ManualClock) -> None:
+async def test_one_of_several_processes_reminds_of_a_lock_as_it_is_now(
+    journal: Any, clock: ManualClock
+) -> None:
+    old = due_daily(clock)
+    await journal.take_lock(old, ["app-web"], steal=False)
+    clock.now += 1
     mine = due_daily(clock)
     await journal.take_lock(mine, ["app-web"], steal=False)
     clock.now += DAY
+    assert not await journal.remind(old, None, [reminder(9)])
+    assert not await journal.keep_lock(old, None)
 
     given = await asyncio.gather(
         *(journal.remind(mine, clock.now + DAY, [reminder(n)]) for n in range(4))
@@ -66,80 +65,23 @@ async def test_one_of_several_processes_reminds(journal: Any, clock: ManualClock
 
     assert sorted(given) == [False, False, False, True]
     assert len(await told(journal)) == 1
-
-
-async def test_a_lock_that_was_renewed_is_not_reminded_of_as_before(
-    journal: Any, clock: ManualClock
-) -> None:
-    old = due_daily(clock)
-    await journal.take_lock(old, ["app-web"], steal=False)
-    clock.now += DAY
-    await journal.take_lock(due_daily(clock), ["app-web"], steal=False)
-
-    assert not await journal.remind(old, None, [reminder()])
-    assert not await journal.keep_lock(old, None)
-    assert await journal.next_lock_at() == {"": clock.now + DAY}
-    assert await told(journal) == []
-
-
-async def test_what_waits_to_be_told_is_gone_with_the_lock(
-    journal: Any, clock: ManualClock
-) -> None:
-    mine = due_daily(clock)
-    await journal.take_lock(mine, ["app-web"], steal=False)
-    await journal.remind(mine, clock.now + DAY, [reminder()])
-    other = due_daily(clock, scope="app/app-api", until=clock.now + 5)
-    await journal.take_lock(other, ["app-api"], steal=False)
-    await journal.remind(other, None, [reminder(scope=other.scope)])
-
     await journal.release_lock(mine.scope, ["app-web"])
-    assert await told(journal) == [reminder(scope=other.scope).id]
-
-    clock.now += 10
-    assert await journal.forget_gates(clock.now, 100) == 1
-    assert await told(journal) == []
-
-
-async def test_each_host_has_locks_of_its_own_that_are_due(
-    journal: Any, clock: ManualClock
-) -> None:
-    there = lock(clock, merge=PULL)
-    alike = lock(clock, scope="app/app-api", merge=replace(PULL, host="github%"))
-    for one in (there, alike, due_daily(clock, scope="all")):
-        await journal.take_lock(one, None, steal=False)
-    at = {"github": there.at, "github%": there.at, "": clock.now + DAY}
-    assert await journal.next_lock_at() == at
-
-    clock.now += DAY
-    assert [
-        [one.lock.scope for one in await journal.due_locks(clock.now, 9, host)] for host in at
-    ] == [[there.scope], [alike.scope], ["all"]]
-    assert await journal.due_locks(clock.now, 9, "git") == []
-
-
-async def test_an_expired_lock_is_due_for_nothing_but_to_be_forgotten(
-    journal: Any, clock: ManualClock
-) -> None:
-    mine = due_daily(clock, until=clock.now + 2 * DAY + 5, merge=PULL)
-    await journal.take_lock(mine, ["app-web"], steal=False)
-    clock.now += 3 * DAY
-
-    assert await journal.due_locks(clock.now, 9, "github") == []
-    assert await journal.next_lock_at() == {"": mine.until}
-    await journal.end_locks()
-    assert await journal.next_lock_at() == {}
+    assert await told(journal) == [], "what waits to be told is gone with the lock"
 
 
 async def test_a_pull_request_is_looked_at_at_once_then_later_and_after_an_event(
     journal: Any, clock: ManualClock
 ) -> None:
-    mine = lock(clock, merge=PULL)
+    mine = lock(clock, merge=PULL, until=clock.now + 2 * DAY)
     await journal.take_lock(mine, ["app-web"], steal=False)
+    await journal.take_lock(due_daily(clock, scope="all"), None, steal=False)
+    assert mine in await journal.locks()
     (due,) = await journal.due_locks(clock.now, 9, "github")
     assert due == DueLock(mine, 0, looks=0)
+    assert await journal.due_locks(clock.now, 9, "git") == []
 
     await journal.look_later(mine, clock.now + 600)
-    assert await journal.next_lock_at() == {"github": clock.now + 600}
+    assert (await journal.next_lock_at())["github"] == clock.now + 600
     clock.now += 600
     assert [one.looks for one in await journal.due_locks(clock.now, 9, "github")] == [1]
     await journal.look_later(mine, clock.now + 600)
@@ -152,6 +94,10 @@ async def test_a_pull_request_is_looked_at_at_once_then_later_and_after_an_event
         ("github", "acme/shop", 1),
     ):
         assert not await journal.report_pull(host, [name], number)
+    clock.now += 3 * DAY  # it has expired
+    assert await journal.due_locks(clock.now, 9, "github") == []
+    await journal.end_locks()
+    assert [one.scope for one in await journal.locks()] == ["all"]
 
 
 async def test_a_lock_is_released_once_with_what_tells_of_it(

@@ -52,21 +52,6 @@ async def test_what_an_earlier_app_serves_wakes_those_that_wait_for_it(
     assert (await journal.judge(deployment(2).id, AFTER)).state is State.WAITING
 
 
-async def test_a_version_that_breaks_after_its_verification_holds_again(
-    journal: Any, clock: ManualClock
-) -> None:
-    await staged(journal)
-    await journal.move(STAGING.id, State.DONE, deployed_commit=HEAD)
-    soaking = replace(AFTER, app=replace(APP, rules=Rules(after=("shop/staging",), soak=60.0)))
-    assert "for less than 60 s" in (await journal.judge(deployment(2).id, soaking)).note
-
-    await journal.move(STAGING.id, State.UNHEALTHY)
-
-    assert await due(journal, clock) == [deployment(2).id]
-    found = await journal.judge(deployment(2).id, soaking)
-    assert found.note.startswith("held: shop/staging runs ccccccc, which is unhealthy; ")
-
-
 async def test_a_look_at_the_backend_wakes_those_that_wait_for_what_it_shows(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -81,28 +66,3 @@ async def test_a_look_at_the_backend_wakes_those_that_wait_for_what_it_shows(
 
     assert await due(journal, clock) == [deployment(2).id]
     assert (await journal.judge(deployment(2).id, AFTER)).state is State.WAITING
-
-
-async def test_a_look_that_shows_the_same_wakes_nobody(journal: Any, clock: ManualClock) -> None:
-    await staged(journal)
-    look = Look(clock.now, record="r1", commit="d" * 40, since=clock.now)
-    await journal.save_look(STAGING.app_id, look)
-    assert "shop/staging runs ddddddd, not ccccccc" in await judged(journal)
-
-    await journal.save_look(STAGING.app_id, replace(look, at=clock.now + 60))
-
-    assert await due(journal, clock) == []
-
-
-async def test_an_earlier_app_with_a_new_name_wakes_those_that_wait_for_it_by_that(
-    journal: Any, clock: ManualClock
-) -> None:
-    await staged(journal)
-    renamed = replace(app("app-staging"), name="stage")
-    await journal.save_apps("dokploy", [renamed, app("app-web")])
-    by = replace(AFTER, earlier={renamed.label: renamed.id})
-    await journal.judge(deployment(2).id, by)
-
-    await journal.move(STAGING.id, State.DONE, deployed_commit=HEAD)
-
-    assert await due(journal, clock) == [deployment(2).id]

@@ -6,26 +6,11 @@ from typing import Any
 
 import pytest
 
-from bridge.core.previews.preview import PreviewState
 from bridge.storage.labels import LABELS, PREVIEWS, labels_of_file, labels_of_postgres
 from tests.fakes.journey import app
-from tests.worlds.previewed import kept, skipped, up
+from tests.worlds.previewed import skipped, up
 
 WEB = app("app-web")
-
-
-async def test_a_change_of_a_preview_changes_the_version(journal: Any) -> None:
-    versions = [await journal.version()]
-    seen = await up(journal, WEB, 12)
-    versions.append(await journal.version())
-    await kept(journal, seen, state=PreviewState.ENDING)
-    versions.append(await journal.version())
-    await kept(journal, seen, failures=1)
-    versions.append(await journal.version())
-    await journal.ask_previews(seen.id, stopped=True)
-    versions.append(await journal.version())
-
-    assert len(set(versions)) == len(versions)
 
 
 async def test_names_for_the_shell_are_read(
