@@ -17,7 +17,6 @@ from bridge.core.configuration.configuration import (
     GithubSource,
     GitlabSource,
     GitSource,
-    changes,
     forgotten,
 )
 from bridge.core.errors import Refused, Unreachable
@@ -235,8 +234,9 @@ async def test_the_log_tail_is_as_long_as_asked(stage: Stage, repository: Reposi
     assert whole.rstrip("\n").endswith(last.rstrip("\n"))
     gone = BackendDeployment("nope", "", "", Progress.DONE, 0.0)
     assert await stage.backend.log_tail(gone, 10) == ""
-    if isinstance(stage.backend, Configures):  # which clears logs, and nothing else
-        await stage.backend.clear_deployments(app)
+    clears: object = stage.backend
+    if isinstance(clears, Configures):  # which clears logs, and nothing else
+        await clears.clear_deployments(app)
         assert await stage.backend.deployments(app) == [done]
         assert not (await stage.backend.log_tail(done, 100)).strip()
 
@@ -258,21 +258,26 @@ async def test_a_server_that_stopped_is_not_healthy_and_was_not_asked(stage: Sta
 
 
 @configured
-async def test_a_provider_is_saved_and_read_back(
-    stage: EmbeddedStage, repository: Repository
+async def test_a_provider_with_an_account_is_saved_and_an_unknown_one_refused_without_sql(
+    stage: EmbeddedStage,
 ) -> None:
-    app = await stage.app("web", GitSource(url=repository.url, branch="main"))
-    account = await stage.ask(
-        "POST", "gitlab.create", name="gl", authId="x", gitlabUrl="https://gitlab.com"
+    app = await stage.app("web")
+    unknown = GithubSource(
+        owner="o", repository="r", branch="main", provider_id="nope", trigger=Trigger.PUSH
     )
-    providers = await stage.ask("GET", "gitlab.gitlabProviders")
-    assert len(providers) == 1, account
+    with pytest.raises(Refused) as caught:
+        await stage.backend.save_provider(app, unknown)
+    assert "Failed query" not in str(caught.value)
+    assert (await stage.named("web")).source is None
 
+    asked = {"name": "gl", "authId": "x", "gitlabUrl": "https://gitlab.com"}
+    await stage.ask("POST", "gitlab.create", **asked)
+    (account,) = await stage.ask("GET", "gitlab.gitlabProviders")
     gitlab = GitlabSource(
         owner="sub",
         repository="my-project",
         branch="main",
-        provider_id=providers[0]["gitlabId"],
+        provider_id=account["gitlabId"],
         project_id=12345,
         path="my-group/sub/my-project",
         watch_paths=("src/**",),
@@ -280,23 +285,10 @@ async def test_a_provider_is_saved_and_read_back(
     )
     await stage.backend.save_provider(app, gitlab)
     now = await stage.named("web")
-    assert now.source == Source(
-        SourceType.GITLAB, "my-group/sub/my-project", "12345", branch="main"
-    )
+    path = "my-group/sub/my-project"
+    assert now.source == Source(SourceType.GITLAB, path, "12345", branch="main")
     assert now.watch_paths == ("src/**",)
     assert (await stage.one(app))["enableSubmodules"] is True
-
-    docker = DockerSource(
-        image="registry.example.com/web:2",
-        username="me",
-        password=SecretStr("pw"),
-        registry_url="https://registry.example.com",
-    )
-    await stage.backend.save_provider(app, docker)
-    assert (await stage.named("web")).source == Source(
-        SourceType.DOCKER, image="registry.example.com/web:2"
-    )
-    assert (await stage.one(app))["registryUrl"] == "https://registry.example.com"
 
 
 SOURCES = {
@@ -380,20 +372,6 @@ async def test_what_all_sources_share_is_known_until_it_is_disconnected(stage: S
     assert (listed.source, listed.watch_paths, listed.trigger) == (None, None, Trigger.PUSH)
 
 
-@configured
-async def test_an_unknown_git_account_is_refused_without_sql(stage: Stage) -> None:
-    app = await stage.app("web")
-    settings = GithubSource(
-        owner="o", repository="r", branch="main", provider_id="nope", trigger=Trigger.PUSH
-    )
-
-    with pytest.raises(Refused) as caught:
-        await stage.backend.save_provider(app, settings)
-
-    assert "Failed query" not in str(caught.value)
-    assert (await stage.named("web")).source is None
-
-
 # ── What is refused ──────────────────────────────────────────────────────────
 
 UNKNOWN = App("no-such-app", "ghost", "shop", backend="embedded")
@@ -408,7 +386,7 @@ async def test_an_unknown_app_is_refused(stage: Stage) -> None:
         backend.redeploy(UNKNOWN, title="t", description="d"),
         backend.cancel(UNKNOWN),
     ]
-    if isinstance(backend, Configures):
+    if isinstance(stage.backend, Configures):
         asks += [
             backend.saved(UNKNOWN),
             backend.save_provider(UNKNOWN, DockerSource(image="x")),
@@ -422,19 +400,3 @@ async def test_an_unknown_app_is_refused(stage: Stage) -> None:
         with pytest.raises(Refused) as caught:
             await ask
         assert caught.value.words
-
-
-@configured
-async def test_single_fields_of_the_source_are_written_and_no_others(stage: Stage) -> None:
-    app = await stage.app("web")
-    await stage.backend.save_provider(app, SOURCES["github"])
-    await stage.backend.save_provider(app, SOURCES["docker"])
-    before = (await stage.backend.saved(app)).row
-
-    fields = {"docker.image": "web:3", "github.branch": "dev", "git.build_path": ""}
-    await stage.backend.write_source(app, fields)
-
-    after = (await stage.backend.saved(app)).row
-    assert before is not None
-    assert after is not None
-    assert changes(before, after) == fields

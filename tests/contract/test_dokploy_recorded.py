@@ -23,7 +23,7 @@ from bridge.core.configuration.configuration import (
     GitlabSource,
     GitSource,
 )
-from bridge.core.errors import Refused, Unreachable
+from bridge.core.errors import Refused
 from bridge.core.health.containers import Container, judge_containers
 from bridge.ports.backends import Listed, Progress
 from tests.oracles.dokploy_recordings import recording
@@ -309,39 +309,6 @@ async def test_the_history_is_read_with_times_and_commit(dokploy: Dokploy, repla
     (deployment,) = await dokploy.deployments(stack)
     assert deployment.commit == SHA
     assert deployment.title.startswith("feat: first commit (demo)\n")
-
-
-async def test_the_queue_is_read(dokploy: Dokploy, replay: Replay) -> None:
-    replay.play("50-queueList-4jobs")
-    assert [(job.title, job.active) for job in await dokploy.queue() or []] == [
-        ("slow 1", True),
-        ("slow 2", False),
-        ("slow 3", False),
-        ("web behind slow", False),
-    ]
-
-    replay.play("81-queueList-compose")
-    (job,) = await dokploy.queue() or []
-    assert (job.app, job.description) == ("PB3D6C6ACCBmTRqc7xpbH", "corr=c1")
-
-
-async def test_git_accounts_are_read_without_their_secrets(
-    dokploy: Dokploy, replay: Replay
-) -> None:
-    replay.play(
-        "23-github.githubProviders", "23-gitlab.gitlabProviders", "252-gitea.giteaProviders-member"
-    )
-
-    accounts = await dokploy.pickers.git_providers()
-    assert [(one.id, one.name) for one in accounts] == [
-        ("gh_1", "gh-app"),
-        ("3fYPgpL9_y2t0T1_94pdp", "gl"),
-        ("gt_1", "grp-gitea"),
-    ]
-
-    replay.play("23-github.getGithubRepositories")
-    with pytest.raises(Unreachable, match="secretOrPrivateKey must be an asymmetric key"):
-        await dokploy.pickers.repositories(accounts[0])
 
 
 def details() -> list[str]:

@@ -1,7 +1,7 @@
 """A GitHub App: its installations and their tokens, found, narrowed, renewed and replaced."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from pydantic import SecretStr
@@ -12,7 +12,6 @@ from bridge.githosts.github.api import Github, github_api
 from bridge.ports.githosts import CommitState
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository, Spoil
-from tests.worlds.embedded import until
 from tests.worlds.hosts import NAME, client_of
 
 STATUS = ("dokploy/shop/web", CommitState.SUCCESS, "is live")
@@ -88,26 +87,6 @@ async def test_a_token_that_github_takes_back_is_replaced_and_nothing_done_twice
     assert len(repository.statuses) == 2
 
 
-async def test_who_has_a_token_does_not_wait_for_those_who_ask_for_one(
-    fake: FakeGithub, api: Github, repository: FakeRepository
-) -> None:
-    await api.set_status(NAME, head(repository), *STATUS)
-    fake.spoil(Spoil(hang=True), path="other/installation")
-    other = asyncio.create_task(api.pull_requests("my-org/other", "a" * 40))
-    await until(lambda: hangs(fake), bool)
-
-    await api.set_status(NAME, head(repository), *STATUS)
-
-    assert not other.done()
-    fake.let_go()
-    with pytest.raises(NotFound):
-        await other
-
-
-async def hangs(fake: FakeGithub) -> int:
-    return fake.hanging
-
-
 async def test_an_app_that_github_does_not_know_any_more_is_not_asked_for_ever(
     fake: FakeGithub, api: Github, repository: FakeRepository
 ) -> None:
@@ -157,7 +136,7 @@ async def test_comments_of_the_app_are_ours(
 def test_a_credential_that_cannot_be_one_is_refused_without_being_shown(pem: str) -> None:
     assert github_api() is None
     key, token = SecretStr(pem), SecretStr("t")
-    given: dict[str, object]
+    given: Mapping[str, object]
     for given, why in (
         ({"app_id": 1}, "set BRIDGE_GITHUB_PRIVATE_KEY"),
         ({"private_key": SecretStr("a key")}, "set BRIDGE_GITHUB_APP_ID"),
@@ -169,5 +148,5 @@ def test_a_credential_that_cannot_be_one_is_refused_without_being_shown(pem: str
         ({"token": token, "api_url": "https://u:p@x"}, "may hold no user"),
     ):
         with pytest.raises(Rejected, match=why) as caught:
-            github_api(**given)  # type: ignore[arg-type]
+            github_api(**given)
         assert not any(secret in str(caught.value) for secret in ("a secret", "two words", "u:p"))

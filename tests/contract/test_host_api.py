@@ -2,14 +2,12 @@
 
 import asyncio
 import time
-import tracemalloc
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import pytest
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
-from bridge.githosts.base import pool
 from bridge.ports.authors import TellsAuthors
 from bridge.ports.githosts import Comment, CommitState
 from tests.fakes.gitea import FakeGitea
@@ -404,31 +402,3 @@ async def test_nothing_is_asked_once_it_is_closed(host: Host) -> None:
 
     with pytest.raises(Unreachable, match="closed"):
         await host.api.pull_requests(NAME, host.repository.branches["main"])
-
-
-# ── answers without end ──────────────────────────────────────────────────────
-
-
-async def test_an_answer_without_end_is_not_read_to_its_end(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A proxy or a host gone wrong may send anything; what it says is unknown, not no."""
-    monkeypatch.setattr(pool, "MOST", 2 * 2**20)
-    sha = host.repository.branches["main"]
-    assert await host.api.repository(NAME)  # what is made at first is made
-    tracemalloc.start()
-    try:
-        for status, most in ((200, "2 MiB"), (404, "256 KiB")):
-            endless = Spoil(status=status, endless=100 * 2**20)
-            host.fake.spoil(endless, path="mono$")
-            with pytest.raises(Unreachable, match=f"more than {most}"):
-                await host.api.repository(NAME)
-            host.fake.spoil(endless, path="/statuses/")
-            with pytest.raises(Unanswered, match=f"more than {most}"):
-                await host.api.set_status(NAME, sha, STATUS, CommitState.SUCCESS, "done")
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 30 * 2**20
-    assert await host.api.repository(NAME)

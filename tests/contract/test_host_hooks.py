@@ -13,7 +13,7 @@ from bridge.githosts.gitea.checks import checks
 from bridge.githosts.gitea.settings import Gitea as Settings
 from bridge.githosts.github.webhooks import GitHub
 from bridge.ports.checks import Checked
-from bridge.ports.githosts import Hook, ListsHooks, ListsRefs, Redelivers, Sending, TagAt
+from bridge.ports.githosts import Hook, ListsRefs, Redelivers, Sending, TagAt
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
@@ -168,32 +168,22 @@ async def test_a_webhook_of_the_organisation_is_found() -> None:
         await api.close()
 
 
-async def test_gitlab_tells_that_it_has_switched_a_webhook_off() -> None:
+async def test_gitlab_tells_that_a_webhook_is_off_and_sends_again_only_so_often_a_minute() -> None:
     async with FakeGitlab() as fake:
         api = client_of(fake)
         assert isinstance(api, Redelivers)
-        hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/x", SECRET)
+        hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
+        lost = await fake.send(hook, "Push Hook", {}, lost=True)
         hook.active = False
-
         (found,) = await api.hooks(NAME)
-
         assert found.trouble == "GitLab has disabled it (disabled): it failed too often"
-        await api.close()
 
+        for _ in range(5):
+            await api.redeliver(found, str(lost.id))
+        with pytest.raises(Unreachable) as caught:
+            await api.redeliver(found, str(lost.id))
 
-async def test_gitea_tells_that_a_webhook_is_off_or_sends_no_pushes() -> None:
-    async with FakeGitea() as fake:
-        api = client_of(fake)
-        assert isinstance(api, ListsHooks)
-        hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/hooks/gitea", SECRET)
-        assert [(one.url, one.trouble) for one in await api.hooks(NAME)] == [(hook.url, None)]
-
-        fake.events = ("create",)
-        assert [one.trouble for one in await api.hooks(NAME)] == [
-            "it sends no pushes: choose its push events"
-        ]
-        hook.active = False
-        assert [one.trouble for one in await api.hooks(NAME)] == ["it is switched off at Gitea"]
+        assert caught.value.retry_after == 1.0
         await api.close()
 
 
@@ -237,23 +227,6 @@ async def test_doctor_tells_where_previews_need_an_administrator(
         told = [one.says for one in found if one.check == "host.permissions"]
         says = "the token's account can't see who may write there, which previews need to know"
         assert told == ([says] if previewed and not admin else [])
-
-
-async def test_gitlab_sends_again_only_so_often_a_minute() -> None:
-    async with FakeGitlab() as fake:
-        api = client_of(fake)
-        assert isinstance(api, Redelivers)
-        hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
-        lost = await fake.send(hook, "Push Hook", {}, lost=True)
-        (found,) = await api.hooks(NAME)
-
-        for _ in range(5):
-            await api.redeliver(found, str(lost.id))
-        with pytest.raises(Unreachable) as caught:
-            await api.redeliver(found, str(lost.id))
-
-        assert caught.value.retry_after == 1.0
-        await api.close()
 
 
 async def test_old_tries_are_not_looked_at() -> None:

@@ -10,7 +10,6 @@ from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Ignored, PullRequestChanged
 from bridge.core.pulls import PullRequest
 from tests.fakes.gitea import FakeGitea
-from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHook, Spoil
 from tests.fakes.pulls import Change, FakePull
@@ -146,26 +145,6 @@ async def test_all_open_ones_are_listed_own_and_forks(host: Host, clock: Clock) 
     assert numbers(await host.api.open_pulls(NAME)) == [own.number, fork.number, *more]
 
 
-async def test_one_that_closes_while_pages_are_read_hides_no_other(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It moves the first of the next page to the one that was read already."""
-    pulls = [host.repository.open_pull("main") for _ in range(130)]
-    listed, closes = host.repository.listed, [pulls[0], pulls[3]]
-
-    def closing(**how: bool) -> list[FakePull]:
-        found = listed(**how)
-        if closes:
-            host.repository.close(closes.pop(0))
-        return found
-
-    monkeypatch.setattr(host.repository, "listed", closing)
-
-    found = numbers(await host.api.open_pulls(NAME))
-
-    assert found == [one.number for one in pulls if one.state == "open"]
-
-
 async def test_a_list_that_never_settles_is_no_list(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,20 +195,6 @@ async def test_a_second_counts_whole(host: Host, clock: Clock) -> None:
     found = [bool(await host.api.pulls_since(NAME, NOW + after)) for after in (0.0, 0.4, 1.0)]
 
     assert found == [True, True, False]
-
-
-async def test_only_the_pages_that_are_needed_are_read(host: Host, clock: Clock) -> None:
-    for _ in range(150):
-        clock.now += 1
-        host.repository.open_pull("main")
-    await host.api.repository(NAME)  # by now it has a token
-    host.fake.asked.clear()
-
-    last = numbers(await host.api.pulls_since(NAME, clock.now - 9))
-    assert (len(last), len(host.fake.asked)) == (10, 1)
-    every = numbers(await host.api.pulls_since(NAME, NOW))
-    assert (len(every), len(set(every))) == (150, 150)
-    assert len(host.fake.asked) == 1 + 5
 
 
 async def test_nothing_new_costs_one_request_that_the_host_answers_in_short(
@@ -410,29 +375,3 @@ async def test_a_webhook_tells_the_same_as_the_api(
         assert event.opened is (change in (Change.OPENED, Change.REOPENED)), change
         assert event.pull == expected(host, pull), change
         assert event.pull == await host.api.pull_request(NAME, pull.number), change
-
-
-async def test_gitlab_names_an_author_who_did_not_act_by_number(host: Host, hook: FakeHook) -> None:
-    """The number is enough to ask for their rights."""
-    host.repository.roles["ada"] = "write"
-    pull = host.repository.open_pull("main")
-    if isinstance(host.fake, FakeGitlab):
-        host.fake.acts = "grace"
-
-    event = await told(host, pull, Change.LABELLED)
-
-    assert isinstance(event, PullRequestChanged)
-    assert event.pull.author == ("id:21" if host.fake.name == "gitlab" else "ada")
-    assert await host.api.may_write(NAME, event.pull.author)
-
-
-async def test_an_app_hears_of_pull_requests_as_well() -> None:
-    async with FakeGithub() as fake:
-        repository = fake.repository(NAME)
-        repository.commit({"a": "1"})
-        fake.app_hook("http://127.0.0.1:9/hooks", SECRET)
-        pull = repository.open_pull("main")
-
-        (sent,) = await fake.send_pull(repository, pull, Change.PUSHED, lost=True)
-
-        assert (sent.event, sent.payload["action"]) == ("pull_request", "synchronize")

@@ -1,13 +1,8 @@
-"""Where a token goes: to the host that is set, over its certificate, and into no log."""
+"""Where a token goes: to the host that is set, at its own path, and into no log."""
 
-import json
 import logging
-import ssl
-import threading
-from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from aiohttp import web
@@ -22,7 +17,6 @@ from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import Spoil
 from tests.fakes.serving import served
-from tests.worlds.certificates import certificate
 from tests.worlds.hosts import FEW, NAME, Host, client_of
 
 
@@ -115,92 +109,42 @@ async def test_a_renamed_repository_is_followed_within_gitea(status: int) -> Non
         await api.close()
 
 
-# ── a server of one's own, with a certificate of one's own ───────────────────
+# ── a server of one's own ───────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A certificate that nobody else trusts, and a server that has it."""
-    ca, private = certificate(tmp_path_factory.mktemp("authority"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(ca, private)
-    return ca, context
+OWN_TAGS = {
+    "github": "/api/v3/repos/my-org/mono/tags",
+    "gitlab": "/git/api/v4/projects/my-org%2Fmono/repository/tags",
+    "gitea": "/tea/api/v1/repos/my-org/mono/tags",
+}
 
 
-class Tags(BaseHTTPRequestHandler):
-    """A GitHub Enterprise Server, and a GitLab in a folder: three pages of tags."""
+@pytest.mark.parametrize("host", OWN_TAGS)
+async def test_a_server_of_ones_own_is_asked_at_its_own_path_page_after_page(host: str) -> None:
+    """A GitHub Enterprise Server, and a GitLab and a Gitea in a folder."""
 
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        if url.path not in (
-            "/api/v3/repos/my-org/mono/tags",
-            "/git/api/v4/projects/my-org%2Fmono/repository/tags",
-            "/tea/api/v1/repos/my-org/mono/tags",
-        ):
-            self.send_error(404)
-            return
-        page = int(dict(parse_qsl(url.query)).get("page", "1"))
-        body = json.dumps([{"name": f"v{page}", "commit": {"sha": "a" * 40, "id": "a" * 40}}])
-        self.send_response(200)
-        self.send_header("X-Total-Count", "3")
-        self.send_header("Content-Length", str(len(body)))
-        if page < 3:
-            following = f"https://{self.headers['Host']}{url.path}?page={page + 1}"
-            self.send_header("Link", f'<{following}>; rel="next"')
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-class Quiet(ThreadingHTTPServer):
-    """Does not tell of those who don't trust it."""
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def own_server(authority: tuple[Path, ssl.SSLContext]) -> Iterator[str]:
-    """A server over TLS."""
-    with Quiet(("127.0.0.1", 0), Tags) as server:
-        server.socket = authority[1].wrap_socket(
-            server.socket, server_side=True, do_handshake_on_connect=False
+    async def tags(request: web.Request) -> web.Response:
+        if request.rel_url.raw_path != OWN_TAGS[host]:
+            raise web.HTTPNotFound
+        page = int(request.query.get("page", "1"))
+        following = f"{request.url.origin()}{OWN_TAGS[host]}?page={page + 1}"
+        headers = {"X-Total-Count": "3"} | (
+            {"Link": f'<{following}>; rel="next"'} if page < 3 else {}
         )
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"https://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        found = [{"name": f"v{page}", "commit": {"sha": "a" * 40, "id": "a" * 40}}]
+        return web.json_response(found, headers=headers)
 
-
-def of_its_own(host: str, url: str, ca: Path | None) -> Github | Gitlab | Gitea:
-    trust = None if ca is None else str(ca)
-    api: Github | Gitlab | Gitea | None
-    if host == "github":
-        secret = SecretStr(FakeGithub.token)
-        api = github_api(token=secret, api_url=f"{url}/api/v3/", ca=trust, bounds=FEW)
-    elif host == "gitea":
-        secret = SecretStr(FakeGitea.token)
-        api = gitea_api(token=secret, url=f"{url}/tea/", ca=trust, bounds=FEW)
-    else:
-        secret = SecretStr(FakeGitlab.token)
-        api = gitlab_api(token=secret, url=f"{url}/git/", ca=trust, bounds=FEW)
-    assert api is not None
-    return api
-
-
-@pytest.mark.parametrize("host", ["github", "gitlab", "gitea"])
-async def test_a_server_of_ones_own_is_trusted_by_its_authority_alone(
-    host: str, own_server: str, authority: tuple[Path, ssl.SSLContext]
-) -> None:
-    api = of_its_own(host, own_server, authority[0])
-    assert [tag.name for tag in await api.tags(NAME, 100)] == ["v1", "v2", "v3"]
-    await api.close()
-
-    for ca, said in ((None, "certificate"), (Path("/nowhere/ca.pem"), r"/nowhere/ca\.pem")):
-        api = of_its_own(host, own_server, ca)
-        with pytest.raises(Unreachable, match=said):
-            await api.tags(NAME, 100)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", tags)
+    async with served(app) as url:
+        api: Github | Gitlab | Gitea | None
+        if host == "github":
+            token = SecretStr(FakeGithub.token)
+            api = github_api(token=token, api_url=f"{url}/api/v3/", bounds=FEW)
+        elif host == "gitea":
+            api = gitea_api(token=SecretStr(FakeGitea.token), url=f"{url}/tea/", bounds=FEW)
+        else:
+            api = gitlab_api(token=SecretStr(FakeGitlab.token), url=f"{url}/git/", bounds=FEW)
+        assert api is not None
+        assert [tag.name for tag in await api.tags(NAME, 100)] == ["v1", "v2", "v3"]
         await api.close()

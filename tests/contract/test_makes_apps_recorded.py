@@ -13,7 +13,7 @@ from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
 from bridge.core.health.containers import Container
-from bridge.ports.backends import Address, Build
+from bridge.ports.backends import Address
 from tests.oracles.dokploy_recordings import recording
 
 ROWS = {
@@ -131,33 +131,6 @@ async def test_an_environment_and_an_app_are_made(replayed: Replayed, dokploy: D
     assert replayed.asked[1] == ("project.one", {"projectId": PROJECT})
 
 
-async def test_a_build_is_written_at_once(replayed: Replayed, dokploy: Dokploy) -> None:
-    source = {
-        "sourceType": "git",
-        "customGitUrl": "https://git.example.com/mono.git",
-        "customGitBranch": "main",
-        "customGitBuildPath": "/",
-        "buildType": "static",
-    }
-    model = row("22-application.one-fresh") | source
-    wanted = source | {
-        "customGitBranch": "feature/a",
-        "env": "PR=7",
-        "buildArgs": "SHA=abc",
-        "memoryLimit": "268435456",
-        "autoDeploy": False,
-    }
-    for said in (model, own(), own(**wanted)):
-        replayed.say("application.one", 200, said)
-    replayed.play("213-application.update-autoDeploy-false")
-    build = Build(MODEL, "feature/a", "PR=7", "SHA=abc", memory=2**28)
-    app = App(own()["applicationId"], "one", "shop", marker=MARKER)
-
-    await dokploy.set_build(app, build)
-
-    assert replayed.changes() == [("application.update", {"applicationId": app.id} | wanted)]
-
-
 async def test_domains_are_created_and_deleted(replayed: Replayed, dokploy: Dokploy) -> None:
     replayed.say("application.one", 200, own())
     replayed.play("221-domain.byApplicationId", "220-domain.create", "225-domain.delete-again")
@@ -174,15 +147,6 @@ async def test_domains_are_created_and_deleted(replayed: Replayed, dokploy: Dokp
         sent("220-domain.create")
         | {"host": "new.example.test", "applicationId": app.id, "customCertResolver": ""}
     ]
-
-
-async def test_a_host_is_suggested(replayed: Replayed, dokploy: Dokploy) -> None:
-    suggested = row("222-domain.generateDomain").replace("127-0-0-1", "203-0-113-7")
-    replayed.say("domain.generateDomain", 200, suggested)
-    app = App("x", "one", "shop", service="one-cdmthi")
-
-    assert await dokploy.suggest_host(app) == "one-cdmthi-763557-203-0-113-7.sslip.io"
-    assert replayed.changes() == [("domain.generateDomain", sent("222-domain.generateDomain"))]
 
 
 async def test_containers_are_compared_by_their_whole_name(
