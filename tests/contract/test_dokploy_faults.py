@@ -235,16 +235,6 @@ async def test_a_mutation_is_sent_once_and_its_error_says_whether_it_may_have_ar
     assert len(wire.with_key) == (1 if patient or had_its_time else 3)
 
 
-async def test_a_read_goes_on_after_a_short_trouble(dokploy: Dokploy, wire: Wire) -> None:
-    async def first_resets(writer: asyncio.StreamWriter) -> None:
-        await (resets if len(wire.requests) == 1 else answers(b"[]"))(writer)
-
-    wire.behave = first_resets
-
-    assert await dokploy.deployments(APP) == []
-    assert len(wire.requests) == 2
-
-
 async def test_without_a_connection_nothing_was_asked() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

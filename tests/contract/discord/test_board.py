@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,15 +12,13 @@ import pytest
 from bridge.chats.discord.api import DiscordClient
 from bridge.chats.discord.posts import Webhooks, plans_for
 from bridge.chats.discord.settings import Webhook
-from bridge.core.configuration.difference import Changed
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.people import Actor
 from bridge.messages.cursor import MessageCursor
 from bridge.messages.plans import Channels
 from bridge.messages.writer import POSTED_ANEW, Target
 from bridge.ports.feedback import Occasion, Snapshot
-from bridge.ports.outcomes import DONE, LINK, Audited, Outcome, Subscription
+from bridge.ports.outcomes import LINK, Audited, Outcome, Subscription
 from tests.fakes.discord import GUILD, TOKEN, FakeDiscord
 from tests.fakes.journey import app, deployment, live_now, push
 from tests.scenes.shop import LINKS
@@ -397,31 +394,3 @@ async def test_no_error_shows_the_address(stage: Stage, caplog: pytest.LogCaptur
     told.append(f"{unreachable.value!r} {unreachable.value.__cause__}")
 
     assert TOKEN not in " ".join([*told, caplog.text, repr(stage.webhooks)])
-
-
-# ── changes of configurations ────────────────────────────────────────────────
-
-NOTE = Audited(
-    at=1_779_969_600.0,
-    by=Actor("cli", "ada"),
-    what="provider set",
-    app_id="app-web",
-    app="shop/web",
-    difference=(Changed("branch", "main", "dev"),),
-    number=7,
-)
-
-
-async def test_a_change_is_told_once_it_is_made_and_says_when_it_was_undone(stage: Stage) -> None:
-    assert await stage.change(NOTE) == ()
-    made = replace(NOTE, result=DONE)
-    (further,) = await stage.change(made)
-    await stage.change(made)
-    undo = replace(made, number=8, undoes=7, by=Actor("slack", "Grace", "U1"))
-    await stage.change(made, undo)
-
-    (message,) = stage.discord.shown(HOOK)
-    assert message.title == "⚙️ ada changed the source of shop/web on the command line"
-    assert "**branch** `main` → `dev`" in message.embed["description"]
-    assert "Undone by Grace." in message.embed["description"]
-    assert "change 7" in further.follows

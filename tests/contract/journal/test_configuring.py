@@ -81,21 +81,3 @@ async def test_what_shows_how_everything_stands_is_raised_by_any_deployment_unti
     assert await ids(journal, clock) == []
     await journal.subscribe([home])
     assert await ids(journal, clock) == ["home"]
-
-
-async def test_a_draft_stays_until_it_is_dropped_or_a_week_old(
-    reopened: Opened, clock: ManualClock
-) -> None:
-    journal = await reopened()
-    await journal.keep_draft("a", "sealed")
-    await journal.keep_draft("a", "sealed anew")
-    await journal.keep_draft("b", "other")
-
-    journal = await reopened()
-
-    assert [await journal.draft(one) for one in "abc"] == ["sealed anew", "other", None]
-    await journal.drop_draft("b")
-    assert await journal.draft("b") is None
-    clock.now += 7 * 86_400 + 1
-    await journal.keep_draft("c", "new")
-    assert [await journal.draft(one) for one in "ac"] == [None, "new"]

@@ -12,7 +12,7 @@ from bridge.ports.outcomes import (
     Outcome,
 )
 from tests.fakes.journey import NO_GATES, ManualClock, app, deployment
-from tests.worlds.journal import A, B, card, due, outcome, record, states
+from tests.worlds.journal import A, card, due, outcome, record, states
 
 
 async def test_only_the_moves_of_the_lifecycle_are_made(journal: Any) -> None:
@@ -26,24 +26,6 @@ async def test_only_the_moves_of_the_lifecycle_are_made(journal: Any) -> None:
             assert (moved is not None) is (to in following), (now, to)
             found = await journal.deployment(new.id)
             assert found == (moved or new)
-
-
-async def test_a_move_writes_its_facts_and_a_line_of_history(
-    journal: Any, clock: ManualClock
-) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    clock.now += 5
-
-    moved = await journal.move(
-        deployment(1).id, State.RUNNING, "builds", backend_id="dep-1", started_at=clock.now
-    )
-
-    assert moved == replace(
-        deployment(1), state=State.RUNNING, note="builds", backend_id="dep-1", started_at=clock.now
-    )
-    last = (await journal.changes(deployment(1).id))[-1]
-    assert (last.at, last.state, last.note) == (clock.now, State.RUNNING, "builds")
-    assert await journal.changes(deployment(1).id, after=1) == [last]
 
 
 async def test_a_deployment_that_is_not_there_is_none(journal: Any) -> None:
@@ -152,16 +134,6 @@ async def test_a_cancel_counts_once_it_is_recorded(journal: Any) -> None:
     assert await states(journal, "app-api") == {5: "waiting"}
 
 
-async def test_a_cancel_of_one_counts_for_it_alone_once_it_is_recorded(journal: Any) -> None:
-    deploys, redeploys = deployment(1), deployment(2, action=Action.REDEPLOY)
-    await record(journal, outcome(1, deploys), outcome(2, redeploys))
-
-    cancel = Decision("app-web", "shop/web", Reason.CANCEL_ONE_ASKED, "ada asked to cancel one")
-    await record(journal, Outcome(3, "c", (cancel,), only=deploys.id))
-
-    assert await states(journal) == {1: "cancelled", 2: "waiting"}
-
-
 async def test_what_the_backend_lost_waits_again_as_if_it_was_never_asked(journal: Any) -> None:
     for seq, state in enumerate((State.ASKED, State.QUEUED, State.RUNNING), 1):
         lost = deployment(seq, f"app-{state}")
@@ -180,19 +152,6 @@ async def test_what_the_backend_lost_waits_again_as_if_it_was_never_asked(journa
     for seq, state in enumerate((State.WAITING, State.DONE, State.CANCELLED), 4):
         await record(journal, outcome(seq, deployment(seq, f"app-{state}", state=state)))
         assert await journal.take_back(deployment(seq, f"app-{state}").id, "x", "lost") is None
-
-
-async def test_what_the_backend_lost_and_was_cancelled_ends(journal: Any) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.intend(deployment(1).id, [], NO_GATES)
-    await journal.move(deployment(1).id, State.RUNNING)
-    await journal.cancel("app-web", 3)
-
-    found = await journal.take_back(deployment(1).id, "[br-2]", "the backend lost it")
-
-    note = "the backend lost it; it had been cancelled"
-    assert (found.state, found.note) == (State.CANCELLED, note)
-    assert found.finished_at is not None
 
 
 async def test_what_waits_again_gives_way_to_a_newer_one(journal: Any) -> None:
@@ -256,33 +215,6 @@ async def test_what_an_app_runs_is_what_was_done_last(journal: Any, clock: Manua
         wanted[id_] = replace(live, seq=seq, failed=failed_at)
 
     assert await journal.live([*cases, "app-api", "app-new", "nobody"]) == wanted
-
-
-async def test_what_an_app_runs_is_what_was_live_last_not_what_was_pushed_last(
-    journal: Any, clock: ManualClock
-) -> None:
-    """A push that was held may be live after a redeploy that was asked for later."""
-    await journal.save_apps("dokploy", [app()])
-    held, redeploy = deployment(1), deployment(2, action=Action.REDEPLOY)
-    await record(journal, outcome(1, held))
-    await journal.move(held.id, State.HELD, "held: why")
-    await record(journal, outcome(2, redeploy))
-    clock.now += 10
-    await journal.move(redeploy.id, State.DONE, deployed_commit=A)
-    assert await journal.live(["app-web"]) == {"app-web": Live(A, certain=False, seq=2)}
-    clock.now += 10
-    await journal.move(held.id, State.WAITING)
-    await journal.move(held.id, State.VERIFYING, deployed_commit=B)
-    assert await journal.live(["app-web"]) == {"app-web": Live(B, certain=False, seq=1)}
-    await journal.move(held.id, State.DONE)
-
-    assert await journal.live(["app-web"]) == {"app-web": Live(B, seq=1)}
-    assert (await journal.serving([app()]))["app-web"].commit == B
-
-    await record(journal, outcome(3, deployment(3)))
-    await journal.move(deployment(3).id, State.FAILED)
-    shown = (await journal.snapshot(card(3))).before
-    assert {id_: one.deployed_commit for id_, one in shown.items()} == {deployment(3).id: B}
 
 
 # ── tags of apps that take only newer ones ───────────────────────────────────

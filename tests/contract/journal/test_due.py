@@ -1,4 +1,4 @@
-"""The `Journal` port: held deployments, and the facts that hold them."""
+"""The `Journal` port: held deployments, the facts that hold them, and reminders of locks."""
 
 import asyncio
 from dataclasses import replace
@@ -9,11 +9,20 @@ from bridge.core.checks import Check, CheckPolicy, CheckState, Need, Required
 from bridge.core.events import Repository
 from bridge.core.gates.approvals import Approval
 from bridge.core.gates.ci import Ci
-from bridge.core.gates.locks import Lock
+from bridge.core.gates.locks import DAY, Lock, PullRef
 from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State, flow_of
+from bridge.core.people import Actor
 from bridge.ports.gates import CommitAt, Judging
-from bridge.ports.outcomes import PushSeen
+from bridge.ports.outcomes import (
+    Audited,
+    PushSeen,
+    Result,
+    Stage,
+    Subscription,
+    about_change,
+    about_lock,
+)
 from tests.fakes.journey import HEAD, NO_GATES, ManualClock, deployment
 from tests.worlds.journal import outcome, record
 
@@ -247,31 +256,6 @@ async def test_checks_that_a_held_deployment_waits_for_are_not_laid_aside(
     assert await journal.next_ci_at() == {"github": clock.now + 10}
 
 
-async def test_an_event_holds_at_once_and_passes_only_once_all_are_listed(
-    journal: Any, clock: ManualClock
-) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.want_ci(AT, clock.now)
-    await journal.save_ci(AT, listed(clock, BUILD), reported=0, due_at=clock.now + 300)
-    await journal.judge(ID, WAITS)
-
-    assert await journal.report_check(SITE, HEAD, replace(BUILD, state=CheckState.FAILED), 1.0)
-    assert (await journal.judge(ID, WAITS)).note.startswith("held: checks failed: build")
-
-    passed = replace(BUILD, state=CheckState.PASSED)
-    assert await journal.report_check(SITE, HEAD, passed, clock.now)
-    found = await journal.judge(ID, WAITS)
-    assert (found.state, found.note) == (
-        State.HELD,
-        f"held: lists the checks of {HEAD[:7]} again",
-    )
-    (again,) = await journal.due_ci(clock.now, 10, "github")
-    assert again.reported == 2
-    later = clock.now + 300
-    assert await journal.save_ci(AT, listed(clock, passed), reported=2, due_at=later)
-    assert (await journal.judge(ID, WAITS)).state is State.WAITING
-
-
 async def test_a_list_that_was_read_before_an_event_does_not_count(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -344,3 +328,79 @@ async def test_a_head_from_before_the_push_holds_for_a_while(
         OTHER,
         f"held: the checks of {OTHER[:7]} are not known: they are being read",
     )
+
+
+# ── reminders, and the pull requests that release ─────────────────────────────
+
+
+PULL = PullRef("github", "Acme/Shop", 12)
+
+
+def due_daily(clock: ManualClock, **facts: Any) -> Lock:
+    return lock(clock, remind_at=clock.now + DAY, **facts)
+
+
+def reminder(day: int = 1, scope: str = "app/app-web") -> Subscription:
+    follows = (about_lock(scope),)
+    return Subscription(
+        f"slack.lock {scope} {day}", "slack.lock", "slack U1", follows, {"day": day}
+    )
+
+
+async def told(journal: Any) -> list[str]:
+    return sorted(one.subscription.id for one in await journal.feedback(limit=100))
+
+
+async def test_one_of_several_processes_reminds_of_a_lock_as_it_is_now(
+    journal: Any, clock: ManualClock
+) -> None:
+    old = due_daily(clock)
+    await journal.take_lock(old, ["app-web"], steal=False)
+    clock.now += 1
+    mine = due_daily(clock)
+    await journal.take_lock(mine, ["app-web"], steal=False)
+    clock.now += DAY
+    assert not await journal.remind(old, None, [reminder(9)])
+    assert not await journal.keep_lock(old, None)
+
+    given = await asyncio.gather(
+        *(journal.remind(mine, clock.now + DAY, [reminder(n)]) for n in range(4))
+    )
+
+    assert sorted(given) == [False, False, False, True]
+    assert len(await told(journal)) == 1
+    await journal.release_lock(mine.scope, ["app-web"])
+    assert await told(journal) == [], "what waits to be told is gone with the lock"
+
+
+async def test_a_lock_is_released_once_with_what_tells_of_it(
+    journal: Any, clock: ManualClock
+) -> None:
+    found = await held(journal, clock)
+    mine = lock(clock, merge=PULL)
+    await journal.take_lock(mine, ["app-web"], steal=False)
+    note = Audited(
+        clock.now,
+        Actor(name="github"),
+        "unlock",
+        "",
+        "shop/web",
+        (),
+        Result(Stage.TOLD, "Acme/Shop#12 is merged"),
+    )
+
+    def tell(kept: Audited) -> list[Subscription]:
+        follows = (about_change(kept.number),)
+        return [Subscription("slack.lock ended", "slack.lock", "slack C", follows, {})]
+
+    ended = [await journal.release_merged(mine, ["app-web"], note, tell) for _ in range(2)]
+
+    assert ended == [True, False]
+    assert await journal.locks() == []
+    assert [one.id for one in await journal.due_holds(clock.now, 9)] == [found.id]
+    (audited,) = await journal.audited(limit=9)
+    assert (str(audited.by), audited.what, audited.outcome) == ("github", "unlock", note.outcome)
+    assert await told(journal) == ["slack.lock ended"]
+    clock.now += 1
+    await journal.forget_audit(clock.now, 9)
+    assert await told(journal) == []

@@ -11,9 +11,7 @@ from bridge.ports.outcomes import (
     Subscription,
     about_deployment,
 )
-from bridge.storage import tables
 from bridge.storage.journal import SqlJournal
-from bridge.storage.journal.serving import newest_failed
 from bridge.storage.postgres import postgres_engine
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import WINDOW, A, B, decision, outcome, pushed, record
@@ -82,24 +80,6 @@ async def test_what_has_ended_is_told_once(journal: Any, clock: ManualClock) -> 
     await journal.move(deployment(1).id, State.UNHEALTHY)  # it breaks after its end
     again = await journal.ended(ended[-1].number)
     assert [(one.result, one.seconds) for one in again] == [(State.UNHEALTHY, None)]
-
-
-def test_what_apps_run_is_searched_for_in_whatever_order_the_indexes_were_made() -> None:
-    """SQLite's planner takes the first of those that seem as good, and a schema has no order."""
-    names = sorted(tables.deployments.indexes, key=lambda one: str(one.name))
-    turned = [names[at:] + names[:at] for at in range(len(names))]
-    for order in turned + [one[::-1] for one in turned]:  # each first, each pair in both orders
-        engine = sa.create_engine("sqlite://")
-        with engine.begin() as db:
-            for table in (tables.apps, tables.deployments):
-                db.execute(sa.schema.CreateTable(table))
-            for one in order:
-                db.execute(sa.schema.CreateIndex(one))
-            query = newest_failed([f"app-{number}" for number in range(200)])
-            text = query.compile(engine, compile_kwargs={"literal_binds": True})
-            first = db.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()[0][3]
-        engine.dispose()
-        assert first.startswith("SEARCH apps"), [one.name for one in order]
 
 
 MANY_OF_FEW = """

@@ -55,18 +55,6 @@ async def test_during_a_rotation_both_secrets_are_there(
     assert (await journal.rotate_hook(NEW.key, "sealed-3")).sealed_last is None
 
 
-async def test_a_rotation_that_was_begun_goes_on_with_its_own_secret(journal: Any) -> None:
-    await journal.plan_hook(NEW)
-    await journal.hook_made(NEW.key, "12", signs=True, name=MONO.name)
-    await journal.rotate_hook(NEW.key, "sealed-2")
-
-    again = await journal.rotate_hook(NEW.key, "sealed-3")
-
-    assert again.sealed_next == "sealed-2"
-    assert not await journal.end_rotation(NEW.key, "sealed-3")
-    assert (await journal.made_hooks())[0].sealed == "sealed-1"
-
-
 async def test_what_is_only_planned_is_not_rotated(journal: Any) -> None:
     await journal.plan_hook(NEW)
 

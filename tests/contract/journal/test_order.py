@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.apps import Rules
+from bridge.core.events import Action
+from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Look
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, Judging
@@ -66,3 +68,48 @@ async def test_a_look_at_the_backend_wakes_those_that_wait_for_what_it_shows(
 
     assert await due(journal, clock) == [deployment(2).id]
     assert (await journal.judge(deployment(2).id, AFTER)).state is State.WAITING
+
+
+# ── what an earlier app is judged by ──────────────────────────────────────────
+
+
+OLD, OTHER = "a" * 40, "d" * 40
+
+
+async def ended(journal: Any, seq: int, state: State, commit: str, **facts: Any) -> None:
+    one = deployment(seq, "app-api", **facts)
+    await record(journal, outcome(seq, one, explicit=True))
+    if state in (State.DONE, State.UNHEALTHY):
+        await journal.move(one.id, State.VERIFYING, "", live_at=float(seq), finished_at=float(seq))
+    await journal.move(one.id, state, "", deployed_commit=commit)
+
+
+async def api(journal: Any) -> Any:
+    (found,) = (await journal.earlier({"shop/api": "app-api", "shop/nowhere": ""})).items()
+    assert found[0] == "shop/api"
+    return found[1]
+
+
+async def test_an_earlier_app_is_judged_by_what_it_serves(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app("app-api")])
+    assert await api(journal) == Earlier("app-api", served=[])
+
+    await ended(journal, 1, State.DONE, OLD)
+    await ended(journal, 2, State.FAILED, OTHER)
+    await ended(journal, 3, State.CANCELLED, HEAD)
+
+    found = await api(journal)
+    assert found.serving.commit == OLD
+    assert (found.newest.seq, found.commits) == (2, [OLD])
+
+    await ended(journal, 4, State.UNHEALTHY, OTHER)
+    await ended(journal, 5, State.DONE, OLD, action=Action.ROLLBACK)
+    found = await api(journal)
+    assert found.serving.rolled_back
+    assert found.commits == [OLD, OTHER], "after a rollback, what it left is compared too"
+
+    look = Look(9.0, deployment(5, "app-api").id, record="r", commit=HEAD, since=8.0)
+    await journal.save_look("app-api", look)
+    found = await api(journal)
+    assert found.commits[0] == HEAD, "as is what somebody has deployed by hand"
+    assert found.since == 8.0

@@ -203,38 +203,6 @@ async def test_a_new_link_raises_what_may_link_to_it_and_only_once(
     assert await ids(journal, clock) == []
 
 
-async def test_a_story_of_one_deployment_tells_what_was_live_and_its_comments(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.save_apps("dokploy", [app()])
-    ends = [State.DONE, State.DONE, State.FAILED, State.DONE]
-    for seq, end in enumerate(ends, 1):
-        await record(journal, outcome(seq, deployment(seq), subscriptions=(card(seq),)))
-        for state in (State.ASKED, State.RUNNING):
-            await journal.move(deployment(seq).id, state)
-        facts = {"deployed_commit": f"{seq}" * 40} if end is State.DONE else {}
-        await journal.move(deployment(seq).id, end, **facts)
-    places = {"comment": 4, "status": 4, "another": 3}
-    for name, seq in places.items():
-        kind = f"github.{'status' if name == 'status' else 'comment'}"
-        await journal.subscribe(
-            [Subscription(f"{kind} {name}", kind, "G", (about_delivery(seq),), {})]
-        )
-        await journal.save_cursor(f"{kind} {name}", {"comment": name})
-
-    stories = [(await journal.snapshot(card(seq))).before for seq in range(1, 5)]
-    befores = [{id_: one.deployed_commit for id_, one in story.items()} for story in stories]
-    beside = (await journal.snapshot(card(4))).beside
-
-    assert befores == [
-        {},
-        {deployment(2).id: "1" * 40},
-        {deployment(3).id: "2" * 40},
-        {deployment(4).id: "2" * 40},
-    ]
-    assert beside == {"github.comment comment": {"comment": "comment"}}
-
-
 async def test_a_story_of_very_many_pushes_tells_the_newest_of_each_app(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -253,20 +221,3 @@ async def test_a_story_of_very_many_pushes_tells_the_newest_of_each_app(
 
     assert [one.seq for one in snapshot.deployments] == [*range(61, 41, -1), 1]
     assert [one.seq for one in snapshot.explained] == [*range(61, 41, -1), 1]
-
-
-async def test_what_is_raised_wakes_and_what_only_shows_does_not(
-    journal: Any, clock: ManualClock
-) -> None:
-    woken: list[float] = []
-    journal.woken = lambda: woken.append(clock.now)
-    await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
-    await journal.move(deployment(1).id, State.ASKED)
-    assert len(woken) == 2
-
-    await due(journal, clock)
-    await journal.snapshot(card())
-    await journal.mark_published("card 1", 2)
-    await journal.hold("feedback", "one", 5)
-
-    assert len(woken) == 2

@@ -16,29 +16,13 @@ from bridge.ports.outcomes import (
 from bridge.storage.journal import rows
 from tests.fakes.journey import NO_GATES, ManualClock, deployment
 from tests.worlds.journal import (
-    A,
-    B,
     Opened,
     decision,
     open_sqlite,
     outcome,
-    push,
-    pushed,
     record,
     states,
 )
-
-
-async def test_pushes_are_found_by_where_they_led_a_branch(journal: Any) -> None:
-    elsewhere = "github 1 refs/heads/other"
-    await push(journal, 1, A, B)
-    await push(journal, 2, B, A)
-    await push(journal, 3, A, B)
-    await record(journal, outcome(4, deployment(4), push=pushed(A, B, elsewhere)))
-
-    assert await journal.pushes_to("github 1 refs/heads/main", B) == [1, 3]
-    assert await journal.pushes_to(elsewhere, B) == [4]
-    assert await journal.pushes_to("github 1 refs/heads/main", "c" * 40) == []
 
 
 async def test_what_is_recorded_is_there_after_a_restart(reopened: Opened) -> None:
@@ -166,17 +150,6 @@ async def test_a_secret_is_of_one_purpose_and_of_one_journal(
     assert len({secrets[0], await journal.secret("b"), await other.secret("a")}) == 3
     assert await journal.instance() != await other.instance()
     await other.stop()
-
-
-async def test_many_writers_at_once_lose_nothing(journal: Any) -> None:
-    await asyncio.gather(
-        *(record(journal, outcome(seq, deployment(seq, f"app-{seq % 7}"))) for seq in range(1, 60))
-    )
-
-    found = await journal.deployments(limit=100)
-    waiting = [one.seq for one in found if one.state is State.WAITING]
-    assert len(found) == 59
-    assert sorted(waiting) == list(range(53, 60))
 
 
 async def test_a_database_that_is_gone_is_unreachable(tmp_path: Path, clock: ManualClock) -> None:

@@ -155,21 +155,6 @@ async def test_a_renamed_repository_keeps_its_previews(journal: Any) -> None:
     assert one.version == 1
 
 
-async def test_those_that_were_looked_at_by_other_rules_are_looked_at(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.report_previews(reported(), [WEB, API])
-    for one in await journal.previews():
-        await journal.change_preview(one, state=PreviewState.SKIPPED, rules="r1", look_at=None)
-    assert await journal.rules_of_previews() == {"app-web": {"r1"}, "app-api": {"r1"}}
-
-    await journal.look_at_previews("app-web", "r1")
-    assert await journal.previews_due(clock.now + 99) == {}
-    await journal.look_at_previews("app-web", "r2")
-
-    assert [one.app_id for one in await journal.due_previews(clock.now, 9, LANE)] == ["app-web"]
-
-
 async def test_one_whose_app_is_gone_is_looked_at(journal: Any, clock: ManualClock) -> None:
     own = [app(f"made-{n}", marker=f"bridge:{n}") for n in (1, 2, 3)]
     await journal.renew_apps(own)
@@ -185,12 +170,3 @@ async def test_one_whose_app_is_gone_is_looked_at(journal: Any, clock: ManualClo
 
     (due,) = await journal.due_previews(clock.now, 9, LANE)
     assert (due.id, due.asked, due.version) == (web.id, None, web.version + 1)
-
-
-async def test_a_closed_one_is_recorded_if_its_app_is_there(journal: Any) -> None:
-    closed = reported(open=False)
-
-    assert await journal.report_previews(closed, [replace(WEB, made="made-1"), API])
-
-    (found,) = await journal.previews()
-    assert (found.id, found.made, found.takes_a_place) == (WEB_12, "made-1", True)

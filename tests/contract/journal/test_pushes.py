@@ -6,10 +6,6 @@ from typing import Any
 import pytest
 
 from bridge.core.decision import Reason
-from bridge.ports.outcomes import (
-    Pushed,
-    PushSeen,
-)
 from tests.fakes.journey import ManualClock, deployment
 from tests.worlds.journal import WINDOW, A, B, decision, outcome, push, pushed, record, states
 
@@ -196,11 +192,3 @@ async def test_pushes_are_completed_once_and_the_newest_deploys(journal: Any) ->
     forgotten = await journal.complete([outcome(9, deployment(9), push=pushed())])
     assert forgotten.start == ()
     assert await journal.decisions([9]) == {9: []}
-
-
-async def test_the_repositories_of_pushes_are_told_by_key_and_name(journal: Any) -> None:
-    named = PushSeen("github 1 refs/heads/main", A, B, repository="my-org/mono")
-    await record(journal, outcome(1, push=named))
-    await record(journal, outcome(2))
-
-    assert await journal.pushed([1, 2]) == {1: Pushed("github 1", "my-org/mono")}

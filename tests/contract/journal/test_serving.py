@@ -1,4 +1,4 @@
-"""The `Journal` port: what apps serve, how far behind that is, and what has ended since a time."""
+"""The `Journal` port: what apps serve, how far behind, what became of it, what ended since."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from bridge.core.apps import Rules, Source, SourceType, Trigger
 from bridge.core.decision import Reason
 from bridge.core.events import Action
+from bridge.core.health.fate import Now
 from bridge.core.health.serving import Behind, Look, Works
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Deployment, State
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, app, deployment
@@ -35,26 +36,6 @@ async def made(
     clock.now += 10
     await journal.move(new.id, state, "ended", deployed_commit=commit)
     return new.id
-
-
-async def test_an_app_serves_what_went_live_last(journal: Any, clock: ManualClock) -> None:
-    await journal.save_apps("dokploy", [WEB, app("app-api")])
-    first = await made(journal, clock, 1, State.DONE, A, author="Ada")
-    second = await made(journal, clock, 2, State.VERIFYING, B)
-    since = clock.now
-    await made(journal, clock, 3, State.FAILED)
-
-    found = await journal.serving([WEB, app("app-api"), app("app-nobody")])
-
-    assert list(found) == [WEB.id]
-    serving = found[WEB.id]
-    assert (serving.newest.id, serving.before.id, serving.doubt) == (second, first, None)
-    assert (serving.commit, serving.since, serving.works) == (B, since, Works.VERIFYING)
-
-    clock.now += 60
-    await journal.move(second, State.UNHEALTHY, "no answer")
-    serving = (await journal.serving([WEB]))[WEB.id]
-    assert (serving.commit, serving.since, serving.works) == (B, since, Works.UNHEALTHY)
 
 
 async def test_an_unknown_outcome_is_a_doubt_until_something_else_is_live(
@@ -205,3 +186,53 @@ async def test_both_are_searched_for_and_not_scanned(tmp_path: Path, clock: Manu
     assert any("deployments_by_end (finished_at>?)" in step for step in steps)
     scanned = [step for step in steps if step.startswith("SCAN")]
     assert scanned == ["SCAN deployments USING INDEX deployments_by_seq"], steps
+
+
+# ── what has become of what went live ─────────────────────────────────────────
+
+
+async def served(
+    journal: SqlJournal, clock: ManualClock, new: Deployment, sha: str | None
+) -> Deployment:
+    """A deployment that goes live, a minute after the one before."""
+    clock.now += 60
+    await journal.record([outcome(new.seq, new)], window=0)
+    await journal.move(new.id, State.RUNNING)
+    await journal.move(new.id, State.DONE, deployed_commit=sha, finished_at=clock.now)
+    found = await journal.deployment(new.id)
+    assert found is not None
+    return found
+
+
+async def test_a_fate_follows_the_version_where_a_redeploy_names_no_commit(
+    journal: SqlJournal, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    first = await served(journal, clock, deployment(1), "1" * 40)
+    second = await served(journal, clock, deployment(2), "2" * 40)
+    again = deployment(3, action=Action.REDEPLOY)
+    again = await served(journal, clock, again, None)
+
+    fates = await journal.fates([second, again])
+    assert [(fate.now, fate.says) for fate in fates.values()] == [
+        (Now.LIVE, "#3 deployed it again"), (Now.LIVE, ""),
+    ]  # fmt: skip
+
+    back = deployment(4, action=Action.ROLLBACK, target=first.id)
+    await served(journal, clock, back, "1" * 40)
+    fates = await journal.fates([second, again])
+    assert {fate.says for fate in fates.values()} == {"rolled back to 1111111 by #4"}
+
+
+async def test_a_tag_that_another_image_has_by_now_is_another_version(
+    journal: SqlJournal, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    made = []
+    for seq, image in enumerate(["sha256:a", "sha256:b"], start=1):
+        new = deployment(seq, commit=None, image="shop/web:latest")
+        made.append(await served(journal, clock, new, None))
+        await journal.prove(new.id, [image])
+
+    fates = await journal.fates(made)
+    assert [fate.now for fate in fates.values()] == [Now.REPLACED, Now.LIVE]

@@ -84,35 +84,6 @@ async def test_a_push_that_was_in_the_inbox_before_the_bridge_went_back_is_deplo
     assert found.note == "deployment #2 has come since #1, from which this would go back"
 
 
-async def test_what_a_gate_holds_neither_stops_the_way_back_nor_ends_with_it(
-    broken: Any, clock: ManualClock
-) -> None:
-    fix, own = deployment(2), by_itself(3)
-    await wish(broken, fix)
-    await broken.take_lock(held_by(clock, BY_ITSELF), ["app-web"], steal=False)
-    assert (await broken.judge(fix.id, NO_GATES)).state is State.HELD
-    await wish(broken, own)
-
-    await live(broken, clock, own, State.DONE)
-
-    assert await states(broken) == {1: "unhealthy", 2: "held", 3: "done"}
-    await broken.release_lock("app/app-web", ["app-web"])
-    assert await turn(broken, clock, fix)
-
-
-async def test_a_second_step_back_is_as_old_as_the_first(broken: Any, clock: ManualClock) -> None:
-    """What was pushed before the first one was recorded is newer than both."""
-    first, fix, second = by_itself(3), deployment(2), by_itself(4, back_from=by_itself(3))
-    await wish(broken, first)
-    await live(broken, clock, first, State.UNHEALTHY)
-    await wish(broken, second, fix)
-
-    assert not await turn(broken, clock, second)
-    await live(broken, clock, fix, State.DONE)
-
-    assert (await broken.deployment(second.id)).superseded_by == fix.id
-
-
 # ── what people ask for ──────────────────────────────────────────────────────
 
 
@@ -191,17 +162,6 @@ async def test_a_rollback_that_was_held_takes_away_nothing_that_was_deployed_by_
         assert found.note.endswith(
             "not by the bridge, after this was asked for: ask again to go back from it"
         )
-
-
-async def test_the_lock_of_the_bridge_lets_people_pass_and_holds_pushes(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.take_lock(held_by(clock, BY_ITSELF), ["app-web"], steal=False)
-    push, adas = deployment(1), rollback(2)
-    await wish(journal, push, adas)
-
-    assert not await turn(journal, clock, push)
-    assert await turn(journal, clock, adas)
 
 
 # ── pushes that are late ─────────────────────────────────────────────────────

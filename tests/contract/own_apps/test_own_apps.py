@@ -77,23 +77,6 @@ async def test_nothing_is_made_twice_when_an_answer_is_lost(
     assert record["customGitBranch"] == "feature/a"
 
 
-@pytest.mark.parametrize("after", [2, 3])
-async def test_what_was_made_is_found_when_the_look_at_it_was_lost(
-    world: Making, after: int
-) -> None:
-    async def passes(request: Any, handler: Any) -> Any:
-        return await handler(request)
-
-    world.proxy.once["project.one"] = [passes] * (after - 1) + [resets(arrives=True)]
-    with pytest.raises(Unreachable):
-        await make(world)
-
-    app = await make(world)
-
-    assert [one.id for one in await world.backend.made(MARKER)] == [app.id]
-    assert await world.environments() == ["previews", "production"]
-
-
 async def test_of_two_that_were_raced_the_oldest_is_the_one(world: Making) -> None:
     those = [
         await world.ask("POST", "environment.create", name="previews", projectId=world.project)
