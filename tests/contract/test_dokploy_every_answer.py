@@ -15,7 +15,15 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.backends.dokploy import apps, models
-from bridge.backends.dokploy.answers import TABLE, Answer, Call, Forbidden, Means, row_of
+from bridge.backends.dokploy.answers import (
+    TABLE,
+    Answer,
+    Call,
+    Forbidden,
+    Means,
+    NotDokploy,
+    row_of,
+)
 from bridge.backends.dokploy.http import Http
 from bridge.backends.dokploy.key_check import PATH, DatabaseAway, DatabaseState, state_in
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Unanswered, Unreachable
@@ -229,60 +237,50 @@ async def told() -> Any:
         await client.http.close()
 
 
-@pytest.mark.parametrize("name", answering("yes"))
-async def test_a_yes_is_a_yes_and_can_be_read(told: Told, name: str) -> None:
-    empty = name == "290-user-no-longer-in-organization-user.get" or (
-        request_of(name)["method"] == "GET" and ROWS[name]["response"]["bodyBytes"] == 0
-    )
-    if empty:  # nothing at all, to a question: nobody can read that
-        assert isinstance(await told(name), Unreachable)
-    else:
-        assert await told(name) is None
+MEANS: dict[str, type[BridgeError]] = {
+    "no": Refused,
+    "forbidden": Forbidden,
+    "away": Unreachable,
+    "key": KeyRefused,
+    "key at once": KeyRefused,
+    "no provider": Refused,
+}
+"""How each kind of answer is told while the database is well."""
 
 
-@pytest.mark.parametrize("name", answering("no"))
-async def test_a_no_is_refused(told: Told, name: str) -> None:
-    assert type(await told(name)) is Refused
+def meaning_of(name: str) -> type[BridgeError] | None:
+    """How a row is to be told: by no error, or by one of this class."""
+    reads = request_of(name)["method"] == "GET"
+    if (kind := expected_of(name)) == "yes":
+        empty = reads and ROWS[name]["response"]["bodyBytes"] == 0
+        return NotDokploy if empty else None  # nothing, to a question: nobody can read that
+    return MEANS.get(kind) or (Unreachable if reads else Unanswered)
 
 
-@pytest.mark.parametrize("name", answering("forbidden"))
-async def test_a_missing_right_is_forbidden(told: Told, name: str) -> None:
-    assert type(await told(name)) is Forbidden
+async def test_every_answer_is_told_as_what_it_means(told: Told) -> None:
+    wrong = {}
+    for name in ROWS:
+        error = await told(name)
+        if (type(error) if error else None) is not meaning_of(name):
+            wrong[name] = error
+
+    assert wrong == {}
 
 
-@pytest.mark.parametrize("name", answering("unknown") + answering("lost"))
-async def test_what_failed_inside_or_never_came_is_unknown(told: Told, name: str) -> None:
-    wanted = Unreachable if request_of(name)["method"] == "GET" else Unanswered
-    assert type(await told(name)) is wanted
-
-
-@pytest.mark.parametrize("name", answering("away"))
-async def test_who_does_not_listen_was_not_asked(told: Told, name: str) -> None:
-    assert type(await told(name)) is Unreachable
-
-
-@pytest.mark.parametrize("name", answering("key"))
-async def test_a_401_is_the_keys_fault_only_while_the_database_is_well(
-    told: Told, name: str
+async def test_a_401_or_a_missing_provider_is_no_fault_of_ours_while_the_database_is_away(
+    told: Told,
 ) -> None:
-    assert type(await told(name, "database-well")) is KeyRefused
-    assert type(await told(name, "database-away")) is DatabaseAway
-
-
-@pytest.mark.parametrize("name", answering("key at once"))
-async def test_a_key_of_nobody_is_refused(told: Told, name: str) -> None:
-    assert type(await told(name)) is KeyRefused
-
-
-@pytest.mark.parametrize("name", answering("no provider"))
-async def test_a_save_that_names_no_provider_is_refused_while_the_database_is_well(
-    told: Told, name: str
-) -> None:
-    assert type(await told(name, "database-well")) is Refused
-    assert type(await told(name, "database-away")) is Unanswered
+    for kind, away in (("key", DatabaseAway), ("no provider", Unanswered)):
+        names = answering(kind)
+        assert names
+        errors = {name: type(await told(name, "database-away")) for name in names}
+        assert errors == dict.fromkeys(names, away)
 
 
 def test_every_kind_of_answer_has_a_recording_or_a_reason() -> None:
+    names = [row["name"] for row in RECORDED]
+    for glob in (*NOT_REPLAYED, *EXPECTED):
+        assert any(fnmatchcase(name, glob) for name in names), glob
     met = set()
     for name, row in ROWS.items():
         if "response" in row:
@@ -295,13 +293,6 @@ def test_every_kind_of_answer_has_a_recording_or_a_reason() -> None:
     assert {row.name for row in TABLE} == met | set(NO_RECORDING)
     assert not met & set(NO_RECORDING)
     assert {row.means for row in TABLE} == set(Means)
-
-
-def test_every_reason_and_every_name_is_of_a_row() -> None:
-    names = [row["name"] for row in RECORDED]
-
-    for glob in (*NOT_REPLAYED, *EXPECTED):
-        assert any(fnmatchcase(name, glob) for name in names), glob
 
 
 def test_the_witness_is_read_as_it_was_recorded() -> None:

@@ -5,10 +5,8 @@ may have arrived.
 """
 
 import asyncio
-import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import pytest
 
@@ -215,77 +213,38 @@ async def test_a_read_that_was_slow_to_fail_is_not_tried_again(wire: Wire) -> No
 async def test_a_mutation_is_sent_once_and_its_error_says_whether_it_may_have_arrived(
     dokploy: Dokploy, wire: Wire, name: str
 ) -> None:
-    wire.behave, error, _ = FAULTS[name]
+    """A read is sent again where that may help, and never unanswered."""
+    wire.behave, unclear, failed = FAULTS[name]
 
     with pytest.raises(BridgeError) as caught:
         await ask(dokploy)
 
-    assert type(caught.value) is error
+    assert type(caught.value) is unclear
     assert len(wire.requests) == 1
     assert b"POST /api/application.deploy HTTP/1.1" in wire.requests[0]
+    wait = getattr(caught.value, "retry_after", None)
+    assert wait == 5 or "Retry-After" not in name
 
-
-@pytest.mark.parametrize("name", FAULTS)
-async def test_a_read_is_never_unanswered(dokploy: Dokploy, wire: Wire, name: str) -> None:
-    wire.behave, _, error = FAULTS[name]
-
+    wire.requests.clear()
     with pytest.raises(BridgeError) as caught:
         await dokploy.deployments(APP)
 
-    assert type(caught.value) is error
+    assert type(caught.value) is failed
     had_its_time = name in ("time-out", "an answer that never ends")
-    patient = error is Refused or getattr(caught.value, "retry_after", None) is not None
+    patient = failed is Refused or getattr(caught.value, "retry_after", None) is not None
     assert len(wire.with_key) == (1 if patient or had_its_time else 3)
 
 
-@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
-async def test_the_wait_that_was_asked_for_is_told(
-    dokploy: Dokploy, wire: Wire, status: str
-) -> None:
-    wire.behave = answers(b"", status, "Retry-After: 5")
-
-    with pytest.raises(Unreachable) as caught:
-        await ask(dokploy)
-    assert caught.value.retry_after == 5
-
-
-async def test_a_read_goes_on_after_a_short_trouble(dokploy: Dokploy, wire: Wire) -> None:
-    async def first_resets(writer: asyncio.StreamWriter) -> None:
-        await (resets if len(wire.requests) == 1 else answers(b"[]"))(writer)
-
-    wire.behave = first_resets
-
-    assert await dokploy.deployments(APP) == []
-    assert len(wire.requests) == 2
-
-
-@pytest.fixture
-def closed_port() -> int:
+async def test_without_a_connection_nothing_was_asked() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-async def test_without_a_connection_nothing_was_asked(closed_port: int) -> None:
+        closed_port = listener.getsockname()[1]
     client = Dokploy(f"http://127.0.0.1:{closed_port}", "any-key", pause=at_once)
 
-    with pytest.raises(Unreachable, match=r"nothing listens at its address \(connection refused\)"):
-        await ask(client)
-    with pytest.raises(Unreachable, match=r"nothing listens at its address \(connection refused\)"):
-        await client.apps()
+    for asked in (ask(client), client.apps()):
+        with pytest.raises(Unreachable, match=r"nothing listens at its .* \(connection refused\)"):
+            await asked
     assert not await client.healthy()
-    await client.close()
-
-
-async def test_a_name_that_is_not_found_was_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    def not_found(*_args: Any, **_options: Any) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", not_found)
-    client = Dokploy("http://dokploy.invalid", "any-key", pause=at_once)
-
-    with pytest.raises(Unreachable, match=r"can't be resolved \(DNS\)"):
-        await ask(client)
     await client.close()
 
 
@@ -329,25 +288,3 @@ async def test_a_request_that_waits_for_a_free_connection_was_not_sent(wire: Wir
     assert len(wire.with_key) == 1
     await client.close()
     await wire.stop(server)
-
-
-async def test_half_a_list_is_not_given_when_the_server_goes_away(
-    dokploy: Dokploy, wire: Wire
-) -> None:
-    apps: Any = [{"applicationId": f"a{n}", "name": f"a{n}"} for n in range(3)]
-
-    projects = [{"name": "shop", "environments": [{"name": "production", "applications": apps}]}]
-
-    async def dies_later(writer: asyncio.StreamWriter) -> None:
-        asked = wire.requests[-1]
-        if b"project.all" in asked:
-            await answers(json.dumps(projects).encode())(writer)
-        elif b"applicationId=a1" in asked:
-            await resets(writer)
-        else:
-            await answers(b'{"sourceType":"drop"}')(writer)
-
-    wire.behave = dies_later
-
-    with pytest.raises(Unreachable):
-        await dokploy.apps()

@@ -23,9 +23,9 @@ from bridge.core.configuration.configuration import (
     GitlabSource,
     GitSource,
 )
-from bridge.core.errors import Refused, Unreachable
+from bridge.core.errors import Refused
 from bridge.core.health.containers import Container, judge_containers
-from bridge.ports.backends import BackendDeployment, Listed, Progress
+from bridge.ports.backends import Listed, Progress
 from tests.oracles.dokploy_recordings import recording
 
 ROWS = {row["name"]: row for row in recording("recorded") if "response" in row}
@@ -172,21 +172,22 @@ ACCEPTED: dict[str, Act] = {
 }
 
 
-@pytest.mark.parametrize("name", ACCEPTED)
 async def test_what_was_accepted_is_accepted_and_asked_the_same_way(
-    dokploy: Dokploy, replay: Replay, name: str
+    dokploy: Dokploy, replay: Replay
 ) -> None:
-    replay.play(name)
-    recorded = ROWS[name]["request"]
+    for name, act in ACCEPTED.items():
+        replay.asked.clear()
+        replay.play(name)
+        recorded = ROWS[name]["request"]
 
-    await ACCEPTED[name](dokploy, app_of(name))
+        await act(dokploy, app_of(name))
 
-    ((method, path, sent),) = replay.asked
-    assert (method, path) == (recorded["method"], recorded["url"])
-    # It leaves out the trigger that a compose stack's own update may name.
-    said = {key: value for key, value in recorded["body"].items() if key in sent}
-    assert set(recorded["body"]) - set(sent) <= {"triggerType"}
-    assert {key: sent[key] for key in said} == said
+        ((method, path, sent),) = replay.asked
+        assert (method, path) == (recorded["method"], recorded["url"]), name
+        # It leaves out the trigger that a compose stack's own update may name.
+        said = {key: value for key, value in recorded["body"].items() if key in sent}
+        assert set(recorded["body"]) - set(sent) <= {"triggerType"}, name
+        assert {key: sent[key] for key in said} == said, name
 
 
 SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
@@ -217,44 +218,25 @@ REFUSED: dict[str, tuple[Act, int, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
 async def test_what_was_refused_is_refused_in_words_fit_to_be_shown(
-    dokploy: Dokploy, replay: Replay, name: str
+    dokploy: Dokploy, replay: Replay
 ) -> None:
-    replay.play(name)
-    act, status, words = REFUSED[name]
+    for name, (act, status, words) in REFUSED.items():
+        replay.asked.clear()
+        replay.play(name)
 
-    with pytest.raises(Refused) as caught:
-        await act(dokploy, app_of(name))
+        with pytest.raises(Refused) as caught:
+            await act(dokploy, app_of(name))
 
-    assert caught.value.status == status
-    assert words in caught.value.words
-    assert [method for method, _, _ in replay.asked].count("POST") == 1
-    for sql in ("Failed query", "update", "params", "$1"):
-        assert sql not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["95-member-deploy-no-access", "96-member-access-saveGitProvider"])
-async def test_a_missing_permission_is_named(dokploy: Dokploy, replay: Replay, name: str) -> None:
-    replay.play(name)
-    path = ROWS[name]["request"]["url"].removeprefix("/api/")
-    act = provider(GIT) if "save" in path else deploy("", "")
-
-    with pytest.raises(Forbidden, match=f"lacks a permission for {path}"):
-        await act(dokploy, app_of(name))
-
-
-async def test_a_plain_text_400_is_refused(dokploy: Dokploy, replay: Replay) -> None:
-    # The real one is "Invalid JSON", which a client that sends JSON can't provoke.
-    replay.answers["POST /api/application.deploy"] = {
-        "status": 400,
-        "headers": {"Content-Type": "text/plain"},
-        "bodyBytes": 12,
-        "json": None,
-        "text": "Invalid JSON",
-    }
-    with pytest.raises(Refused, match="Invalid JSON"):
-        await dokploy.deploy(App("a", "a", "shop"), title="", description="")
+        assert (caught.value.status, words in caught.value.words) == (status, True), name
+        assert [method for method, _, _ in replay.asked].count("POST") == 1, name
+        for sql in ("Failed query", "update", "params", "$1"):
+            assert sql not in str(caught.value), name
+    for name in ("95-member-deploy-no-access", "96-member-access-saveGitProvider"):
+        replay.play(name)
+        path = ROWS[name]["request"]["url"].removeprefix("/api/")
+        with pytest.raises(Forbidden, match=f"lacks a permission for {path}"):
+            await (provider(GIT) if "save" in path else deploy("", ""))(dokploy, app_of(name))
 
 
 async def test_all_apps_are_read_with_their_sources(dokploy: Dokploy, replay: Replay) -> None:
@@ -280,34 +262,6 @@ async def test_all_apps_are_read_with_their_sources(dokploy: Dokploy, replay: Re
     assert apps["cgit"].source is None
     assert {app.label for app in apps.values()} == {f"shop/{name}" for name in apps}
     assert all(app.auto_deploy for app in apps.values())
-
-
-async def test_a_disconnected_app_has_no_source(dokploy: Dokploy, replay: Replay) -> None:
-    replay.play("85-project.all-final", "73-application.one-after-disconnect")
-
-    (app,) = await dokploy.apps()
-
-    assert (app.name, app.source, app.watch_paths) == ("glapp", None, None)
-
-
-async def test_a_members_list_is_what_it_may_see(dokploy: Dokploy, replay: Replay) -> None:
-    replay.play("96-member-access-project.all", "96-member-access-application.one")
-
-    assert [app.name for app in await dokploy.apps()] == ["web"]
-
-
-async def test_a_listing_tells_when_each_app_was_last_deployed(
-    dokploy: Dokploy, replay: Replay
-) -> None:
-    replay.play("226-overview.services-member", "226-project.all")
-
-    listed = {one.app.label: one for one in await dokploy.listing()}
-
-    assert {label: one.deployed_at for label, one in listed.items()} == {
-        "shop/site": 1795726616.145,
-        "shop/web": 1795726285.793,
-    }
-    assert listed["shop/web"].app.service == "web-dsjgve"
 
 
 async def test_both_listings_of_a_server_have_the_same_apps_at_the_same_places(
@@ -350,76 +304,11 @@ async def test_the_history_is_read_with_times_and_commit(dokploy: Dokploy, repla
     assert docker[0].finished_at > docker[0].created_at
     assert 10 <= len(docker) <= 11  # the newest one may not be counted yet
 
-
-async def test_the_history_of_a_stack_is_its_own(dokploy: Dokploy, replay: Replay) -> None:
     replay.play("82-allByCompose-git")
     stack = App("tsT_5rCz7ZDdm27TJTb2E", "cgit", "shop", kind=AppKind.COMPOSE)
-
     (deployment,) = await dokploy.deployments(stack)
-
     assert deployment.commit == SHA
     assert deployment.title.startswith("feat: first commit (demo)\n")
-
-
-async def test_the_queue_is_read(dokploy: Dokploy, replay: Replay) -> None:
-    replay.play("50-queueList-4jobs")
-    assert [(job.title, job.active) for job in await dokploy.queue() or []] == [
-        ("slow 1", True),
-        ("slow 2", False),
-        ("slow 3", False),
-        ("web behind slow", False),
-    ]
-
-    replay.play("81-queueList-compose")
-    (job,) = await dokploy.queue() or []
-    assert (job.app, job.description) == ("PB3D6C6ACCBmTRqc7xpbH", "corr=c1")
-
-
-async def test_an_unknown_procedure_means_an_older_server(dokploy: Dokploy, replay: Replay) -> None:
-    for path in ("deployment.queueList", "settings.getDokployVersion"):
-        replay.always("41-deploy-GET", f"GET /api/{path}")
-
-    assert await dokploy.queue() is None
-    assert await dokploy.version() is None
-
-
-async def test_the_log_is_read_and_is_empty_for_what_went(dokploy: Dokploy, replay: Replay) -> None:
-    replay.play("45-deployment.readLogs")
-    replay.always("45-deployment.readLogs-unknown", "GET /api/deployment.readLogs")
-
-    def deployment(id_: str) -> BackendDeployment:
-        return BackendDeployment(id_, "t", "", Progress.ERROR, 0.0)
-
-    assert "❌ Docker build failed" in await dokploy.log_tail(
-        deployment("Sd4oksr9uswGRppdO7RKK"), 50
-    )
-    assert await dokploy.log_tail(deployment("nope"), 50) == ""
-
-
-async def test_version_and_health_are_read(dokploy: Dokploy, replay: Replay) -> None:
-    replay.play("20-settings.getDokployVersion", "20-health")
-
-    assert await dokploy.version() == "v0.30.2"
-    assert await dokploy.healthy()
-
-
-async def test_git_accounts_are_read_without_their_secrets(
-    dokploy: Dokploy, replay: Replay
-) -> None:
-    replay.play(
-        "23-github.githubProviders", "23-gitlab.gitlabProviders", "252-gitea.giteaProviders-member"
-    )
-
-    accounts = await dokploy.pickers.git_providers()
-    assert [(one.id, one.name) for one in accounts] == [
-        ("gh_1", "gh-app"),
-        ("3fYPgpL9_y2t0T1_94pdp", "gl"),
-        ("gt_1", "grp-gitea"),
-    ]
-
-    replay.play("23-github.getGithubRepositories")
-    with pytest.raises(Unreachable, match="secretOrPrivateKey must be an asymmetric key"):
-        await dokploy.pickers.repositories(accounts[0])
 
 
 def details() -> list[str]:
@@ -432,22 +321,22 @@ def details() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", details())
 async def test_no_secret_of_a_detailed_answer_passes_the_border(
-    dokploy: Dokploy, replay: Replay, name: str
+    dokploy: Dokploy, replay: Replay
 ) -> None:
     """What `application.one` and `compose.one` say is kept only as far as it is used."""
-    answer = ROWS[name]["response"]["json"]
-    kind = AppKind.COMPOSE if "composeId" in answer else AppKind.APPLICATION
-    replay.play(name)
+    for name in details():
+        answer = ROWS[name]["response"]["json"]
+        kind = AppKind.COMPOSE if "composeId" in answer else AppKind.APPLICATION
+        replay.play(name)
 
-    saved = await dokploy.saved(App(answer[f"{kind.value}Id"], "x", "shop", kind=kind))
+        saved = await dokploy.saved(App(answer[f"{kind.value}Id"], "x", "shop", kind=kind))
 
-    shown = repr(saved)
-    for secret in ("csec", "whsecret", "<private key>", "glat", "glrt", answer["refreshToken"]):
-        assert secret not in shown
-    for value in (answer["env"], answer.get("buildArgs"), answer.get("buildSecrets")):
-        assert not value or value not in shown
+        shown = repr(saved)
+        for secret in ("csec", "whsecret", "<private key>", "glat", "glrt", answer["refreshToken"]):
+            assert secret not in shown, name
+        for value in (answer["env"], answer.get("buildArgs"), answer.get("buildSecrets")):
+            assert not value or value not in shown, name
 
 
 # ── what runs, and going back to what ran ────────────────────────────────────
@@ -469,18 +358,15 @@ async def test_what_can_be_restored_is_read_of_the_list_without_secrets(
 
     assert [one.restores for one in found][:3] == ["eQvxkj8t0QUgFkK_GRVDj", POINT, None]
     assert [path.partition("?")[0] for _, path, _ in replay.asked] == ["/api/deployment.all"]
-
-
-def test_the_list_that_shows_the_registry_s_password_is_named_nowhere() -> None:
     files = [*Path(backends.__path__[0]).rglob("*.py"), *Path(pipeline.__path__[0]).rglob("*.py")]
-
     assert len(files) > 20
     assert [one.name for one in files if "allByType" in one.read_text(encoding="utf-8")] == []
 
 
-async def test_going_back_sends_the_point_alone_and_takes_an_empty_yes(
+async def test_going_back_sends_the_point_alone_and_a_no_names_what_may_be_wrong(
     dokploy: Dokploy, replay: Replay
 ) -> None:
+    """The server says the same few words for each cause."""
     replay.play("262-rollback.rollback", "262-deployment.all-after-rollback")
 
     await dokploy.roll_back(BUSY, POINT)
@@ -489,24 +375,14 @@ async def test_going_back_sends_the_point_alone_and_takes_an_empty_yes(
     assert ROWS["262-rollback.rollback"]["response"]["bodyBytes"] == 0
     assert replay.asked[0] == ("POST", "/api/rollback.rollback", {"rollbackId": POINT})
     assert ROWS["262-rollback.rollback"]["request"]["body"] == replay.asked[0][2]
-
-
-@pytest.mark.parametrize(
-    "name", ["262-rollback.rollback-unknown", "262-rollback.rollback-member-no-access"]
-)
-async def test_a_refused_rollback_names_what_may_be_wrong(
-    dokploy: Dokploy, replay: Replay, name: str
-) -> None:
-    """The server says the same few words for each cause."""
-    replay.play(name)
-
-    with pytest.raises(Refused) as caught:
-        await dokploy.roll_back(BUSY, ROWS[name]["request"]["body"]["rollbackId"])
-
-    assert caught.value.status == 400
-    assert caught.value.words.startswith("Error input: Rolling back; ")
-    for cause in ("no longer has that version", "may not reach the app"):
-        assert cause in caught.value.words
+    for name in ("262-rollback.rollback-unknown", "262-rollback.rollback-member-no-access"):
+        replay.play(name)
+        with pytest.raises(Refused) as caught:
+            await dokploy.roll_back(BUSY, ROWS[name]["request"]["body"]["rollbackId"])
+        assert caught.value.status == 400
+        assert caught.value.words.startswith("Error input: Rolling back; ")
+        for cause in ("no longer has that version", "may not reach the app"):
+            assert cause in caught.value.words
 
 
 @pytest.mark.parametrize("row", [MATCHING, f"{MATCHING}-member"])
@@ -526,55 +402,39 @@ async def test_the_containers_are_the_app_s_own(dokploy: Dokploy, replay: Replay
     assert judge_containers(found, 60.0)[0] is False  # it has run since before the deployment
 
 
-async def test_the_containers_of_an_app_on_another_server_are_asked_for_there(
+async def test_containers_are_asked_for_where_they_run_and_a_no_is_told(
     dokploy: Dokploy, replay: Replay
 ) -> None:
     there = ROWS[NAMED]["response"]["json"] | {"serverId": "srv_1"}
     url = ROWS[NAMED]["request"]["url"]
     replay.answers[f"GET {url}"] = ROWS[NAMED]["response"] | {"json": there}
     replay.always(MATCHING, "GET /api/docker.getContainersByAppNameMatch")
-
     assert await dokploy.containers(BUSY)
-
     assert replay.asked[-1][1].endswith("?appName=busy-bcjg0v&serverId=srv_1")
 
-
-@pytest.mark.parametrize("status", [401, 404])
-async def test_containers_that_may_not_be_read_or_are_not_known_are_none(
-    dokploy: Dokploy, replay: Replay, status: int
-) -> None:
-    replay.play(NAMED)
-    refused = {401: "264-docker.getContainers-member", 404: "41-deploy-GET"}[status]
-    replay.always(refused, "GET /api/docker.getContainersByAppNameMatch")
-
-    assert ROWS[refused]["response"]["status"] == status
-    assert await dokploy.containers(BUSY) is None
-
-
-async def test_a_name_that_the_server_refuses_is_told(dokploy: Dokploy, replay: Replay) -> None:
-    replay.play(NAMED)
+    for refused, status in (("264-docker.getContainers-member", 401), ("41-deploy-GET", 404)):
+        replay.always(refused, "GET /api/docker.getContainersByAppNameMatch")
+        assert ROWS[refused]["response"]["status"] == status
+        assert await dokploy.containers(BUSY) is None
     replay.always(f"{MATCHING}-bad-name", "GET /api/docker.getContainersByAppNameMatch")
-
     with pytest.raises(Refused, match="appName: Invalid app name"):
         await dokploy.containers(BUSY)
 
 
-async def test_an_app_without_containers_printed_nothing(dokploy: Dokploy, replay: Replay) -> None:
+async def test_what_an_app_printed_is_read_where_it_is_text(
+    dokploy: Dokploy, replay: Replay
+) -> None:
+    """The document calls it an object; every server that was recorded sends text."""
     replay.always("264-application.readLogs-no-container", "GET /api/application.readLogs")
-
     assert await dokploy.output(BUSY, 20) == ""
     assert len(replay.asked) == 1
 
-
-@pytest.mark.parametrize(
-    ("said", "printed"),
-    [("listening\n", "listening\n"), ({}, ""), ({"logs": "x"}, ""), (["x"], "")],
-)
-async def test_what_an_app_printed_is_read_where_it_is_text(
-    dokploy: Dokploy, replay: Replay, said: object, printed: str
-) -> None:
-    """The document calls it an object; every server that was recorded sends text."""
-    answer = ROWS["261-readLogs-rollback"]["response"] | {"json": said}
-    replay.answers["GET /api/application.readLogs"] = answer
-
-    assert await dokploy.output(BUSY, 20) == printed
+    recorded = ROWS["261-readLogs-rollback"]["response"]
+    for said, printed in (
+        ("listening\n", "listening\n"),
+        ({}, ""),
+        ({"logs": "x"}, ""),
+        (["x"], ""),
+    ):
+        replay.answers["GET /api/application.readLogs"] = recorded | {"json": said}
+        assert await dokploy.output(BUSY, 20) == printed, said

@@ -1,7 +1,7 @@
 """A GitHub App: its installations and their tokens, found, narrowed, renewed and replaced."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from pydantic import SecretStr
@@ -12,7 +12,6 @@ from bridge.githosts.github.api import Github, github_api
 from bridge.ports.githosts import CommitState
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository, Spoil
-from tests.worlds.embedded import until
 from tests.worlds.hosts import NAME, client_of
 
 STATUS = ("dokploy/shop/web", CommitState.SUCCESS, "is live")
@@ -56,13 +55,6 @@ async def test_one_token_serves_all_repositories_of_an_installation(
 
     assert len(fake.issued) == 1
     assert sum(one.path.endswith("/installation") for one in fake.asked) == 2
-
-
-async def test_a_token_has_only_the_permissions_that_the_bridge_needs(
-    fake: FakeGithub, api: Github, repository: FakeRepository
-) -> None:
-    await api.set_status(NAME, head(repository), *STATUS)
-
     (asked,) = [one.body for one in fake.asked if one.path.endswith("/access_tokens")]
     assert asked == {"permissions": dict(PERMISSIONS)}
 
@@ -89,35 +81,10 @@ async def test_a_token_that_github_takes_back_is_replaced_and_nothing_done_twice
     await api.comment(NAME, pull.number, "hello")
 
     assert [comment.body for comment in pull.comments] == ["hello"]
-
-
-async def test_it_is_replaced_for_a_list_as_well(
-    fake: FakeGithub, api: Github, repository: FakeRepository
-) -> None:
-    await api.set_status(NAME, head(repository), *STATUS)
+    fake.installation = 78  # it was installed anew
     fake.issued.clear()
-
-    assert await api.pull_requests(NAME, head(repository)) == []
-
-
-async def test_who_has_a_token_does_not_wait_for_those_who_ask_for_one(
-    fake: FakeGithub, api: Github, repository: FakeRepository
-) -> None:
     await api.set_status(NAME, head(repository), *STATUS)
-    fake.spoil(Spoil(hang=True), path="other/installation")
-    other = asyncio.create_task(api.pull_requests("my-org/other", "a" * 40))
-    await until(lambda: hangs(fake), bool)
-
-    await api.set_status(NAME, head(repository), *STATUS)
-
-    assert not other.done()
-    fake.let_go()
-    with pytest.raises(NotFound):
-        await other
-
-
-async def hangs(fake: FakeGithub) -> int:
-    return fake.hanging
+    assert len(repository.statuses) == 2
 
 
 async def test_an_app_that_github_does_not_know_any_more_is_not_asked_for_ever(
@@ -129,18 +96,6 @@ async def test_an_app_that_github_does_not_know_any_more_is_not_asked_for_ever(
         await api.set_status(NAME, head(repository), *STATUS)
 
     assert sum("/statuses/" in one.path for one in fake.asked) == 2
-
-
-async def test_an_app_that_was_installed_anew_is_found_again(
-    fake: FakeGithub, api: Github, repository: FakeRepository
-) -> None:
-    await api.set_status(NAME, head(repository), *STATUS)
-    fake.installation = 78
-    fake.issued.clear()
-
-    await api.set_status(NAME, head(repository), *STATUS)
-
-    assert len(repository.statuses) == 2
 
 
 async def test_where_the_app_is_not_installed_it_says_so(
@@ -178,31 +133,20 @@ async def test_comments_of_the_app_are_ours(
     assert [one.ours async for one in api.comments(NAME, pull.number)] == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("given", "why"),
-    [
+def test_a_credential_that_cannot_be_one_is_refused_without_being_shown(pem: str) -> None:
+    assert github_api() is None
+    key, token = SecretStr(pem), SecretStr("t")
+    given: Mapping[str, object]
+    for given, why in (
         ({"app_id": 1}, "set BRIDGE_GITHUB_PRIVATE_KEY"),
         ({"private_key": SecretStr("a key")}, "set BRIDGE_GITHUB_APP_ID"),
         ({"app_id": 1, "private_key": SecretStr("a secret key")}, "not an RSA key in PEM"),
+        ({"app_id": 1, "private_key": key, "token": token}, "unset one of them"),
         ({"token": SecretStr("two words")}, "the token is empty or has characters"),
         ({"token": SecretStr("ä")}, "the token is empty or has characters"),
-        ({"token": SecretStr("t"), "api_url": "ftp://x"}, "must look like https://"),
-        ({"token": SecretStr("t"), "api_url": "https://u:p@x"}, "may hold no user"),
-    ],
-)
-def test_a_credential_that_cannot_be_one_is_refused_without_being_shown(
-    given: dict[str, object], why: str
-) -> None:
-    with pytest.raises(Rejected, match=why) as caught:
-        github_api(**given)  # type: ignore[arg-type]
-
-    assert not any(secret in str(caught.value) for secret in ("a secret key", "two words", "u:p"))
-
-
-def test_an_app_and_a_token_are_one_too_many(pem: str) -> None:
-    with pytest.raises(Rejected, match="unset one of them"):
-        github_api(token=SecretStr("t"), app_id=1, private_key=SecretStr(pem))
-
-
-def test_without_a_credential_there_is_no_api() -> None:
-    assert github_api() is None
+        ({"token": token, "api_url": "ftp://x"}, "must look like https://"),
+        ({"token": token, "api_url": "https://u:p@x"}, "may hold no user"),
+    ):
+        with pytest.raises(Rejected, match=why) as caught:
+            github_api(**given)
+        assert not any(secret in str(caught.value) for secret in ("a secret", "two words", "u:p"))

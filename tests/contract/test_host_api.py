@@ -2,15 +2,12 @@
 
 import asyncio
 import time
-import tracemalloc
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
-from bridge.githosts.base import pool
 from bridge.ports.authors import TellsAuthors
 from bridge.ports.githosts import Comment, CommitState
 from tests.fakes.gitea import FakeGitea
@@ -18,21 +15,12 @@ from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeDeployment, Spoil
 from tests.fakes.pulls import FakeComment
-from tests.worlds.embedded import Repository
 from tests.worlds.hosts import FEW, NAME, Host, client_of, with_deployments
 
 STATUS = "dokploy/shop/web"
 
 
 # ── what people see ──────────────────────────────────────────────────────────
-
-
-async def test_more_pull_requests_than_a_page_holds_are_all_found(host: Host) -> None:
-    sha = host.repository.branches["main"]
-    for _ in range(130):
-        host.repository.open_pull("main")
-
-    assert len(await host.api.pull_requests(NAME, sha)) == 130
 
 
 async def test_a_commit_says_what_it_is_and_what_it_was_made_on(host: Host) -> None:
@@ -44,119 +32,69 @@ async def test_a_commit_says_what_it_is_and_what_it_was_made_on(host: Host) -> N
     assert (found.sha, found.message) == (sha, "feat: a [skip ci]")
     assert (found.author, found.email) == ("Ada", "ada@example.com")
     assert found.parents == (before,)
+    by_name = await host.api.repository(NAME)
+    assert await host.api.repository(host.api.key(by_name)) == by_name
 
 
-async def test_a_commit_that_has_not_arrived_yet_is_not_found(host: Host) -> None:
-    with pytest.raises(NotFound):
-        await host.api.pull_requests(NAME, "d" * 40)
-
-
-async def test_a_comment_is_written_edited_and_known_as_ours(host: Host) -> None:
+async def test_comments_are_written_edited_known_as_ours_and_read_only_as_far_as_wanted(
+    host: Host,
+) -> None:
     pull = host.repository.open_pull("main")
-    pull.comments.append(FakeComment(1, "somebody", "looks good"))
+    numbers = range(1001, 1251)
+    pull.comments += [FakeComment(n, "somebody", f"comment {n}") for n in numbers]
 
     id_ = await host.api.comment(NAME, pull.number, "waits")
     await host.api.edit_comment(NAME, pull.number, id_, "done")
-
-    assert [comment async for comment in host.api.comments(NAME, pull.number)] == [
-        Comment("1", "looks good", ours=False),
-        Comment(id_, "done", ours=True),
-    ]
-    assert pull.comments[1].history == ["waits", "done"]
-
-
-async def test_comments_come_page_after_page_as_they_are_wanted(host: Host) -> None:
-    pull = host.repository.open_pull("main")
-    pull.comments += [FakeComment(n, "somebody", f"comment {n}") for n in range(1, 251)]
-
-    found = [comment.body async for comment in host.api.comments(NAME, pull.number)]
+    found = [comment async for comment in host.api.comments(NAME, pull.number)]
     before = len(host.fake.asked)
     async for comment in host.api.comments(NAME, pull.number):
-        assert comment.body == "comment 1"
+        assert comment.body == "comment 1001"
         break
 
-    assert found == [f"comment {n}" for n in range(1, 251)]
+    theirs = [Comment(str(n), f"comment {n}", ours=False) for n in numbers]
+    assert found == [*theirs, Comment(id_, "done", ours=True)]
+    assert pull.comments[-1].history == ["waits", "done"]
     assert len(host.fake.asked) == before + 1
-
-
-async def test_a_comment_that_somebody_deleted_is_not_found(host: Host) -> None:
-    pull = host.repository.open_pull("main")
-
     with pytest.raises(NotFound):
-        await host.api.edit_comment(NAME, pull.number, "999", "done")
+        await host.api.edit_comment(NAME, pull.number, "99999", "deleted meanwhile")
 
 
-@pytest.mark.parametrize("state", CommitState)
-async def test_a_status_is_set_in_the_hosts_words(host: Host, state: CommitState) -> None:
-    sha = host.repository.branches["main"]
-
-    await host.api.set_status(NAME, sha, STATUS, state, "builds", "https://example.com/log")
-
-    (status,) = host.repository.statuses
-    assert status["state"] in (
-        {"pending", "success", "failure", "error"}
-        if host.fake.name in ("github", "gitea")
-        else {"pending", "running", "success", "failed", "canceled"}
-    )
-    assert status["description"] == "builds"
-    assert status["target_url"] == "https://example.com/log"
-
-
-@pytest.mark.parametrize("state", [CommitState.PENDING, CommitState.RUNNING, CommitState.SUCCESS])
-async def test_the_same_status_again_is_no_error(host: Host, state: CommitState) -> None:
-    sha = host.repository.branches["main"]
-
-    await host.api.set_status(NAME, sha, STATUS, state, "once")
-    await host.api.set_status(NAME, sha, STATUS, state, "again")
-
-
-async def test_a_description_is_cut_to_what_the_host_takes(host: Host) -> None:
-    sha = host.repository.branches["main"]
-
-    await host.api.set_status(NAME, sha, STATUS, CommitState.FAILURE, "x" * 1000)
-
+async def test_a_status_is_set_in_the_hosts_words_and_may_be_set_again(host: Host) -> None:
+    sha, gitlab = host.repository.branches["main"], host.fake.name == "gitlab"
+    words = "pending running success failed canceled" if gitlab else "pending success failure error"
     limit = 140 if host.fake.name == "github" else 255
-    assert host.repository.statuses[0]["description"] == "x" * (limit - 1) + "…"
+
+    for state in CommitState:
+        host.repository.statuses.clear()
+        await host.api.set_status(NAME, sha, STATUS, state, "x" * 1000, "https://example.com/log")
+        status = host.repository.statuses[0]
+        await host.api.set_status(NAME, sha, STATUS, state, "again")
+
+        assert status["state"] in words.split()
+        assert status["description"] == "x" * (limit - 1) + "…"
+        assert status["target_url"] == "https://example.com/log"
 
 
-async def test_a_deployment_goes_through_its_states(host: Host) -> None:
-    sha = host.repository.branches["main"]
-    id_ = await with_deployments(host).create_deployment(
-        NAME, sha, "refs/heads/main", "shop/web", "deployment 1"
-    )
+async def test_a_deployment_goes_through_its_states_and_is_found_again(host: Host) -> None:
+    api, sha = with_deployments(host), host.repository.branches["main"]
+    assert await api.find_deployment(NAME, sha, "shop/web", "deployment 1") is None
+    with pytest.raises(NotFound):
+        await api.end_deployment(NAME, "999", "it has ended", replaced=False)
 
-    await with_deployments(host).set_deployment(NAME, id_, CommitState.RUNNING, "builds")
-    await with_deployments(host).set_deployment(NAME, id_, CommitState.RUNNING, "builds still")
-    await with_deployments(host).set_deployment(
-        NAME, id_, CommitState.SUCCESS, "is live", environment_url="https://shop.example.com"
-    )
+    id_ = await api.create_deployment(NAME, sha, "refs/heads/main", "shop/web", "deployment 1")
+    await api.create_deployment(NAME, sha, "refs/heads/main", "shop/api", "deployment 2")
+    await api.set_deployment(NAME, id_, CommitState.RUNNING, "builds")
+    await api.set_deployment(NAME, id_, CommitState.RUNNING, "builds still")
+    await api.set_deployment(NAME, id_, CommitState.SUCCESS, "is live", environment_url=SHOP)
 
-    (made,) = host.repository.deployments.values()
+    assert await api.find_deployment(NAME, sha, "shop/web", "deployment 1") == id_
+    made = next(iter(host.repository.deployments.values()))
     assert (str(made.id), made.sha, made.environment) == (id_, sha, "shop/web")
     assert made.states[-1]["state"] == "success"
     if host.fake.name == "github":
-        assert made.states[-1]["environment_url"] == "https://shop.example.com"
+        assert made.states[-1]["environment_url"] == SHOP
     else:
-        shop = host.repository.environments["shop/web"]
-        assert shop["external_url"] == "https://shop.example.com"
-
-
-async def test_a_deployment_is_found_again(host: Host) -> None:
-    sha = host.repository.branches["main"]
-    assert (
-        await with_deployments(host).find_deployment(NAME, sha, "shop/web", "deployment 1") is None
-    )
-
-    first = await with_deployments(host).create_deployment(
-        NAME, sha, "refs/heads/main", "shop/web", "deployment 1"
-    )
-    await with_deployments(host).create_deployment(
-        NAME, sha, "refs/heads/main", "shop/api", "deployment 2"
-    )
-
-    assert (
-        await with_deployments(host).find_deployment(NAME, sha, "shop/web", "deployment 1") == first
-    )
+        assert host.repository.environments["shop/web"]["external_url"] == SHOP
 
 
 async def test_the_deployments_of_a_preview_end_with_it(host: Host) -> None:
@@ -201,46 +139,31 @@ def stands(host: Host, one: FakeDeployment) -> tuple[bool, bool]:
     return there and one.id == newest, there
 
 
-async def test_the_end_of_a_deployment_that_is_gone_is_not_found(host: Host) -> None:
-    with pytest.raises(NotFound):
-        await with_deployments(host).end_deployment(NAME, "999", "it has ended", replaced=False)
-
-
 # ── what has changed ─────────────────────────────────────────────────────────
 
 
-async def test_all_that_has_changed_is_told(host: Host) -> None:
-    before = host.repository.branches["main"]
-    host.repository.commit({"web/index.html": None, "docs/a.md": "a"})
-    after = host.repository.commit({"api/x.py": "x"})
-
-    found = await host.api.compare(NAME, before, after)
-
-    assert found.paths == ("api/x.py", "docs/a.md", "web/index.html")
-    assert found.note
-
-
-async def test_a_rollback_shows_what_it_takes_back(host: Host) -> None:
-    before = host.repository.branches["main"]
-    newer = host.repository.commit({"api/x.py": "x"})
-
-    assert (await host.api.compare(NAME, newer, before)).paths == ("api/x.py",)
-
-
-async def test_a_forced_push_shows_both_sides(host: Host) -> None:
+async def test_all_that_has_changed_between_two_commits_is_told(host: Host) -> None:
     root = host.repository.branches["main"]
-    old = host.repository.commit({"taken/back.py": "x"})
-    new = host.repository.commit({"put/instead.py": "y"}, onto=root)
+    removed = host.repository.commit({"web/index.html": None, "docs a/ä.md": "a"})
+    added = host.repository.commit({"api/x.py": "x"})
+    forced = host.repository.commit({"put/instead.py": "y"}, onto=removed)
+    many = host.repository.commit({f"many/{n:04}": "x" for n in range(1000)}, onto=added)
 
-    found = await host.api.compare(NAME, old, new)
-
-    assert found.paths == ("put/instead.py", "taken/back.py")
-
-
-async def test_nothing_has_changed_between_a_commit_and_itself(host: Host) -> None:
-    sha = host.repository.branches["main"]
-
-    assert (await host.api.compare(NAME, sha, sha)).paths == ()
+    for since, until, paths in (
+        (root, added, ("api/x.py", "docs a/ä.md", "web/index.html")),
+        (added, removed, ("api/x.py",)),  # a rollback
+        (added, forced, ("api/x.py", "put/instead.py")),
+        (added, added, ()),
+        (added, many, tuple(f"many/{n:04}" for n in range(1000))),
+    ):
+        found = await host.api.compare(NAME, since, until)
+        assert found.paths == paths
+        assert found.note or not paths
+    gone = await host.api.compare(NAME, "d" * 40, added)
+    assert gone.paths is None
+    assert "does not know the commit dddddddddddd" in gone.note
+    with pytest.raises(NotFound):
+        await host.api.compare(NAME, added, "d" * 40)
 
 
 async def test_who_wrote_all_commits_since_another_is_told_by_account_where_the_host_links_one(
@@ -326,39 +249,6 @@ async def test_gitlab_is_asked_in_graphql_to_whom_it_links_the_addresses_of_auth
         await api.close()
 
 
-async def test_a_thousand_changed_files_are_all_told(host: Host) -> None:
-    before = host.repository.branches["main"]
-    after = host.repository.commit({f"many/{n:04}": "x" for n in range(1000)})
-
-    found = await host.api.compare(NAME, before, after)
-
-    assert found.paths == tuple(f"many/{n:04}" for n in range(1000))
-
-
-async def test_a_base_that_is_gone_makes_the_files_unknown(host: Host) -> None:
-    found = await host.api.compare(NAME, "d" * 40, host.repository.branches["main"])
-
-    assert found.paths is None
-    assert "does not know the commit dddddddddddd" in found.note
-
-
-async def test_a_head_that_has_not_arrived_yet_is_not_found(host: Host) -> None:
-    with pytest.raises(NotFound):
-        await host.api.compare(NAME, host.repository.branches["main"], "d" * 40)
-
-
-async def test_a_real_repository_is_read(host: Host, tmp_path: Path) -> None:
-    git = Repository.make(tmp_path / "git", {"a b/ä.txt": "1", "same": "1"})
-    before = git.git("rev-parse", "HEAD")
-    git.git("mv", "a b/ä.txt", "moved.txt")
-    after = git.commit("feat: move it")
-    host.fake.repository("my-org/other", id=2, git=git.path)
-
-    found = await host.api.compare("my-org/other", before, after)
-
-    assert found.paths == ("a b/ä.txt", "moved.txt")
-
-
 @pytest.mark.parametrize("compares", [True, False])
 async def test_what_a_merge_takes_back_is_told_by_gitea_as_well(compares: bool) -> None:
     """Such a merge lists no file: what it has is what one of its parents had."""
@@ -389,17 +279,6 @@ async def test_a_repository_that_is_not_there_is_not_found(host: Host) -> None:
         await host.api.repository("my-org/nothing")
     with pytest.raises(NotFound):
         await host.api.compare("my-org/nothing", "a" * 40, "b" * 40)
-
-
-async def test_a_rate_limit_tells_when_to_come_back(host: Host) -> None:
-    pull = host.repository.open_pull("main")
-    host.fake.spoil(Spoil(status=429, headers={"Retry-After": "7"}), path="/(comments|notes)")
-
-    with pytest.raises(Unreachable) as caught:
-        await host.api.comment(NAME, pull.number, "hello")
-
-    assert caught.value.retry_after == 7.0
-    assert pull.comments == []
 
 
 LIMITS = {
@@ -460,52 +339,33 @@ async def test_a_rate_limit_pauses_also_what_waits_for_its_turn(host: Host) -> N
     assert len(host.fake.asked) - asked <= FEW.size
 
 
-async def test_who_writes_too_much_is_told_and_has_written_nothing(host: Host) -> None:
+async def test_an_error_says_whether_a_write_may_have_happened_and_tells_no_secret(
+    host: Host,
+) -> None:
     pull = host.repository.open_pull("main")
-    await host.api.comment(NAME, pull.number, "first")
-    host.fake.writes_a_minute = host.fake.writes()
+    where, sha = "/(comments|notes)", host.repository.branches["main"]
+    said = f"Resource not accessible, {FakeGithub.token} {FakeGitlab.token} {FakeGitea.token}"
+    grants = {"X-Accepted-GitHub-Permissions": "statuses=write"}
 
-    with pytest.raises(Unreachable) as caught:
-        await host.api.comment(NAME, pull.number, "second")
-
-    assert caught.value.retry_after == 1.0
-    assert [comment.body for comment in pull.comments] == ["first"]
-
-
-async def test_a_server_error_of_a_read_is_no_harm_and_of_a_write_unclear(host: Host) -> None:
-    pull = host.repository.open_pull("main")
-    host.fake.spoil(
-        Spoil(status=502, body="<html>Bad Gateway</html>"), path="/comments|/notes", times=2
-    )
-
+    host.fake.spoil(Spoil(status=502, body="<html>Bad Gateway</html>"), path=where, times=2)
     with pytest.raises(Unreachable):
         [comment async for comment in host.api.comments(NAME, pull.number)]
     with pytest.raises(Unanswered):
         await host.api.comment(NAME, pull.number, "hello")
-
-
-async def test_a_write_whose_answer_is_lost_may_have_happened(host: Host) -> None:
-    pull = host.repository.open_pull("main")
-    host.fake.spoil(Spoil(lose=True), method="POST", path="/(comments|notes)")
-
+    host.fake.spoil(Spoil(lose=True), method="POST", path=where)
     with pytest.raises(Unanswered):
         await host.api.comment(NAME, pull.number, "hello")
-
     assert len(pull.comments) == 1, "it is not sent again, either"
 
-
-async def test_a_refusal_has_the_hosts_words_and_no_secret(host: Host) -> None:
-    pull = host.repository.open_pull("main")
-    tokens = {FakeGithub.token, FakeGitlab.token, FakeGitea.token}
-    said = {"message": f"Resource not accessible, {' '.join(tokens)}"}
-    host.fake.spoil(Spoil(status=403, body=said), path="/(comments|notes)")
-
+    refusal = Spoil(status=403, headers=grants, body={"message": said})
+    host.fake.spoil(refusal, path="/statuses/")
     with pytest.raises(Refused, match="Resource not accessible") as caught:
-        await host.api.comment(NAME, pull.number, "hello")
-
+        await host.api.set_status(NAME, sha, STATUS, CommitState.SUCCESS, "deployed")
     sent = host.fake.asked[-1].authorization.rpartition(" ")[2]
     assert sent
     assert sent not in str(caught.value)
+    github = isinstance(host.fake, FakeGithub)
+    assert str(caught.value).endswith("(it needs statuses=write)") is github
 
 
 async def test_a_host_that_hangs_delays_nobody_else(
@@ -542,58 +402,3 @@ async def test_nothing_is_asked_once_it_is_closed(host: Host) -> None:
 
     with pytest.raises(Unreachable, match="closed"):
         await host.api.pull_requests(NAME, host.repository.branches["main"])
-
-
-# ── answers without end ──────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(("status", "most"), [(200, "2 MiB"), (404, "256 KiB"), (500, "256 KiB")])
-async def test_an_answer_without_end_is_not_read_to_its_end(
-    host: Host, status: int, most: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A proxy or a host gone wrong may send anything; what it says is unknown, not no."""
-    monkeypatch.setattr(pool, "MOST", 2 * 2**20)
-    assert await host.api.repository(NAME)  # what is made at first is made
-    endless = Spoil(status=status, endless=100 * 2**20)
-    tracemalloc.start()
-    try:
-        host.fake.spoil(endless, path="mono$")
-        with pytest.raises(Unreachable, match=f"more than {most}"):
-            await host.api.repository(NAME)
-        host.fake.spoil(endless, path="/statuses/")
-        with pytest.raises(Unanswered, match=f"more than {most}"):
-            await host.api.set_status(
-                NAME, host.repository.branches["main"], STATUS, CommitState.SUCCESS, "done"
-            )
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 30 * 2**20
-    assert await host.api.repository(NAME)
-
-
-async def test_a_refusal_tells_the_permission_that_would_do_where_the_host_names_it(
-    host: Host,
-) -> None:
-    host.fake.spoil(
-        Spoil(
-            status=403,
-            headers={"X-Accepted-GitHub-Permissions": "statuses=write"},
-            body={"message": "Resource not accessible"},
-        ),
-        path="/statuses/",
-    )
-
-    sha = host.repository.branches["main"]
-    with pytest.raises(Refused) as caught:
-        await host.api.set_status(NAME, sha, STATUS, CommitState.SUCCESS, "deployed")
-
-    told = isinstance(host.fake, FakeGithub)
-    assert str(caught.value).endswith("(it needs statuses=write)") is told
-
-
-async def test_a_repository_is_found_by_its_key(host: Host) -> None:
-    by_name = await host.api.repository(NAME)
-
-    assert await host.api.repository(host.api.key(by_name)) == by_name

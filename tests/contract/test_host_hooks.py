@@ -13,7 +13,7 @@ from bridge.githosts.gitea.checks import checks
 from bridge.githosts.gitea.settings import Gitea as Settings
 from bridge.githosts.github.webhooks import GitHub
 from bridge.ports.checks import Checked
-from bridge.ports.githosts import Hook, ListsHooks, ListsRefs, Redelivers, Sending, TagAt
+from bridge.ports.githosts import Hook, ListsRefs, Redelivers, Sending, TagAt
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
@@ -62,80 +62,43 @@ async def sendings(host: Host, since: float = 0.0) -> list[Sending]:
     return [one async for one in redelivering(host).sendings(await only(host), since)]
 
 
-async def test_a_payload_that_people_shape_speaks_of_their_repository_alone(host: Host) -> None:
+async def test_a_webhook_is_found_with_where_it_leads_and_whom_it_speaks_for(host: Host) -> None:
     """GitLab's webhooks have templates and headers of their own; GitHub makes all by itself."""
-    hooked(host, "https://bridge.example.com/hooks/here")
-
-    speaks_for = (await only(host)).speaks_for
-
-    assert (speaks_for is None) == (host.fake.name == "github")
-    assert speaks_for is None or (await host.api.repository(speaks_for)).name == NAME
-
-
-async def test_every_host_can_be_caught_up_with(host: Host) -> None:
-    assert isinstance(host.api, ListsRefs)
-    assert isinstance(host.api, ListsHooks)
     assert isinstance(host.api, Redelivers) is (host.fake.name != "gitea")
-
-
-async def test_a_webhook_is_found_with_where_it_leads(host: Host) -> None:
     hooked(host, "https://bridge.example.com/hooks/here")
 
     found = await only(host)
 
     assert (found.url, found.trouble) == ("https://bridge.example.com/hooks/here", None)
+    speaks_for = found.speaks_for
+    assert (speaks_for is None) == (host.fake.name == "github")
+    assert speaks_for is None or (await host.api.repository(speaks_for)).name == NAME
 
 
-async def test_what_could_not_be_delivered_is_listed_newest_first(host: Host, received) -> None:
-    server, _ = received
+async def test_what_could_not_be_delivered_is_fetched_and_sent_again_under_the_same_id(
+    host: Host, received
+) -> None:
+    server, came = received
     hook = hooked(host, str(server.make_url("/hooks/here")))
-    lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/main"}, lost=True)
+    lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/ä"}, lost=True)
     got = await host.fake.send(hook, event(host), {"ref": "refs/heads/main"})
-
-    found = await sendings(host)
-
-    assert [(one.delivery, one.event, one.answered) for one in found] == [
+    assert [(one.delivery, one.event, one.answered) for one in await sendings(host)] == [
         (got.delivery, event(host), True),
         (lost.delivery, event(host), False),
     ]
-
-
-async def test_more_tries_than_a_page_holds_are_all_listed(host: Host) -> None:
-    hook = hooked(host, "http://127.0.0.1:1/hooks/here")
-    for number in range(230):
-        await host.fake.send(hook, event(host), {"number": number}, lost=True)
-
-    assert [one.id for one in await sendings(host)] == [str(one.id) for one in hook.sent]
-
-
-async def test_what_was_sent_can_be_fetched(host: Host) -> None:
-    hook = hooked(host, "http://127.0.0.1:1/hooks/here")
-    lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/ä"}, lost=True)
+    came.clear()
 
     payload = await redelivering(host).payload(await only(host), str(lost.id))
-    assert payload is not None
-
-    assert json.loads(payload.body) == {"ref": "refs/heads/ä"}
-    id_ = "x-github-delivery" if host.fake.name == "github" else "idempotency-key"
-    assert payload.headers[id_] == lost.delivery
-
-
-async def test_a_try_that_the_host_does_not_keep_is_not_found(host: Host) -> None:
-    hooked(host, "http://127.0.0.1:1/hooks/here")
-
-    with pytest.raises(NotFound):
-        await redelivering(host).payload(await only(host), "999999")
-
-
-async def test_it_is_sent_again_signed_under_the_same_id(host: Host, received) -> None:
-    server, came = received
-    hook = hooked(host, str(server.make_url("/hooks/here")))
-    lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/main"}, lost=True)
-
     await redelivering(host).redeliver(await only(host), str(lost.id))
 
+    assert payload is not None
+    assert json.loads(payload.body) == {"ref": "refs/heads/ä"}
+    github = host.fake.name == "github"
+    assert payload.headers["x-github-delivery" if github else "idempotency-key"] == lost.delivery
+    with pytest.raises(NotFound):
+        await redelivering(host).payload(await only(host), "999999")
     ((headers, body),) = came
-    if host.fake.name == "github":
+    if github:
         envelope = GitHub([SECRET]).open(headers, 0.0)
         GitHub([SECRET]).verify(envelope, body)
         assert envelope.id == lost.delivery
@@ -143,46 +106,29 @@ async def test_it_is_sent_again_signed_under_the_same_id(host: Host, received) -
         assert headers["Idempotency-Key"] == lost.delivery
     newest, *_ = await sendings(host)
     assert (newest.delivery, newest.answered) == (lost.delivery, True)
+    for number in range(130):
+        await host.fake.send(hook, event(host), {"number": number}, lost=True)
+    assert [one.id for one in await sendings(host)] == [str(one.id) for one in hook.sent]
 
 
-async def test_where_a_branch_stands(host: Host) -> None:
+async def test_it_is_told_where_branches_and_tags_stand(host: Host) -> None:
+    assert isinstance(host.api, ListsRefs)
     first = host.repository.branches["main"]
     assert await host.api.head(NAME, "main") == first
     assert await host.api.head(NAME, "main") == first, "also when it is asked again"
+    github = host.fake.name == "github"
+    assert not github or host.fake.asked[-1].status == 304, "which GitHub does not count"
 
     second = host.repository.commit({"a": "b"})
     host.repository.branches["feat/ü#1"] = first
+    host.repository.tags |= {f"v1.{n:03}": first for n in range(150)}
 
-    assert await host.api.head(NAME, "main") == second
-    assert await host.api.head(NAME, "feat/ü#1") == first
-    assert await host.api.head(NAME, "gone") is None
-
-
-async def test_the_branches_of_what_is_no_repository_are_not_found(host: Host) -> None:
+    heads = [await host.api.head(NAME, branch) for branch in ("main", "feat/ü#1", "gone")]
+    assert heads == [second, first, None]
     with pytest.raises(NotFound):
         await host.api.head("my-org/nothing", "main")
-
-
-async def test_tags_are_listed(host: Host) -> None:
-    sha = host.repository.branches["main"]
-    host.repository.tags |= {f"v1.{n:03}": sha for n in range(150)}
-
-    found = await host.api.tags(NAME, 120)
-
-    assert found == [TagAt(f"v1.{n:03}", sha) for n in range(149, 29, -1)]
-
-
-async def test_github_does_not_count_a_branch_that_has_not_moved() -> None:
-    async with FakeGithub() as fake:
-        api = client_of(fake)
-        assert isinstance(api, Redelivers)
-        fake.repository(NAME).commit({"a": "b"})
-
-        await api.head(NAME, "main")
-        await api.head(NAME, "main")
-
-        assert [one.status for one in fake.asked] == [200, 304]
-        await api.close()
+    tags = await host.api.tags(NAME, 120)
+    assert tags == [TagAt(f"v1.{n:03}", first) for n in range(149, 29, -1)]
 
 
 async def test_webhooks_that_a_credential_may_not_see_are_left_out(host: Host) -> None:
@@ -222,32 +168,22 @@ async def test_a_webhook_of_the_organisation_is_found() -> None:
         await api.close()
 
 
-async def test_gitlab_tells_that_it_has_switched_a_webhook_off() -> None:
+async def test_gitlab_tells_that_a_webhook_is_off_and_sends_again_only_so_often_a_minute() -> None:
     async with FakeGitlab() as fake:
         api = client_of(fake)
         assert isinstance(api, Redelivers)
-        hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/x", SECRET)
+        hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
+        lost = await fake.send(hook, "Push Hook", {}, lost=True)
         hook.active = False
-
         (found,) = await api.hooks(NAME)
-
         assert found.trouble == "GitLab has disabled it (disabled): it failed too often"
-        await api.close()
 
+        for _ in range(5):
+            await api.redeliver(found, str(lost.id))
+        with pytest.raises(Unreachable) as caught:
+            await api.redeliver(found, str(lost.id))
 
-async def test_gitea_tells_that_a_webhook_is_off_or_sends_no_pushes() -> None:
-    async with FakeGitea() as fake:
-        api = client_of(fake)
-        assert isinstance(api, ListsHooks)
-        hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/hooks/gitea", SECRET)
-        assert [(one.url, one.trouble) for one in await api.hooks(NAME)] == [(hook.url, None)]
-
-        fake.events = ("create",)
-        assert [one.trouble for one in await api.hooks(NAME)] == [
-            "it sends no pushes: choose its push events"
-        ]
-        hook.active = False
-        assert [one.trouble for one in await api.hooks(NAME)] == ["it is switched off at Gitea"]
+        assert caught.value.retry_after == 1.0
         await api.close()
 
 
@@ -291,23 +227,6 @@ async def test_doctor_tells_where_previews_need_an_administrator(
         told = [one.says for one in found if one.check == "host.permissions"]
         says = "the token's account can't see who may write there, which previews need to know"
         assert told == ([says] if previewed and not admin else [])
-
-
-async def test_gitlab_sends_again_only_so_often_a_minute() -> None:
-    async with FakeGitlab() as fake:
-        api = client_of(fake)
-        assert isinstance(api, Redelivers)
-        hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
-        lost = await fake.send(hook, "Push Hook", {}, lost=True)
-        (found,) = await api.hooks(NAME)
-
-        for _ in range(5):
-            await api.redeliver(found, str(lost.id))
-        with pytest.raises(Unreachable) as caught:
-            await api.redeliver(found, str(lost.id))
-
-        assert caught.value.retry_after == 1.0
-        await api.close()
 
 
 async def test_old_tries_are_not_looked_at() -> None:

@@ -1,13 +1,8 @@
-"""Where a token goes: to the host that is set, over its certificate, and into no log."""
+"""Where a token goes: to the host that is set, at its own path, and into no log."""
 
-import json
 import logging
-import ssl
-import threading
-from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from aiohttp import web
@@ -22,7 +17,6 @@ from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import Spoil
 from tests.fakes.serving import served
-from tests.worlds.certificates import certificate
 from tests.worlds.hosts import FEW, NAME, Host, client_of
 
 
@@ -41,22 +35,38 @@ async def elsewhere() -> AsyncIterator[tuple[str, list[web.Request]]]:
         yield url.replace("127.0.0.1", "localhost"), asked
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_nobody_leads_our_token_to_another_host(
-    host: Host, elsewhere: tuple[str, list[web.Request]], status: int
+async def test_our_token_goes_nowhere_but_to_its_host(
+    host: Host,
+    elsewhere: tuple[str, list[web.Request]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Neither a redirect leads it away, nor does a netrc replace it, nor does a log show it."""
     url, asked = elsewhere
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
     pull = host.repository.open_pull("main")
-    await host.api.pull_requests(NAME, pull.head_sha)  # it has a token by now
-    moved = Spoil(status=status, headers={"Location": f"{url}/there"})
-    host.fake.spoil(moved, path="/(pulls|merge_requests|comments|notes)", times=10)
-
-    with pytest.raises((Refused, Unreachable)):
-        await host.api.pull_requests(NAME, pull.head_sha)
-    with pytest.raises(Refused):
-        await host.api.comment(NAME, pull.number, "hello")
+    with caplog.at_level(logging.DEBUG):
+        await host.api.pull_requests(NAME, pull.head_sha)  # it has a token by now
+        for status in (301, 302, 303, 307, 308):
+            moved = Spoil(status=status, headers={"Location": f"{url}/there"})
+            for method in ("GET", "POST"):
+                host.fake.spoil(moved, method=method, path="/(pulls|merge_requests|comments|notes)")
+            with pytest.raises((Refused, Unreachable)):
+                await host.api.pull_requests(NAME, pull.head_sha)
+            with pytest.raises(Refused):
+                await host.api.comment(NAME, pull.number, "hello")
+        host.fake.spoil(Spoil(status=500), path="/comments|/notes")
+        with pytest.raises(Unreachable):
+            [one async for one in host.api.comments(NAME, pull.number)]
 
     assert asked == []
+    sent = [one.authorization for one in host.fake.asked]
+    assert not any(authorization.startswith("Basic") for authorization in sent)
+    assert caplog.text
+    assert not any(one.rpartition(" ")[2] in caplog.text for one in sent)
 
 
 @pytest.mark.parametrize(("get", "post"), [(301, 307), (301, 301), (301, 308)])
@@ -99,130 +109,42 @@ async def test_a_renamed_repository_is_followed_within_gitea(status: int) -> Non
         await api.close()
 
 
-async def test_a_netrc_does_not_replace_our_token(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-
-    await host.api.repository(NAME)
-
-    assert not any(one.authorization.startswith("Basic") for one in host.fake.asked)
+# ── a server of one's own ───────────────────────────────────────────────────
 
 
-async def test_no_token_is_in_any_log(host: Host, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
-        pull = host.repository.open_pull("main")
-        await host.api.comment(NAME, pull.number, "hello")
-        host.fake.spoil(Spoil(status=500), path="/comments|/notes")
-        with pytest.raises(Unreachable):
-            [one async for one in host.api.comments(NAME, pull.number)]
-
-    sent = {one.authorization.rpartition(" ")[2] for one in host.fake.asked}
-    assert caplog.text
-    assert not any(token in caplog.text for token in sent)
+OWN_TAGS = {
+    "github": "/api/v3/repos/my-org/mono/tags",
+    "gitlab": "/git/api/v4/projects/my-org%2Fmono/repository/tags",
+    "gitea": "/tea/api/v1/repos/my-org/mono/tags",
+}
 
 
-# ── a server of one's own, with a certificate of one's own ───────────────────
+@pytest.mark.parametrize("host", OWN_TAGS)
+async def test_a_server_of_ones_own_is_asked_at_its_own_path_page_after_page(host: str) -> None:
+    """A GitHub Enterprise Server, and a GitLab and a Gitea in a folder."""
 
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A certificate that nobody else trusts, and a server that has it."""
-    ca, private = certificate(tmp_path_factory.mktemp("authority"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(ca, private)
-    return ca, context
-
-
-class Tags(BaseHTTPRequestHandler):
-    """A GitHub Enterprise Server, and a GitLab in a folder: three pages of tags."""
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        if url.path not in (
-            "/api/v3/repos/my-org/mono/tags",
-            "/git/api/v4/projects/my-org%2Fmono/repository/tags",
-            "/tea/api/v1/repos/my-org/mono/tags",
-        ):
-            self.send_error(404)
-            return
-        page = int(dict(parse_qsl(url.query)).get("page", "1"))
-        body = json.dumps([{"name": f"v{page}", "commit": {"sha": "a" * 40, "id": "a" * 40}}])
-        self.send_response(200)
-        self.send_header("X-Total-Count", "3")
-        self.send_header("Content-Length", str(len(body)))
-        if page < 3:
-            following = f"https://{self.headers['Host']}{url.path}?page={page + 1}"
-            self.send_header("Link", f'<{following}>; rel="next"')
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-class Quiet(ThreadingHTTPServer):
-    """Does not tell of those who don't trust it."""
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def own_server(authority: tuple[Path, ssl.SSLContext]) -> Iterator[str]:
-    """A server over TLS."""
-    with Quiet(("127.0.0.1", 0), Tags) as server:
-        server.socket = authority[1].wrap_socket(
-            server.socket, server_side=True, do_handshake_on_connect=False
+    async def tags(request: web.Request) -> web.Response:
+        if request.rel_url.raw_path != OWN_TAGS[host]:
+            raise web.HTTPNotFound
+        page = int(request.query.get("page", "1"))
+        following = f"{request.url.origin()}{OWN_TAGS[host]}?page={page + 1}"
+        headers = {"X-Total-Count": "3"} | (
+            {"Link": f'<{following}>; rel="next"'} if page < 3 else {}
         )
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"https://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        found = [{"name": f"v{page}", "commit": {"sha": "a" * 40, "id": "a" * 40}}]
+        return web.json_response(found, headers=headers)
 
-
-def of_its_own(host: str, url: str, ca: Path | None) -> Github | Gitlab | Gitea:
-    trust = None if ca is None else str(ca)
-    api: Github | Gitlab | Gitea | None
-    if host == "github":
-        secret = SecretStr(FakeGithub.token)
-        api = github_api(token=secret, api_url=f"{url}/api/v3/", ca=trust, bounds=FEW)
-    elif host == "gitea":
-        secret = SecretStr(FakeGitea.token)
-        api = gitea_api(token=secret, url=f"{url}/tea/", ca=trust, bounds=FEW)
-    else:
-        secret = SecretStr(FakeGitlab.token)
-        api = gitlab_api(token=secret, url=f"{url}/git/", ca=trust, bounds=FEW)
-    assert api is not None
-    return api
-
-
-@pytest.mark.parametrize("host", ["github", "gitlab", "gitea"])
-async def test_a_server_of_ones_own_is_trusted_by_its_authority(
-    host: str, own_server: str, authority: tuple[Path, ssl.SSLContext]
-) -> None:
-    api = of_its_own(host, own_server, authority[0])
-
-    assert [tag.name for tag in await api.tags(NAME, 100)] == ["v1", "v2", "v3"]
-    await api.close()
-
-
-@pytest.mark.parametrize("host", ["github", "gitlab", "gitea"])
-async def test_without_that_it_is_not_trusted(host: str, own_server: str) -> None:
-    api = of_its_own(host, own_server, None)
-
-    with pytest.raises(Unreachable, match="certificate"):
-        await api.tags(NAME, 100)
-    await api.close()
-
-
-@pytest.mark.parametrize("host", ["github", "gitlab", "gitea"])
-async def test_an_authority_that_is_no_file_is_said(host: str, own_server: str) -> None:
-    api = of_its_own(host, own_server, Path("/nowhere/ca.pem"))
-
-    with pytest.raises(Unreachable, match=r"/nowhere/ca\.pem"):
-        await api.tags(NAME, 100)
-    await api.close()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", tags)
+    async with served(app) as url:
+        api: Github | Gitlab | Gitea | None
+        if host == "github":
+            token = SecretStr(FakeGithub.token)
+            api = github_api(token=token, api_url=f"{url}/api/v3/", bounds=FEW)
+        elif host == "gitea":
+            api = gitea_api(token=SecretStr(FakeGitea.token), url=f"{url}/tea/", bounds=FEW)
+        else:
+            api = gitlab_api(token=SecretStr(FakeGitlab.token), url=f"{url}/git/", bounds=FEW)
+        assert api is not None
+        assert [tag.name for tag in await api.tags(NAME, 100)] == ["v1", "v2", "v3"]
+        await api.close()

@@ -68,19 +68,6 @@ async def test_a_file_that_is_gone_bad_is_unreachable(tmp_path: Path) -> None:
     await inbox.stop()
 
 
-async def test_others_that_wait_for_the_same_file_wait_their_turn(tmp_path: Path) -> None:
-    """Another process keeps there too: a command while the bridge runs."""
-    first, second = await open_sqlite(tmp_path), await open_sqlite(tmp_path)
-
-    answers = await asyncio.gather(
-        *(inbox.keep(delivery(f"id-{n}")) for n in range(40) for inbox in (first, second))
-    )
-
-    assert sum(not kept.duplicate for kept in answers) == 40
-    await first.stop()
-    await second.stop()
-
-
 async def test_a_file_with_small_pages_goes_on_with_them_and_its_log_is_as_long(
     tmp_path: Path,
 ) -> None:

@@ -12,9 +12,8 @@ import pytest
 from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
-from bridge.core.errors import Refused
 from bridge.core.health.containers import Container
-from bridge.ports.backends import Address, Build
+from bridge.ports.backends import Address
 from tests.oracles.dokploy_recordings import recording
 
 ROWS = {
@@ -132,62 +131,6 @@ async def test_an_environment_and_an_app_are_made(replayed: Replayed, dokploy: D
     assert replayed.asked[1] == ("project.one", {"projectId": PROJECT})
 
 
-async def test_of_two_environments_of_one_name_the_older_one_is_used(
-    replayed: Replayed, dokploy: Dokploy
-) -> None:
-    replayed.play("22-application.one-fresh", "212-application.create")
-    both = [environment("211-environment.create-same-name-again"), environment()]
-    replayed.say("project.one", 200, project(*both))
-    replayed.say(
-        "project.one", 200, project(*both, environment("211-environment.create", listed()))
-    )
-
-    await dokploy.make("one", MARKER, MODEL, "staging")
-
-    ((_, body),) = replayed.changes()
-    assert body["environmentId"] == row("211-environment.create")["environmentId"]
-
-
-async def test_a_build_is_written_at_once(replayed: Replayed, dokploy: Dokploy) -> None:
-    source = {
-        "sourceType": "git",
-        "customGitUrl": "https://git.example.com/mono.git",
-        "customGitBranch": "main",
-        "customGitBuildPath": "/",
-        "buildType": "static",
-    }
-    model = row("22-application.one-fresh") | source
-    wanted = source | {
-        "customGitBranch": "feature/a",
-        "env": "PR=7",
-        "buildArgs": "SHA=abc",
-        "memoryLimit": "268435456",
-        "autoDeploy": False,
-    }
-    for said in (model, own(), own(**wanted)):
-        replayed.say("application.one", 200, said)
-    replayed.play("213-application.update-autoDeploy-false")
-    build = Build(MODEL, "feature/a", "PR=7", "SHA=abc", memory=2**28)
-    app = App(own()["applicationId"], "one", "shop", marker=MARKER)
-
-    await dokploy.set_build(app, build)
-
-    assert replayed.changes() == [("application.update", {"applicationId": app.id} | wanted)]
-
-
-async def test_auto_deploy_is_read_back(replayed: Replayed, dokploy: Dokploy) -> None:
-    """Its column is coerced: whatever is not false is stored as true (recorded-2.jsonl, 213)."""
-    source = {"repository": "mono", "owner": "my-org"}
-    stored = source | {"branch": "b", "memoryLimit": "1"}
-    for said in (row("22-application.one-fresh") | source, own(), own(**stored)):
-        replayed.say("application.one", 200, said)
-    replayed.play("213-application.update-autoDeploy-false")
-    app = App(own()["applicationId"], "one", "shop")
-
-    with pytest.raises(Refused, match="it has stored True as autoDeploy, not False"):
-        await dokploy.set_build(app, Build(MODEL, "b", "", "", memory=1))
-
-
 async def test_domains_are_created_and_deleted(replayed: Replayed, dokploy: Dokploy) -> None:
     replayed.say("application.one", 200, own())
     replayed.play("221-domain.byApplicationId", "220-domain.create", "225-domain.delete-again")
@@ -206,37 +149,6 @@ async def test_domains_are_created_and_deleted(replayed: Replayed, dokploy: Dokp
     ]
 
 
-async def test_a_host_is_suggested(replayed: Replayed, dokploy: Dokploy) -> None:
-    suggested = row("222-domain.generateDomain").replace("127-0-0-1", "203-0-113-7")
-    replayed.say("domain.generateDomain", 200, suggested)
-    app = App("x", "one", "shop", service="one-cdmthi")
-
-    assert await dokploy.suggest_host(app) == "one-cdmthi-763557-203-0-113-7.sslip.io"
-    assert replayed.changes() == [("domain.generateDomain", sent("222-domain.generateDomain"))]
-
-
-@pytest.mark.parametrize("ended", ["237-delete-idle", "237-delete-again"])
-async def test_an_app_is_removed(replayed: Replayed, dokploy: Dokploy, ended: str) -> None:
-    replayed.say("application.one", 200, own())
-    replayed.play("52-cleanQueues", ended)
-    app = App("a", "one", "shop")
-
-    await dokploy.remove(app)
-
-    assert replayed.changes() == [
-        ("application.cleanQueues", {"applicationId": "a"}),
-        ("application.delete", {"applicationId": "a"}),
-    ]
-
-
-async def test_an_app_that_is_gone_costs_one_read(replayed: Replayed, dokploy: Dokploy) -> None:
-    replayed.play("22-application.one-unknown")
-
-    await dokploy.remove(App("a", "one", "shop"))
-
-    assert replayed.asked == [("application.one", {"applicationId": "a"})]
-
-
 async def test_containers_are_compared_by_their_whole_name(
     replayed: Replayed, dokploy: Dokploy
 ) -> None:
@@ -252,32 +164,6 @@ async def test_containers_are_compared_by_their_whole_name(
     assert replayed.asked == [("docker.getContainersByAppNameMatch", query)]
 
 
-async def test_nothing_is_left_where_no_container_and_no_service_is(
-    replayed: Replayed, dokploy: Dokploy
-) -> None:
-    replayed.say("docker.getContainersByAppNameMatch", 200, [])
-    replayed.play("264-docker.getServiceContainersByAppName")
-
-    assert await dokploy.left_behind(App("x", "busy", "shop", service="busy-bcjg0v")) == []
-
-
-@pytest.mark.parametrize(
-    ("refused", "there", "right"),
-    [
-        ("211-environment.create-member", [], "Create Environments"),
-        ("212-application.create-member", [environment()], "Create Services"),
-    ],
-)
-async def test_a_right_that_a_member_lacks_to_make_an_app_is_named(
-    replayed: Replayed, dokploy: Dokploy, refused: str, there: list[Any], right: str
-) -> None:
-    replayed.play("22-application.one-fresh", refused)
-    replayed.say("project.one", 200, project(*there))
-
-    with pytest.raises(Forbidden, match=right):
-        await dokploy.make("one", MARKER, MODEL, "staging")
-
-
 async def test_a_project_that_a_member_may_not_see_is_named(
     replayed: Replayed, dokploy: Dokploy
 ) -> None:
@@ -285,11 +171,3 @@ async def test_a_project_that_a_member_may_not_see_is_named(
 
     with pytest.raises(Forbidden, match="access to this project: give the key's user access to it"):
         await dokploy.make("one", MARKER, MODEL, "staging")
-
-
-async def test_the_right_to_delete_is_named(replayed: Replayed, dokploy: Dokploy) -> None:
-    replayed.say("application.one", 200, own())
-    replayed.play("52-cleanQueues", "237-delete-member-with-access")
-
-    with pytest.raises(Forbidden, match="Delete Services"):
-        await dokploy.remove(App("a", "one", "shop"))

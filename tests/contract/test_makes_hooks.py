@@ -89,23 +89,12 @@ KINDS = pytest.mark.parametrize("kind", [ScopeKind.REPOSITORY, ScopeKind.OWNER])
 
 
 @KINDS
-async def test_a_scope_has_the_host_s_id_and_its_present_name(host: Host, kind: ScopeKind) -> None:
-    scope = await scope_of(host, kind)
-
-    name, id_ = (ORG, "77") if kind is ScopeKind.OWNER else (NAME, str(host.repository.id))
-    assert scope == Scope(kind, name, id_)
-
-
-async def test_what_is_not_there_is_not_found(host: Host) -> None:
-    with pytest.raises(NotFound):
-        await api_of(host).hook_scope(ScopeKind.REPOSITORY, "my-org/nothing")
-
-
-@KINDS
-async def test_a_made_webhook_has_all_that_the_bridge_needs(
+async def test_a_made_webhook_has_all_that_the_bridge_needs_and_is_deleted_once(
     host: Host, there: Receiver, kind: ScopeKind
 ) -> None:
     scope, secret = await scope_of(host, kind), secret_of(host)
+    name, id_ = (ORG, "77") if kind is ScopeKind.OWNER else (NAME, str(host.repository.id))
+    assert scope == Scope(kind, name, id_)
 
     made = await api_of(host).create_hook(scope, there.url, secret)
 
@@ -115,6 +104,17 @@ async def test_a_made_webhook_has_all_that_the_bridge_needs(
     (at_host,) = at_the_host(host, scope)
     assert at_host.secret in secret.split()
     assert secret not in repr(made)
+    assert set(at_host.events or ()) >= EVENTS_OF_CHECKS[host.fake.name]
+
+    there.came.clear()
+    pull = host.repository.open_pull("main")
+    for change in Change:
+        await host.fake.send_pull(host.repository, pull, change)
+    assert there.signed_with(secret) == len(Change)
+
+    for _ in range(2):
+        await api_of(host).delete_hook(made)
+    assert await api_of(host).hooks_at(scope) == []
 
 
 EVENTS_OF_CHECKS = {
@@ -122,18 +122,6 @@ EVENTS_OF_CHECKS = {
     "gitlab": {"pipeline_events"},
     "gitea": {"status"},
 }
-
-
-@KINDS
-async def test_a_made_webhook_also_reports_checks(
-    host: Host, there: Receiver, kind: ScopeKind
-) -> None:
-    scope = await scope_of(host, kind)
-
-    await api_of(host).create_hook(scope, there.url, secret_of(host))
-
-    (at_host,) = at_the_host(host, scope)
-    assert set(at_host.events or ()) >= EVENTS_OF_CHECKS[host.fake.name]
 
 
 @KINDS
@@ -153,21 +141,6 @@ async def test_a_webhook_that_does_not_report_checks_can_be_corrected_where_the_
     known = set() if host.fake.name == "gitea" else EVENTS_OF_CHECKS[host.fake.name]
     assert set(wrong.missing) == known
     assert made.missing == ()
-
-
-@KINDS
-async def test_a_made_webhook_reports_every_change_of_a_pull_request(
-    host: Host, there: Receiver, kind: ScopeKind
-) -> None:
-    scope, secret = await scope_of(host, kind), secret_of(host)
-    await api_of(host).create_hook(scope, there.url, secret)
-    pull = host.repository.open_pull("main")
-    there.came.clear()
-
-    for change in Change:
-        await host.fake.send_pull(host.repository, pull, change)
-
-    assert there.signed_with(secret) == len(Change)
 
 
 @KINDS
@@ -194,33 +167,18 @@ async def test_a_changed_webhook_signs_with_the_new_secret_alone(
     assert there.signed_with(old) == 0
 
 
-@KINDS
-async def test_a_deleted_webhook_is_gone_and_may_be_deleted_twice(
-    host: Host, there: Receiver, kind: ScopeKind
-) -> None:
-    scope = await scope_of(host, kind)
-    made = await api_of(host).create_hook(scope, there.url, secret_of(host))
-
-    await api_of(host).delete_hook(made)
-    await api_of(host).delete_hook(made)
-
-    assert await api_of(host).hooks_at(scope) == []
-
-
-async def test_webhooks_that_a_credential_may_not_see_are_not_known(host: Host) -> None:
-    scope = await scope_of(host, ScopeKind.REPOSITORY)
-    host.fake.spoil(Spoil(status=403, body={"message": "not for you"}), path=r"/hooks$")
-
-    assert await api_of(host).hooks_at(scope) is None
-    assert await api_of(host).hooks_at(Scope(ScopeKind.OWNER, "nobody")) is None
-
-
-async def test_a_repository_is_reported_by_its_own_and_its_owners_webhooks(host: Host) -> None:
+async def test_scopes_and_webhooks_that_can_not_be_seen_are_not_known(host: Host) -> None:
     scopes = await api_of(host).scopes_over(NAME)
-
     kinds = [ScopeKind.REPOSITORY, ScopeKind.APP if is_app(host) else ScopeKind.OWNER]
     assert [one.kind for one in scopes] == kinds
     assert is_app(host) or scopes[1].name == ORG
+    with pytest.raises(NotFound):
+        await api_of(host).hook_scope(ScopeKind.REPOSITORY, "my-org/nothing")
+
+    scope = await scope_of(host, ScopeKind.REPOSITORY)
+    host.fake.spoil(Spoil(status=403, body={"message": "not for you"}), path=r"/hooks$")
+    assert await api_of(host).hooks_at(scope) is None
+    assert await api_of(host).hooks_at(Scope(ScopeKind.OWNER, "nobody")) is None
 
 
 # ── GitHub's App ────────────────────────────────────────────────────────────────────────────────
@@ -269,9 +227,8 @@ async def test_an_older_gitlab_sends_the_token_and_says_that_it_does_not_sign() 
         await api.close()
 
 
+@pytest.mark.parametrize("host", ["gitea"], indirect=True)
 async def test_a_test_of_gitea_moves_nothing(host: Host, there: Receiver) -> None:
-    if not isinstance(host.fake, FakeGitea):
-        return
     scope = await scope_of(host, ScopeKind.REPOSITORY)
     made = await api_of(host).create_hook(scope, there.url, "a secret")
 

@@ -17,7 +17,6 @@ from bridge.core.errors import Unreachable
 from bridge.durable import peers as watching
 from bridge.durable.peers import (
     GRACE,
-    Missing,
     Peers,
     anybody_works,
     call,
@@ -121,35 +120,25 @@ async def test_the_flows_of_one_who_leaves_go_on_at_once(started: Started, tmp_p
 
 
 @pytest.mark.slow
-async def test_one_that_only_stands_still_keeps_its_flows(started: Started, tmp_path: Path) -> None:
+async def test_one_that_stands_still_or_whose_connections_are_cut_keeps_its_flows(
+    started: Started, tmp_path: Path, postgres: str
+) -> None:
     first, second = await both(started, tmp_path)
 
     first.send_signal(signal.SIGSTOP)
     await asyncio.sleep(2 * WAITS)  # as long as nobody may take over
     first.send_signal(signal.SIGCONT)
-    (tmp_path / "gate").touch()
-    await written(tmp_path, "0002.a end")
-
-    assert not any(line == f"0001.a two {second}" for line in lines(tmp_path))
-    assert f"0001.a end {first.pid}" in lines(tmp_path)
-
-
-@pytest.mark.slow
-async def test_one_whose_connections_are_cut_keeps_its_flows(
-    started: Started, tmp_path: Path, postgres: str
-) -> None:
-    _, second = await both(started, tmp_path)
-
     with psycopg.connect(postgres, autocommit=True) as other:
         other.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    await asyncio.sleep(2 * WAITS)  # as long as nobody may take over
+    await asyncio.sleep(2 * WAITS)
     (tmp_path / "gate").touch()
     await written(tmp_path, "0002.a end", within=30)
 
-    assert f"0001.a two {second}" not in lines(tmp_path)
+    assert not any(line == f"0001.a two {second}" for line in lines(tmp_path))
+    assert f"0001.a end {first.pid}" in lines(tmp_path)
 
 
 async def test_two_processes_that_start_flows_of_one_key_run_them_one_at_a_time_in_order(
@@ -158,13 +147,13 @@ async def test_two_processes_that_start_flows_of_one_key_run_them_one_at_a_time_
     """Both decide pushes of the same app at the same moment."""
     holds = started("0000.a")
     await written(tmp_path, "0000.a two")
-    odd, even = [[f"{n:04d}.a" for n in range(first, 41, 2)] for first in (1, 2)]
+    odd, even = [[f"{n:04d}.a" for n in range(first, 13, 2)] for first in (1, 2)]
     both = [started(*odd), started(*even)]
     await written(tmp_path, *(f"ready {process.pid}" for process in both))
     assert len([line for line in lines(tmp_path) if not line.startswith("ready")]) == 2
     (tmp_path / "gate").touch()
 
-    await written(tmp_path, "0039.a end", "0040.a end", within=30)
+    await written(tmp_path, "0011.a end", "0012.a end", within=30)
 
     of_flows = [line.split()[:2] for line in lines(tmp_path) if not line.startswith("ready")]
     ids = [id_ for id_, what in of_flows if what == "end"]
@@ -187,20 +176,6 @@ async def test_a_flow_whose_process_died_before_it_woke_anybody_is_not_lost(
         await written(tmp_path, f"ready {started('0002.b').pid}")
 
     await written(tmp_path, "0001.a two", within=5.0)
-
-
-async def test_a_command_sees_whether_anybody_works(postgres: str) -> None:
-    peers = Peers(postgres, new_executor_id())
-    assert not anybody_works(postgres)
-
-    await peers.join()
-    assert anybody_works(postgres)
-    await peers.leave()
-
-    async def working() -> bool:
-        return anybody_works(postgres)
-
-    await until(working, lambda found: not found)
 
 
 async def test_flows_under_way_are_listed_only_when_a_process_may_be_gone(
@@ -304,15 +279,6 @@ async def test_a_database_that_is_away_is_unreachable() -> None:
         await Peers(url, new_executor_id()).join()
 
     assert "hunter2" not in str(caught.value)
-
-
-def test_one_is_given_up_only_after_it_was_missing_for_so_long_in_one_go() -> None:
-    missing = Missing(5.0)
-
-    assert missing.over(["a"], 0.0) == []
-    assert missing.over(["a", "b"], 4.9) == []
-    assert missing.over(["b"], 5.0) == []  # a was back
-    assert missing.over(["a", "b"], 9.9) == ["b"]
 
 
 def test_every_process_has_a_number_of_its_own() -> None:

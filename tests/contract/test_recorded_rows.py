@@ -7,8 +7,6 @@ the table says of those calls must lead from the first row to the second, field 
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from bridge.core.configuration.configuration import (
     FORGETS,
     SourceRow,
@@ -42,7 +40,7 @@ def rows() -> list[dict[str, Any]]:
     return [row for row in found if row.get("response", {}).get("status") == 200]
 
 
-def steps() -> Iterator[Any]:
+def steps() -> Iterator[tuple[str, SourceRow, list[tuple[str, dict[str, Any]]], SourceRow]]:
     """Each recorded row of an application with the one before it and the calls in between."""
     known: dict[str, SourceRow] = {}
     calls: dict[str, list[tuple[str, dict[str, Any]]]] = {}
@@ -56,7 +54,7 @@ def steps() -> Iterator[Any]:
             now = row_in(row["response"]["json"])
             between = calls.pop(id_, [])
             if id_ in known and between and row["name"] not in UNRECORDED:
-                yield pytest.param(known[id_], between, now, id=row["name"])
+                yield row["name"], known[id_], between, now
             known[id_] = now
 
 
@@ -67,22 +65,14 @@ def after(row: SourceRow, procedure: str, body: dict[str, Any]) -> SourceRow:
     return row_of(fields_of(row) | fields)
 
 
-STEPS = list(steps())
-
-
-@pytest.mark.parametrize(("before", "calls", "now"), STEPS)
-def test_each_call_writes_the_fields_of_the_table_and_no_others(
-    before: SourceRow, calls: list[tuple[str, dict[str, Any]]], now: SourceRow
-) -> None:
-    foretold = before
-    for procedure, body in calls:
-        foretold = after(foretold, procedure, body)
-
-    assert columns_of(fields_of(foretold)) == columns_of(fields_of(now))
-
-
-def test_the_recordings_hold_the_saves_and_the_disconnecting() -> None:
-    recorded = {procedure for step in STEPS for procedure, _ in step.values[1]}
+def test_each_call_writes_the_fields_of_the_table_and_no_others() -> None:
+    recorded = set()
+    for name, before, calls, now in steps():
+        foretold = before
+        for procedure, body in calls:
+            recorded.add(procedure)
+            foretold = after(foretold, procedure, body)
+        assert columns_of(fields_of(foretold)) == columns_of(fields_of(now)), name
 
     assert {
         "application.saveGiteaProvider",

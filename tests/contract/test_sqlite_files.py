@@ -32,16 +32,6 @@ def test_who_finds_a_new_file_in_another_s_hands_waits_for_it(tmp_path: Path) ->
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_what_is_no_database_is_not_touched(tmp_path: Path) -> None:
-    file = tmp_path / "notes.txt"
-    file.write_text("no database, but what somebody has written" * 99)
-
-    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
-        write_ahead(file)
-
-    assert file.read_text().startswith("no database")
-
-
 async def test_a_process_that_opens_the_stores_twice_keeps_its_locks(tmp_path: Path) -> None:
     """Without them, another process that is done would remove the log that is in use here."""
     settings = settings_for(tmp_path / "data")

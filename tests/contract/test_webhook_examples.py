@@ -22,7 +22,7 @@ from bridge.core.events import (
 from bridge.githosts import HOSTS
 from tests.oracles.node_tools import Unavailable, missing, node_home
 
-VERSIONS = ("api.github.com", "ghes-31", "ghes-32", "ghes-33", "ghes-34", "ghes-35")
+VERSIONS = ("api.github.com", "ghes-31", "ghes-35")
 CHECKS = {"check_run", "check_suite", "status"}
 GUESSED = {"push", "ping", "pull_request", "create", "delete", *CHECKS}
 """Events whose bodies tell which they are; of all others `explain` asks, or is right."""

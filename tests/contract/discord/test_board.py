@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,15 +12,13 @@ import pytest
 from bridge.chats.discord.api import DiscordClient
 from bridge.chats.discord.posts import Webhooks, plans_for
 from bridge.chats.discord.settings import Webhook
-from bridge.core.configuration.difference import Changed
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.people import Actor
 from bridge.messages.cursor import MessageCursor
 from bridge.messages.plans import Channels
 from bridge.messages.writer import POSTED_ANEW, Target
 from bridge.ports.feedback import Occasion, Snapshot
-from bridge.ports.outcomes import DONE, LINK, Audited, Outcome, Subscription
+from bridge.ports.outcomes import LINK, Audited, Outcome, Subscription
 from tests.fakes.discord import GUILD, TOKEN, FakeDiscord
 from tests.fakes.journey import app, deployment, live_now, push
 from tests.scenes.shop import LINKS
@@ -108,36 +105,24 @@ def titles(discord: FakeDiscord) -> list[str]:
 
 
 async def test_a_deployment_has_one_message_that_is_edited_in_place(stage: Stage) -> None:
-    for states in ((W,), (W, A), (W, A, R), (W, A, R, D)):
+    """Its failure is told once, in a message of its own; a lost edit is made again."""
+    for states in ((W,), (W, A), (W, A, R)):
         await stage.publish(*states)
-
-    (message,) = stage.discord.shown(HOOK)
-    assert message.title.endswith("is live")
-    assert len(message.edits) == 3
-    assert (
-        stage.cursor[LINK] == f"https://discord.com/channels/{GUILD}/{message.channel}/{message.id}"
-    )
-
-
-async def test_what_is_shown_already_is_not_sent_again(stage: Stage) -> None:
-    await stage.publish(W, A)
     asked = len(stage.discord.asked)
-
-    await stage.publish(W, A)
     stage.opened()
-    await stage.publish(W, A)
-
-    assert len(stage.discord.asked) == asked
-
-
-async def test_a_failure_is_told_once_in_a_message_of_its_own(stage: Stage) -> None:
     await stage.publish(W, A, R)
+    assert len(stage.discord.asked) == asked, "what is shown already is not sent again"
+    stage.discord.answers.append((502, {}, ""))
+    with pytest.raises(Unanswered):
+        await stage.publish(W, A, R, F)
     for _ in range(3):
         await stage.publish(W, A, R, F)
         stage.opened()
 
     card, failure = stage.discord.shown(HOOK)
     assert "failed" in card.title
+    assert len(card.edits) == 3
+    assert stage.cursor[LINK] == f"https://discord.com/channels/{GUILD}/{card.channel}/{card.id}"
     assert "failed" in failure.title
     assert "the end of the log" in failure.embed["description"]
 
@@ -145,74 +130,45 @@ async def test_a_failure_is_told_once_in_a_message_of_its_own(stage: Stage) -> N
 async def test_in_a_forum_each_deployment_is_a_post_and_its_failure_stands_in_it(
     stage: Stage,
 ) -> None:
-    stage.discord.hooks[HOOK].forum = True
-    await stage.publish(W, A)
-    stage.opened()
-
-    await stage.publish(W, A, R, F)
-
-    card, failure = stage.discord.shown(HOOK)
-    assert str(card.post).startswith("shop/web")
-    assert card.channel == failure.channel == card.id
-    assert failure.post is None
-    assert "failed" in card.title
-
-
-@pytest.mark.parametrize("state", [D, F])
-async def test_in_an_archived_post_the_newest_state_stands_below(
-    stage: Stage, state: State
-) -> None:
     """A forum may archive a post after an hour; then its messages can't be edited any more."""
-    stage.discord.hooks[HOOK].forum = True
-    await stage.publish(W)
+    stage.discord.hooks[HOOK].forum = stage.discord.hooks[HOOK].needs_tag = True
+    with pytest.raises(Refused, match="webhooks here set no tag: in the forum's settings"):
+        await stage.publish(W)
+    stage.discord.hooks[HOOK].needs_tag = False
+    await stage.publish(W, A)
     (old,) = stage.discord.shown(HOOK)
+    assert str(old.post).startswith("shop/web")
+    assert old.channel == old.id
     stage.discord.hooks[HOOK].archived.add(old.channel)
     stage.opened()
 
-    await stage.publish(W, A, state)
-    await stage.publish(W, A, state)
+    for _ in range(2):
+        await stage.publish(W, A, R, F)
 
-    first, card, *told = stage.discord.shown(HOOK)
+    first, card, failure = stage.discord.shown(HOOK)
     assert first.edits == []
-    assert card.title.endswith("is live" if state is D else "failed")
-    assert card.channel == old.channel
-    assert card.post is None
+    assert card.title.endswith("failed")
+    assert card.channel == failure.channel == old.channel
+    assert card.post is failure.post is None
     assert stage.cursor[LINK].endswith(card.id)
-    assert len(told) == (state is F)
-
-
-async def test_a_forum_that_demands_a_tag_is_told_with_the_remedy(stage: Stage) -> None:
-    stage.discord.hooks[HOOK].forum = stage.discord.hooks[HOOK].needs_tag = True
-
-    with pytest.raises(Refused, match="webhooks here set no tag: in the forum's settings"):
-        await stage.publish(W)
 
 
 # ── nothing is posted twice where that can be known ──────────────────────────
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
 async def test_a_message_that_was_not_confirmed_is_not_posted_again(
-    stage: Stage, status: int, caplog: pytest.LogCaptureFixture
+    stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.discord.answers.append((status, {}, "<html>bad gateway</html>"))
-    with pytest.raises(Unanswered):
-        await stage.publish(W)
-    stage.opened()
-
-    with caplog.at_level(logging.WARNING):
-        await stage.publish(W, A)
-        await stage.publish(W, A, R)
-
-    assert stage.discord.shown(HOOK) == []
-    assert [one.message for one in caplog.records if "did not confirm" in one.message] != []
-
-
-async def test_its_outcome_is_told_in_a_message_that_says_so(stage: Stage) -> None:
+    """Its outcome is told in a message that says so."""
     stage.discord.answers.append((502, {}, "<html>bad gateway</html>"))
     with pytest.raises(Unanswered):
         await stage.publish(W)
-    await stage.publish(W, A, R)
+    stage.opened()
+    with caplog.at_level(logging.WARNING):
+        await stage.publish(W, A)
+        await stage.publish(W, A, R)
+    assert stage.discord.shown(HOOK) == []
+    assert [one.message for one in caplog.records if "did not confirm" in one.message] != []
 
     for _ in range(2):
         await stage.publish(W, A, R, D)
@@ -263,21 +219,16 @@ async def test_a_process_that_dies_while_it_waits_for_its_turn_has_posted_nothin
     assert len(stage.discord.shown(HOOK)) == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [
+async def test_a_message_that_was_surely_not_posted_is_posted_later(stage: Stage) -> None:
+    for status, said in (
         (429, {"message": "slower", "retry_after": 0.2, "global": False}),
         (400, {"message": "Invalid Form Body", "code": 50035}),
         (403, {"message": "Missing Permissions", "code": 50013}),
-    ],
-)
-async def test_a_message_that_was_surely_not_posted_is_posted_later(
-    stage: Stage, status: int, said: dict[str, Any]
-) -> None:
-    stage.discord.answers.append((status, {}, said))
-    with pytest.raises((Unreachable, Refused)):
-        await stage.publish(W)
-    stage.opened()
+    ):
+        stage.discord.answers.append((status, {}, said))
+        with pytest.raises((Unreachable, Refused)):
+            await stage.publish(W)
+        stage.opened()
 
     await stage.publish(W)
 
@@ -296,32 +247,7 @@ async def test_a_failure_that_was_not_confirmed_is_not_told_twice(stage: Stage) 
     assert len(titles(stage.discord)) == 2
 
 
-async def test_an_edit_that_was_not_confirmed_is_made_again(stage: Stage) -> None:
-    await stage.publish(W)
-    stage.discord.answers.append((502, {}, ""))
-    with pytest.raises(Unanswered):
-        await stage.publish(W, D)
-
-    await stage.publish(W, D)
-
-    (message,) = stage.discord.shown(HOOK)
-    assert message.title.endswith("is live")
-
-
 # ── rate limits ──────────────────────────────────────────────────────────────
-
-
-async def test_a_429_says_how_long_to_wait_and_nothing_is_sent_before(stage: Stage) -> None:
-    said = {"message": "You are being rate limited.", "retry_after": 64.57, "global": False}
-    stage.discord.answers.append((429, {}, said))
-    with pytest.raises(Unreachable) as first:
-        await stage.publish(W)
-    with pytest.raises(Unreachable) as second:
-        await stage.publish(W)
-
-    assert first.value.retry_after == 64.57
-    assert second.value.retry_after == pytest.approx(64.57, abs=2)
-    assert len(stage.discord.asked) == 1
 
 
 async def test_the_last_request_of_a_window_lets_the_next_wait_for_its_end(stage: Stage) -> None:
@@ -333,41 +259,30 @@ async def test_the_last_request_of_a_window_lets_the_next_wait_for_its_end(stage
     assert stage.pauses[0] == pytest.approx(3.0, abs=1.0)
 
 
-@pytest.mark.parametrize(
-    ("headers", "said"),
-    [
-        ({}, {"message": "slower", "retry_after": 30.5, "global": True}),
-        ({"Retry-After": "30"}, "<html>error 1015: you are being rate limited</html>"),
-    ],
-)
-async def test_a_global_limit_pauses_all_webhooks(
-    stage: Stage, headers: dict[str, str], said: Any
-) -> None:
+async def test_a_limit_pauses_its_webhook_and_a_global_one_pauses_all(stage: Stage) -> None:
     stage.discord.webhook("600000000000000002")
-    stage.discord.answers.append((429, headers, said))
-    with pytest.raises(Unreachable):
-        await stage.publish(W)
-
     other = Webhook("other", "600000000000000002", TOKEN)
-    with pytest.raises(Unreachable) as caught:
-        await stage.client.post(other, {})
-
-    assert caught.value.retry_after == pytest.approx(30, abs=2)
+    said: dict[str, Any] = {"message": "slower", "retry_after": 64.57, "global": False}
+    stage.discord.answers.append((429, {}, said))
+    for _ in range(2):
+        with pytest.raises(Unreachable) as caught:
+            await stage.publish(W)
+        assert caught.value.retry_after == pytest.approx(64.57, abs=2)
     assert len(stage.discord.asked) == 1
 
-
-async def test_a_paused_webhook_does_not_stop_others(stage: Stage) -> None:
-    stage.discord.webhook("600000000000000002")
-    said = {"message": "slower", "retry_after": 30.5, "global": False}
-    stage.discord.answers.append((429, {}, said))
-    with pytest.raises(Unreachable):
-        await stage.publish(W)
-    stage.webhooks["default"] = Webhook("default", "600000000000000002", TOKEN)
-    stage.cursor = {}
-
-    await stage.publish(W)
-
-    assert len(stage.discord.shown("600000000000000002")) == 1
+    for headers, words in (
+        ({}, said | {"retry_after": 30.5, "global": True}),
+        ({"Retry-After": "30"}, "<html>error 1015: you are being rate limited</html>"),
+    ):
+        stage.opened()
+        stage.discord.answers.append((429, headers, words))
+        with pytest.raises(Unreachable):
+            await stage.client.post(stage.webhooks["default"], {})
+        asked = len(stage.discord.asked)
+        with pytest.raises(Unreachable) as caught:
+            await stage.client.post(other, {})
+        assert caught.value.retry_after == pytest.approx(30, abs=2)
+        assert len(stage.discord.asked) == asked
 
 
 # ── what was deleted ─────────────────────────────────────────────────────────
@@ -411,21 +326,6 @@ async def test_a_webhook_that_is_gone_is_asked_once_and_named_with_the_remedy(
 
     assert len(stage.discord.asked) == asked + 1
     assert "default" in stage.client.gone
-
-
-async def test_through_a_new_webhook_the_newest_state_is_posted_anew(stage: Stage) -> None:
-    await stage.publish(W)
-    stage.id = "600000000000000002"
-    stage.discord.webhook(stage.id)
-    stage.opened()
-
-    await stage.publish(W)
-    await stage.publish(W, A)
-    await stage.publish(W, A, D)
-
-    (message,) = stage.discord.shown(stage.id)
-    assert message.title.endswith("is live")
-    assert len(stage.discord.shown(HOOK)) == 1
 
 
 async def test_through_a_new_webhook_nothing_is_posted_twice_either(stage: Stage) -> None:
@@ -494,31 +394,3 @@ async def test_no_error_shows_the_address(stage: Stage, caplog: pytest.LogCaptur
     told.append(f"{unreachable.value!r} {unreachable.value.__cause__}")
 
     assert TOKEN not in " ".join([*told, caplog.text, repr(stage.webhooks)])
-
-
-# ── changes of configurations ────────────────────────────────────────────────
-
-NOTE = Audited(
-    at=1_779_969_600.0,
-    by=Actor("cli", "ada"),
-    what="provider set",
-    app_id="app-web",
-    app="shop/web",
-    difference=(Changed("branch", "main", "dev"),),
-    number=7,
-)
-
-
-async def test_a_change_is_told_once_it_is_made_and_says_when_it_was_undone(stage: Stage) -> None:
-    assert await stage.change(NOTE) == ()
-    made = replace(NOTE, result=DONE)
-    (further,) = await stage.change(made)
-    await stage.change(made)
-    undo = replace(made, number=8, undoes=7, by=Actor("slack", "Grace", "U1"))
-    await stage.change(made, undo)
-
-    (message,) = stage.discord.shown(HOOK)
-    assert message.title == "⚙️ ada changed the source of shop/web on the command line"
-    assert "**branch** `main` → `dev`" in message.embed["description"]
-    assert "Undone by Grace." in message.embed["description"]
-    assert "change 7" in further.follows

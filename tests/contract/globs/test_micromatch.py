@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from bridge.core.matching import GlobError, GlobThrows, GlobUnsupported
+from bridge.core.matching import GlobThrows, GlobUnsupported
 from bridge.core.matching.watch_paths import WatchPaths
 from tests.contract.globs.micromatch_in_node import VERSIONS, Node, unavailable
 from tests.oracles.node_tools import missing
 
-ROUNDS = 1_500
+ROUNDS = 1_000
 
 PIECES = [
     *("a", "b", "ab", "/", ".", "*", "?", "!", "+", "@", "(", ")", "[", "]", "{", "}", "|", ","),
@@ -91,11 +91,3 @@ def test_random_patterns_are_answered_as_by_the_original(node, chance):
                 differences.append((semantics, patterns, some_files, answer, mine))
 
     assert differences == []
-
-
-def test_node_freezes_where_we_refuse(node):
-    answers = node.answers(["a/" + "\\" * 4], ["a"])
-
-    assert answers["some"] == {"error": "TIMEOUT"}
-    with pytest.raises(GlobError, match="never comes back"):
-        WatchPaths.compile(["a/" + "\\" * 4])

@@ -11,8 +11,6 @@ from bridge.ports.outcomes import (
     DONE,
     Audited,
     Subscription,
-    about_change,
-    about_delivery,
 )
 from tests.fakes.journey import ManualClock, deployment
 from tests.worlds.journal import Opened, due, ids, outcome, record
@@ -63,31 +61,6 @@ async def test_a_delivery_has_one_note_however_often_it_is_noted(
     assert "sealed" not in repr(kept)
 
 
-async def test_a_change_raises_what_shows_it_its_delivery_and_what_it_takes_back(
-    journal: Any, clock: ManualClock
-) -> None:
-    made = await journal.audit(asked_for(1, clock))
-    keys = {"it": about_change(made), "delivery": about_delivery(2), "all": ABOUT_ANYTHING}
-    subscriptions = [Subscription(name, "k", name, (key,), {}) for name, key in keys.items()]
-    await journal.subscribe(subscriptions)
-    for name in keys:
-        await journal.mark_published(name, 1)
-
-    undoing = await journal.audit(asked_for(2, clock, undoes=made))
-    assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
-    for name in keys:
-        await journal.mark_published(name, 2)
-    await journal.settle(undoing, DONE)
-
-    assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
-    snapshot = await journal.snapshot(subscriptions[0])
-    assert [(one.number, one.result) for one in snapshot.audited] == [
-        (made, BEGUN),
-        (undoing, DONE),
-    ]
-    assert [one.number for one in (await journal.snapshot(subscriptions[1])).audited] == [undoing]
-
-
 async def test_what_shows_how_everything_stands_is_raised_by_any_deployment_until_unwanted(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -108,21 +81,3 @@ async def test_what_shows_how_everything_stands_is_raised_by_any_deployment_unti
     assert await ids(journal, clock) == []
     await journal.subscribe([home])
     assert await ids(journal, clock) == ["home"]
-
-
-async def test_a_draft_stays_until_it_is_dropped_or_a_week_old(
-    reopened: Opened, clock: ManualClock
-) -> None:
-    journal = await reopened()
-    await journal.keep_draft("a", "sealed")
-    await journal.keep_draft("a", "sealed anew")
-    await journal.keep_draft("b", "other")
-
-    journal = await reopened()
-
-    assert [await journal.draft(one) for one in "abc"] == ["sealed anew", "other", None]
-    await journal.drop_draft("b")
-    assert await journal.draft("b") is None
-    clock.now += 7 * 86_400 + 1
-    await journal.keep_draft("c", "new")
-    assert [await journal.draft(one) for one in "ac"] == [None, "new"]

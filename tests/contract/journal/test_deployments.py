@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from bridge.core.changes import Live
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
@@ -14,7 +12,7 @@ from bridge.ports.outcomes import (
     Outcome,
 )
 from tests.fakes.journey import NO_GATES, ManualClock, app, deployment
-from tests.worlds.journal import A, B, card, due, outcome, record, states
+from tests.worlds.journal import A, card, due, outcome, record, states
 
 
 async def test_only_the_moves_of_the_lifecycle_are_made(journal: Any) -> None:
@@ -28,24 +26,6 @@ async def test_only_the_moves_of_the_lifecycle_are_made(journal: Any) -> None:
             assert (moved is not None) is (to in following), (now, to)
             found = await journal.deployment(new.id)
             assert found == (moved or new)
-
-
-async def test_a_move_writes_its_facts_and_a_line_of_history(
-    journal: Any, clock: ManualClock
-) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    clock.now += 5
-
-    moved = await journal.move(
-        deployment(1).id, State.RUNNING, "builds", backend_id="dep-1", started_at=clock.now
-    )
-
-    assert moved == replace(
-        deployment(1), state=State.RUNNING, note="builds", backend_id="dep-1", started_at=clock.now
-    )
-    last = (await journal.changes(deployment(1).id))[-1]
-    assert (last.at, last.state, last.note) == (clock.now, State.RUNNING, "builds")
-    assert await journal.changes(deployment(1).id, after=1) == [last]
 
 
 async def test_a_deployment_that_is_not_there_is_none(journal: Any) -> None:
@@ -67,40 +47,20 @@ async def test_an_intent_is_written_once_and_only_while_it_waits(
 
     await journal.withdraw(deployment(1).id)
     assert (await journal.deployment(deployment(1).id)).intent_at is None
-    await journal.move(deployment(1).id, State.SUPERSEDED)
+    await journal.intend(deployment(1).id, [], NO_GATES)
+    await journal.move(deployment(1).id, State.ASKED)
+    await journal.withdraw(deployment(1).id)
+    assert (await journal.deployment(deployment(1).id)).intent_at == clock.now
     assert await journal.intend(deployment(1).id, [], NO_GATES) is None
 
 
-async def test_an_intent_of_what_was_asked_is_not_taken_back(
-    journal: Any, clock: ManualClock
-) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.intend(deployment(1).id, [], NO_GATES)
-    await journal.move(deployment(1).id, State.ASKED)
-
-    await journal.withdraw(deployment(1).id)
-
-    assert (await journal.deployment(deployment(1).id)).intent_at == clock.now
-
-
-async def test_what_is_said_twice_stands_there_once(journal: Any) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    for note in ("the backend is away", "the backend is away", "it is back"):
-        await journal.say(deployment(1).id, note)
-
-    notes = [change.note for change in await journal.changes(deployment(1).id, after=1)]
-    assert notes == ["the backend is away", "it is back"]
-    found = await journal.deployment(deployment(1).id)
-    assert (found.state, found.note) == (State.WAITING, "it is back")
-
-
-async def test_errors_that_take_turns_stand_there_once_each(
+async def test_errors_that_take_turns_stand_there_once_each_until_it_moves(
     journal: Any, clock: ManualClock
 ) -> None:
     id_ = deployment(1).id
     await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
     for _ in range(3):
-        for note in ("connection refused", "no answer within 30 s"):
+        for note in ("connection refused", "connection refused", "no answer within 30 s"):
             await journal.say(id_, note)
 
     notes = [change.note for change in await journal.changes(id_, after=1)]
@@ -112,30 +72,10 @@ async def test_errors_that_take_turns_stand_there_once_each(
     assert (await journal.deployment(id_)).note == "connection refused"
     assert pending.wanted > before.wanted  # what shows how it stands shows that
 
-
-async def test_what_was_said_before_a_deployment_moved_is_news_after_it(journal: Any) -> None:
-    id_ = deployment(1).id
-    await record(journal, outcome(1, deployment(1)))
-    await journal.say(id_, "the backend is away")
     await journal.move(id_, State.ASKED, "accepted")
-    await journal.say(id_, "the backend is away")
-
-    lines = [(change.state, change.note) for change in await journal.changes(id_, after=1)]
-    assert lines == [
-        (State.WAITING, "the backend is away"),
-        (State.ASKED, "accepted"),
-        (State.ASKED, "the backend is away"),
-    ]
-
-
-async def test_what_has_ended_keeps_the_words_of_its_end(journal: Any) -> None:
-    id_ = deployment(1).id
-    await record(journal, outcome(1, deployment(1)))
-    await journal.cancel("app-web", 3)
-
-    await journal.say(id_, "waits for the backend")
-
-    assert (await journal.deployment(id_)).note == "cancelled before the backend was asked"
+    await journal.say(id_, "connection refused")
+    last = [(one.state, one.note) for one in await journal.changes(id_)][-2:]
+    assert last == [(State.ASKED, "accepted"), (State.ASKED, "connection refused")]
 
 
 async def test_a_cancel_takes_what_waits_and_came_before_it(
@@ -155,40 +95,23 @@ async def test_a_cancel_takes_what_waits_and_came_before_it(
     assert cancelled[0].finished_at == clock.now
     assert await states(journal, "app-api") == {1: "waiting"}
     assert (await journal.changes(before.id))[-1].state is State.CANCELLED
-
-
-async def test_a_cancel_of_one_leaves_the_others_of_its_app(journal: Any) -> None:
-    deploys, redeploys = deployment(1), deployment(2, action=Action.REDEPLOY)
-    await record(journal, outcome(1, deploys), outcome(2, redeploys))
-
-    other_app = await journal.cancel("app-api", 9, deploys.id)
-    cancelled = await journal.cancel("app-web", 9, deploys.id)
-
-    assert other_app == []
-    assert [one.id for one in cancelled] == [deploys.id]
-    assert await states(journal) == {1: "cancelled", 2: "waiting"}
+    await journal.say(before.id, "waits for the backend")
+    assert (await journal.deployment(before.id)).note == note, "its end keeps its words"
 
 
 async def test_a_cancel_marks_what_may_have_been_asked(journal: Any) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.intend(deployment(1).id, [], NO_GATES)
-
-    assert await journal.cancel("app-web", 3) == []
-    assert await states(journal) == {1: "waiting"}
-    assert (await journal.deployment(deployment(1).id)).cancel is Cancel.REQUESTED
-
-    await journal.mark_cancel(deployment(1).id, Cancel.INTERRUPTED)
-    assert await journal.cancel("app-web", 4) == []
-    assert (await journal.deployment(deployment(1).id)).cancel is Cancel.INTERRUPTED
-
-
-async def test_what_was_cancelled_is_never_intended_again(journal: Any) -> None:
     id_ = deployment(1).id
     await record(journal, outcome(1, deployment(1)))
     await journal.intend(id_, [], NO_GATES)
-    await journal.cancel("app-web", 3)
-    await journal.withdraw(id_)  # nothing was asked after all
 
+    assert await journal.cancel("app-web", 3) == []
+    assert await states(journal) == {1: "waiting"}
+    assert (await journal.deployment(id_)).cancel is Cancel.REQUESTED
+
+    await journal.mark_cancel(id_, Cancel.INTERRUPTED)
+    assert await journal.cancel("app-web", 4) == []
+    assert (await journal.deployment(id_)).cancel is Cancel.INTERRUPTED
+    await journal.withdraw(id_)  # nothing was asked after all
     assert await states(journal) == {1: "cancelled"}
     assert await journal.intend(id_, [], NO_GATES) is None
 
@@ -211,67 +134,24 @@ async def test_a_cancel_counts_once_it_is_recorded(journal: Any) -> None:
     assert await states(journal, "app-api") == {5: "waiting"}
 
 
-async def test_a_cancel_of_one_counts_for_it_alone_once_it_is_recorded(journal: Any) -> None:
-    deploys, redeploys = deployment(1), deployment(2, action=Action.REDEPLOY)
-    await record(journal, outcome(1, deploys), outcome(2, redeploys))
+async def test_what_the_backend_lost_waits_again_as_if_it_was_never_asked(journal: Any) -> None:
+    for seq, state in enumerate((State.ASKED, State.QUEUED, State.RUNNING), 1):
+        lost = deployment(seq, f"app-{state}")
+        await record(journal, outcome(seq, lost))
+        await journal.intend(lost.id, ["old"], NO_GATES)
+        await journal.move(lost.id, state, asked_at=1.0, started_at=2.0, backend_id="lost")
 
-    cancel = Decision("app-web", "shop/web", Reason.CANCEL_ONE_ASKED, "ada asked to cancel one")
-    await record(journal, Outcome(3, "c", (cancel,), only=deploys.id))
+        found = await journal.take_back(lost.id, "[br-2]", "the backend lost it")
 
-    assert await states(journal) == {1: "cancelled", 2: "waiting"}
-
-
-@pytest.mark.parametrize("state", [State.ASKED, State.QUEUED, State.RUNNING])
-async def test_what_the_backend_lost_waits_again_as_if_it_was_never_asked(
-    journal: Any, state: State
-) -> None:
-    id_ = deployment(1).id
-    await record(journal, outcome(1, deployment(1)))
-    await journal.intend(id_, ["old"], NO_GATES)
-    await journal.move(id_, state, asked_at=1.0, started_at=2.0, backend_id="lost")
-
-    found = await journal.take_back(id_, "[br-2]", "the backend lost it")
-
-    assert found == await journal.deployment(id_)
-    assert (found.state, found.note) == (State.WAITING, "the backend lost it; it waits here again")
-    assert (found.token, found.asked_again, found.known_before) == ("[br-2]", 1, ())
-    assert {found.backend_id, found.intent_at, found.asked_at, found.started_at} == {None}
-    assert (await journal.changes(id_))[-1].state is State.WAITING
-
-
-@pytest.mark.parametrize("state", [State.WAITING, State.DONE, State.CANCELLED])
-async def test_only_what_is_with_the_backend_can_be_taken_back(journal: Any, state: State) -> None:
-    await record(journal, outcome(1, deployment(1, state=state)))
-
-    assert await journal.take_back(deployment(1).id, "[br-2]", "lost") is None
-
-
-async def test_what_the_backend_lost_gives_way_to_a_newer_one(journal: Any) -> None:
-    first, second = deployment(1), deployment(2)
-    await record(journal, outcome(1, first))
-    await journal.intend(first.id, [], NO_GATES)
-    await journal.move(first.id, State.QUEUED)
-    await record(journal, outcome(2, second))
-
-    found = await journal.take_back(first.id, "[br-2]", "the backend lost it")
-
-    assert (found.state, found.superseded_by) == (State.SUPERSEDED, second.id)
-    assert await states(journal) == {1: "superseded", 2: "waiting"}
-
-
-async def test_what_the_backend_lost_and_was_cancelled_ends(journal: Any) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.intend(deployment(1).id, [], NO_GATES)
-    await journal.move(deployment(1).id, State.RUNNING)
-    await journal.cancel("app-web", 3)
-
-    found = await journal.take_back(deployment(1).id, "[br-2]", "the backend lost it")
-
-    assert (found.state, found.note) == (
-        State.CANCELLED,
-        "the backend lost it; it had been cancelled",
-    )
-    assert found.finished_at is not None
+        assert found == await journal.deployment(lost.id)
+        note = "the backend lost it; it waits here again"
+        assert (found.state, found.note) == (State.WAITING, note)
+        assert (found.token, found.asked_again, found.known_before) == ("[br-2]", 1, ())
+        assert {found.backend_id, found.intent_at, found.asked_at, found.started_at} == {None}
+        assert (await journal.changes(lost.id))[-1].state is State.WAITING
+    for seq, state in enumerate((State.WAITING, State.DONE, State.CANCELLED), 4):
+        await record(journal, outcome(seq, deployment(seq, f"app-{state}", state=state)))
+        assert await journal.take_back(deployment(seq, f"app-{state}").id, "x", "lost") is None
 
 
 async def test_what_waits_again_gives_way_to_a_newer_one(journal: Any) -> None:
@@ -285,89 +165,10 @@ async def test_what_waits_again_gives_way_to_a_newer_one(journal: Any) -> None:
     assert await journal.intend(first.id, [], NO_GATES) is None
 
 
-async def test_the_records_that_an_apps_deployments_are_known_by_are_told(journal: Any) -> None:
-    await record(journal, outcome(1, deployment(1)), outcome(2, deployment(2, "app-api")))
-    await journal.move(deployment(1).id, State.RUNNING, backend_id="one")
-    await record(journal, outcome(3, deployment(3)))
-    await journal.move(deployment(2, "app-api").id, State.RUNNING, backend_id="two")
-
-    assert await journal.pinned("app-web") == {"one": deployment(1).id}
-
-
-async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) -> None:
-    for seq, state in enumerate(State, start=1):
-        await record(journal, outcome(seq, deployment(seq, f"app-{seq}", state=state)))
-
-    found = await journal.open_deployments()
-
-    assert [str(one.state) for one in found] == [
-        *("waiting", "held", "asked", "queued", "running", "verifying"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("after", "live"),
-    [
-        ([], Live(A)),
-        ([State.FAILED], Live(A, failed=3)),
-        ([State.FAILED, State.FAILED], Live(A, failed=3)),
-        ([State.FAILED, State.UNKNOWN, State.FAILED], Live(A, certain=False, failed=5)),
-        ([State.FAILED, State.CANCELLED], Live(A, failed=3)),
-        ([State.CANCELLED, State.SUPERSEDED], Live(A)),
-        ([State.UNKNOWN], Live(A, certain=False)),
-        ([State.FAILED, State.UNKNOWN], Live(A, certain=False)),
-        ([State.FAILED, State.RUNNING], Live(A, certain=False, failed=3)),
-        ([State.DONE], Live(None)),
-    ],
-)
-async def test_what_an_app_runs_is_what_was_done_last(
-    journal: Any, clock: ManualClock, after: list[State], live: Live
-) -> None:
-    await journal.save_apps("dokploy", [app(), app("app-api"), app("app-new")])
-    await record(journal, outcome(90, deployment(90, "app-api")))
-    await journal.move(deployment(90, "app-api").id, State.FAILED)
-    for n, state in enumerate([State.DONE, State.DONE, *after], start=1):
-        clock.now += 10
-        await record(journal, outcome(n, deployment(n)))
-        await journal.move(deployment(n).id, state, deployed_commit=A if n == 2 else None)
-
-    assert await journal.live(["app-web", "app-api", "app-new", "nobody"]) == {
-        "app-web": replace(live, seq=3 if after == [State.DONE] else 2)
-    }
-
-
-async def test_what_an_app_runs_is_what_was_live_last_not_what_was_pushed_last(
-    journal: Any, clock: ManualClock
-) -> None:
-    """A push that was held may be live after a redeploy that was asked for later."""
-    await journal.save_apps("dokploy", [app()])
-    held, redeploy = deployment(1), deployment(2, action=Action.REDEPLOY)
-    await record(journal, outcome(1, held))
-    await journal.move(held.id, State.HELD, "held: why")
-    await record(journal, outcome(2, redeploy))
-    clock.now += 10
-    await journal.move(redeploy.id, State.DONE, deployed_commit=A)
-    assert await journal.live(["app-web"]) == {"app-web": Live(A, certain=False, seq=2)}
-    clock.now += 10
-    await journal.move(held.id, State.WAITING)
-    await journal.move(held.id, State.VERIFYING, deployed_commit=B)
-    assert await journal.live(["app-web"]) == {"app-web": Live(B, certain=False, seq=1)}
-    await journal.move(held.id, State.DONE)
-
-    assert await journal.live(["app-web"]) == {"app-web": Live(B, seq=1)}
-    assert (await journal.serving([app()]))["app-web"].commit == B
-
-    await record(journal, outcome(3, deployment(3)))
-    await journal.move(deployment(3).id, State.FAILED)
-    shown = (await journal.snapshot(card(3))).before
-    assert {id_: one.deployed_commit for id_, one in shown.items()} == {deployment(3).id: B}
-
-
-async def test_deployments_are_listed_newest_first_of_one_app_or_one_delivery(
-    journal: Any,
-) -> None:
+async def test_deployments_are_listed_as_they_are_asked_for(journal: Any) -> None:
     both = (deployment(1, "app-a"), deployment(1, "app-b"))
     await record(journal, outcome(1, *both), outcome(2, deployment(2, "app-a")))
+    await journal.move(both[1].id, State.RUNNING, backend_id="one")
 
     every = await journal.deployments(limit=10)
     of_app = await journal.deployments(limit=10, app_id="app-a")
@@ -379,6 +180,41 @@ async def test_deployments_are_listed_newest_first_of_one_app_or_one_delivery(
     assert len(await journal.deployments(limit=1)) == 1
     for at, one in enumerate(every, 1):
         assert await journal.deployments(limit=10, after=one) == every[at:]
+    assert await journal.pinned("app-b") == {"one": both[1].id}
+    for seq, state in enumerate(State, start=3):
+        await record(journal, outcome(seq, deployment(seq, f"app-{seq}", state=state)))
+    opened = [str(one.state) for one in await journal.open_deployments() if one.seq > 2]
+    assert opened == ["waiting", "held", "asked", "queued", "running", "verifying"]
+
+
+async def test_what_an_app_runs_is_what_was_done_last(journal: Any, clock: ManualClock) -> None:
+    done, failed, unknown = State.DONE, State.FAILED, State.UNKNOWN
+    cases = {
+        "app-a": ([], Live(A)),
+        "app-b": ([failed, failed], Live(A, failed=3)),
+        "app-c": ([failed, unknown, failed], Live(A, certain=False, failed=5)),
+        "app-d": ([failed, State.CANCELLED], Live(A, failed=3)),
+        "app-e": ([State.CANCELLED, State.SUPERSEDED], Live(A)),
+        "app-f": ([unknown], Live(A, certain=False)),
+        "app-g": ([failed, unknown], Live(A, certain=False)),
+        "app-h": ([failed, State.RUNNING], Live(A, certain=False, failed=3)),
+        "app-i": ([done], Live(None)),
+    }
+    await journal.save_apps("dokploy", [app(id_) for id_ in (*cases, "app-api", "app-new")])
+    await record(journal, outcome(90, deployment(90, "app-api")))
+    await journal.move(deployment(90, "app-api").id, failed)
+    wanted = {}
+    for number, (id_, (after, live)) in enumerate(cases.items()):
+        for seq, state in enumerate([done, done, *after], start=10 * number + 1):
+            clock.now += 10
+            await record(journal, outcome(seq, deployment(seq, id_)))
+            commit = A if seq == 10 * number + 2 else None
+            await journal.move(deployment(seq, id_).id, state, deployed_commit=commit)
+        seq = 10 * number + (3 if after == [done] else 2)
+        failed_at = 10 * number + live.failed if live.failed else 0
+        wanted[id_] = replace(live, seq=seq, failed=failed_at)
+
+    assert await journal.live([*cases, "app-api", "app-new", "nobody"]) == wanted
 
 
 # ── tags of apps that take only newer ones ───────────────────────────────────
@@ -410,40 +246,25 @@ async def test_tags_stand_where_their_deployments_do(journal: Any) -> None:
     assert (await journal.tags(["app-web"]))["app-web"].under_way == {}
 
 
-@pytest.mark.parametrize(
-    ("end", "becomes", "note"),
-    [
-        (State.DONE, "superseded", "deployment #1 brought up a newer tag"),
-        (State.UNKNOWN, "superseded", "deployment #1 may have brought up a newer tag"),
-        (State.FAILED, "waiting", "waits for its turn"),
-        (State.CANCELLED, "waiting", "waits for its turn"),
-    ],
-)
 async def test_what_is_behind_a_newer_tag_is_requested_only_if_that_brought_up_nothing(
-    journal: Any, end: State, becomes: str, note: str
-) -> None:
-    newer = tagged(1, "v2")
-    older = tagged(2, "v1", behind=newer.id)
-    await record(journal, outcome(1, newer))
-    recorded = await record(journal, outcome(2, older))
-    assert recorded.drop == ()  # it takes the place of nothing
-    assert await journal.intend(newer.id, [], NO_GATES) is not None
-    await journal.move(newer.id, end)
-
-    intended = await journal.intend(older.id, [], NO_GATES)
-
-    found = await journal.deployment(older.id)
-    assert (found.state, found.note) == (becomes, note)
-    assert (intended is not None) is (becomes == "waiting")
-
-
-async def test_what_is_behind_another_is_superseded_by_what_took_that_ones_place(
     journal: Any,
 ) -> None:
-    newer, newest = tagged(1, "v2"), tagged(3, "v3")
-    older = tagged(2, "v1", behind=newer.id)
-    for one in (newer, older, newest):
-        await record(journal, outcome(one.seq, one))
+    for seq, end, becomes, note in (
+        (1, State.DONE, "superseded", "deployment #1 brought up a newer tag"),
+        (3, State.UNKNOWN, "superseded", "deployment #3 may have brought up a newer tag"),
+        (5, State.FAILED, "waiting", "waits for its turn"),
+        (7, State.CANCELLED, "waiting", "waits for its turn"),
+    ):
+        newer = tagged(seq, "v2", app_id=f"app-{end}")
+        older = tagged(seq + 1, "v1", app_id=f"app-{end}", behind=newer.id)
+        await record(journal, outcome(seq, newer))
+        recorded = await record(journal, outcome(seq + 1, older))
+        assert recorded.drop == ()  # it takes the place of nothing
+        assert await journal.intend(newer.id, [], NO_GATES) is not None
+        await journal.move(newer.id, end)
 
-    assert await states(journal) == {1: "superseded", 2: "superseded", 3: "waiting"}
-    assert (await journal.deployment(older.id)).superseded_by == newest.id
+        intended = await journal.intend(older.id, [], NO_GATES)
+
+        found = await journal.deployment(older.id)
+        assert (found.state, found.note) == (becomes, note)
+        assert (intended is not None) is (becomes == "waiting")

@@ -1,23 +1,30 @@
-"""The `Journal` port: held deployments, and the facts that hold them."""
+"""The `Journal` port: held deployments, the facts that hold them, and reminders of locks."""
 
 import asyncio
 from dataclasses import replace
 from typing import Any
 
-from bridge.core.access import Right
-from bridge.core.apps import App, Rules
+from bridge.core.apps import Rules
 from bridge.core.checks import Check, CheckPolicy, CheckState, Need, Required
-from bridge.core.events import Action, Repository
+from bridge.core.events import Repository
 from bridge.core.gates.approvals import Approval
 from bridge.core.gates.ci import Ci
-from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.locks import Lock, Scope
-from bridge.core.holds import Gate, Hold, Lift, Proposal
+from bridge.core.gates.locks import DAY, Lock, PullRef
+from bridge.core.holds import Gate, Proposal
 from bridge.core.lifecycle import Deployment, State, flow_of
+from bridge.core.people import Actor
 from bridge.ports.gates import CommitAt, Judging
-from bridge.ports.outcomes import PushSeen
+from bridge.ports.outcomes import (
+    Audited,
+    PushSeen,
+    Result,
+    Stage,
+    Subscription,
+    about_change,
+    about_lock,
+)
 from tests.fakes.journey import HEAD, NO_GATES, ManualClock, deployment
-from tests.worlds.journal import outcome, record, states
+from tests.worlds.journal import outcome, record
 
 ID = deployment(1).id
 APP = NO_GATES.app
@@ -70,25 +77,21 @@ async def test_a_lock_holds_and_its_end_lets_pass(journal: Any, clock: ManualClo
     assert await journal.intend(ID, [], NO_GATES) is not None
 
 
-async def test_what_a_gate_holds_is_not_intended(journal: Any, clock: ManualClock) -> None:
-    """The gate has closed since it was looked at."""
-    await record(journal, outcome(1, deployment(1)))
+async def test_a_gate_that_closed_meanwhile_holds_only_what_was_not_asked_for(
+    journal: Any, clock: ManualClock
+) -> None:
+    other = deployment(2, "app-api")
+    await record(journal, outcome(1, deployment(1)), outcome(2, other))
     assert (await journal.judge(ID, NO_GATES)).state is State.WAITING
-    await journal.take_lock(lock(clock), ["app-web"], steal=False)
+    await journal.intend(other.id, [], NO_GATES)
+    await journal.take_lock(lock(clock, scope="all"), None, steal=False)
 
     assert await journal.intend(ID, [], NO_GATES) is None
-
     found = await journal.deployment(ID)
     assert (found.state, found.intent_at) == (State.HELD, None)
-
-
-async def test_what_is_about_to_be_asked_for_is_not_held(journal: Any, clock: ManualClock) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.intend(ID, [], NO_GATES)
-    await journal.take_lock(lock(clock), ["app-web"], steal=False)
-
-    assert await journal.judge(ID, NO_GATES) is None
-    assert (await journal.deployment(ID)).state is State.WAITING
+    assert await journal.judge(other.id, NO_GATES) is None
+    assert (await journal.deployment(other.id)).state is State.WAITING
+    assert [one.id for one in await journal.open_deployments(held=False)] == [other.id]
 
 
 async def test_what_changes_while_it_is_judged_has_it_judged_again(
@@ -109,76 +112,13 @@ async def test_what_changes_while_it_is_judged_has_it_judged_again(
     assert await due(journal, clock) == []
 
 
-async def test_time_opens_a_lock_that_expires(journal: Any, clock: ManualClock) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.take_lock(lock(clock, until=clock.now + 60), ["app-web"], steal=False)
-    found = await journal.judge(ID, NO_GATES)
-    assert found.look_at == clock.now + 60
-    assert await journal.next_hold_at(clock.now) == clock.now + 60
-
-    clock.now += 59
-    assert await due(journal, clock) == []
-    clock.now += 1
-    assert await due(journal, clock) == [ID]
-    assert (await journal.judge(ID, NO_GATES)).state is State.WAITING
-    assert await journal.next_hold_at(clock.now) is None
-    assert await journal.locks() == []
-
-
-async def test_a_newer_push_takes_the_place_of_a_held_one(journal: Any, clock: ManualClock) -> None:
-    await held(journal, clock)
-
-    await record(journal, outcome(2, deployment(2)))
-
-    assert await states(journal) == {1: "superseded", 2: "waiting"}
-    assert (await journal.deployment(ID)).holds == ()
-    assert await journal.judge(ID, NO_GATES) is None
-
-
-async def test_a_redeploy_does_not_take_the_place_of_a_held_deploy(
-    journal: Any, clock: ManualClock
-) -> None:
-    await held(journal, clock)
-
-    await record(journal, outcome(2, deployment(2, action=Action.REDEPLOY)))
-
-    assert await states(journal) == {1: "held", 2: "waiting"}
-
-
-async def test_a_held_one_is_cancelled_at_once(journal: Any, clock: ManualClock) -> None:
-    await held(journal, clock)
-
-    (cancelled,) = await journal.cancel("app-web", 2)
-
-    assert (cancelled.state, cancelled.look_at) == (State.CANCELLED, None)
-    assert cancelled.note == "cancelled before the backend was asked"
-
-
-async def test_a_lost_deployment_meets_the_gates_again(journal: Any, clock: ManualClock) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.intend(ID, [], NO_GATES)
-    await journal.move(ID, State.ASKED, "accepted")
-    await journal.take_lock(lock(clock), ["app-web"], steal=False)
-
-    await journal.take_back(ID, "token-2", "lost")
-
-    assert await journal.intend(ID, [], NO_GATES) is None
-    assert (await journal.deployment(ID)).state is State.HELD
-
-
-async def test_open_deployments_may_leave_held_ones_out(journal: Any, clock: ManualClock) -> None:
-    await held(journal, clock)
-
-    assert [one.id for one in await journal.open_deployments()] == [ID]
-    assert await journal.open_deployments(held=False) == []
-
-
 # ── locks ───────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_lock_is_taken_once_and_renewed_by_its_owner(
     journal: Any, clock: ManualClock
 ) -> None:
+    assert await journal.release_lock("all", None) is None
     first = lock(clock)
     assert (await journal.take_lock(first, None, steal=False)).taken
 
@@ -193,14 +133,10 @@ async def test_a_lock_is_taken_once_and_renewed_by_its_owner(
     assert (stolen.taken, stolen.before) == (True, longer)
     assert [one.owner for one in await journal.locks()] == ["slack:U2"]
 
-
-async def test_an_expired_lock_is_free(journal: Any, clock: ManualClock) -> None:
-    await journal.take_lock(lock(clock, until=clock.now + 60), None, steal=False)
+    await journal.take_lock(lock(clock, owner="slack:U2", until=clock.now + 60), None, steal=False)
     clock.now += 60
-
-    taken = await journal.take_lock(lock(clock, owner="slack:U2"), None, steal=False)
-
-    assert (taken.taken, taken.before) == (True, None)
+    expired = await journal.take_lock(lock(clock), None, steal=False)
+    assert (expired.taken, expired.before) == (True, None)
 
 
 async def test_of_two_who_lock_at_once_one_wins_and_the_other_is_told_who(
@@ -220,45 +156,7 @@ async def test_of_two_who_lock_at_once_one_wins_and_the_other_is_told_who(
     ]
 
 
-async def test_a_lock_that_is_not_there_is_not_released(journal: Any, clock: ManualClock) -> None:
-    assert await journal.release_lock("all", None) is None
-
-
-async def test_a_fact_wakes_only_whom_it_concerns(journal: Any, clock: ManualClock) -> None:
-    for app_id in ("app-web", "app-api"):
-        by = Judging(App(id=app_id, name=app_id.removeprefix("app-"), project="shop"))
-        new = deployment(1, app_id)
-        await record(journal, outcome(1 if app_id == "app-web" else 2, new))
-        scope = f"app/{app_id}"
-        await journal.take_lock(lock(clock, scope=scope), [app_id], steal=False)
-        await journal.judge(new.id, by)
-    assert await due(journal, clock) == []
-
-    await journal.release_lock("app/app-api", ["app-api"])
-
-    assert await due(journal, clock) == [deployment(1, "app-api").id]
-
-
 # ── freezes, approvals, lifts ───────────────────────────────────────────────────────────────────
-
-
-async def test_a_freeze_by_command_holds_until_it_ends(journal: Any, clock: ManualClock) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    freeze = Freeze(
-        "f1", (), "an incident", by="Ada", at=clock.now, until=clock.now + 60, scope="project/shop",
-        label="project shop",
-    )  # fmt: skip
-    await journal.freeze(freeze, ["app-web"])
-    found = await journal.judge(ID, NO_GATES)
-    assert found.note == "held: project shop is frozen by Ada: an incident"
-    assert [one.name for one in await journal.freezes()] == ["f1"]
-
-    ended = await journal.unfreeze(Scope("project/shop", "project shop"), ["app-web"])
-
-    assert [one.reason for one in ended] == ["an incident"]
-    assert await journal.freezes() == []
-    assert await due(journal, clock) == [ID]
-    assert (await journal.judge(ID, NO_GATES)).state is State.WAITING
 
 
 async def test_approvals_count_once_and_for_one_commit(journal: Any, clock: ManualClock) -> None:
@@ -276,20 +174,6 @@ async def test_approvals_count_once_and_for_one_commit(journal: Any, clock: Manu
     assert await due(journal, clock) == [ID]
     assert (await journal.judge(ID, by)).state is State.WAITING
     assert await journal.approvals("app-web", HEAD) == [replace(grace, commit=HEAD)]
-
-
-async def test_lifting_is_kept_with_its_reason(journal: Any, clock: ManualClock) -> None:
-    found = await held(journal, clock)
-    lift = Lift(tuple(one.key for one in found.holds), "Grace", "slack:U2", "urgent", clock.now)
-
-    await journal.lift(ID, lift)
-    assert await due(journal, clock) == [ID]
-    passed = await journal.judge(ID, NO_GATES)
-
-    assert (passed.state, passed.lifts) == (State.WAITING, (lift,))
-    notes = [one.note for one in await journal.changes(ID)]
-    assert "Grace lets it pass: urgent" in notes
-    assert await journal.lift(ID, lift) is None
 
 
 # ── order ───────────────────────────────────────────────────────────────────────────────────────
@@ -331,25 +215,15 @@ async def test_checks_are_read_and_wake_those_that_wait(journal: Any, clock: Man
     assert (wanted.at, wanted.known, wanted.reported) == (AT, Ci(HEAD), 0)
 
     passed = replace(BUILD, state=CheckState.PASSED)
-    saved = await journal.save_ci(AT, listed(clock, passed), reported=0, due_at=clock.now + 10)
+    known = replace(listed(clock, passed), required=(Required("build", 15368), Required("lint")))
+    saved = await journal.save_ci(AT, known, reported=0, due_at=clock.now + 10)
 
     assert saved
-    assert await journal.ci(AT) == listed(clock, passed)
+    assert await journal.ci(AT) == known
     assert await journal.next_ci_at() == {"github": clock.now + 10}
     assert await due(journal, clock) == [ID]
     assert (await journal.judge(ID, WAITS)).state is State.WAITING
     assert not await journal.awaited(HEAD)
-
-
-async def test_each_host_has_commits_of_its_own_that_are_due(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.want_ci(AT, clock.now)
-    await journal.want_ci(replace(AT, host="gitea"), clock.now + 5)
-
-    assert await journal.next_ci_at() == {"github": clock.now, "gitea": clock.now + 5}
-    assert [one.at.host for one in await journal.due_ci(clock.now + 5, 9, "gitea")] == ["gitea"]
-    assert await journal.due_ci(clock.now, 9, "gitea") == []
 
 
 async def test_what_is_held_by_checks_has_them_read_whatever_came_in_between(
@@ -382,43 +256,6 @@ async def test_checks_that_a_held_deployment_waits_for_are_not_laid_aside(
     assert await journal.next_ci_at() == {"github": clock.now + 10}
 
 
-async def test_an_event_holds_at_once_and_passes_only_once_all_are_listed(
-    journal: Any, clock: ManualClock
-) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.want_ci(AT, clock.now)
-    await journal.save_ci(AT, listed(clock, BUILD), reported=0, due_at=clock.now + 300)
-    await journal.judge(ID, WAITS)
-
-    assert await journal.report_check(SITE, HEAD, replace(BUILD, state=CheckState.FAILED), 1.0)
-    assert (await journal.judge(ID, WAITS)).note.startswith("held: checks failed: build")
-
-    passed = replace(BUILD, state=CheckState.PASSED)
-    assert await journal.report_check(SITE, HEAD, passed, clock.now)
-    found = await journal.judge(ID, WAITS)
-    assert (found.state, found.note) == (
-        State.HELD,
-        f"held: lists the checks of {HEAD[:7]} again",
-    )
-    (again,) = await journal.due_ci(clock.now, 10, "github")
-    assert again.reported == 2
-    later = clock.now + 300
-    assert await journal.save_ci(AT, listed(clock, passed), reported=2, due_at=later)
-    assert (await journal.judge(ID, WAITS)).state is State.WAITING
-
-
-async def test_what_a_branch_requires_is_kept_with_the_app_that_reports_it(
-    journal: Any, clock: ManualClock
-) -> None:
-    required = (Required("build", 15368), Required("lint"))
-    await journal.want_ci(AT, clock.now)
-
-    known = replace(listed(clock, BUILD), required=required)
-    await journal.save_ci(AT, known, reported=0, due_at=clock.now + 300)
-
-    assert (await journal.ci(AT)).required == required
-
-
 async def test_a_list_that_was_read_before_an_event_does_not_count(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -436,50 +273,19 @@ async def test_a_list_that_was_read_before_an_event_does_not_count(
     assert [one.reported for one in await journal.due_ci(clock.now, 10, "github")] == [1]
 
 
-async def test_events_about_other_commits_and_repositories_concern_nobody(
+async def test_events_about_what_nobody_waits_for_concern_nobody(
     journal: Any, clock: ManualClock
 ) -> None:
     await journal.want_ci(AT, clock.now)
-
-    assert not await journal.report_check(SITE, OTHER, BUILD, clock.now)
-    assert not await journal.report_check(replace(SITE, host="gitlab"), HEAD, BUILD, clock.now)
     fork = replace(SITE, id="4712", name="mallory/site")
-    assert not await journal.report_check(fork, HEAD, BUILD, clock.now)
+    for site, commit in ((SITE, OTHER), (replace(SITE, host="gitlab"), HEAD), (fork, HEAD)):
+        assert not await journal.report_check(site, commit, BUILD, clock.now)
 
-
-async def test_a_commit_that_nobody_waits_for_is_not_read_until_somebody_does(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.want_ci(AT, clock.now)
     await journal.save_ci(AT, Ci(HEAD), reported=0, due_at=None)
-
     assert not await journal.report_check(SITE, HEAD, BUILD, clock.now)
     assert await journal.next_ci_at() == {}
     assert await journal.want_ci(AT, clock.now)
     assert await journal.next_ci_at() == {"github": clock.now}
-
-
-async def test_a_head_that_has_moved_is_judged_by_its_own_checks(
-    journal: Any, clock: ManualClock
-) -> None:
-    await record(journal, outcome(1, deployment(1)))
-    await journal.want_ci(AT, clock.now)
-    passed = replace(BUILD, state=CheckState.PASSED)
-    await journal.save_ci(AT, listed(clock, passed), reported=0, due_at=None)
-    moved = replace(WAITS, head=replace(AT, commit=OTHER))
-
-    assert await journal.intend(ID, [], moved) is None
-
-    found = await journal.deployment(ID)
-    assert (found.state, found.head) == (State.HELD, OTHER)
-    assert found.holds[0] == Hold(
-        Gate.CHECKS,
-        f"checks:{OTHER}",
-        f"the checks of {OTHER[:7]} are not known: they are being read",
-        Right.OVERRIDE,
-        changes_at=1_700_003_600.0,
-        headline=f"the checks of {OTHER[:7]} are not known",
-    )
 
 
 async def test_facts_that_hold_nothing_any_more_are_forgotten(
@@ -522,3 +328,79 @@ async def test_a_head_from_before_the_push_holds_for_a_while(
         OTHER,
         f"held: the checks of {OTHER[:7]} are not known: they are being read",
     )
+
+
+# ── reminders, and the pull requests that release ─────────────────────────────
+
+
+PULL = PullRef("github", "Acme/Shop", 12)
+
+
+def due_daily(clock: ManualClock, **facts: Any) -> Lock:
+    return lock(clock, remind_at=clock.now + DAY, **facts)
+
+
+def reminder(day: int = 1, scope: str = "app/app-web") -> Subscription:
+    follows = (about_lock(scope),)
+    return Subscription(
+        f"slack.lock {scope} {day}", "slack.lock", "slack U1", follows, {"day": day}
+    )
+
+
+async def told(journal: Any) -> list[str]:
+    return sorted(one.subscription.id for one in await journal.feedback(limit=100))
+
+
+async def test_one_of_several_processes_reminds_of_a_lock_as_it_is_now(
+    journal: Any, clock: ManualClock
+) -> None:
+    old = due_daily(clock)
+    await journal.take_lock(old, ["app-web"], steal=False)
+    clock.now += 1
+    mine = due_daily(clock)
+    await journal.take_lock(mine, ["app-web"], steal=False)
+    clock.now += DAY
+    assert not await journal.remind(old, None, [reminder(9)])
+    assert not await journal.keep_lock(old, None)
+
+    given = await asyncio.gather(
+        *(journal.remind(mine, clock.now + DAY, [reminder(n)]) for n in range(4))
+    )
+
+    assert sorted(given) == [False, False, False, True]
+    assert len(await told(journal)) == 1
+    await journal.release_lock(mine.scope, ["app-web"])
+    assert await told(journal) == [], "what waits to be told is gone with the lock"
+
+
+async def test_a_lock_is_released_once_with_what_tells_of_it(
+    journal: Any, clock: ManualClock
+) -> None:
+    found = await held(journal, clock)
+    mine = lock(clock, merge=PULL)
+    await journal.take_lock(mine, ["app-web"], steal=False)
+    note = Audited(
+        clock.now,
+        Actor(name="github"),
+        "unlock",
+        "",
+        "shop/web",
+        (),
+        Result(Stage.TOLD, "Acme/Shop#12 is merged"),
+    )
+
+    def tell(kept: Audited) -> list[Subscription]:
+        follows = (about_change(kept.number),)
+        return [Subscription("slack.lock ended", "slack.lock", "slack C", follows, {})]
+
+    ended = [await journal.release_merged(mine, ["app-web"], note, tell) for _ in range(2)]
+
+    assert ended == [True, False]
+    assert await journal.locks() == []
+    assert [one.id for one in await journal.due_holds(clock.now, 9)] == [found.id]
+    (audited,) = await journal.audited(limit=9)
+    assert (str(audited.by), audited.what, audited.outcome) == ("github", "unlock", note.outcome)
+    assert await told(journal) == ["slack.lock ended"]
+    clock.now += 1
+    await journal.forget_audit(clock.now, 9)
+    assert await told(journal) == []

@@ -1,6 +1,5 @@
 """The `Journal` port: figures for metrics, and queries that search an index, not the table."""
 
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,10 +11,7 @@ from bridge.ports.outcomes import (
     Subscription,
     about_deployment,
 )
-from bridge.storage import tables
-from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
-from bridge.storage.journal.serving import newest_failed
 from bridge.storage.postgres import postgres_engine
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import WINDOW, A, B, decision, outcome, pushed, record
@@ -40,15 +36,24 @@ async def test_it_tells_how_much_is_going_on(journal: Any, clock: ManualClock) -
     assert (found.pending, found.parked, found.overdue) == (1, 1, clock.now + 70)
 
 
-async def test_it_tells_how_many_previews_there_are(journal: Any) -> None:
+async def test_it_tells_how_many_previews_there_are_and_when_the_last_push_of_an_app_came(
+    journal: Any, clock: ManualClock
+) -> None:
     for number in (1, 2):
         await up(journal, app(), number)
     await held(journal, app(), 3)
     await skipped(journal, app(), 4)
+    assert (await journal.figures()).previews == {PreviewState.UP: 2, PreviewState.HELD: 1}
 
-    found = await journal.figures()
-
-    assert found.previews == {PreviewState.UP: 2, PreviewState.HELD: 1}
+    apps = [app(id_) for id_ in ("app-web", "app-api", "app-docs")]
+    await journal.save_apps("dokploy", apps)
+    both = (decision(), decision("app-api"))
+    await record(journal, outcome(1, decisions=both, push=pushed()))
+    first = clock.now
+    clock.now += 60
+    await record(journal, outcome(2, push=pushed(B, A)))
+    await record(journal, outcome(3, decisions=(decision("app-docs"),)))  # by a command
+    assert await journal.last_pushes() == {"app-api": first, "app-web": clock.now}
 
 
 async def test_what_has_ended_is_told_once(journal: Any, clock: ManualClock) -> None:
@@ -72,73 +77,9 @@ async def test_what_has_ended_is_told_once(journal: Any, clock: ManualClock) -> 
     assert await journal.ended(ended[-1].number) == []
     assert await journal.newest_change() >= ended[-1].number
 
-
-async def test_what_breaks_after_its_end_is_told_again_and_its_build_took_no_longer(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.record([outcome(1, deployment(1))], window=WINDOW)
-    await journal.move(deployment(1).id, State.RUNNING, started_at=clock.now)
-    clock.now += 12
-    await journal.move(deployment(1).id, State.DONE)
-    clock.now += 600
-    await journal.move(deployment(1).id, State.UNHEALTHY)
-
-    found = [(one.result, one.seconds) for one in await journal.ended(0)]
-
-    assert found == [(State.DONE, 12.0), (State.UNHEALTHY, None)]
-
-
-async def test_it_tells_when_the_last_push_of_an_app_came(journal: Any, clock: ManualClock) -> None:
-    apps = [app(id_) for id_ in ("app-web", "app-api", "app-docs")]
-    await journal.save_apps("dokploy", apps)
-    both = (decision(), decision("app-api"))
-    await record(journal, outcome(1, decisions=both, push=pushed()))
-    first = clock.now
-    clock.now += 60
-    await record(journal, outcome(2, push=pushed(B, A)))
-    await record(journal, outcome(3, decisions=(decision("app-docs"),)))  # by a command
-
-    assert await journal.last_pushes() == {"app-api": first, "app-web": clock.now}
-
-
-async def test_the_last_pushes_are_searched_for_and_not_scanned(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    asked: list[str] = []
-    engine = sqlite_engine(tmp_path / "journal.sqlite")
-    journal = SqlJournal(engine, clock=clock)
-    await journal.start()
-
-    @sa.event.listens_for(engine, "before_cursor_execute")
-    def ask(_db: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        asked.append(statement)
-
-    await journal.last_pushes()
-    (question,) = [text for text in asked if text.startswith("SELECT")]
-    with engine.connect() as db:
-        plan = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {question}", (1, 0))]
-    await journal.stop()
-
-    assert any("decisions_by_app (app_id=?)" in step for step in plan)
-    assert not any(step.startswith(("SCAN decisions", "SCAN pushes")) for step in plan)
-
-
-def test_what_apps_run_is_searched_for_in_whatever_order_the_indexes_were_made() -> None:
-    """SQLite's planner takes the first of those that seem as good, and a schema has no order."""
-    names = sorted(tables.deployments.indexes, key=lambda one: str(one.name))
-    turned = [names[at:] + names[:at] for at in range(len(names))]
-    for order in turned + [one[::-1] for one in turned]:  # each first, each pair in both orders
-        engine = sa.create_engine("sqlite://")
-        with engine.begin() as db:
-            for table in (tables.apps, tables.deployments):
-                db.execute(sa.schema.CreateTable(table))
-            for one in order:
-                db.execute(sa.schema.CreateIndex(one))
-            query = newest_failed([f"app-{number}" for number in range(200)])
-            text = query.compile(engine, compile_kwargs={"literal_binds": True})
-            first = db.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()[0][3]
-        engine.dispose()
-        assert first.startswith("SEARCH apps"), [one.name for one in order]
+    await journal.move(deployment(1).id, State.UNHEALTHY)  # it breaks after its end
+    again = await journal.ended(ended[-1].number)
+    assert [(one.result, one.seconds) for one in again] == [(State.UNHEALTHY, None)]
 
 
 MANY_OF_FEW = """

@@ -1,6 +1,5 @@
 """The webhooks that the bridge has made, in each database."""
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -20,30 +19,6 @@ async def test_a_secret_is_there_before_its_webhook_is(journal: Any, reopened: O
 
     assert found == NEW
     assert found.state is HookState.PLANNED
-
-
-async def test_there_is_one_of_each_scope_and_the_first_counts(journal: Any) -> None:
-    second = replace(NEW, sealed="sealed-2", scope=replace(MONO, name="my-org/renamed"))
-
-    found = await asyncio.gather(journal.plan_hook(NEW), journal.plan_hook(second))
-
-    assert found[0] == found[1]
-    assert await journal.made_hooks() == [found[0]]
-
-
-async def test_servers_and_kinds_of_scopes_are_told_apart(journal: Any) -> None:
-    others = [
-        NEW,
-        replace(NEW, host="gitea/second"),
-        replace(NEW, scope=Scope(ScopeKind.OWNER, "my-org", "4711")),
-        replace(NEW, scope=Scope(ScopeKind.APP, "", "7")),
-    ]
-    for one in others:
-        await journal.plan_hook(one)
-
-    assert sorted(await journal.made_hooks(), key=lambda one: one.key) == sorted(
-        others, key=lambda one: one.key
-    )
 
 
 async def test_a_made_webhook_is_live_under_the_name_that_its_scope_has_now(journal: Any) -> None:
@@ -80,29 +55,8 @@ async def test_during_a_rotation_both_secrets_are_there(
     assert (await journal.rotate_hook(NEW.key, "sealed-3")).sealed_last is None
 
 
-async def test_a_rotation_that_was_begun_goes_on_with_its_own_secret(journal: Any) -> None:
-    await journal.plan_hook(NEW)
-    await journal.hook_made(NEW.key, "12", signs=True, name=MONO.name)
-    await journal.rotate_hook(NEW.key, "sealed-2")
-
-    again = await journal.rotate_hook(NEW.key, "sealed-3")
-
-    assert again.sealed_next == "sealed-2"
-    assert not await journal.end_rotation(NEW.key, "sealed-3")
-    assert (await journal.made_hooks())[0].sealed == "sealed-1"
-
-
 async def test_what_is_only_planned_is_not_rotated(journal: Any) -> None:
     await journal.plan_hook(NEW)
 
     assert await journal.rotate_hook(NEW.key, "sealed-2") == NEW
     assert await journal.rotate_hook("github repository 1", "sealed-2") is None
-
-
-async def test_a_dropped_webhook_is_gone_with_its_secret(journal: Any) -> None:
-    await journal.plan_hook(NEW)
-
-    await journal.drop_hook(NEW.key)
-    await journal.drop_hook(NEW.key)
-
-    assert await journal.made_hooks() == []

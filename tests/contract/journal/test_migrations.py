@@ -47,11 +47,12 @@ def test_every_start_ends_with_the_tables_as_they_are_described(
 ) -> None:
     if before:
         make_earlier(engine, before)
+    (newest,) = ScriptDirectory(str(Path(migrations.__file__).parent)).get_heads()
     for first in (True, False):
         assert migrations.migrate(engine) is first
         with engine.connect() as connection:
             context = MigrationContext.configure(connection)
-            assert context.get_current_revision() == migrations.HEAD
+            assert context.get_current_revision() == migrations.HEAD == newest
             assert compare_metadata(context, tables.metadata) == []
 
 
@@ -268,12 +269,6 @@ def _insert(engine: sa.Engine, table: str, row: Mapping[str, object]) -> None:
         columns = ", ".join(f'"{name}"' for name in one)
         values = ", ".join(f":{name}" for name in one)
         db.execute(sa.text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), one)
-
-
-def test_head_names_the_newest_migration() -> None:
-    folder = ScriptDirectory(str(Path(migrations.__file__).parent))
-
-    assert folder.get_heads() == [migrations.HEAD]
 
 
 def test_a_journal_of_a_newer_release_is_left_alone_and_says_so(tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
-"""The `Journal` port: the previews that backends make by themselves are kept as last read."""
+"""The `Journal` port: previews that backends make by themselves, and names for the shell."""
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bridge.core.previews.native import NativeState
+from bridge.storage.labels import LABELS, PREVIEWS, labels_of_file, labels_of_postgres
 from tests.fakes.journey import app
 from tests.worlds.journal import Opened
-from tests.worlds.previewed import native
+from tests.worlds.previewed import native, skipped, up
 
 WEB, API = app("app-web"), app("app-api")
 
@@ -36,3 +41,26 @@ async def test_a_change_of_one_changes_the_version(journal: Any) -> None:
 
     assert versions[-1] == versions[0]
     assert len({*versions}) == len(versions) - 1
+
+
+# ── their names for the shell ─────────────────────────────────────────────────
+
+
+WEB = app("app-web")
+
+
+async def test_names_for_the_shell_are_read(
+    journal: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    preview = app("app-web-pr-12", name="web pr-12", marker="bridge:x#12:app-web")
+    await journal.save_apps("dokploy", [WEB, preview])
+    await up(journal, WEB, 12)
+    await skipped(journal, WEB, 13)
+
+    def read(query: str) -> list[str]:
+        if "postgres" in request.fixturenames:
+            return labels_of_postgres(request.getfixturevalue("postgres"), query)
+        return labels_of_file(tmp_path / "journal.sqlite", query)
+
+    labels, names = [await asyncio.to_thread(read, query) for query in (LABELS, PREVIEWS)]
+    assert (labels, names) == (["shop/web"], ["shop/web#12"])

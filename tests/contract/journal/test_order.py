@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.apps import Rules
+from bridge.core.events import Action
+from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Look
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, Judging
@@ -52,21 +54,6 @@ async def test_what_an_earlier_app_serves_wakes_those_that_wait_for_it(
     assert (await journal.judge(deployment(2).id, AFTER)).state is State.WAITING
 
 
-async def test_a_version_that_breaks_after_its_verification_holds_again(
-    journal: Any, clock: ManualClock
-) -> None:
-    await staged(journal)
-    await journal.move(STAGING.id, State.DONE, deployed_commit=HEAD)
-    soaking = replace(AFTER, app=replace(APP, rules=Rules(after=("shop/staging",), soak=60.0)))
-    assert "for less than 60 s" in (await journal.judge(deployment(2).id, soaking)).note
-
-    await journal.move(STAGING.id, State.UNHEALTHY)
-
-    assert await due(journal, clock) == [deployment(2).id]
-    found = await journal.judge(deployment(2).id, soaking)
-    assert found.note.startswith("held: shop/staging runs ccccccc, which is unhealthy; ")
-
-
 async def test_a_look_at_the_backend_wakes_those_that_wait_for_what_it_shows(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -83,26 +70,46 @@ async def test_a_look_at_the_backend_wakes_those_that_wait_for_what_it_shows(
     assert (await journal.judge(deployment(2).id, AFTER)).state is State.WAITING
 
 
-async def test_a_look_that_shows_the_same_wakes_nobody(journal: Any, clock: ManualClock) -> None:
-    await staged(journal)
-    look = Look(clock.now, record="r1", commit="d" * 40, since=clock.now)
-    await journal.save_look(STAGING.app_id, look)
-    assert "shop/staging runs ddddddd, not ccccccc" in await judged(journal)
-
-    await journal.save_look(STAGING.app_id, replace(look, at=clock.now + 60))
-
-    assert await due(journal, clock) == []
+# ── what an earlier app is judged by ──────────────────────────────────────────
 
 
-async def test_an_earlier_app_with_a_new_name_wakes_those_that_wait_for_it_by_that(
-    journal: Any, clock: ManualClock
-) -> None:
-    await staged(journal)
-    renamed = replace(app("app-staging"), name="stage")
-    await journal.save_apps("dokploy", [renamed, app("app-web")])
-    by = replace(AFTER, earlier={renamed.label: renamed.id})
-    await journal.judge(deployment(2).id, by)
+OLD, OTHER = "a" * 40, "d" * 40
 
-    await journal.move(STAGING.id, State.DONE, deployed_commit=HEAD)
 
-    assert await due(journal, clock) == [deployment(2).id]
+async def ended(journal: Any, seq: int, state: State, commit: str, **facts: Any) -> None:
+    one = deployment(seq, "app-api", **facts)
+    await record(journal, outcome(seq, one, explicit=True))
+    if state in (State.DONE, State.UNHEALTHY):
+        await journal.move(one.id, State.VERIFYING, "", live_at=float(seq), finished_at=float(seq))
+    await journal.move(one.id, state, "", deployed_commit=commit)
+
+
+async def api(journal: Any) -> Any:
+    (found,) = (await journal.earlier({"shop/api": "app-api", "shop/nowhere": ""})).items()
+    assert found[0] == "shop/api"
+    return found[1]
+
+
+async def test_an_earlier_app_is_judged_by_what_it_serves(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app("app-api")])
+    assert await api(journal) == Earlier("app-api", served=[])
+
+    await ended(journal, 1, State.DONE, OLD)
+    await ended(journal, 2, State.FAILED, OTHER)
+    await ended(journal, 3, State.CANCELLED, HEAD)
+
+    found = await api(journal)
+    assert found.serving.commit == OLD
+    assert (found.newest.seq, found.commits) == (2, [OLD])
+
+    await ended(journal, 4, State.UNHEALTHY, OTHER)
+    await ended(journal, 5, State.DONE, OLD, action=Action.ROLLBACK)
+    found = await api(journal)
+    assert found.serving.rolled_back
+    assert found.commits == [OLD, OTHER], "after a rollback, what it left is compared too"
+
+    look = Look(9.0, deployment(5, "app-api").id, record="r", commit=HEAD, since=8.0)
+    await journal.save_look("app-api", look)
+    found = await api(journal)
+    assert found.commits[0] == HEAD, "as is what somebody has deployed by hand"
+    assert found.since == 8.0

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from bridge.core.events import Repository
 from bridge.core.previews.preview import PreviewState
 from bridge.core.pulls import PullRequest
@@ -40,46 +38,29 @@ def reported(**changed: Any) -> Reported:
 
 
 async def test_a_pull_request_is_kept_for_each_app(journal: Any, clock: ManualClock) -> None:
+    assert not await journal.report_previews(reported(open=False), [WEB, API])
     assert await journal.report_previews(reported(), [WEB, API])
+    assert not await journal.report_previews(reported(), [WEB, API])
+    old = reported(head_sha="b" * 40, updated_at=99.0)
+    assert not await journal.report_previews(old, [WEB, API])
 
     found = await journal.previews(pull=("github", "583231", 12))
     assert {one.id for one in found} == {WEB_12, "github:583231#12:app-api"}
     web = await journal.preview(WEB_12)
-    assert (web.pull, web.app, web.backend, web.repository) == (
-        PULL,
-        "shop/web",
-        "dokploy",
-        MONO,
-    )
+    assert (web.pull, web.app, web.backend, web.repository) == (PULL, "shop/web", "dokploy", MONO)
     assert (web.state, web.version, web.created_at) == (PreviewState.NEW, 1, clock.now)
     assert await journal.preview("github:583231#13:app-web") is None
-
-
-async def test_the_same_report_again_changes_nothing(journal: Any) -> None:
-    await journal.report_previews(reported(), [WEB])
-
-    assert not await journal.report_previews(reported(), [WEB])
-    assert not await journal.report_previews(reported(head_sha="b" * 40, updated_at=99.0), [WEB])
-
-    assert (await journal.preview(WEB_12)).version == 1
-
-
-async def test_a_closed_one_makes_no_record_and_is_told_to_those_there_are(journal: Any) -> None:
-    closed = reported(open=False, updated_at=101.0)
-    assert not await journal.report_previews(closed, [WEB])
-    await journal.report_previews(reported(), [WEB])
-
-    assert await journal.report_previews(closed, [])
-
-    assert not (await journal.preview(WEB_12)).pull.open
 
 
 async def test_one_is_due_once_it_is_reported_and_when_its_time_has_come(
     journal: Any, clock: ManualClock
 ) -> None:
+    """What waits for one backend or Git host is not asked for with what waits for another."""
     assert await journal.previews_due(clock.now + 99) == {}
-    await journal.report_previews(reported(), [WEB])
+    await journal.report_previews(reported(), [WEB, replace(API, backend="other")])
     (due,) = await journal.due_previews(clock.now, 9, LANE)
+    (other,) = await journal.due_previews(clock.now, 9, ("other", "github"))
+    await journal.change_preview(other, look_at=None)
     assert await journal.previews_due(clock.now + 99) == {LANE: clock.now}
     assert await journal.previews_due(clock.now - 1) == {}
 
@@ -87,81 +68,44 @@ async def test_one_is_due_once_it_is_reported_and_when_its_time_has_come(
     assert (changed.state, changed.look_at) == (PreviewState.UP, clock.now + 60)
     assert await journal.due_previews(clock.now, 9, LANE) == []
 
-    await journal.change_preview(changed, look_at=None)
-    assert await journal.previews_due(clock.now + 99) == {}
-
-
-async def test_a_report_while_somebody_works_on_it_is_looked_at(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.report_previews(reported(), [WEB])
-    (due,) = await journal.due_previews(clock.now, 9, LANE)
     await journal.report_previews(reported(head_sha="b" * 40, updated_at=101.0), [WEB])
-
-    await journal.change_preview(due, asked="a" * 40, look_at=None)
-
+    await journal.change_preview(changed, asked="a" * 40, look_at=None)  # reported meanwhile
     (again,) = await journal.due_previews(clock.now, 9, LANE)
     assert (again.asked, again.pull.head_sha) == ("a" * 40, "b" * 40)
 
 
-@pytest.mark.parametrize(
-    ("news", "starts"),
-    [
-        ({"head_sha": "b" * 40}, True),
-        ({"title": "Add a better page"}, False),
-        ({"labels": frozenset()}, False),
-    ],
-)
-async def test_a_push_starts_a_stopped_one_again_and_keeps_it_alive(
-    journal: Any, clock: ManualClock, news: dict[str, Any], starts: bool
+async def test_what_people_ask_for_counts_at_once_and_a_push_starts_what_was_stopped(
+    journal: Any, clock: ManualClock
 ) -> None:
-    await journal.report_previews(reported(), [WEB])
-    assert (await journal.ask_previews(WEB_12, stopped=True)).stopped
-    clock.now += 1000
-
-    await journal.report_previews(reported(**news, updated_at=101.0), [WEB])
-
-    web = await journal.preview(WEB_12)
-    assert web.stopped is not starts
-    assert (web.active_at == clock.now) is starts
-
-
-async def test_what_people_ask_for_is_looked_at_at_once(journal: Any, clock: ManualClock) -> None:
     await journal.report_previews(reported(), [WEB])
     (due,) = await journal.due_previews(clock.now, 9, LANE)
     await journal.change_preview(due, look_at=None, failures=3)
-
     found = await journal.ask_previews(WEB_12, approved="a" * 40, approver="grace")
-
     assert (found.approved, found.approver, found.failures) == ("a" * 40, "grace", 0)
     assert [one.id for one in await journal.due_previews(clock.now, 9, LANE)] == [WEB_12]
     assert await journal.ask_previews("github:583231#13:app-web", stopped=True) is None
 
+    assert (await journal.ask_previews(WEB_12, stopped=True)).stopped
+    clock.now += 1000
+    changed: dict[str, Any] = {"title": "Add a better page", "labels": frozenset()}
+    for at, (news, starts) in enumerate(((changed, False), ({"head_sha": "b" * 40}, True))):
+        await journal.report_previews(reported(**news, updated_at=101.0 + at), [WEB])
+        web = await journal.preview(WEB_12)
+        assert web.stopped is not starts
+        assert (web.active_at == clock.now) is starts
 
-async def test_places_are_counted_by_what_may_be_at_the_backend(
+
+async def test_only_what_is_over_is_left_out_and_forgotten_with_what_shows_it(
     journal: Any, clock: ManualClock
 ) -> None:
     await journal.report_previews(reported(), [WEB, API])
-    await journal.report_previews(reported(number=13), [WEB])
+    shown = Subscription("a message", "chat", "lane", (about_pull(WEB_12.rpartition(":")[0]),), {})
+    await journal.subscribe([shown])
     assert await journal.places_taken() == {}
-
-    for one in await journal.due_previews(clock.now, 9, LANE):
-        await journal.change_preview(one, state=PreviewState.MAKING)
-    assert await journal.places_taken() == {"app-web": 2, "app-api": 1}
-
-    web = await journal.preview(WEB_12)
-    await journal.change_preview(web, state=PreviewState.HELD, made="app-web-12")
-    assert await journal.places_taken() == {"app-web": 2, "app-api": 1}
-    await journal.change_preview(web, state=PreviewState.ENDED, made=None)
-    assert await journal.places_taken() == {"app-web": 1, "app-api": 1}
-
-
-async def test_only_what_is_over_is_left_out_and_forgotten(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.report_previews(reported(), [WEB, API])
-    web = await journal.preview(WEB_12)
+    web = await journal.change_preview(await journal.preview(WEB_12), state=PreviewState.MAKING)
+    assert await journal.places_taken() == {"app-web": 1}
     await journal.change_preview(web, state=PreviewState.ENDED)
+    assert await journal.places_taken() == {}
     assert [one.app for one in await journal.previews()] == ["shop/api"]
     assert len(await journal.previews(ended=True)) == 2
     assert [one.id for one in await journal.previews(app_id="app-web", ended=True)] == [WEB_12]
@@ -169,25 +113,20 @@ async def test_only_what_is_over_is_left_out_and_forgotten(
     assert await journal.forget_previews(clock.now, 9) == 0
     assert await journal.forget_previews(clock.now + 1, 9) == 1
     assert await journal.preview(WEB_12) is None
-    assert len(await journal.previews(ended=True)) == 1
-
-
-async def test_what_showed_a_pull_request_goes_with_its_last_preview(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.report_previews(reported(), [WEB, API])
-    shown = Subscription("a message", "chat", "lane", (about_pull(WEB_12.rpartition(":")[0]),), {})
-    await journal.subscribe([shown])
-    for left, one in zip((1, 0), await journal.previews(), strict=True):
-        await journal.change_preview(one, state=PreviewState.ENDED)
-        assert await journal.forget_previews(clock.now + 1, 9) == 1
-        assert len(await journal.feedback(limit=9)) == left
+    (api,) = await journal.previews(ended=True)
+    assert len(await journal.feedback(limit=9)) == 1
+    await journal.change_preview(api, state=PreviewState.ENDED)
+    assert await journal.forget_previews(clock.now + 1, 9) == 1
+    assert await journal.feedback(limit=9) == []
 
 
 # ── what reports come to ─────────────────────────────────────────────────────
 
 
-async def test_within_a_second_the_last_report_counts(journal: Any) -> None:
+async def test_within_a_second_the_last_report_counts_and_without_a_time_always(
+    journal: Any,
+) -> None:
+    """The host's clock may be ahead of ours."""
     await journal.report_previews(reported(updated_at=100.734), [WEB])
 
     assert await journal.report_previews(reported(open=False, updated_at=100.0), [])
@@ -195,25 +134,14 @@ async def test_within_a_second_the_last_report_counts(journal: Any) -> None:
     assert not await journal.report_previews(reported(updated_at=99.999), [])
     assert await journal.report_previews(reported(updated_at=100.734), [])
     assert (await journal.preview(WEB_12)).pull.open
-
-
-async def test_one_without_a_time_is_never_older(journal: Any, clock: ManualClock) -> None:
-    """The host's clock may be ahead of ours."""
-    await journal.report_previews(reported(updated_at=clock.now + 7200), [WEB])
-
     assert await journal.report_previews(reported(open=False, updated_at=None), [])
-
     assert not (await journal.preview(WEB_12)).pull.open
 
-
-async def test_each_new_head_counts_also_one_that_comes_back(journal: Any) -> None:
-    await journal.report_previews(reported(), [WEB])
     for number, head in enumerate("bab"):
         news = reported(head_sha=head * 40, updated_at=101.0 + number)
         await journal.report_previews(news, [])
     await journal.report_previews(reported(head_sha="b" * 40, updated_at=109.0, title="x"), [])
-
-    assert (await journal.preview(WEB_12)).pushes == 4
+    assert (await journal.preview(WEB_12)).pushes == 4, "also a head that comes back counts"
 
 
 async def test_a_renamed_repository_keeps_its_previews(journal: Any) -> None:
@@ -225,48 +153,6 @@ async def test_a_renamed_repository_keeps_its_previews(journal: Any) -> None:
     (one,) = await journal.previews()
     assert (one.id, one.key, one.repository.name) == (WEB_12, "my-org/new", "my-org/new")
     assert one.version == 1
-
-
-async def test_those_that_were_looked_at_by_other_rules_are_looked_at(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.report_previews(reported(), [WEB, API])
-    for one in await journal.previews():
-        await journal.change_preview(one, state=PreviewState.SKIPPED, rules="r1", look_at=None)
-    assert await journal.rules_of_previews() == {"app-web": {"r1"}, "app-api": {"r1"}}
-
-    await journal.look_at_previews("app-web", "r1")
-    assert await journal.previews_due(clock.now + 99) == {}
-    await journal.look_at_previews("app-web", "r2")
-
-    assert [one.app_id for one in await journal.due_previews(clock.now, 9, LANE)] == ["app-web"]
-
-
-async def test_each_lane_is_due_by_itself(journal: Any, clock: ManualClock) -> None:
-    """What waits for one backend or one Git host is not asked for with what waits for another."""
-    elsewhere = replace(MONO, host="gitea")
-    await journal.report_previews(reported(), [WEB])
-    clock.now += 1
-    await journal.report_previews(reported(), [replace(API, backend="other")])
-    await journal.report_previews(Reported("583231", elsewhere, PULL), [WEB])
-
-    other, host = ("other", "github"), ("dokploy", "gitea")
-    later = {LANE: clock.now - 1, other: clock.now, host: clock.now}
-    assert await journal.previews_due(clock.now) == later
-    for lane in later:
-        (one,) = await journal.due_previews(clock.now, 9, lane)
-        assert (one.backend, one.host) == lane
-
-
-async def test_what_has_ended_is_not_looked_at_again(journal: Any, clock: ManualClock) -> None:
-    await journal.report_previews(reported(), [WEB])
-    (one,) = await journal.previews()
-    await journal.change_preview(one, state=PreviewState.ENDED, look_at=None)
-
-    await journal.look_at_previews("app-web", "r2")
-
-    assert await journal.rules_of_previews() == {}
-    assert await journal.previews_due(clock.now + 99) == {}
 
 
 async def test_one_whose_app_is_gone_is_looked_at(journal: Any, clock: ManualClock) -> None:
@@ -284,12 +170,3 @@ async def test_one_whose_app_is_gone_is_looked_at(journal: Any, clock: ManualClo
 
     (due,) = await journal.due_previews(clock.now, 9, LANE)
     assert (due.id, due.asked, due.version) == (web.id, None, web.version + 1)
-
-
-async def test_a_closed_one_is_recorded_if_its_app_is_there(journal: Any) -> None:
-    closed = reported(open=False)
-
-    assert await journal.report_previews(closed, [replace(WEB, made="made-1"), API])
-
-    (found,) = await journal.previews()
-    assert (found.id, found.made, found.takes_a_place) == (WEB_12, "made-1", True)

@@ -6,10 +6,6 @@ from typing import Any
 import pytest
 
 from bridge.core.decision import Reason
-from bridge.ports.outcomes import (
-    Pushed,
-    PushSeen,
-)
 from tests.fakes.journey import ManualClock, deployment
 from tests.worlds.journal import WINDOW, A, B, decision, outcome, push, pushed, record, states
 
@@ -19,6 +15,7 @@ from tests.worlds.journal import WINDOW, A, B, decision, outcome, push, pushed, 
 async def test_the_same_push_within_the_window_deploys_once(
     journal: Any, clock: ManualClock
 ) -> None:
+    """But again for another ref, or where a person wants it."""
     assert await push(journal, 1, A, B) == "no_watch_paths"
     clock.now += WINDOW - 1
     assert await push(journal, 2, A, B) == "duplicate_push"
@@ -26,15 +23,12 @@ async def test_the_same_push_within_the_window_deploys_once(
     assert await states(journal) == {1: "waiting"}
     (found,) = (await journal.decisions([2]))[2]
     assert found.evidence == "delivery delivery-1 brought the same push and has been decided"
-
-
-async def test_the_same_push_after_the_window_is_a_new_one(
-    journal: Any, clock: ManualClock
-) -> None:
-    await push(journal, 1, A, B)
+    assert await push(journal, 3, A, B, explicit=True) == "no_watch_paths"
+    other = pushed(ref="github 1 refs/heads/release")
+    await record(journal, outcome(4, deployment(4), push=other))
+    assert (await journal.decisions([4]))[4] == [decision()]
     clock.now += WINDOW + 1
-
-    assert await push(journal, 2, A, B) == "no_watch_paths"
+    assert await push(journal, 5, A, B) == "no_watch_paths"
 
 
 async def told(journal: Any, seq: int, before: str, after: str, moment: str) -> str:
@@ -90,16 +84,6 @@ async def test_where_a_ref_has_gone_back_the_same_move_is_new_whatever_the_host_
         clock.now += 86_400
 
 
-async def test_forth_and_back_and_forth_again_are_three_pushes_also_with_two_hooks(
-    journal: Any,
-) -> None:
-    moves = [(A, B), (A, B), (B, A), (B, A), (A, B), (A, B)]
-
-    found = [await push(journal, seq, *move) for seq, move in enumerate(moves, start=1)]
-
-    assert found == ["no_watch_paths", "duplicate_push"] * 3
-
-
 async def test_a_second_hook_that_is_a_push_behind_repeats_and_moves_nothing(
     journal: Any,
 ) -> None:
@@ -150,20 +134,6 @@ async def test_pushes_that_are_recorded_together_see_each_other(
         }  # fmt: skip
 
 
-async def test_a_person_gets_the_same_push_again(journal: Any) -> None:
-    await push(journal, 1, A, B)
-
-    assert await push(journal, 2, A, B, explicit=True) == "no_watch_paths"
-
-
-async def test_another_ref_that_moves_alike_is_another_push(journal: Any) -> None:
-    await push(journal, 1, A, B)
-    other = pushed(ref="github 1 refs/heads/release")
-    await record(journal, outcome(2, deployment(2), push=other))
-
-    assert (await journal.decisions([2]))[2] == [decision()]
-
-
 async def test_a_push_is_known_again_though_another_ref_has_moved_alike_since(journal: Any) -> None:
     await push(journal, 1, A, B)
     other = pushed(ref="github 1 refs/heads/release")
@@ -172,28 +142,24 @@ async def test_a_push_is_known_again_though_another_ref_has_moved_alike_since(jo
     assert await push(journal, 3, A, B) == "duplicate_push"
 
 
-async def test_what_would_not_deploy_keeps_its_reason_as_a_duplicate(journal: Any) -> None:
-    no = decision("app-api", Reason.NO_PATH_HIT)
-    both = (decision(), no)
-    await record(journal, outcome(1, deployment(1), decisions=both, push=pushed()))
-    await record(journal, outcome(2, deployment(2), decisions=both, push=pushed()))
-
-    found = {one.app_id: one.reason for one in (await journal.decisions([2]))[2]}
-    assert found == {"app-web": Reason.DUPLICATE_PUSH, "app-api": Reason.NO_PATH_HIT}
-
-
 async def test_an_app_that_the_first_hook_did_not_decide_deploys_with_the_second(
     journal: Any,
 ) -> None:
     """It was made, or moved to that repository, between the two."""
-    await record(journal, outcome(1, deployment(1), push=pushed()))
+    no = decision("app-api", Reason.NO_PATH_HIT)
+    await record(journal, outcome(1, deployment(1), decisions=(decision(), no), push=pushed()))
     both = (deployment(2), deployment(2, "app-new"))
+    all_three = (decision(), no, decision("app-new"))
 
-    recorded = await record(journal, outcome(2, *both, push=pushed()))
+    recorded = await record(journal, outcome(2, *both, decisions=all_three, push=pushed()))
 
     assert recorded.start == (deployment(2, "app-new").id,)
     found = {one.app_id: one.reason for one in (await journal.decisions([2]))[2]}
-    assert found == {"app-web": Reason.DUPLICATE_PUSH, "app-new": Reason.NO_WATCH_PATHS}
+    assert found == {
+        "app-web": Reason.DUPLICATE_PUSH,
+        "app-api": Reason.NO_PATH_HIT,
+        "app-new": Reason.NO_WATCH_PATHS,
+    }
 
 
 # ── decided late, for apps that were found afterwards ────────────────────────
@@ -215,40 +181,22 @@ async def test_a_push_is_completed_for_a_further_app_and_stays_as_it_is_for_the_
     assert await states(journal, "app-new") == {1: "waiting"}
 
 
-async def test_a_push_by_two_hooks_is_completed_once(journal: Any) -> None:
+async def test_pushes_are_completed_once_and_the_newest_deploys(journal: Any) -> None:
     assert await push(journal, 1, A, B) == "no_watch_paths"
     assert await push(journal, 2, A, B) == "duplicate_push"
+    assert await push(journal, 3, B, A) == "no_watch_paths"
+    moves = {2: (A, B), 1: (A, B), 3: (B, A)}
 
     await journal.complete(
-        [outcome(seq, deployment(seq, "app-new"), push=pushed()) for seq in (2, 1)]
+        [
+            outcome(seq, deployment(seq, "app-new"), push=pushed(*move))
+            for seq, move in moves.items()
+        ]
     )
 
-    assert await states(journal, "app-new") == {1: "waiting"}
+    assert await states(journal, "app-new") == {1: "superseded", 3: "waiting"}
     late = {one.app_id: str(one.reason) for one in (await journal.decisions([2]))[2]}
     assert late == {"app-web": "duplicate_push", "app-new": "duplicate_push"}
-
-
-async def test_of_pushes_that_are_completed_the_newest_deploys(journal: Any) -> None:
-    await push(journal, 1, A, B)
-    await push(journal, 2, B, A)
-
-    await journal.complete(
-        [outcome(seq, deployment(seq, "app-new"), push=pushed()) for seq in (1, 2)]
-    )
-
-    assert await states(journal, "app-new") == {1: "superseded", 2: "waiting"}
-
-
-async def test_a_push_that_was_forgotten_is_not_completed(journal: Any) -> None:
-    recorded = await journal.complete([outcome(1, deployment(1), push=pushed())])
-
-    assert recorded.start == ()
-    assert await journal.decisions([1]) == {1: []}
-
-
-async def test_the_repositories_of_pushes_are_told_by_key_and_name(journal: Any) -> None:
-    named = PushSeen("github 1 refs/heads/main", A, B, repository="my-org/mono")
-    await record(journal, outcome(1, push=named))
-    await record(journal, outcome(2))
-
-    assert await journal.pushed([1, 2]) == {1: Pushed("github 1", "my-org/mono")}
+    forgotten = await journal.complete([outcome(9, deployment(9), push=pushed())])
+    assert forgotten.start == ()
+    assert await journal.decisions([9]) == {9: []}

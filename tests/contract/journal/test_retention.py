@@ -34,11 +34,13 @@ async def test_what_is_old_and_over_is_forgotten_but_an_apps_newest_deployment_s
         await journal.record([outcome(seq, deployment(seq))], window=WINDOW)
     await journal.move(deployment(3).id, State.DONE)
     await journal.record([outcome(4, deployment(4, "app-api"))], window=WINDOW)
+    await journal.intend(deployment(4, "app-api").id, [], NO_GATES)
+    await journal.record([outcome(5, deployment(5, "app-api"))], window=WINDOW)
     clock.now += 10
 
     assert [await journal.forget(clock.now, 1) for _ in range(3)] == [1, 1, 0]
 
-    assert [one.seq for one in await journal.deployments(limit=10)] == [4, 3]
+    assert [one.seq for one in await journal.deployments(limit=10)] == [5, 4, 3]
     assert await journal.decisions([1, 2]) == {1: [], 2: []}
     assert await journal.changes(deployment(1).id) == []
     assert await journal.feedback(limit=10) == []
@@ -113,21 +115,13 @@ async def begins_of(
     return journal, writes
 
 
-async def test_nobody_who_writes_waits_while_what_is_old_is_looked_for(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    journal, writes = await begins_of(tmp_path, clock, [outcome(1)])
-
-    assert await journal.forget(clock.now - 1, 10) == 0
-    await journal.stop()
-
-    assert writes == [False]
-
-
 async def test_what_is_forgotten_at_a_time_is_written_in_parts(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     journal, writes = await begins_of(tmp_path, clock, [outcome(seq) for seq in range(1, 51)])
+
+    assert await journal.forget(clock.now - 1, 10) == 0
+    assert writes == [False], "nobody who writes waits while what is old is looked for"
 
     assert await journal.forget(clock.now + 1, 50) == 50
     left = await journal.decisions(range(1, 51))
@@ -158,31 +152,19 @@ async def test_what_deployed_more_apps_than_fit_a_statement_is_forgotten_too(
     assert await journal.changes(deployment(1, "app-4").id) == []
 
 
-async def test_what_still_goes_on_is_not_forgotten(journal: Any, clock: ManualClock) -> None:
-    await journal.record([outcome(1, deployment(1))], window=WINDOW)
-    await journal.intend(deployment(1).id, [], NO_GATES)
-    await journal.record([outcome(2, deployment(2))], window=WINDOW)
-
-    assert await journal.forget(clock.now + 10, 10) == 0
-
-
-async def test_old_entries_of_the_audit_are_forgotten(journal: Any, clock: ManualClock) -> None:
+async def test_old_entries_of_the_audit_and_old_drafts_are_forgotten(
+    journal: Any, clock: ManualClock
+) -> None:
     for at in (1.0, 2.0, 3.0):
         await journal.audit(
             Audited(at, Actor("cli", "ada"), "provider set", "app-web", "shop/web", ())
         )
-
-    assert [await journal.forget_audit(3.0, 10), await journal.forget_audit(3.0, 10)] == [2, 0]
-    assert [one.at for one in await journal.audited(limit=10)] == [3.0]
-
-
-async def test_old_drafts_are_forgotten_though_nobody_makes_another(
-    journal: Any, clock: ManualClock
-) -> None:
     for name in "abc":
         await journal.keep_draft(name, "sealed")
         clock.now += 10
 
+    assert [await journal.forget_audit(3.0, 10), await journal.forget_audit(3.0, 10)] == [2, 0]
+    assert [one.at for one in await journal.audited(limit=10)] == [3.0]
     before = clock.now - 10
     assert [await journal.forget_drafts(before, n) for n in (1, 5, 5)] == [1, 1, 0]
     assert [await journal.draft(name) for name in "abc"] == [None, None, "sealed"]

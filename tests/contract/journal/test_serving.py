@@ -1,4 +1,4 @@
-"""The `Journal` port: what apps serve, how far behind that is, and what has ended since a time."""
+"""The `Journal` port: what apps serve, how far behind, what became of it, what ended since."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bridge.core.apps import App, Rules, Source, SourceType, Trigger
+from bridge.core.apps import Rules, Source, SourceType, Trigger
 from bridge.core.decision import Reason
 from bridge.core.events import Action
+from bridge.core.health.fate import Now
 from bridge.core.health.serving import Behind, Look, Works
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Deployment, State
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, app, deployment
@@ -37,59 +38,25 @@ async def made(
     return new.id
 
 
-async def test_an_app_serves_what_went_live_last(journal: Any, clock: ManualClock) -> None:
-    await journal.save_apps("dokploy", [WEB, app("app-api")])
-    first = await made(journal, clock, 1, State.DONE, A, author="Ada")
-    second = await made(journal, clock, 2, State.VERIFYING, B)
-    since = clock.now
-    await made(journal, clock, 3, State.FAILED)
-
-    found = await journal.serving([WEB, app("app-api"), app("app-nobody")])
-
-    assert list(found) == [WEB.id]
-    serving = found[WEB.id]
-    assert (serving.newest.id, serving.before.id, serving.doubt) == (second, first, None)
-    assert (serving.commit, serving.since, serving.works) == (B, since, Works.VERIFYING)
-
-    clock.now += 60
-    await journal.move(second, State.UNHEALTHY, "no answer")
-    serving = (await journal.serving([WEB]))[WEB.id]
-    assert (serving.commit, serving.since, serving.works) == (B, since, Works.UNHEALTHY)
-
-
-async def test_an_older_deployment_that_was_held_may_have_gone_live_last(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.save_apps("dokploy", [WEB])
-    held = deployment(1)
-    await record(journal, outcome(1, held))
-    await journal.move(held.id, State.HELD, "held: why")
-    await made(journal, clock, 2, State.DONE, A, action=Action.REDEPLOY)
-    clock.now += 10
-    await journal.move(held.id, State.WAITING, "lifted")
-    await journal.move(held.id, State.DONE, "live", deployed_commit=B)
-
-    assert (await journal.serving([WEB]))[WEB.id].commit == B
-
-
 async def test_an_unknown_outcome_is_a_doubt_until_something_else_is_live(
     journal: Any, clock: ManualClock
 ) -> None:
     await journal.save_apps("dokploy", [WEB])
-    await made(journal, clock, 1, State.DONE, A)
-    await made(journal, clock, 2, State.UNKNOWN)
+    await journal.save_look(WEB.id, Look(clock.now, record="r1", commit=A, since=clock.now))
+    assert (await journal.serving([WEB]))[WEB.id].commit == A, "deployed by hand"
+    for seq in (1, 3):
+        await made(journal, clock, seq, State.UNKNOWN)
+        serving = (await journal.serving([WEB]))[WEB.id]
+        assert (serving.known, serving.commit, serving.works) == (False, None, Works.UNKNOWN)
 
-    serving = (await journal.serving([WEB]))[WEB.id]
-    assert (serving.known, serving.commit, serving.works) == (False, None, Works.UNKNOWN)
-
-    await made(journal, clock, 3, State.DONE, C)
-    assert (await journal.serving([WEB]))[WEB.id].commit == C
+        await made(journal, clock, seq + 1, State.DONE, C)
+        assert (await journal.serving([WEB]))[WEB.id].commit == C
 
 
-@pytest.mark.parametrize("then", [State.DONE, State.UNKNOWN])
 async def test_what_replaces_a_version_is_never_older_though_the_clock_was_set_back(
-    journal: Any, clock: ManualClock, then: State
+    journal: Any, clock: ManualClock
 ) -> None:
+    """Nor though it was asked for earlier, and held."""
     await journal.save_apps("dokploy", [WEB])
     later = deployment(1)
     await record(journal, outcome(1, later))
@@ -97,38 +64,15 @@ async def test_what_replaces_a_version_is_never_older_though_the_clock_was_set_b
     await made(journal, clock, 2, State.DONE, A, action=Action.REDEPLOY)
     clock.now -= 3600
     await journal.move(later.id, State.WAITING, "lifted")
-    await journal.move(later.id, then, "ended", deployed_commit=B)
+    await journal.move(later.id, State.DONE, "ended", deployed_commit=B)
+    assert (await journal.serving([WEB]))[WEB.id].commit == B
 
-    serving = (await journal.serving([WEB]))[WEB.id]
-    assert (serving.known, serving.commit) == ((True, B) if then is State.DONE else (False, None))
-
-    await made(journal, clock, 3, State.DONE, C)
+    await made(journal, clock, 3, State.UNKNOWN)
+    assert not (await journal.serving([WEB]))[WEB.id].known
+    await made(journal, clock, 4, State.DONE, C)
     assert (await journal.serving([WEB]))[WEB.id].commit == C
-
-
-async def test_a_failure_counts_though_the_clock_was_set_back(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.save_apps("dokploy", [WEB])
-    await made(journal, clock, 1, State.DONE, A)
-    clock.now -= 3600
-    await made(journal, clock, 2, State.FAILED)
-
-    assert (await journal.live([WEB.id]))[WEB.id].failed == 2
-
-
-async def test_an_unknown_outcome_is_a_doubt_about_what_was_deployed_by_hand_too(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.save_apps("dokploy", [WEB])
-    look = Look(clock.now, record="r1", commit=A, since=clock.now)
-    await journal.save_look(WEB.id, look)
-    assert (await journal.serving([WEB]))[WEB.id].commit == A
-
-    await made(journal, clock, 1, State.UNKNOWN)
-
-    serving = (await journal.serving([WEB]))[WEB.id]
-    assert (serving.known, serving.commit, serving.works) == (False, None, Works.UNKNOWN)
+    await made(journal, clock, 5, State.FAILED)
+    assert (await journal.live([WEB.id]))[WEB.id].failed == 5
 
 
 @pytest.mark.parametrize(
@@ -160,46 +104,28 @@ async def push(journal: Any, seq: int, before: str, after: str, reason: Reason) 
     await record(journal, outcome(seq, decisions=(made,), push=seen))
 
 
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        (WEB, Behind(2, 1)),
-        (replace(WEB, source=Source(SourceType.GITHUB, "my-org/other", branch="main")), None),
-        (replace(WEB, source=replace(WEB.source, branch="other")), None),  # type: ignore[type-var]
-        (replace(WEB, rules=Rules(branch="release/*")), Behind(2, 1)),
-        (replace(WEB, trigger=Trigger.TAG), None),
-        (replace(WEB, source=None), None),
-    ],
-)
 async def test_it_tells_how_far_an_app_is_behind_its_branch(
-    journal: Any, clock: ManualClock, changed: App, expected: Behind | None
+    journal: Any, clock: ManualClock
 ) -> None:
-    await journal.save_apps("dokploy", [changed])
+    await journal.save_apps("dokploy", [WEB])
     await made(journal, clock, 1, State.DONE, A)
     await push(journal, 2, "0" * 40, A, Reason.PATH_HIT)
     await push(journal, 3, A, B, Reason.NO_PATH_HIT)
     await push(journal, 4, B, C, Reason.PATH_HIT)
+    assert WEB.source is not None
 
-    assert (await journal.serving([changed]))[WEB.id].behind == expected
+    for changed, behind in (
+        (WEB, Behind(2, 1)),
+        (replace(WEB, source=Source(SourceType.GITHUB, "my-org/other", branch="main")), None),
+        (replace(WEB, source=replace(WEB.source, branch="other")), None),
+        (replace(WEB, rules=Rules(branch="release/*")), Behind(2, 1)),
+        (replace(WEB, trigger=Trigger.TAG), None),
+        (replace(WEB, source=None), None),
+    ):
+        assert (await journal.serving([changed]))[WEB.id].behind == behind, changed
 
 
-@pytest.mark.parametrize(
-    ("live", "head", "pinned", "expected"),
-    [
-        (A, D, False, {2, 3, 4, 5}),
-        (C, D, False, {4, 5}),
-        (E, D, False, {4}),
-        (D, D, False, {4, 5}),
-        (A, B, True, {2}),
-        (A, D, True, {2, 3, 4, 5}),
-        (C, A, True, {1}),
-        ("f" * 40, C, True, {1, 2, 3}),
-        (None, D, False, {2, 3, 4, 5}),
-    ],
-)
-async def test_it_tells_the_pushes_between_two_commits_of_an_apps_branch(
-    journal: Any, live: str | None, head: str, pinned: bool, expected: set[int]
-) -> None:
+async def test_it_tells_the_pushes_between_two_commits_of_an_apps_branch(journal: Any) -> None:
     """They count whatever came of them; the first was before the app, the last one's event late."""
     await journal.save_apps("dokploy", [WEB])
     others = replace(pushed("0" * 40, A), repository="my-org/mono")
@@ -211,39 +137,24 @@ async def test_it_tells_the_pushes_between_two_commits_of_an_apps_branch(
     elsewhere = replace(pushed(D, A, "github 1 refs/heads/other"), repository="my-org/mono")
     await record(journal, outcome(6, decisions=(decision(WEB.id),), push=elsewhere))
 
-    found = await journal.brought(WEB, live, head, pinned=pinned, limit=10)
-
-    assert set(found.seqs) == expected
-    assert found.whole
-    if live is None:
-        assert found.begins == {A}
-    cut = await journal.brought(WEB, live, head, pinned=pinned, limit=3)
-    assert cut.whole is (live in (C, D, E)), "the three newest led to these"
-    assert (await journal.brought(WEB, None, head, pinned=pinned, limit=5)).whole
-
-
-async def test_it_tells_what_has_ended_since_a_time(journal: Any, clock: ManualClock) -> None:
-    assert await journal.oldest_deployment() is None
-    began = clock.now
-    await made(journal, clock, 1, State.DONE, A)
-    since = clock.now + 1
-    back = await made(
-        journal, clock, 2, State.DONE, A, action=Action.ROLLBACK, target=deployment(1).id
-    )
-    await made(journal, clock, 3, State.FAILED, app_id="app-api")
-    await record(journal, outcome(4, deployment(4)))
-
-    found = await journal.ended_since(since)
-
-    assert [(one.seq, one.app_id, one.state) for one in found] == [
-        (2, "app-web", State.DONE),
-        (3, "app-api", State.FAILED),
-    ]
-    assert (found[0].id, found[0].action, found[0].live_at) == (back, Action.ROLLBACK, since + 9)
-    assert (found[0].target, found[1].live_at) == (deployment(1).id, None)
-    assert [one.seq for one in await journal.ended_since(since, "app-web")] == [2]
-    assert len(await journal.ended_since(0.0)) == 3
-    assert await journal.oldest_deployment() == pytest.approx(began, abs=86_400 * 400)
+    for live, head, pinned, expected in (
+        (A, D, False, {2, 3, 4, 5}),
+        (C, D, False, {4, 5}),
+        (E, D, False, {4}),
+        (D, D, False, {4, 5}),
+        (A, B, True, {2}),
+        (A, D, True, {2, 3, 4, 5}),
+        (C, A, True, {1}),
+        ("f" * 40, C, True, {1, 2, 3}),
+        (None, D, False, {2, 3, 4, 5}),
+    ):
+        found = await journal.brought(WEB, live, head, pinned=pinned, limit=10)
+        assert set(found.seqs) == expected, (live, head, pinned)
+        assert found.whole
+        assert live is not None or found.begins == {A}
+        cut = await journal.brought(WEB, live, head, pinned=pinned, limit=3)
+        assert cut.whole is (live in (C, D, E)), "the three newest led to these"
+        assert (await journal.brought(WEB, None, head, pinned=pinned, limit=5)).whole
 
 
 async def test_both_are_searched_for_and_not_scanned(tmp_path: Path, clock: ManualClock) -> None:
@@ -275,3 +186,53 @@ async def test_both_are_searched_for_and_not_scanned(tmp_path: Path, clock: Manu
     assert any("deployments_by_end (finished_at>?)" in step for step in steps)
     scanned = [step for step in steps if step.startswith("SCAN")]
     assert scanned == ["SCAN deployments USING INDEX deployments_by_seq"], steps
+
+
+# ── what has become of what went live ─────────────────────────────────────────
+
+
+async def served(
+    journal: SqlJournal, clock: ManualClock, new: Deployment, sha: str | None
+) -> Deployment:
+    """A deployment that goes live, a minute after the one before."""
+    clock.now += 60
+    await journal.record([outcome(new.seq, new)], window=0)
+    await journal.move(new.id, State.RUNNING)
+    await journal.move(new.id, State.DONE, deployed_commit=sha, finished_at=clock.now)
+    found = await journal.deployment(new.id)
+    assert found is not None
+    return found
+
+
+async def test_a_fate_follows_the_version_where_a_redeploy_names_no_commit(
+    journal: SqlJournal, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    first = await served(journal, clock, deployment(1), "1" * 40)
+    second = await served(journal, clock, deployment(2), "2" * 40)
+    again = deployment(3, action=Action.REDEPLOY)
+    again = await served(journal, clock, again, None)
+
+    fates = await journal.fates([second, again])
+    assert [(fate.now, fate.says) for fate in fates.values()] == [
+        (Now.LIVE, "#3 deployed it again"), (Now.LIVE, ""),
+    ]  # fmt: skip
+
+    back = deployment(4, action=Action.ROLLBACK, target=first.id)
+    await served(journal, clock, back, "1" * 40)
+    fates = await journal.fates([second, again])
+    assert {fate.says for fate in fates.values()} == {"rolled back to 1111111 by #4"}
+
+
+async def test_a_tag_that_another_image_has_by_now_is_another_version(
+    journal: SqlJournal, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    made = []
+    for seq, image in enumerate(["sha256:a", "sha256:b"], start=1):
+        new = deployment(seq, commit=None, image="shop/web:latest")
+        made.append(await served(journal, clock, new, None))
+        await journal.prove(new.id, [image])
+
+    fates = await journal.fates(made)
+    assert [fate.now for fate in fates.values()] == [Now.REPLACED, Now.LIVE]

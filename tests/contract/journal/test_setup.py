@@ -3,23 +3,7 @@
 import asyncio
 from typing import Any
 
-from bridge.core.people import Actor
-from bridge.ports.outcomes import DONE, Audited
 from tests.fakes.journey import ManualClock
-from tests.worlds.journal import Opened
-
-
-async def test_stored_settings_are_replaced_and_removed(reopened: Opened) -> None:
-    journal = await reopened()
-    note = Audited(1.0, Actor("cli", "ada"), "config set", "", "github.token", (), DONE)
-    await journal.store_settings({"github.token": "one", "public_url": "two"}, note)
-    changed = {"github.token": "three", "public_url": None, "slack.team": None}
-    await journal.store_settings(changed, note)
-
-    assert await journal.stored_settings() == {"github.token": "three"}
-    again = await reopened()
-    assert await again.stored_settings() == {"github.token": "three"}
-    assert [one.what for one in await again.audited(limit=9)] == ["config set"] * 2
 
 
 async def test_a_link_works_once_also_for_many_at_once(journal: Any) -> None:

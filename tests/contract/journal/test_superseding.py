@@ -84,104 +84,19 @@ async def test_a_push_that_was_in_the_inbox_before_the_bridge_went_back_is_deplo
     assert found.note == "deployment #2 has come since #1, from which this would go back"
 
 
-async def test_the_bridge_goes_back_all_the_same_where_the_newer_one_fails(
-    broken: Any, clock: ManualClock
-) -> None:
-    fix, own = deployment(2), by_itself(3)
-    await wish(broken, fix, own)
-    assert not await turn(broken, clock, own)
-    assert await turn(broken, clock, fix)
-    await broken.move(fix.id, State.RUNNING)
-    assert not await turn(broken, clock, own)  # the backend works on it
-
-    await broken.move(fix.id, State.FAILED)
-
-    assert await turn(broken, clock, own)
-
-
-async def test_what_a_gate_holds_neither_stops_the_way_back_nor_ends_with_it(
-    broken: Any, clock: ManualClock
-) -> None:
-    fix, own = deployment(2), by_itself(3)
-    await wish(broken, fix)
-    await broken.take_lock(held_by(clock, BY_ITSELF), ["app-web"], steal=False)
-    assert (await broken.judge(fix.id, NO_GATES)).state is State.HELD
-    await wish(broken, own)
-
-    await live(broken, clock, own, State.DONE)
-
-    assert await states(broken) == {1: "unhealthy", 2: "held", 3: "done"}
-    await broken.release_lock("app/app-web", ["app-web"])
-    assert await turn(broken, clock, fix)
-
-
-async def test_what_is_decided_after_the_way_back_was_asked_for_waits_behind_its_lock(
-    broken: Any, clock: ManualClock
-) -> None:
-    fix, own = deployment(2), by_itself(3)
-    await wish(broken, own)
-    await live(broken, clock, own, State.DONE)
-
-    await wish(broken, fix)
-
-    assert (await states(broken))[2] == "waiting"
-    assert await turn(broken, clock, fix)
-
-
-async def test_a_persons_request_ends_the_way_back_that_nobody_asked_for(
-    broken: Any, clock: ManualClock
-) -> None:
-    own, adas = by_itself(3), rollback(4)
-    await wish(broken, own, adas)
-    assert not await turn(broken, clock, own)
-
-    await live(broken, clock, adas, State.DONE)
-
-    assert await states(broken) == {1: "unhealthy", 3: "superseded", 4: "done"}
-
-
-async def test_a_second_step_back_is_as_old_as_the_first(broken: Any, clock: ManualClock) -> None:
-    """What was pushed before the first one was recorded is newer than both."""
-    first, fix, second = by_itself(3), deployment(2), by_itself(4, back_from=by_itself(3))
-    await wish(broken, first)
-    await live(broken, clock, first, State.UNHEALTHY)
-    await wish(broken, second, fix)
-
-    assert not await turn(broken, clock, second)
-    await live(broken, clock, fix, State.DONE)
-
-    assert (await broken.deployment(second.id)).superseded_by == fix.id
-
-
-async def test_an_earlier_number_that_was_live_before_does_not_count_as_newer(
-    journal: Any, clock: ManualClock
-) -> None:
-    """It was asked for later, but a gate had held the one that broke."""
-    redeploy = deployment(2, action=Action.REDEPLOY, **ADA)
-    await wish(journal, X, redeploy)
-    await live(journal, clock, redeploy, State.DONE)
-    await live(journal, clock, X, State.UNHEALTHY)
-
-    own = by_itself(3)
-    await wish(journal, own)
-
-    assert await turn(journal, clock, own)
-
-
 # ── what people ask for ──────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    ("older", "newer"),
+    ("older", "newer", "end"),
     [
-        (deployment(2), rollback(3)),
-        (deployment(2, commit=B), deployment(3, **PROMOTED)),
-        (deployment(2), deployment(3, **ADA)),
-        (deployment(2, action=Action.REDEPLOY, **ADA), deployment(3)),
+        (deployment(2), rollback(3), State.CANCELLED),
+        (deployment(2, commit=B), deployment(3, **PROMOTED), State.FAILED),
+        (deployment(2), deployment(3, **ADA), State.CANCELLED),
+        (deployment(2, action=Action.REDEPLOY, **ADA), deployment(3), State.FAILED),
     ],
     ids=["rollback", "promotion", "deploy", "push after a redeploy"],
 )
-@pytest.mark.parametrize("end", [State.CANCELLED, State.FAILED])
 async def test_what_never_ran_gives_back_what_it_would_have_replaced(
     journal: Any, clock: ManualClock, older: Deployment, newer: Deployment, end: State
 ) -> None:
@@ -204,43 +119,8 @@ async def test_what_never_ran_gives_back_what_it_would_have_replaced(
 
 
 @pytest.mark.parametrize(
-    ("newer", "words"),
-    [
-        (rollback(3), "goes back to an earlier version"),
-        (deployment(3, **PROMOTED), "is newer and brings the same commit"),
-        (deployment(3, **ADA), "is newer and builds the same branch's head"),
-    ],
-    ids=["rollback", "promotion", "deploy"],
+    ("seq", "end"), [(2, State.DONE), (4, State.DONE), (2, State.UNKNOWN), (4, State.FAILED)]
 )
-async def test_what_is_asked_for_replaces_what_waits(
-    journal: Any, clock: ManualClock, newer: Deployment, words: str
-) -> None:
-    older = deployment(2, commit=B)
-    await wish(journal, older, newer)
-    assert await turn(journal, clock, newer)
-    assert (await states(journal))[2] == "waiting"
-
-    await journal.move(newer.id, State.ASKED)
-
-    found = await journal.deployment(older.id)
-    assert (found.state, found.note) == (State.SUPERSEDED, f"deployment #3 {words}")
-
-
-async def test_what_waits_for_a_newer_one_goes_first_once_a_gate_holds_that(
-    journal: Any, clock: ManualClock
-) -> None:
-    older, newer = deployment(2, **ADA), rollback(3, person="cli:bob")
-    await wish(journal, older, newer)
-    assert not await turn(journal, clock, older)
-    await journal.take_lock(held_by(clock, "cli:ada"), ["app-web"], steal=False)
-
-    assert not await turn(journal, clock, newer)
-
-    assert await turn(journal, clock, older)
-
-
-@pytest.mark.parametrize("seq", [2, 4], ids=["asked for before it", "asked for after it"])
-@pytest.mark.parametrize("end", [State.DONE, State.UNKNOWN, State.FAILED])
 async def test_a_rollback_that_was_held_takes_away_nothing_that_went_live_meanwhile(
     journal: Any, clock: ManualClock, seq: int, end: State
 ) -> None:
@@ -284,30 +164,6 @@ async def test_a_rollback_that_was_held_takes_away_nothing_that_was_deployed_by_
         )
 
 
-async def test_a_rollback_waits_for_what_was_built_when_it_was_asked_for(
-    journal: Any, clock: ManualClock
-) -> None:
-    await wish(journal, deployment(2))
-    assert await turn(journal, clock, deployment(2))
-    adas = rollback(3)
-    await wish(journal, adas)
-
-    await journal.move(deployment(2).id, State.DONE)
-
-    assert await turn(journal, clock, adas)
-
-
-async def test_the_lock_of_the_bridge_lets_people_pass_and_holds_pushes(
-    journal: Any, clock: ManualClock
-) -> None:
-    await journal.take_lock(held_by(clock, BY_ITSELF), ["app-web"], steal=False)
-    push, adas = deployment(1), rollback(2)
-    await wish(journal, push, adas)
-
-    assert not await turn(journal, clock, push)
-    assert await turn(journal, clock, adas)
-
-
 # ── pushes that are late ─────────────────────────────────────────────────────
 
 
@@ -334,12 +190,3 @@ async def test_a_push_that_is_late_does_not_replace_a_newer_one_that_is_held(
     )  # fmt: skip
     await journal.release_lock("app/app-web", ["app-web"])
     assert await turn(journal, clock, newer)
-
-
-async def test_where_the_order_of_pushes_is_not_known_the_last_to_arrive_replaces(
-    journal: Any,
-) -> None:
-    await record(journal, outcome(5, deployment(5), push=pushed("1" * 40, C)))
-    await record(journal, outcome(7, deployment(7), push=pushed("2" * 40, B)))
-
-    assert await states(journal) == {5: "superseded", 7: "waiting"}

@@ -3,8 +3,6 @@
 On a fake and the embedded backend, and on what a real Dokploy v0.30.2 has answered.
 """
 
-from typing import Any
-
 import httpx
 import pytest
 
@@ -12,9 +10,9 @@ from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
 from bridge.core.previews.native import NativePreview, NativeState
-from bridge.ports.backends import MakesPreviews, read_apps
+from bridge.ports.backends import read_apps
 from tests.oracles.dokploy_recordings import recording
-from tests.worlds.own_apps import DokployMaking, Making
+from tests.worlds.own_apps import DokployMaking
 
 SITE = App(
     "9DBC_ZcKI5_4Uv-U2pACc", "site", "shop", page="https://dokploy.example.com/dashboard/site"
@@ -22,21 +20,9 @@ SITE = App(
 ROWS = {row["name"]: row for row in recording("recorded-2") if "response" in row}
 
 
-async def test_an_app_without_any_has_none(world: Making) -> None:
-    assert isinstance(world.backend, MakesPreviews)
-
-    assert await world.backend.native_previews(world.model) == []
-    assert await world.backend.native_previews(App("nope", "nope", "shop")) == []
-
-
-async def test_there_is_no_such_preview(world: Making) -> None:
-    path = "/api/previewDeployment.one"
-    answer = await world.proxy.upstream.get(path, params={"previewDeploymentId": "nope"})
-
-    assert (answer.status_code, answer.json()["message"]) == (404, "Preview Deployment not found")
-
-
 async def test_each_pull_request_has_its_newest_build(fake: DokployMaking) -> None:
+    assert await fake.backend.native_previews(fake.model) == []
+    assert await fake.backend.native_previews(App("nope", "nope", "shop")) == []
     id_ = fake.model.id
     fake.server.preview(id_, 7, sha="b" * 40)
     fake.server.preview(id_, 8, "running")
@@ -52,19 +38,14 @@ async def test_each_pull_request_has_its_newest_build(fake: DokployMaking) -> No
     assert {one.app for one in found} == {"shop/web"}
 
 
-@pytest.mark.parametrize(
-    ("source", "active", "makes"),
-    [("github", True, True), ("github", False, False), ("git", True, False)],
-)
-async def test_only_apps_from_github_have_some(
-    fake: DokployMaking, source: str, active: bool, makes: bool
-) -> None:
-    columns = {"sourceType": source, "isPreviewDeploymentsActive": active}
-    fake.server.rows[fake.model.id] |= columns
-
-    (app,) = await read_apps(fake.backend, [fake.model])
-
-    assert app.native_previews == ("Dokploy" if makes else "")
+async def test_only_apps_from_github_have_some(fake: DokployMaking) -> None:
+    for source, active, makes in (
+        ("github", True, "Dokploy"), ("github", False, ""), ("git", True, ""),
+    ):  # fmt: skip
+        columns = {"sourceType": source, "isPreviewDeploymentsActive": active}
+        fake.server.rows[fake.model.id] |= columns
+        (app,) = await read_apps(fake.backend, [fake.model])
+        assert app.native_previews == makes
 
 
 # ── A real Dokploy's answers ────────────────────────────────────────────────────────────────────
@@ -111,33 +92,15 @@ async def test_a_recorded_preview_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "states"),
-    [
+async def test_the_states_of_recorded_previews() -> None:
+    for name, states in (
         ("270-previewDeployment.all-empty", {}),
         ("270-previewDeployment.all-github-comment-fails", {7: "building"}),
         ("271-previewDeployment.all-building", {7: "building"}),
         ("275-previewDeployment.all-redeploying", {8: "up", 7: "building"}),
         ("276-previewDeployment.all-unknown", {}),
         ("277-previewDeployment.all-after-close", {8: "up"}),
-    ],
-)
-async def test_the_states_of_recorded_previews(name: str, states: dict[int, Any]) -> None:
-    assert {one.number: one.state for one in await read(name)} == states
-
-
-async def test_a_key_without_access_is_told_so() -> None:
+    ):
+        assert {one.number: one.state for one in await read(name)} == states, name
     with pytest.raises(Forbidden, match="You don't have access to this service"):
         await read("276-previewDeployment.all-member-no-access")
-
-
-async def test_what_the_catalogue_reads_tells_that_an_app_has_some() -> None:
-    answer = ROWS["271-application.one-while-preview-builds"]["response"]["json"]
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
-    client = Dokploy("https://dokploy.example.com", "any-key", transport=transport, read_retries=0)
-    try:
-        (app,) = await client.read_apps([SITE])
-    finally:
-        await client.close()
-    assert app.native_previews == "Dokploy"
-    assert app.url == "http://m.example.test"

@@ -14,7 +14,7 @@ from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.ports.backends import Address, MakesApps
+from bridge.ports.backends import Address
 from tests.chaos.dokploy.faults import resets
 from tests.worlds.own_apps import (
     ADDRESSES,
@@ -30,26 +30,15 @@ from tests.worlds.own_apps import (
     make,
 )
 
-CALLS = (
-    "application.one",
-    "project.one",
-    "environment.create",
-    "application.create",
-    "application.update",
-    "domain.byApplicationId",
-    "domain.create",
-)
+WRITES = ("environment.create", "application.create", "application.update", "domain.create")
+READS = ("application.one", "project.one", "domain.byApplicationId")
 
 
 # ── Make ────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_client_makes_apps(world: Making) -> None:
-    assert isinstance(world.backend, MakesApps)
-
-
 async def test_an_app_is_made_in_an_environment_of_its_models_project(world: Making) -> None:
-    app = await make(world)
+    app, *again = await asyncio.gather(*(make(world) for _ in range(3)))
 
     record = await world.one(app)
     assert (record["name"], record["description"]) == ("web-pr-7", MARKER)
@@ -58,18 +47,19 @@ async def test_an_app_is_made_in_an_environment_of_its_models_project(world: Mak
     assert (app.name, app.environment, app.project) == ("web-pr-7", "previews", "shop")
     assert (app.marker, app.service) == (MARKER, record["appName"])
     assert app.made_at is not None
+    assert {one.id for one in again} == {app.id}, "made at once, they are made one by one"
+    other = await make(world, "bridge:github:my-org/mono#8:web")
+    assert other.id != app.id
     assert await world.environments() == ["previews", "production"]
+    read = {one.id: one for one in await world.backend.apps()}
+    assert (read[app.id].marker, read[app.id].service) == (MARKER, app.service)
+    assert read[world.model.id].marker == ""
 
 
-async def test_a_second_app_uses_the_same_environment(world: Making) -> None:
-    first, second = await make(world), await make(world, "bridge:github:my-org/mono#8:web")
-
-    assert first.id != second.id
-    assert await world.environments() == ["previews", "production"]
-
-
-@pytest.mark.parametrize("arrives", [True, False])
-@pytest.mark.parametrize("lost", CALLS)
+@pytest.mark.parametrize(
+    ("lost", "arrives"),
+    [*((one, True) for one in WRITES + READS), *((one, False) for one in WRITES)],
+)
 async def test_nothing_is_made_twice_when_an_answer_is_lost(
     world: Making, lost: str, arrives: bool
 ) -> None:
@@ -87,47 +77,30 @@ async def test_nothing_is_made_twice_when_an_answer_is_lost(
     assert record["customGitBranch"] == "feature/a"
 
 
-@pytest.mark.parametrize("after", [2, 3])
-async def test_what_was_made_is_found_when_the_look_at_it_was_lost(
-    world: Making, after: int
-) -> None:
-    async def passes(request: Any, handler: Any) -> Any:
-        return await handler(request)
-
-    world.proxy.once["project.one"] = [passes] * (after - 1) + [resets(arrives=True)]
-    with pytest.raises(Unreachable):
-        await make(world)
-
-    app = await make(world)
-
-    assert [one.id for one in await world.backend.made(MARKER)] == [app.id]
-    assert await world.environments() == ["previews", "production"]
-
-
 async def test_of_two_that_were_raced_the_oldest_is_the_one(world: Making) -> None:
+    those = [
+        await world.ask("POST", "environment.create", name="previews", projectId=world.project)
+        for _ in range(2)
+    ]
     first = await make(world)
+    assert (await world.one(first))["environmentId"] == those[0]["environmentId"]
     environment = (await world.one(first))["environmentId"]
     second = await world.create("web-pr-7", environment, description=MARKER)
 
     assert [one.id for one in await world.backend.made(MARKER)] == [first.id, second.id]
     assert (await make(world)).id == first.id
     assert (await world.backend.all_made("bridge:")).keys() == {MARKER}
+    fields = {"applicationId": first.id, "host": "a.example.com"}
+    kept, _ = [await world.ask("POST", "domain.create", **fields) for _ in range(2)]
+    await world.backend.set_addresses(first, [Address("a.example.com"), Address("a.example.com")])
+    (left,) = await world.ask("GET", "domain.byApplicationId", applicationId=first.id)
+    assert left["domainId"] == kept["domainId"]
 
 
-async def test_of_two_environments_of_one_name_the_oldest_is_used(world: Making) -> None:
-    those = [
-        await world.ask("POST", "environment.create", name="previews", projectId=world.project)
-        for _ in range(2)
-    ]
-    app = await make(world)
-
-    assert (await world.one(app))["environmentId"] == those[0]["environmentId"]
-
-
-@pytest.mark.parametrize("name", ["production", "Production", " production "])
-async def test_nothing_is_made_in_production(world: Making, name: str) -> None:
-    with pytest.raises(Refused, match="name another one"):
-        await world.backend.make("web-pr-7", MARKER, world.model, name)
+async def test_nothing_is_made_in_production(world: Making) -> None:
+    for name in ("production", "Production", " production "):
+        with pytest.raises(Refused, match="name another one"):
+            await world.backend.make("web-pr-7", MARKER, world.model, name)
 
     assert world.proxy.writes == []
 
@@ -162,16 +135,6 @@ async def test_all_that_was_made_is_found_in_every_project(world: Making) -> Non
         second.id: "blog",
     }
     assert sorted(world.proxy.reads) == ["project.all", "project.one", "project.one"]
-
-
-async def test_the_catalog_tells_what_the_bridge_has_made(world: Making) -> None:
-    app = await make(world)
-
-    read = {one.id: one for one in await world.backend.apps()}
-
-    assert read[app.id].marker == MARKER
-    assert read[app.id].service == app.service
-    assert read[world.model.id].marker == ""
 
 
 # ── Configure ───────────────────────────────────────────────────────────────────────────────────
@@ -225,19 +188,16 @@ async def test_a_branch_goes_into_the_field_of_the_kind_of_source(fake: DokployM
         assert record[branch] == "feature/a"
 
 
-@pytest.mark.parametrize("source", ["docker", "drop", "github"])
-async def test_only_a_model_with_a_repository_can_be_followed(
-    fake: DokployMaking, source: str
-) -> None:
+async def test_only_a_model_with_a_repository_can_be_followed(fake: DokployMaking) -> None:
     app = await make(fake)
-    fake.server.rows[fake.model.id] |= {"sourceType": source, "repository": None}
-
-    with pytest.raises(Refused, match=r"not from a branch|no repository"):
-        await fake.backend.set_build(app, build(fake))
+    for source in ("docker", "drop", "github"):
+        fake.server.rows[fake.model.id] |= {"sourceType": source, "repository": None}
+        with pytest.raises(Refused, match=r"not from a branch|no repository"):
+            await fake.backend.set_build(app, build(fake))
 
 
 async def test_repeated_calls_send_nothing_but_reads(world: Making) -> None:
-    await complete(world)
+    app = await complete(world)
     world.proxy.heal()
 
     await complete(world)
@@ -248,37 +208,25 @@ async def test_repeated_calls_send_nothing_but_reads(world: Making) -> None:
         + ["application.one"] * 2  # set_build
         + ["domain.byApplicationId"]
     )
-
-
-async def test_only_what_differs_is_written(world: Making) -> None:
-    app = await complete(world)
     await world.backend.set_build(app, build(world, environment="PR=8", cpus=None))
-
-    record = await world.one(app)
-
+    record = await world.one(app)  # only what differs is written
     assert (record["env"], record["cpuLimit"], record["buildArgs"]) == ("PR=8", None, "SHA=abc")
 
 
-@pytest.mark.parametrize(
-    ("kept", "words"),
-    [
+async def test_what_was_not_stored_as_asked_is_refused(fake: DokployMaking) -> None:
+    app = await make(fake)
+    kept: dict[str, Any]
+    for kept, words in (
         ({"autoDeploy": True}, "it has stored True as autoDeploy, not False"),
         ({"memoryLimit": None}, "it has stored None as memoryLimit, not '536870912'"),
         ({"env": "hush"}, "it has not stored the env that it was sent"),
         ({"replicas": 2}, "it has stored 2 as replicas, not 1"),
-    ],
-)
-async def test_what_was_not_stored_as_asked_is_refused(
-    fake: DokployMaking, kept: dict[str, Any], words: str
-) -> None:
-    app = await make(fake)
-    fake.server.keeps_as = kept
-
-    with pytest.raises(Refused) as refused:
-        await fake.backend.set_build(app, build(fake))
-
-    assert words in refused.value.words
-    assert "hush" not in str(refused.value)
+    ):
+        fake.server.keeps_as = kept
+        with pytest.raises(Refused) as refused:
+            await fake.backend.set_build(app, build(fake))
+        assert words in refused.value.words
+        assert "hush" not in str(refused.value)
 
 
 # ── Addresses ───────────────────────────────────────────────────────────────────────────────────
@@ -300,17 +248,6 @@ async def test_an_app_has_exactly_the_addresses_that_were_asked_for(world: Makin
 
     await world.backend.set_addresses(app, [])
     assert await world.ask("GET", "domain.byApplicationId", applicationId=app.id) == []
-
-
-async def test_of_two_equal_domains_the_older_one_stays(world: Making) -> None:
-    app = await make(world)
-    fields = {"applicationId": app.id, "host": "a.example.com"}
-    first, _ = [await world.ask("POST", "domain.create", **fields) for _ in range(2)]
-
-    await world.backend.set_addresses(app, [Address("a.example.com"), Address("a.example.com")])
-
-    (left,) = await world.ask("GET", "domain.byApplicationId", applicationId=app.id)
-    assert left["domainId"] == first["domainId"]
 
 
 async def test_a_suggested_host_can_be_an_address(world: Making) -> None:
@@ -365,13 +302,6 @@ async def test_what_a_key_can_not_see_is_not_made_again_and_again(fake: DokployM
     (made,) = [one for one in fake.server.rows.values() if one["description"] == MARKER]
     fake.server.sees.add(made["applicationId"])
     assert (await make(fake)).id == made["applicationId"]
-
-
-async def test_apps_that_are_made_at_once_are_made_one_by_one(world: Making) -> None:
-    made = await asyncio.gather(*(make(world) for _ in range(4)))
-
-    assert len({one.id for one in made}) == 1
-    assert len(await world.backend.made(MARKER)) == 1
 
 
 # ── The embedded backend ────────────────────────────────────────────────────────────────────────

@@ -31,9 +31,14 @@ async def test_an_app_is_removed_with_its_addresses_and_once(world: Making) -> N
     assert await world.backend.left_behind(app) == []
 
 
-@pytest.mark.parametrize("arrives", [True, False])
 @pytest.mark.parametrize(
-    "lost", ["application.one", "application.cleanQueues", "application.delete"]
+    ("lost", "arrives"),
+    [
+        ("application.one", True),
+        ("application.cleanQueues", True),
+        ("application.delete", True),
+        ("application.delete", False),
+    ],
 )
 async def test_a_removal_whose_answer_was_lost_is_repeated(
     world: Making, lost: str, arrives: bool
@@ -76,9 +81,10 @@ async def test_an_app_that_was_given_another_purpose_is_not_removed(world: Makin
         await world.backend.remove(app)
 
 
-async def test_the_service_of_an_app_that_was_deleted_in_mid_build_is_seen(
+async def test_what_is_left_of_a_removed_app_is_seen_where_the_key_may_look(
     fake: DokployMaking,
 ) -> None:
+    """Such as the service of one that was deleted in mid-build, also on another node."""
     app = await make(fake)
     near = {"name": f"{app.service}0.1.xyz", "state": "running", "status": "Up"}
     fake.server.containers.append(near)
@@ -87,27 +93,18 @@ async def test_the_service_of_an_app_that_was_deleted_in_mid_build_is_seen(
     assert await fake.backend.left_behind(app) == []
 
     fake.server.end_builds()
-
-    # Another process asks, which has not seen the app.
-    other = fake.restarted()
+    other = fake.restarted()  # another process asks, which has not seen the app
     left = await other.left_behind(app)
     await other.close()
     assert left == [Container(f"{app.service}.1.abcdef", "running", "Up 2 seconds")]
 
-
-async def test_a_service_on_another_node_is_seen_where_the_key_may_look(
-    fake: DokployMaking,
-) -> None:
-    app = await make(fake)
-    await fake.backend.remove(app)
+    fake.server.containers.clear()
     fake.server.tasks.append(
         {"name": f"{app.service}.1", "state": "running", "currentState": "Running 2 minutes ago"}
     )
-
     seen = await fake.backend.left_behind(app)
-    fake.server.forbidden.add("docker.getServiceContainersByAppName")
-
     assert seen == [Container(f"{app.service}.1", "running", "Running 2 minutes ago")]
+    fake.server.forbidden.add("docker.getServiceContainersByAppName")
     assert await fake.backend.left_behind(app) == []
     fake.server.forbidden.add("docker.getContainersByAppNameMatch")
     assert await fake.backend.left_behind(app) is None

@@ -35,7 +35,7 @@ from tests.worlds.messages import render_card, render_line
 APP = Field("app", "app", "Its label.", Right.DEPLOY)
 ASK = Ask(Call("deploy", {}), "Deploy?", "Deploy", lacks=(APP,))
 
-GENTLY = settings(max_examples=80)
+GENTLY = settings(max_examples=40)
 
 LINKS = links_to("https://git.example/", "https://gitlab.example")
 LONG = st.builds(lambda text, times: text * times, st.text(max_size=30), st.integers(1, 400))
@@ -144,7 +144,7 @@ def test_any_app_has_its_answers(app: App, deployments: list[Deployment], reason
 
 
 @given(apps=st.lists(APPS, max_size=6, unique_by=lambda app: app.id), data=st.data())
-@settings(GENTLY, max_examples=40)
+@settings(GENTLY, max_examples=25)
 def test_any_apps_have_their_lists(apps: list[App], data: st.DataObject) -> None:
     found = data.draw(st.lists(DEPLOYMENTS, max_size=6))
     of_them = [replace(one, app_id=apps[n % len(apps)].id) for n, one in enumerate(found) if apps]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,19 +47,13 @@ async def door() -> AsyncIterator[Door]:
             await one.close()
 
 
-@pytest.mark.parametrize("said", [[], "x", 7, None, True, [{"ok": True}]])
-async def test_what_is_no_object_is_an_error_that_names_the_method(door: Door, said: Any) -> None:
-    client = door(said)
-
-    with pytest.raises(Unanswered, match=r"chat\.postMessage: the answer must be an object"):
-        await client.call("chat.postMessage", channel="C1", text="x")
-    with pytest.raises(Unreachable, match=r"users\.info: the answer must be an object"):
-        await client.read("users.info", user="U1")
-
-
-async def test_plain_text_is_no_answer(door: Door) -> None:
-    with pytest.raises(Unanswered, match=r"chat\.postMessage: the answer must be an object"):
-        await door(PLAIN).call("chat.postMessage", channel="C1", text="x")
+async def test_what_is_no_object_is_an_error_that_names_the_method(door: Door) -> None:
+    for said in ([], "x", 7, None, True, [{"ok": True}], PLAIN):
+        client = door(said)
+        with pytest.raises(Unanswered, match=r"chat\.postMessage: the answer must be an object"):
+            await client.call("chat.postMessage", channel="C1", text="x")
+        with pytest.raises(Unreachable, match=r"users\.info: the answer must be an object"):
+            await client.read("users.info", user="U1")
 
 
 PAGE, JSON = "<!doctype html>Welcome", "application/json"
@@ -88,57 +83,45 @@ async def test_what_another_server_or_a_proxy_answers_is_told_by_what_came(
     assert words in str(told.value)
 
 
-@pytest.mark.parametrize(
-    ("to", "words"),
-    [("http://[::1", "it redirects to an address that can't be one"), ("/x", "in a circle")],
-)
-async def test_a_redirect_that_leads_nowhere_is_called_that(
-    door: Door, to: str, words: str
-) -> None:
-    def redirect() -> web.Response:
-        return web.Response(status=307, headers={"Location": to})
-
-    with pytest.raises(Unreachable, match=words):
-        await door(redirect).read("users.info", user="U1")
+async def test_a_redirect_that_leads_nowhere_is_called_that(door: Door) -> None:
+    for to, words in (
+        ("http://[::1", "it redirects to an address that can't be one"),
+        ("/x", "in a circle"),
+    ):
+        redirect = partial(web.Response, status=307, headers={"Location": to})
+        with pytest.raises(Unreachable, match=words):
+            await door(redirect).read("users.info", user="U1")
 
 
-@pytest.mark.parametrize("odd", [{}, {"ts": None}, {"ts": 7}, {"ts": ""}, {"ts": {"x": 1}}])
-async def test_a_field_that_is_missing_is_named(door: Door, odd: dict[str, Any]) -> None:
-    answer = await door({"ok": True, **odd}).call("chat.postMessage", channel="C1", text="x")
-
-    with pytest.raises(Unanswered, match=r"chat\.postMessage: ts must be a text, and is "):
-        answer.text("ts")
-
-
-async def test_a_field_within_a_field_is_named_whole(door: Door) -> None:
+async def test_a_field_that_is_missing_is_named(door: Door) -> None:
     odd: dict[str, Any]
+    for odd in ({}, {"ts": None}, {"ts": 7}, {"ts": ""}, {"ts": {"x": 1}}):
+        answer = await door({"ok": True, **odd}).call("chat.postMessage", channel="C1", text="x")
+        with pytest.raises(Unanswered, match=r"chat\.postMessage: ts must be a text, and is "):
+            answer.text("ts")
     for odd in ({}, {"view": None}, {"view": []}, {"view": {"id": 1}}):
         answer = await door({"ok": True, **odd}).call("views.open", view={})
         with pytest.raises(Unanswered, match=r"views\.open: view\.id must be a text"):
             answer.text("view", "id")
 
 
-@pytest.mark.parametrize("odd", [{}, {"user": None}, {"user": "U1"}, {"users": 7}, {"user": {}}])
-async def test_a_person_whom_slack_does_not_tell_of_is_unsure(
-    door: Door, odd: dict[str, Any]
-) -> None:
+async def test_a_person_whom_slack_does_not_tell_of_is_unsure(door: Door) -> None:
     grants = Access([Grant(("S123",), frozenset({"view"}), ("*",), ())])  # type: ignore[arg-type]
-    people = People(door({"ok": True, **odd}), grants)
-
-    person = await people.who("U1", "T1")
-
-    assert "users.info: user must be an object" in person.unsure
-    assert await people.by_email("ada@example.com") is None
-
-
-@pytest.mark.parametrize("odd", [{}, {"messages": 7}, {"messages": {"ts": "1"}}])
-async def test_a_history_without_messages_is_no_empty_one(door: Door, odd: dict[str, Any]) -> None:
-    with pytest.raises(Unreachable, match=r"conversations\.history: messages must be a list"):
-        await History(door({"ok": True, **odd})).find("C1", {"event_type": "x"})
+    odd: dict[str, Any]
+    for odd in ({}, {"user": None}, {"user": "U1"}, {"users": 7}, {"user": {}}):
+        people = People(door({"ok": True, **odd}), grants)
+        person = await people.who("U1", "T1")
+        assert "users.info: user must be an object" in person.unsure
+        assert await people.by_email("ada@example.com") is None
 
 
-async def test_messages_of_a_history_that_are_none_are_passed_over(door: Door) -> None:
+async def test_a_history_without_messages_is_no_empty_one(door: Door) -> None:
     wanted = {"event_type": "x"}
-    messages = [7, None, {"metadata": wanted}, {"metadata": wanted, "ts": "1.2"}]
+    odd: dict[str, Any]
+    for odd in ({}, {"messages": 7}, {"messages": {"ts": "1"}}):
+        history = History(door({"ok": True, **odd}))
+        with pytest.raises(Unreachable, match=r"conversations\.history: messages must be a list"):
+            await history.find("C1", wanted)
 
+    messages = [7, None, {"metadata": wanted}, {"metadata": wanted, "ts": "1.2"}]
     assert await History(door({"ok": True, "messages": messages})).find("C1", wanted) == "1.2"

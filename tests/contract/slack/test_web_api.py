@@ -63,9 +63,9 @@ CALLS: dict[str, Callable[[SlackClient], Awaitable[dict[str, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS)
-async def test_every_call_keeps_to_the_contract(client: SlackClient, call: str) -> None:
-    assert (await CALLS[call](client))["ok"] is True
+async def test_every_call_keeps_to_the_contract(client: SlackClient) -> None:
+    for name, call in CALLS.items():
+        assert (await call(client))["ok"] is True, name
 
 
 async def test_the_mock_would_notice_a_call_that_does_not(client: SlackClient) -> None:
