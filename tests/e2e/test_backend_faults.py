@@ -54,16 +54,6 @@ ASKING: dict[str, Fault] = {
 SILENT = {name for name in ASKING if name.endswith("did not")}
 """Whether it arrived can't be known from the answer, and it did not."""
 
-READING: dict[str, Fault] = {
-    "reset": resets(arrives=False),
-    "time-out": says_nothing(arrives=False),
-    "truncated JSON": cuts_json(arrives=False),
-    "429": says(429),
-    "429 with Retry-After": says(429, after="0.3"),
-    "503": says(503),
-    "503 with Retry-After": says(503, after="0.3"),
-}
-
 
 class Stage:
     """A bridge, its backend, and pushes that concern some apps."""
@@ -162,54 +152,6 @@ async def test_whatever_happens_to_a_deploy_it_is_asked_once(tmp_path: Path) -> 
             assert len(later) == (0 if arrived else 1), name
             if "Retry-After" in name:
                 assert later[0] - first >= WAIT, name
-
-
-async def test_twice_silent_and_not_there_is_unknown(stage: Stage) -> None:
-    stage.backend.fail("application.deploy", [resets(arrives=False)] * 2, "app-0")
-
-    await stage.push("app-0")
-    ended = await stage.ended()
-
-    assert ended["app-0"].state == "unknown"
-    assert "asked twice and shows no such deployment" in ended["app-0"].note
-    assert stage.backend.ledger == []
-
-
-async def test_reads_that_fail_before_and_after_the_deploy_change_no_outcome(
-    tmp_path: Path,
-) -> None:
-    apps = by_app(READING)
-    async with staged(tmp_path, apps=len(apps)) as stage:
-        stage.backend.may_end.clear()
-        for app, (_, fault) in apps.items():
-            stage.backend.fail("deployment.all", [fault] * 4, app)
-        await stage.push(*apps)
-        await until(states(stage), lambda those: those == ["running"] * len(apps))
-
-        for app, (_, fault) in apps.items():
-            stage.backend.fail("deployment.all", [fault] * 4, app)
-        stage.backend.may_end.set()
-        ended = await stage.ended(len(apps))
-
-        assert {app: ended[app].state for app in apps} == dict.fromkeys(apps, "done")
-        assert len(stage.backend.ledger) == len(apps)
-
-
-async def test_a_queue_that_can_not_be_read_changes_no_outcome(tmp_path: Path) -> None:
-    async with staged(tmp_path, apps=3) as stage:
-        stage.backend.may_start.clear()
-        apps = [f"app-{n}" for n in range(3)]
-        await stage.push(*apps)
-        await until(states(stage), lambda those: those == ["queued"] * 3)
-
-        faults = [fault for fault in READING.values() for _ in range(3)]
-        stage.backend.fail("deployment.queueList", faults)
-        await until(waiting_faults(stage), lambda left: left == 0)
-        stage.backend.may_start.set()
-        ended = await stage.ended(3)
-
-        assert {one.state for one in ended.values()} == {"done"}
-        assert len(stage.backend.ledger) == 3
 
 
 async def test_a_refused_connection_is_waited_out(stage: Stage) -> None:
@@ -328,18 +270,6 @@ async def test_a_job_that_an_outage_ate_while_the_bridge_was_stopped_is_asked_ag
             ]
 
 
-async def test_lists_that_are_late_ask_nothing_twice(tmp_path: Path) -> None:
-    async with staged(tmp_path, apps=3, late=2.0, ADOPT="4", LOST="4") as stage:
-        stage.backend.fail("application.deploy", [resets(arrives=True)], "app-0")
-        stage.backend.fail("application.deploy", [says_nothing(arrives=True)], "app-1")
-
-        await stage.push("app-0", "app-1", "app-2")
-        ended = await stage.ended(3)
-
-        assert {one.state for one in ended.values()} == {"done"}
-        assert len(stage.backend.ledger) == 3
-
-
 def states(stage: Stage):
     return stage.world.states
 
@@ -350,13 +280,6 @@ def last_note(stage: Stage):
         return deployments[-1].note if deployments else ""
 
     return note
-
-
-def waiting_faults(stage: Stage):
-    async def left() -> int:
-        return len(stage.backend.faults["deployment.queueList", ""])
-
-    return left
 
 
 def ended_jobs(stage: Stage):

@@ -70,12 +70,3 @@ def test_the_demo_keeps_the_page_open_until_it_is_told_to_stop(tmp_path: Path) -
         rest = running.stdout.read()
         assert running.wait(timeout=30) == 0
     assert "the temporary folder is gone" in rest
-
-
-def test_the_demo_says_what_is_missing(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": str(tmp_path)}
-
-    done = demo(tmp_path, environment)
-
-    assert done.returncode == 2
-    assert done.stderr == "error: the demo needs git, and there is none in PATH\n"

@@ -181,27 +181,6 @@ async def test_a_checkout_may_not_be_larger_than_its_limit(tmp_path: Path) -> No
     assert "larger than its limit of 1000000 bytes" in ended["errorMessage"]
 
 
-async def test_a_submodule_that_multiplies_is_not_checked_out(tmp_path: Path) -> None:
-    bomb = nested_trees(tmp_path / "bomb")
-    repository = Repository.make(tmp_path / "repository")
-    repository.git(
-        "update-index", "--add", "--cacheinfo", f"160000,{bomb.git('rev-parse', 'main')},sub"
-    )
-    (repository.path / ".gitmodules").write_text(
-        f'[submodule "sub"]\n\tpath = sub\n\turl = {bomb.url}\n'
-    )
-    repository.git("add", ".gitmodules")
-    repository.git("commit", "-qm", "feat: a submodule")
-    limits = Limits(checkout_entries=20_000)
-    async with running_server(tmp_path / "data", limits=limits) as client:
-        app = await site_of(client, repository)
-        await client.save_git(app, repository.url, enableSubmodules=True)
-        ended = await client.deployed(app)
-
-    assert ended["status"] == "error"
-    assert "more than its limit of 20000 files and folders" in ended["errorMessage"]
-
-
 async def test_a_start_removes_what_a_crash_left(tmp_path: Path) -> None:
     repository = Repository.make(tmp_path / "repository")
     data = tmp_path / "data"

@@ -55,18 +55,6 @@ async def test_a_redirect_to_another_host_does_not_take_the_credential_along(
     assert "save its new address" in ended["errorMessage"]
 
 
-async def test_a_redirect_is_followed_where_there_is_no_credential(
-    client: Client, git: GitServer, elsewhere: GitServer
-) -> None:
-    git.login, git.moved["demo"] = None, f"{elsewhere.url}/demo"
-    app = await client.app("web", f"{git.url}/demo.git")
-
-    ended = await client.deployed(app["applicationId"])
-
-    assert ended["status"] == "done", await client.log(ended)
-    assert (await client.page(app)).text == "elsewhere"
-
-
 async def test_an_address_without_git_at_its_end_needs_no_redirect(
     client: Client, git: GitServer
 ) -> None:

@@ -10,7 +10,6 @@ import pytest
 from tests.worlds.embedded import (
     Client,
     Repository,
-    git_server,
     path_with,
     running_server,
     until,
@@ -71,16 +70,6 @@ async def test_an_address_runs_nothing(client: Client, tmp_path: Path, url: str)
     assert not marker.exists()
 
 
-async def test_a_transport_that_is_not_allowed_is_named(client: Client) -> None:
-    app = await client.app("web")
-    await client.save_git(app["applicationId"], "ext::sh -c id")
-
-    ended = await client.deployed(app["applicationId"])
-
-    assert "transport 'ext' is not allowed" in ended["errorMessage"]
-    assert "https" in ended["errorMessage"]
-
-
 async def test_a_branch_is_no_option(client: Client, tmp_path: Path) -> None:
     repository = Repository.make(tmp_path / "repository")
     marker = tmp_path / "marker"
@@ -97,59 +86,6 @@ async def test_a_branch_is_no_option(client: Client, tmp_path: Path) -> None:
 
     assert ended["status"] == "error"
     assert not marker.exists()
-
-
-async def test_a_repository_from_elsewhere_brings_no_repository_of_this_machine(
-    client: Client, tmp_path: Path
-) -> None:
-    private = Repository.make(tmp_path / "private", {"secret.txt": SECRET})
-    repository = Repository.make(tmp_path / "git" / "demo.git")
-    repository.git("submodule", "--quiet", "add", private.url, "stolen")
-    repository.commit("feat: stolen")
-    async with git_server(tmp_path / "git") as git:
-        app = await client.app("web", f"{git.url}/demo.git")
-        await client.save_git(app["applicationId"], f"{git.url}/demo.git", enableSubmodules=True)
-        ended = await client.deployed(app["applicationId"])
-
-    assert ended["status"] == "error"
-    assert "a submodule is a repository on this machine, and the app's own is not" in (
-        await client.log(ended)
-    )
-    assert (await client.page(app, "stolen/secret.txt")).status_code == 404
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "{outside}",
-        "file://{outside}",
-        "../../outside",
-        "file://{outside}%2fx/..",
-        "../link",
-        "../..",
-        "file://{inside}/../../outside",
-    ],
-)
-async def test_a_submodule_on_this_disk_lies_beside_its_repository(
-    client: Client, tmp_path: Path, address: str
-) -> None:
-    private = Repository.make(tmp_path / "outside", {"secret.txt": SECRET})
-    (tmp_path / "git").mkdir()
-    (tmp_path / "git" / "link").symlink_to(tmp_path / "outside")
-    repository = Repository.make(tmp_path / "git" / "mono")
-    repository.git("submodule", "--quiet", "add", private.url, "stolen")
-    url = address.format(outside=tmp_path / "outside", inside=tmp_path / "git")
-    repository.git("config", "-f", ".gitmodules", "submodule.stolen.url", url)
-    repository.commit("feat: stolen")
-    app = await client.app("web", repository.url)
-    await client.save_git(app["applicationId"], repository.url, enableSubmodules=True)
-
-    ended = await client.deployed(app["applicationId"])
-
-    log = await client.log(ended)
-    assert ended["status"] == "error"
-    assert "outside the folder of the app's own" in log
-    assert (await client.page(app, "stolen/secret.txt")).status_code == 404
 
 
 async def test_the_log_does_not_tell_where_the_data_lie(client: Client, tmp_path: Path) -> None:

@@ -93,13 +93,6 @@ async def test_a_file_in_git_lfs_is_published_as_it_is(client: Client, host: Hos
     assert (await client.page(app, "copy.bin")).content == LOGO
 
 
-async def test_it_is_fetched_with_the_credential_of_the_repository(
-    client: Client, tmp_path: Path
-) -> None:
-    async with hosting(tmp_path / "private", login=LOGIN) as host:
-        assert await published(client, host.url.replace("//", f"//{LOGIN}@")) == LOGO
-
-
 @pytest.mark.parametrize("ending", ["", ".git"])
 async def test_an_address_without_its_ending_leads_to_the_same_files(
     client: Client, tmp_path: Path, ending: str
@@ -155,15 +148,6 @@ async def test_a_file_that_was_never_sent_fails_the_deployment(client: Client, h
 
     assert "img/new.bin, which can't be fetched" in why
     assert "git lfs push --all" in why
-
-
-async def test_files_that_only_others_may_have_fail_the_deployment(
-    client: Client, host: Host
-) -> None:
-    """Nobody is there to be asked for a password."""
-    host.files.login = LOGIN
-
-    assert "img/logo.bin, which can't be fetched" in await failed(client, host.url)
 
 
 async def test_files_over_the_limit_are_not_even_asked_for(tmp_path: Path, host: Host) -> None:

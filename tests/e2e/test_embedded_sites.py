@@ -59,12 +59,6 @@ async def test_files_have_their_types(
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
-async def test_anybody_may_read_a_site(client: Client, site: dict[str, Any]) -> None:
-    del client.http.headers["x-api-key"]
-
-    assert (await client.page(site)).status_code == 200
-
-
 async def test_folders_get_their_slash(client: Client, site: dict[str, Any]) -> None:
     name = site["appName"]
     root = await client.http.get(client.site(site).rstrip("/") + "?a=1")
@@ -97,18 +91,6 @@ async def test_only_a_single_page_application_answers_everywhere(
     assert plain.status_code == 404
     assert (spa.status_code, spa.text) == (200, "<h1>home</h1>")
     assert spa.headers["Content-Type"] == "text/html; charset=utf-8"
-
-
-async def test_a_site_may_have_its_own_page_for_what_is_missing(
-    client: Client, tmp_path: Path
-) -> None:
-    repository = Repository.make(tmp_path / "repository", {"404.html": "nothing here"})
-    app = await client.app("web", repository.url)
-    await client.deployed(app["applicationId"])
-
-    answer = await client.page(app, "missing")
-
-    assert (answer.status_code, answer.text) == (404, "nothing here")
 
 
 async def test_a_site_also_has_a_host_of_its_own(client: Client, site: dict[str, Any]) -> None:
@@ -145,14 +127,6 @@ async def test_who_opens_the_page_of_the_key_can_not_lead_it_elsewhere(client: C
 
     assert page.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
-
-
-async def test_an_unknown_site_is_not_found(client: Client) -> None:
-    url = client.server.sites_url
-    by_path = await client.http.get(f"{url}/apps/nope/")
-    by_host = await client.http.get(f"{url}/", headers={"Host": "nope.localhost"})
-
-    assert (by_path.status_code, by_host.status_code) == (404, 404)
 
 
 async def test_what_has_not_changed_is_not_sent_again(client: Client, site: dict[str, Any]) -> None:

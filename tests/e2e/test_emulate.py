@@ -82,21 +82,6 @@ async def done(ann: httpx.AsyncClient, method: str, path: str, body: Any = None)
     return answer.json()
 
 
-async def test_as_an_app_the_bridge_reads_and_comments(ann: httpx.AsyncClient, api: Github) -> None:
-    main = (await done(ann, "GET", "/git/ref/heads/main"))["object"]["sha"]
-    await done(ann, "POST", "/git/refs", {"ref": "refs/heads/topic", "sha": main})
-    topic = await write(ann, "web/index.html", "topic")
-    pull = await done(ann, "POST", "/pulls", {"title": "t", "head": "topic", "base": "main"})
-
-    assert (await api.repository(NAME)).name == NAME
-    assert await api.head(NAME, "topic") == topic
-    assert (await api.compare(NAME, main, topic)).paths == ("web/index.html",)
-    id_ = await api.comment(NAME, pull["number"], "first")
-    await api.edit_comment(NAME, pull["number"], id_, "second")
-    comments = [one async for one in api.comments(NAME, pull["number"])]
-    assert [(one.id, one.body, one.ours) for one in comments] == [(id_, "second", True)]
-
-
 async def test_another_key_is_refused(github: str) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa

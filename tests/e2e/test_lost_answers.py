@@ -213,22 +213,6 @@ async def test_where_nothing_can_be_read_back_it_may_have_been_made_and_undo_loo
         assert "env.FIRST: set → removed" in undone
 
 
-async def test_asking_again_after_half_of_a_change_makes_the_other_half(shop: Shop) -> None:
-    asked = WRITES["branch and the bridge's own rules"]
-    shop.proxy.away_after = asked.procedure
-    shop.proxy.always[asked.procedure] = resets(arrives=True)
-    told = await shop.run(*asked.words, "--yes", code=1)
-    assert "rules.tags" in told.stderr
-    shop.proxy.heal()
-
-    again = await shop.run(*asked.words, "--yes")
-
-    assert "branch" not in again.stdout
-    assert "rules.tags: (nothing) → v*" in again.stdout
-    saved, rules = await shop.row()
-    assert (saved.provider.branch, rules) == ("dev", Rules(trigger=Trigger.TAG, tags="v*"))
-
-
 # ── clear ────────────────────────────────────────────────────────────────────
 
 

@@ -72,16 +72,6 @@ async def test_webhooks_are_counted_by_how_they_were_answered(world: World) -> N
     }
 
 
-async def test_a_stranger_can_not_make_up_labels(world: World) -> None:
-    for number in range(50):
-        await send(world, f"event-{number}", str(number))
-
-    found = await figures(world)
-    received = [key for key in found if key[0] == "bridge_webhooks_received_total"]
-    assert received == [("bridge_webhooks_received_total", "other", "accepted", "github")]
-    assert "event-" not in str(found)
-
-
 async def test_what_ends_is_counted_once(world: World, origin: Origin) -> None:
     before = await figures(world)
     await make_site(world, origin)
@@ -150,12 +140,6 @@ async def test_who_may_read_the_metrics(
 async def watched(tmp_path: Path) -> Any:
     async with running_world(tmp_path / "bridge", BRIDGE_WEB_METRICS_TOKEN=TOKEN) as running:
         yield running
-
-
-async def test_without_a_token_no_token_opens(world: World) -> None:
-    headers = {"X-Forwarded-For": "203.0.113.7", "Authorization": "Bearer"}
-
-    assert (await world.web.get("/metrics", headers=headers)).status_code == 403
 
 
 async def test_one_id_leads_from_the_delivery_to_the_end(
@@ -262,13 +246,6 @@ async def test_strangers_do_not_learn_why_a_part_does_not_work(
     (logged,) = map(json.loads, lines.getvalue().splitlines())
     assert logged["part"] == "inbox"
     assert "10.0.0.5" in logged["why"]
-
-
-async def test_whoever_asks_often_has_the_parts_looked_at_once(ill: tuple[Ill, Any]) -> None:
-    part, client = ill
-    await asyncio.gather(*(client.get("/readyz") for _ in range(40)))
-
-    assert part.looks < 10
 
 
 async def test_closed_connections_are_counted_and_told_once_a_minute(

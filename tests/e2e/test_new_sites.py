@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -213,16 +212,6 @@ def test_what_the_repository_has_is_taken(cli: Cli) -> None:
         assert "not checked" not in made.stderr
 
 
-def test_a_repository_without_a_commit_is_refused(cli: Cli) -> None:
-    folder = cli.folder / "mono"
-    folder.mkdir()
-    Repository(folder).git("init", "-q")
-
-    told = cli("app", "create", "web", "--repo", "mono", code=2, BRIDGE_EMBEDDED_PORT="0").stderr
-
-    assert "the repository has no branch yet" in " ".join(told.split())
-
-
 @pytest.fixture
 def served(cli: Cli) -> Iterator[str]:
     """A repository over Git's own protocol, with branches main and release."""
@@ -323,32 +312,3 @@ def test_an_app_is_not_deleted_where_nobody_can_be_asked(cli: Cli) -> None:
     assert "give --yes" in told
     assert kept == ["default/web"]
     assert apps_of(cli) == []
-
-
-@pytest.mark.parametrize(("answer", "left"), [("n", ["default/web"]), ("y", [])])
-def test_a_person_is_asked_before_an_app_is_deleted(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, answer: str, left: list[str]
-) -> None:
-    Repository.make(cli.folder / "mono")
-    free: dict[str, Any] = {"BRIDGE_EMBEDDED_PORT": "0"}
-    cli("app", "create", "web", "--repo", "mono", **free)
-    asked: list[str] = []
-    monkeypatch.setattr("bridge.cli.configure.sys", SimpleNamespace(stdin=Terminal()))
-
-    def confirm(words: str, **_: Any) -> bool:
-        asked.append(words)
-        return answer == "y"
-
-    monkeypatch.setattr("typer.confirm", confirm)
-
-    cli("app", "delete", "web", code=0 if answer == "y" else 1, **free)
-
-    assert asked == ["delete it?"]
-    assert apps_of(cli) == left
-
-
-class Terminal:
-    """Standard input of somebody who can be asked."""
-
-    def isatty(self) -> bool:
-        return True

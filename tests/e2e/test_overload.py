@@ -18,7 +18,6 @@ from aiohttp import StreamReader as AiohttpReader
 from bridge.core.hooks import scope_named, signed_by
 from bridge.githosts.github.webhooks import GitHub
 from bridge.listening.listener import _Handler
-from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Key, Keyring
 from bridge.ports.githosts import GitHost
 from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed
@@ -46,24 +45,6 @@ def begun(length: int, **others: Any) -> bytes:
 
 
 # ── memory ───────────────────────────────────────────────────────────────────
-
-
-async def test_who_finds_no_room_waits_for_it_and_is_taken(opened: Opened) -> None:
-    door = await opened(max_in_flight=4 * MIB, patience=8)
-    bodies = [random.Random(n).randbytes(2 * MIB) for n in range(4)]
-
-    answers = await asyncio.gather(
-        *(
-            door.post("/hooks/github", signed(body, id_=str(n)) | {"Connection": "close"}, body)
-            for n, body in enumerate(bodies)
-        )
-    )
-
-    assert [answer.status for answer in answers] == [202] * 4
-    for n, body in enumerate(bodies):
-        found = await door.inbox.find("github", str(n))
-        assert found is not None
-        assert found.body == body
 
 
 async def test_a_place_in_the_queue_of_who_hangs_up_goes_to_the_next(opened: Opened) -> None:
@@ -117,22 +98,6 @@ async def test_small_bodies_that_do_not_come_keep_nobody_out(
         answers = [await door.post("/hooks/github", signed(id_=str(n), **way)) for n in range(5)]
 
     assert [answer.status for answer in answers] == [202] * 5
-
-
-@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
-async def test_what_has_come_of_small_bodies_is_bounded_and_the_oldest_of_them_goes(
-    opened: Opened, way: dict[str, Any]
-) -> None:
-    door = await opened(max_in_flight=4 * MIB, timeout=60)
-    half = begun(MIB // 4, **way) + b"x" * (MIB // 5)
-    async with connected(door, *[half] * 3) as wires:
-        await asyncio.sleep(0.2)
-        assert (await door.post("/hooks/github", signed(**way))).status == 202
-        first = await read(wires[0][0])
-
-    assert first.status == 503
-    assert "too much is arriving at once" in first.error
-    assert first.headers["retry-after"]
 
 
 PLAIN = signed() | {"Content-Length": str(2 * MIB)}
@@ -259,19 +224,6 @@ def no_collection() -> Iterator[list[str]]:
 
 def _is_large(value: object) -> bool:
     return isinstance(value, bytes | bytearray) and len(value) > 50_000
-
-
-async def test_who_never_finishes_a_body_keeps_no_connection_from_others(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.web.server.most_connections", lambda: 30)
-    door = await opened(timeout=60)
-    async with connected(door, *[begun(1000)] * 100):
-        answers = [await door.post("/hooks/github", signed(id_=str(n))) for n in range(20)]
-        assert door.server._door is not None
-        assert len(door.server._door.connections) <= 30
-
-    assert [answer.status for answer in answers] == [202] * 20
 
 
 @pytest.mark.parametrize(
@@ -434,30 +386,6 @@ async def test_wrong_signatures_cost_no_disk_and_keep_nobody_out(
     refused = [one for one in caplog.records if one.message == "webhook refused"]
     assert 50 <= len(refused) < 100
     assert (await door.post("/hooks/github", signed(id_="after"))).status == 202
-
-
-async def test_a_flood_of_what_is_no_http_writes_few_lines(
-    door: Door, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    for _ in range(150):
-        assert (await door.knock(b"GET / HTTP/1.1\r\na secret\r\n\r\n")).status == 400
-    told = [one for one in caplog.records if one.message == "the request is not valid HTTP"]
-    assert 1 <= len(told) < 100
-    assert "a secret" not in caplog.text
-
-
-def test_what_was_left_out_of_the_log_is_said_later(caplog: pytest.LogCaptureFixture) -> None:
-    now = [0.0]
-    caplog.set_level(logging.INFO)
-    sparing = RateLimitedLog(logging.getLogger("flood"), burst=2, rate=1, clock=lambda: now[0])
-    for _ in range(10):
-        sparing.info("refused", host="github")
-    now[0] = 1.0
-    sparing.info("refused", host="github")
-
-    left_out = [getattr(record, "left_out_before", 0) for record in caplog.records]
-    assert left_out == [0, 0, 8]
 
 
 # ── the disk ─────────────────────────────────────────────────────────────────

@@ -94,12 +94,6 @@ def with_random_names() -> bytes:
     return HEAD.replace(b'"commits": []', b'"commits": [%s]' % commits) + b'"x": 0}'
 
 
-def with_characters() -> bytes:
-    """A push with nearly a million texts, each with a character that takes four bytes of all."""
-    emoji = "\N{PILE OF POO}".encode()
-    return HEAD + b'"x": [' + b",".join(b'"%06x%s"' % (n, emoji) for n in range(990_000)) + b"]}"
-
-
 POISONS: dict[str, Callable[[], bytes]] = {
     "backslashes": with_text,
     "keys": with_keys,
@@ -301,33 +295,6 @@ async def costs(
             assert await send(process, str(number), body) == 202
             found = await settled(folder, number + 1)
     return watch, [found[str(number)] for number in range(len(bodies))]
-
-
-async def test_the_worst_bodies_one_after_the_other_cost_no_more_than_one(tmp_path: Path) -> None:
-    """The largest push, which is read, and one that takes all that its reader may have."""
-    names, characters = with_names(), with_characters()
-    async with bridge_of(tmp_path) as process:
-        await process.started()
-        watch, found = await costs(process, tmp_path, [names, characters, names + b" ", characters])
-
-    assert [one.state for one in found[:3]] == [
-        DeliveryState.IGNORED,
-        DeliveryState.FAILED,
-        DeliveryState.IGNORED,
-    ]
-    assert "memory" in str(found[1].error)
-    assert watch.peak <= MOST_MEMORY
-
-
-async def test_a_large_push_that_waits_for_the_apps_costs_no_more(tmp_path: Path) -> None:
-    """No app is known for it, so it is read again once the apps were read anew."""
-    async with bridge_of(tmp_path) as process:
-        del process.environment[AT_ONCE]
-        await process.started()
-        watch, found = await costs(process, tmp_path, [with_names(), with_names() + b" "])
-
-    assert [one.state for one in found] == [DeliveryState.IGNORED] * 2
-    assert watch.peak <= MOST_MEMORY
 
 
 async def test_large_pushes_that_the_console_shows_cost_no_more(tmp_path: Path) -> None:

@@ -54,17 +54,6 @@ async def test_one_is_stopped_and_extended(world: PreviewWorld) -> None:
     assert await world.page(await world.live(pull)) == "first"
 
 
-async def test_a_commit_of_a_fork_is_approved_and_built(world: PreviewWorld) -> None:
-    await world.app()
-    pull = await world.forked({"web/index.html": "theirs"})
-    held = await world.preview(pull, PreviewState.HELD)
-
-    await ask(world, "approve", held, commit=pull.head_sha)
-
-    preview = await world.live(pull)
-    assert (await world.page(preview), preview.approver) == ("theirs", "Ada")
-
-
 async def test_who_may_see_an_app_sees_its_previews_and_their_deployments(
     world: PreviewWorld,
 ) -> None:

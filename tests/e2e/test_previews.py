@@ -10,7 +10,6 @@ import pytest
 
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
-from bridge.pipeline.previews.previews import PreviewKeeper
 from tests.fakes.pulls import Change
 from tests.worlds.embedded import until
 from tests.worlds.feedback import comment_with
@@ -165,23 +164,6 @@ async def test_of_two_apps_of_a_monorepo_the_one_that_is_concerned(world: Previe
     assert "- `shop/api` has no preview: `1 file changed, none matches api/**" in body
 
 
-@pytest.mark.parametrize("rules", [{"host": HOST, "label": "preview"}])
-async def test_a_label_begins_and_ends_one(world: PreviewWorld) -> None:
-    await world.app()
-    pull = await world.opened("topic", {"web/index.html": "first"})
-    assert (await world.preview(pull, PreviewState.SKIPPED)).reason == Why.NO_LABEL
-    assert pull.comments == []
-
-    world.theirs.label(pull, "preview", "other")
-    await world.send(pull, Change.LABELLED)
-    await world.live(pull)
-
-    world.theirs.label(pull, "other")
-    await world.send(pull, Change.UNLABELLED)
-    await world.preview(pull, PreviewState.SKIPPED)
-    assert await world.made() == []
-
-
 async def test_a_draft_waits_until_it_is_ready(world: PreviewWorld) -> None:
     await world.app()
     pull = await world.opened("topic", {"web/index.html": "first"}, draft=True)
@@ -191,30 +173,6 @@ async def test_a_draft_waits_until_it_is_ready(world: PreviewWorld) -> None:
     await world.send(pull, Change.READY)
 
     await world.live(pull)
-
-
-@pytest.mark.parametrize("kind", ["gitea"])
-@pytest.mark.parametrize("rules", [{"host": HOST, "limit": 1}])
-async def test_at_the_limit_the_oldest_takes_the_next_place(
-    world: PreviewWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.pipeline.previews.previews.NEXT_PLACE", 0.1)
-    await world.app()
-    first, second, third = [
-        await world.opened(f"topic-{number}", {"web/index.html": f"{number}"})
-        for number in range(3)
-    ]
-    await world.live(first)
-    for one in (second, third):
-        held = await world.preview(one, PreviewState.HELD)
-        assert held.reason == Why.LIMIT
-        assert "shop/web has 1 preview" in await comment_with(one, "✋ held")
-
-    await world.closed(first)
-
-    await world.live(second)
-    assert (await world.preview(third, PreviewState.HELD)).reason == Why.LIMIT
-    assert await world.made() == [f"web pr-{second.number}"]
 
 
 # ── forks ────────────────────────────────────────────────────────────────────
@@ -293,14 +251,6 @@ async def test_without_a_credential_no_webhook_has_a_commit_built(tmp_path: Path
         assert (held.reason, await world.made()) == (Why.CANNOT_BUILD, [])
 
 
-@pytest.mark.parametrize("kind", ["gitea"])
-@pytest.mark.parametrize("rules", [{"host": HOST, "forks": "never"}])
-async def test_a_fork_may_have_none_at_all(world: PreviewWorld) -> None:
-    await world.app()
-    pull = await world.forked({"web/index.html": "theirs"})
-    assert (await world.preview(pull, PreviewState.SKIPPED)).reason == Why.FORK
-
-
 # ── what is lost, late or at once ────────────────────────────────────────────
 
 
@@ -314,15 +264,6 @@ async def test_a_close_that_is_lost_is_found_by_the_sweep(world: PreviewWorld) -
 
     await world.preview(pull, PreviewState.ENDED)
     assert await world.made() == []
-
-
-@pytest.mark.parametrize("sweeps", ["1s"])
-async def test_an_opening_that_is_lost_is_found_by_the_sweep(world: PreviewWorld) -> None:
-    await world.app()
-    world.branch("topic", {"web/index.html": "first"})
-    pull = world.theirs.open_pull("topic")
-
-    assert await world.page(await world.live(pull)) == "first"
 
 
 @pytest.mark.parametrize("kind", ["gitea"])
@@ -389,10 +330,3 @@ async def test_a_branch_with_a_name_for_a_shell_is_built_by_its_commit(
 
     assert await world.page(preview) == "first"
     assert world.branch_writes() == 0
-
-
-@pytest.mark.parametrize("kind", ["github"])
-async def test_what_people_ask_wakes_the_keeper_of_the_process(world: PreviewWorld) -> None:
-    woken = getattr(world.world.stores.journal.preview_asked, "__self__", None)
-
-    assert isinstance(woken, PreviewKeeper)

@@ -327,22 +327,6 @@ def test_a_payload_of_a_toy_host_is_explained(tmp_path: Path, origin: Origin) ->
     assert [(one["deploy"], one["reason"]) for one in told["decisions"]] == [(True, "path_hit")]
 
 
-async def test_settings_are_checked_as_those_of_any_host(tmp_path: Path) -> None:
-    done = await asyncio.create_subprocess_exec(
-        *command("config", "check", "--json"),
-        cwd=tmp_path,
-        env=environment(tmp_path, BRIDGE_TOYBOX_SEALS="short"),
-        stdout=subprocess.PIPE,
-    )
-    out, _ = await done.communicate()
-    told = json.loads(out)
-
-    assert told["hosts"] == ["toybox"]
-    (remark,) = [one for one in told["remarks"] if "toybox" in one["message"]]
-    assert remark["level"] == "warning"
-    assert remark["message"].startswith("toybox.seals: the secret can be guessed")
-
-
 # ── Setup in the browser, which knows none of them ──────────────────────────────────────────────
 
 

@@ -6,14 +6,13 @@ import resource
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp.test_utils import unused_port
 
 from bridge.listening.arriving import MOST_OF_ONE
 from tests.worlds.bridge import World
-from tests.worlds.doors import MIB, Opened, head_of, read, signed
+from tests.worlds.doors import MIB, head_of, read, signed
 from tests.worlds.embedded import until
 from tests.worlds.memory import resident
 from tests.worlds.shell import Shell, event
@@ -102,21 +101,6 @@ async def test_as_many_as_get_in_take_little_memory_and_give_it_back(
     finally:
         process.kill()
         await process.wait()
-
-
-async def test_of_too_many_the_oldest_goes_and_who_sends_at_once_is_served(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.listening.listener.MOST_OF_ALL", 100_000)
-    door = await opened()
-    async with held(door.port, START + b"X: " + b"v" * 7000, 20):
-        assert door.server._door is not None
-        aiohttp: Any = door.server._door.aiohttp
-        await until(lambda: asyncio.sleep(0, len(aiohttp.connections)), lambda now: now == 6)
-
-        answer = await door.knock(head_of("GET /healthz", {"Connection": "close"}))
-
-    assert answer.status == 200
 
 
 @pytest.mark.parametrize("listener", LISTENERS)

@@ -146,19 +146,6 @@ async def test_a_red_check_holds_and_the_event_of_a_green_one_deploys(stage: Sta
     assert 0 <= ended.intent_at - began < FIRST / 2, "no poll has found it"
 
 
-async def test_a_newer_push_takes_the_place_of_one_that_is_held(stage: Stage) -> None:
-    first = await stage.push("second")
-    await stage.held(first)
-    second = await stage.push("third")
-    await stage.held(second)
-
-    await stage.tell(stage.report("success"))
-    old, new = await stage.world.ended(2)
-
-    assert (old.commit, old.state) == (first, "superseded")
-    assert (new.commit, new.state) == (second, "done"), new.note
-
-
 async def test_a_list_with_a_missing_page_holds_and_says_so(stage: Stage) -> None:
     stage.fake.lists_at_most = 0
     commit = await stage.push("second", "success")
@@ -170,16 +157,6 @@ async def test_a_list_with_a_missing_page_holds_and_says_so(stage: Stage) -> Non
     (ended,) = await stage.world.ended(1)
 
     assert (ended.state, ended.commit) == ("done", commit), ended.note
-
-
-@pytest.mark.with_checks("{need: all, none_after: 1s}")
-async def test_a_commit_without_checks_deploys_after_a_while(stage: Stage) -> None:
-    commit = await stage.push("second", None)
-
-    (ended,) = await stage.world.ended(1)
-
-    assert (ended.state, ended.commit) == ("done", commit), ended.note
-    assert waited(ended) >= 1
 
 
 async def test_a_check_that_appears_late_is_waited_for(stage: Stage) -> None:
@@ -203,16 +180,6 @@ async def test_what_is_pending_for_too_long_stays_held_and_says_so(stage: Stage)
 
     await stage.tell(stage.report("success"))
     assert (await stage.world.ended(1))[0].state == "done"
-
-
-@pytest.mark.with_checks("{need: all, timeout: 2s, late: deploy}")
-async def test_or_deploys_where_the_rules_say_so(stage: Stage) -> None:
-    commit = await stage.push("second", stage.pending)
-
-    (ended,) = await stage.world.ended(1)
-
-    assert (ended.state, ended.commit) == ("done", commit), ended.note
-    assert waited(ended) >= 2
 
 
 @pytest.mark.parametrize("stage", ["github"], indirect=True)
