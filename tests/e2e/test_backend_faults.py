@@ -129,6 +129,7 @@ def by_app(faults: dict[str, Fault]) -> dict[str, tuple[str, Fault]]:
     return {f"app-{n}": item for n, item in enumerate(faults.items())}
 
 
+@pytest.mark.journey
 async def test_whatever_happens_to_a_deploy_it_is_asked_once(tmp_path: Path) -> None:
     apps = by_app(ASKING)
     async with staged(tmp_path, apps=len(apps)) as stage:
@@ -154,6 +155,7 @@ async def test_whatever_happens_to_a_deploy_it_is_asked_once(tmp_path: Path) -> 
                 assert later[0] - first >= WAIT, name
 
 
+@pytest.mark.journey
 async def test_a_refused_connection_is_waited_out(stage: Stage) -> None:
     await stage.backend.go_away()
     await stage.push("app-0")
@@ -174,25 +176,7 @@ async def test_a_refused_connection_is_waited_out(stage: Stage) -> None:
     assert len(stage.backend.ledger) == 2
 
 
-async def test_a_waiting_job_that_a_restart_drops_is_asked_again(stage: Stage) -> None:
-    stage.backend.may_start.clear()
-    await stage.push("app-0")
-    await until(states(stage), lambda those: those == ["queued"])
-
-    await stage.backend.go_away()
-    await stage.backend.forget()
-    stage.backend.may_start.set()
-    await until(last_note(stage), lambda note: "watched as soon as that ends" in note)
-    await stage.backend.come_back()
-    ended = await stage.ended()
-
-    assert ended["app-0"].state == "done"
-    assert AGAIN in await stage.notes(ended["app-0"])
-    first, second = stage.asked_for(ended["app-0"])
-    assert first.job.status == "waiting"
-    assert first.token != second.token
-
-
+@pytest.mark.journey
 async def test_a_build_that_a_restart_interrupts_is_asked_again_once(stage: Stage) -> None:
     stage.backend.may_end.clear()
     await stage.push("app-0")

@@ -22,6 +22,7 @@ async def host(request: pytest.FixtureRequest) -> AsyncIterator[FakeHost]:
         yield fake
 
 
+@pytest.mark.journey
 async def test_a_webhook_that_found_nobody_is_fetched_after_the_next_start(
     tmp_path: Path, origin: Origin, host: FakeHost
 ) -> None:
@@ -46,6 +47,7 @@ async def test_a_webhook_that_found_nobody_is_fetched_after_the_next_start(
         assert {one.commit for one in await world.deployments()} == {before, after}
 
 
+@pytest.mark.journey
 async def test_a_branch_that_moved_without_any_webhook_is_found(
     tmp_path: Path, origin: Origin, host: FakeHost
 ) -> None:

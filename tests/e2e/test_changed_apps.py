@@ -18,6 +18,7 @@ async def pushed_to(world: World, origin: Origin, branch: str) -> dict[str, str]
     return await world.reasons(await world.push(origin, f"refs/heads/{branch}", before, after))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 async def test_a_branch_that_was_changed_just_now_is_right_at_the_very_next_push(
     tmp_path: Path, database: str, request: pytest.FixtureRequest
@@ -37,6 +38,7 @@ async def test_a_branch_that_was_changed_just_now_is_right_at_the_very_next_push
         assert await pushed_to(world, origin, "main") == {"shop/web": "branch_mismatch"}
 
 
+@pytest.mark.journey
 async def test_rules_that_another_process_has_set_count_at_the_very_next_push(
     tmp_path: Path,
 ) -> None:

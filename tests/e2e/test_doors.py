@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 import logging
-import random
 from typing import Any
 
 import pytest
@@ -17,15 +16,15 @@ from bridge.ports.inbox import DeliveryState
 from tests.worlds.bridge import SECRET, TOKEN
 from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed, with_token
 from tests.worlds.embedded import until
-from tests.worlds.quota import Quota
+
+pytestmark = pytest.mark.journey
+
 
 # ── other hosts ──────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
-@pytest.mark.parametrize(
-    "name", ["X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event", "X-Gitea-Event-Type", "x-gogs-new"]
-)
+@pytest.mark.parametrize("name", ["X-Gitea-Event", "X-Forgejo-Event", "x-gogs-new"])
 async def test_what_only_looks_like_github_is_refused(
     door: Door, way: dict[str, Any], name: str
 ) -> None:
@@ -52,22 +51,19 @@ async def test_a_request_without_a_host_is_refused(door: Door, way: dict[str, An
     assert await door.kept() == []
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
+async def test_no_answer_tells_which_releases_run_here(door: Door) -> None:
+    for asked in (
         head_of("GET /healthz", {"Connection": "close"}),
         head_of("GET /nothing", {"Connection": "close"}),
         head_of("GET /healthz", {"Content-Length": "x"}),
         b"GET /healthz HTTP/9.9\r\n\r\n",
         b"\x16\x03\x01\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"A: " + b"x" * 20_000 + b"\r\n\r\n",
-    ],
-)
-async def test_no_answer_tells_which_releases_run_here(door: Door, asked: bytes) -> None:
-    answer = await door.knock(asked)
+    ):
+        server = (await door.knock(asked)).headers.get("server", "").lower()
 
-    assert "aiohttp" not in answer.headers.get("server", "").lower()
-    assert "python" not in answer.headers.get("server", "").lower()
+        assert "aiohttp" not in server
+        assert "python" not in server
 
 
 # ── in ───────────────────────────────────────────────────────────────────────
@@ -91,8 +87,7 @@ async def test_what_is_authentic_is_kept_and_the_second_time_known(
     assert (found.body, found.state) == (BODY, DeliveryState.KEPT)
 
 
-@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
-@pytest.mark.parametrize("size", [10, 300_000])
+@pytest.mark.parametrize(("way", "size"), [({}, 300_000), ({"TE": "trailers"}, 10)])
 async def test_another_body_under_a_known_id_is_taken(
     door: Door, way: dict[str, Any], size: int
 ) -> None:
@@ -124,45 +119,42 @@ async def test_gitlab_without_any_id_is_known_by_its_body(door: Door) -> None:
 # ── not in ───────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    "signature",
-    [
-        None, "", "garbage", "sha256=", "sha256=" + "0" * 64, "sha1=" + "0" * 40,
-        "sha256=" + "g" * 64, b"sha256=\xe9\xff", "sha256=" + "ü" * 64, "sha256=" + "0" * 65,
-    ],
-)  # fmt: skip
-async def test_a_signature_that_does_not_fit_is_401(door: Door, signature: Any) -> None:
-    answer = await door.post("/hooks/github", signed() | {"X-Hub-Signature-256": signature})
+SIGNATURES = (
+    *(None, "", "garbage", "sha256=", "sha256=" + "0" * 64, "sha1=" + "0" * 40),
+    *("sha256=" + "g" * 64, b"sha256=\xe9\xff", "sha256=" + "ü" * 64, "sha256=" + "0" * 65),
+    signed(b"another body")["X-Hub-Signature-256"],
+)
 
-    assert answer.status == 401
-    assert "X-Hub-Signature-256" in answer.error
+
+async def test_a_signature_that_does_not_fit_is_401(door: Door) -> None:
+    for signature in SIGNATURES:
+        answer = await door.post("/hooks/github", signed() | {"X-Hub-Signature-256": signature})
+
+        assert answer.status == 401, signature
+        assert "X-Hub-Signature-256" in answer.error
     assert await door.kept() == []
 
 
-@pytest.mark.parametrize("token", [None, "", "wrong", TOKEN + "x", b"\xe9\xff", "ü"])
-async def test_a_token_that_is_none_of_ours_is_401(door: Door, token: Any) -> None:
-    answer = await door.post("/hooks/gitlab", with_token(X_Gitlab_Token=token))
+async def test_a_token_that_is_none_of_ours_is_401(door: Door) -> None:
+    for token in (None, "", "wrong", TOKEN + "x", b"\xe9\xff", "ü"):
+        answer = await door.post("/hooks/gitlab", with_token(X_Gitlab_Token=token))
 
-    assert answer.status == 401
-    assert "X-Gitlab-Token" in answer.error
+        assert answer.status == 401, token
+        assert "X-Gitlab-Token" in answer.error
     assert await door.kept() == []
 
 
-@pytest.mark.parametrize(
-    ("host", "header"),
-    [
-        ("github", "X-GitHub-Event"), ("github", "X-GitHub-Delivery"), ("gitlab", "X-Gitlab-Event"),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("value", [None, "", b"\xff", "x" * 201])
-async def test_a_header_that_must_be_there_is_400_when_it_is_not(
-    door: Door, host: str, header: str, value: Any
-) -> None:
-    headers = signed() if host == "github" else with_token()
-    answer = await door.post(f"/hooks/{host}", headers | {header: value})
+async def test_a_header_that_must_be_there_is_400_when_it_is_not(door: Door) -> None:
+    needed = (
+        *[("github", signed(), "X-GitHub-Event"), ("github", signed(), "X-GitHub-Delivery")],
+        ("gitlab", with_token(), "X-Gitlab-Event"),
+    )
+    for host, headers, header in needed:
+        for value in (None, "", b"\xff", "x" * 201):
+            answer = await door.post(f"/hooks/{host}", headers | {header: value})
 
-    assert answer.status == 400
-    assert header in answer.error
+            assert answer.status == 400, (header, value)
+            assert header in answer.error
     assert await door.kept() == []
 
 
@@ -210,27 +202,6 @@ async def test_headers_that_do_not_come_end_the_connection(
     writer.close()
 
 
-async def test_who_hangs_up_in_the_middle_leaves_nothing_behind(
-    opened: Opened, caplog: pytest.LogCaptureFixture
-) -> None:
-    door = await opened(max_in_flight=2 * MIB)
-    headers = signed() | {"Content-Length": str(2 * MIB)}
-    for _ in range(3):
-        _, writer = await asyncio.open_connection("127.0.0.1", door.port)
-        writer.write(head_of("POST /hooks/github", headers) + b"half")
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-    large = b"x" * (2 * MIB)
-
-    async def status() -> int:
-        return (await door.post("/hooks/github", signed(large), large)).status
-
-    await until(status, lambda found: found == 202)
-    assert await door.kept() == ["delivery-1"]
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
-
-
 # ── full ─────────────────────────────────────────────────────────────────────
 
 
@@ -256,23 +227,6 @@ async def test_too_much_at_once_is_503_and_comes_again_later(opened: Opened) -> 
     assert int(busy.headers["retry-after"]) > 0
     assert "too many large webhooks" in busy.error
     assert (await door.post("/hooks/github", signed(large), large)).status == 202
-
-
-async def test_a_full_disk_is_503_keeps_nothing_and_is_over_when_there_is_room(
-    opened: Opened, quota: Quota, caplog: pytest.LogCaptureFixture
-) -> None:
-    door = await opened()
-    quota(128)
-    body = random.Random(7).randbytes(200_000)
-
-    full = await door.post("/hooks/github", signed(body), body)
-    assert full.status == 503
-    assert "full" in full.error
-    assert int(full.headers["retry-after"]) > 0
-    assert await door.kept() == []
-
-    quota(None)
-    assert (await door.post("/hooks/github", signed(body), body)).status == 202
 
 
 # ── large and strange ────────────────────────────────────────────────────────
@@ -304,7 +258,7 @@ VALUES = (
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=4), st.sampled_from(["github", "gitlab"]))
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_absurd_headers_never_give_a_500(
     door: Door, caplog: pytest.LogCaptureFixture, absurd: dict[str, bytes], host: str
 ) -> None:

@@ -24,6 +24,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
 # ── Who may ask ──────────────────────────────────────────────────────────────
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "headers",
     [
@@ -42,6 +43,7 @@ async def test_nobody_gets_in_without_the_key(client: Client, headers: dict[str,
     assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"})
 
 
+@pytest.mark.journey
 async def test_the_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     async with EmbeddedServer(tmp_path) as server:
         first = server.api_key

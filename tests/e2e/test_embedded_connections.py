@@ -156,23 +156,6 @@ async def test_a_page_that_nobody_reads_is_closed_with_its_file(
     assert not [one for one in caplog.records if one.exc_info]
 
 
-async def test_a_page_whose_reader_goes_away_is_closed(tmp_path: Path) -> None:
-    repository = Repository.make(tmp_path / "repository", {"large.txt": "0" * 30_000_000})
-    async with running_server(tmp_path / "data") as client:
-        app = await client.app("web", repository.url)
-        await client.deployed(app["applicationId"])
-        path = client.site(app, "large.txt").removeprefix(client.server.sites_url)
-        async with opened(client.server.sites_url, 5) as connections:
-            for _, writer in connections:
-                assert isinstance(writer.transport, asyncio.Transport)
-                writer.transport.pause_reading()
-                writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 5)
-            for _, writer in connections:
-                writer.transport.abort()
-            await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 0)
-
-
 def pages(below: Path) -> int:
     """How many files of sites are open."""
     found = 0

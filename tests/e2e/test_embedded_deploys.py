@@ -63,6 +63,7 @@ async def test_a_deploy_whose_old_logs_stay_goes_on_and_the_server_still_stops(
     assert ended["status"] == "done"
 
 
+@pytest.mark.journey
 async def test_a_deploy_publishes_the_head_of_the_branch(
     client: Client, repository: Repository
 ) -> None:
@@ -85,21 +86,6 @@ async def test_a_deploy_publishes_the_head_of_the_branch(
         first["deploymentId"],
         second["deploymentId"],
     ]
-
-
-async def test_a_failing_build_tells_the_commit_and_leaves_the_page(
-    client: Client, repository: Repository
-) -> None:
-    app = await client.app("web", repository.url, publishDirectory="site")
-    await client.deployed(app["applicationId"])
-    repository.git("rm", "-rq", "site")
-    sha = repository.commit("feat: no site any more", {"other/index.html": "x"})
-
-    ended = await client.deployed(app["applicationId"])
-
-    assert (ended["status"], ended["description"]) == ("error", f"Commit: {sha}")
-    assert "'site' does not exist" in ended["errorMessage"]
-    assert (await client.page(app)).text == "<h1>first</h1>"
 
 
 async def test_submodules_of_submodules_come_along_and_those_left_out_do_not(
@@ -164,6 +150,7 @@ async def test_github_and_gitlab_are_cloned_from_where_they_are(
         assert (await client.page(gitlab)).text == "from gitlab"
 
 
+@pytest.mark.journey
 async def test_credentials_reach_the_host_and_no_log(
     client: Client, repository: Repository, tmp_path: Path
 ) -> None:
@@ -184,26 +171,6 @@ async def test_credentials_reach_the_host_and_no_log(
 # ── The queue ────────────────────────────────────────────────────────────────
 
 
-async def test_what_waits_has_no_record_and_runs_in_turn(client: Client, git: GitServer) -> None:
-    app = await held_app(client, git)
-    for title in ("one", "two", "three"):
-        await client.deploy(app, title=title)
-    running = await client.running(app)
-
-    queue = await client.queue()
-    assert [(job["data"]["titleLog"], job["state"]) for job in queue] == [
-        ("three", "waiting"),
-        ("two", "waiting"),
-        ("one", "active"),
-    ]
-    assert [one["title"] for one in await client.deployments(app)] == ["one"]
-    assert running["finishedAt"] is None
-
-    git.gate.set()
-    await client.ended(app, 3)
-    assert await client.queue() == []
-
-
 async def test_so_many_build_at_a_time_and_one_of_each_application(
     tmp_path: Path, git: GitServer
 ) -> None:
@@ -222,25 +189,10 @@ async def test_so_many_build_at_a_time_and_one_of_each_application(
             await client.ended(app, count)
 
 
-async def test_ten_deployments_and_their_logs_are_kept(
-    client: Client, repository: Repository, tmp_path: Path
-) -> None:
-    app = (await client.app("web", repository.url))["applicationId"]
-    for number in range(12):
-        await client.ask("POST", "application.redeploy", applicationId=app, title=f"d{number}")
-    found = await until(
-        lambda: client.deployments(app),
-        lambda all_: all_ and all_[0]["title"] == "d11" and all_[0]["status"] != "running",
-    )
-
-    assert [one["title"] for one in found] == [f"d{number}" for number in range(11, 1, -1)]
-    logs = list((tmp_path / "data" / "logs" / app).iterdir())
-    assert {str(log) for log in logs} == {one["logPath"] for one in found}
-
-
 # ── Cancelling, limits ───────────────────────────────────────────────────────
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("how", ["cancelDeployment", "killBuild", "killProcess"])
 async def test_a_running_deployment_ends_as_cancelled_and_the_next_one_runs(
     client: Client, git: GitServer, how: str
@@ -294,6 +246,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.journey
 async def test_a_killed_server_goes_on_with_what_waited(tmp_path: Path, git: GitServer) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _SERVER, str(tmp_path / "data"), stdout=asyncio.subprocess.PIPE

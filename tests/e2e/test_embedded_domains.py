@@ -82,20 +82,7 @@ async def test_a_domain_with_a_path_serves_what_is_below_it(
     assert (await page(client, "example.com", "/docs/")).text == "docs"
 
 
-async def test_of_two_sites_with_one_host_the_older_domain_counts(
-    client: Client, repository: Repository
-) -> None:
-    first = await site(client, repository)
-    repository.commit("feat: more", {"index.html": "second"})
-    second = await site(client, repository, "other")
-    id_ = await domain(client, first, "example.com")
-    await domain(client, second, "example.com")
-
-    assert (await page(client, "example.com")).text == "first"
-    await client.ask("POST", "domain.delete", domainId=id_)
-    assert (await page(client, "example.com")).text == "second"
-
-
+@pytest.mark.journey
 async def test_no_deployment_begins_while_its_application_is_deleted(
     client: Client, repository: Repository, tmp_path: Path
 ) -> None:

@@ -162,6 +162,7 @@ async def image_app(client: Client, repository: Repository) -> dict[str, Any]:
     return await client.app("api", repository.url, buildType="dockerfile", dockerfile="Dockerfile")
 
 
+@pytest.mark.journey
 async def test_an_earlier_image_runs_again_with_the_variables_of_then(
     tmp_path: Path, docker: Docker, repository: Repository
 ) -> None:
@@ -203,27 +204,6 @@ async def test_an_image_of_a_registry_is_kept_although_its_name_moves_on(
 
         (container,) = docker.containers
         assert container.strip() == f"{app['appName']}:v-{first}"
-
-
-async def test_a_rollback_does_not_wait_for_a_build_that_then_goes_forward(
-    tmp_path: Path, docker: Docker, repository: Repository
-) -> None:
-    async with running_server(tmp_path / "data", search_path=docker.path) as client:
-        app = await image_app(client, repository)
-        first, _ = await versions(client, repository, app["applicationId"], 2)
-        (docker.state / "hold").touch()
-        await client.deploy(app["applicationId"])
-        newest = (await client.running(app["applicationId"]))["deploymentId"]
-
-        await roll_back(client, first)
-        (container,) = docker.containers
-        assert container.endswith(f"v-{first}\n")
-        (docker.state / "hold").unlink()
-        await client.ended(app["applicationId"], 3)
-
-        (container,) = docker.containers
-        assert container.endswith(f"{app['appName']}:latest\n")
-        assert (await points(client, app["applicationId"]))[newest] == newest
 
 
 async def test_tags_that_are_not_kept_are_removed_and_all_with_the_app(

@@ -98,6 +98,7 @@ async def failing(world: World) -> list[Pending]:
     return await world.stores.journal.feedback(limit=10, failing=True)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("trouble", ["away", "hangs"])
 async def test_a_place_in_trouble_delays_no_deployment_and_is_right_afterwards(
     world: World, origin: Origin, board: Board, trouble: str
@@ -119,6 +120,7 @@ async def test_a_place_in_trouble_delays_no_deployment_and_is_right_afterwards(
         await line_is(board, "done")
 
 
+@pytest.mark.journey
 async def test_what_was_not_shown_before_the_end_is_shown_after_the_next_start(
     tmp_path: Path, origin: Origin, board: Board
 ) -> None:

@@ -32,6 +32,7 @@ from tests.worlds.hosts import NAME, Host
 
 QUICK = PublishTiming(debounce=0.01, poll=0.02, retry=Backoff(0.02, 0.1), lease=0.3)
 DONE = (State.ASKED, State.RUNNING, State.DONE)
+ONE_HOST = pytest.mark.parametrize("host", ["github"], indirect=True)
 
 
 async def at_once(lane: str) -> None:
@@ -108,10 +109,6 @@ def bodies(host: Host) -> list[str]:
     return [one.body for pull in host.repository.pulls.values() for one in pull.comments]
 
 
-async def bodies_of(host: Host) -> list[str]:
-    return bodies(host)
-
-
 async def shown(journal: SqlJournal, host: Host, words: str) -> None:
     """Nothing is to be shown any more, and the newest is on the comment."""
 
@@ -123,6 +120,8 @@ async def shown(journal: SqlJournal, host: Host, words: str) -> None:
     await until(there, bool, patience=60.0)  # each push is looked for by itself
 
 
+@pytest.mark.journey
+@ONE_HOST
 async def test_two_processes_leave_one_comment(
     journal: SqlJournal,
     host: Host,
@@ -155,6 +154,7 @@ async def test_processes_that_die_at_any_moment_leave_one_comment(
     assert len(bodies(host)) == 1
 
 
+@ONE_HOST
 async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_one(
     journal: SqlJournal,
     host: Host,
@@ -184,23 +184,7 @@ async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_on
     assert len(bodies(host)) == 1
 
 
-async def test_a_comment_does_not_wait_for_the_statuses_of_two_hundred_apps(
-    journal: SqlJournal,
-    host: Host,
-) -> None:
-    pull = host.repository.open_pull("main", base="release")
-    ids = [f"app-{n:03}" for n in range(200)]
-    others = [Decision(id_, id_, Reason.NO_PATH_HIT, "-") for id_ in ids]
-    await pushed(journal, host, uses=all_uses(host), skipped=others)
-
-    async with loop(journal, host, "one"):
-        await until(lambda: bodies_of(host), bool)
-
-    statuses = host.repository.statuses
-    assert len(statuses) < 20
-    assert "200 not deployed" in pull.comments[0].body
-
-
+@ONE_HOST
 async def test_three_hundred_changes_are_a_few_writes_and_the_last_one_shows(
     journal: SqlJournal,
     host: Host,

@@ -141,16 +141,6 @@ async def test_what_was_interrupted_is_completed_by_asking_again(stage: Stage) -
     assert set(stage.heads()) == {"main"}
 
 
-async def test_nothing_is_changed_where_the_credential_may_not_write(stage: Stage) -> None:
-    stage.fake.may_write = False
-
-    told = await stage.run("pin", "shop/web", "--yes", code=1)
-
-    assert "to move a branch of its own, the bridge's" in told
-    assert list(stage.heads()) == ["main"]
-    assert "pin=true" not in await stage.run("apps", "shop/web")
-
-
 @GITHUB
 async def test_doctor_and_the_settings_say_what_is_missing(stage: Stage) -> None:
     await stage.run("pin", "shop/web", "--yes")

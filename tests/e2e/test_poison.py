@@ -94,12 +94,19 @@ def with_random_names() -> bytes:
     return HEAD.replace(b'"commits": []', b'"commits": [%s]' % commits) + b'"x": 0}'
 
 
+def with_characters() -> bytes:
+    """A push with nearly a million texts, each with a character that takes four bytes of all."""
+    emoji = "\N{PILE OF POO}".encode()
+    return HEAD + b'"x": [' + b",".join(b'"%06x%s"' % (n, emoji) for n in range(990_000)) + b"]}"
+
+
 POISONS: dict[str, Callable[[], bytes]] = {
     "backslashes": with_text,
     "keys": with_keys,
     "zeros": with_zeros,
     "commits": with_commits,
     "lists": with_lists,
+    "characters": with_characters,
 }
 
 
@@ -108,6 +115,7 @@ WHAT_IS_TOO_MUCH = {
     "zeros": "values",
     "commits": "objects",
     "lists": "lists and objects in each other",
+    "characters": "memory",
 }
 
 
@@ -307,8 +315,8 @@ async def test_large_pushes_that_the_console_shows_cost_no_more(tmp_path: Path) 
         async with httpx.AsyncClient(trust_env=False, timeout=20) as web:
             assert (await web.get(link)).status_code == 303
             page = link.partition("/console")[0] + "/console/deliveries"
-            watches = []
-            for _ in range(3):
+            watches: list[Watch] = []
+            while len(watches) < 3 and all(one.silence > MOST_SILENCE for one in watches):
                 with Watch(process).looking() as watch:
                     await web.get(page)
                     shown = [(await web.get(f"{page}/{one.seq}")).text for one in found]
@@ -332,12 +340,12 @@ async def test_large_pushes_that_are_decided_cost_no_more(tmp_path: Path) -> Non
         await process.started()
         await known_app(process, "late")
         with Watch(process).looking() as later:
-            watch, found = await costs(process, tmp_path, [of_app(body, n) for n in range(1, 4)])
+            watch, found = await costs(process, tmp_path, [of_app(body, n) for n in (1, 2)])
             await until(
-                lambda: decided_for(tmp_path, found), lambda apps: apps == [2, 2, 2], patience=60
+                lambda: decided_for(tmp_path, found), lambda apps: apps == [2, 2], patience=60
             )
 
-    assert [one.state for one in found] == [DeliveryState.DECIDED] * 3
+    assert [one.state for one in found] == [DeliveryState.DECIDED] * 2
     assert watch.peak <= MOST_MEMORY
     assert later.peak <= MOST_MEMORY
     # On a busy machine; comparing all files at once held it up for two seconds.

@@ -103,6 +103,7 @@ def mended(guard: Guard) -> None:
 BOTH = pytest.mark.parametrize("begin", [database_away, key_disabled])
 
 
+@pytest.mark.journey
 @BOTH
 async def test_a_push_that_comes_meanwhile_waits_and_deploys_once(
     stage: Stage, begin: Trouble
@@ -120,24 +121,7 @@ async def test_a_push_that_comes_meanwhile_waits_and_deploys_once(
     assert len(stage.backend.ledger) == 1
 
 
-@BOTH
-async def test_a_build_that_runs_meanwhile_is_followed_to_its_end(
-    stage: Stage, begin: Trouble
-) -> None:
-    stage.backend.may_end.clear()
-    await stage.push()
-    await stage.in_state("running")
-
-    begin(stage.guard)
-    await stage.refused_again(3)
-    assert await stage.world.states() == ["running"]
-    stage.backend.may_end.set()
-    mended(stage.guard)
-
-    assert (await stage.the_only()).state == "done"
-    assert len(stage.backend.ledger) == 1
-
-
+@pytest.mark.journey
 @BOTH
 async def test_a_bridge_that_starts_meanwhile_keeps_what_comes_and_deploys_it_later(
     tmp_path: Path, begin: Trouble

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.worlds.bridge import World
 from tests.worlds.embedded import Repository
 from tests.worlds.shell import Shell, deliver, event, serving
 
@@ -39,6 +38,7 @@ async def refused(shell: Shell, count: int) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.journey
 async def test_a_wrong_secret_and_a_wrong_path_are_listed_without_what_they_brought(
     shell: Shell,
 ) -> None:
@@ -64,25 +64,6 @@ async def test_a_wrong_secret_and_a_wrong_path_are_listed_without_what_they_brou
     assert 'secret": "x' not in json.dumps(found)
     said = await shell.run("deliveries", "--refused")
     assert "wrong_path /webhook from 127.0.0.0/24 once: there is nothing at" in said
-
-
-@pytest.mark.parametrize(
-    ("path", "headers", "words"),
-    [
-        ("/", GITHUB, "GitHub's webhooks go to /hooks/github"),
-        ("/hooks/github/", GITHUB, "GitHub's webhooks go to /hooks/github"),
-        ("/api/webhook", {"X-Gitlab-Event": "Push Hook"}, "GitLab's webhooks go to /hooks/gitlab"),
-        ("/webhook", {}, "GitHub's webhooks go to /hooks/github; GitLab's webhooks go to"),
-        ("/nothing/of/ours", {}, "there is nothing at that address"),
-    ],
-)
-async def test_a_webhook_on_a_wrong_path_is_told_the_right_one(
-    world: World, path: str, headers: dict[str, str], words: str
-) -> None:
-    answer = await world.web.post(path, content=b'{"secret": "x"}', headers=headers)
-
-    assert answer.status_code == 404
-    assert words in answer.json()["error"]
 
 
 async def test_who_asks_why_a_push_did_not_come_hears_that_it_was_refused(
@@ -111,6 +92,7 @@ async def test_who_asks_why_a_push_did_not_come_hears_that_it_was_refused(
     assert one["repository"] == "my-org/mono"  # the push before has told its name
 
 
+@pytest.mark.journey
 async def test_only_what_the_nearest_proxy_says_of_the_sender_counts(shell: Shell) -> None:
     """What stands before it, and every other header, anybody may have sent."""
     claims = [
@@ -145,6 +127,7 @@ ASTRAY = [
 ]
 
 
+@pytest.mark.journey
 async def test_a_secret_in_an_address_is_nowhere_told(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     process = await shell.start("serve")

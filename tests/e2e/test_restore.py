@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from bridge.pipeline import housekeeping
@@ -77,6 +76,7 @@ async def test_what_was_answered_since_the_copy_is_fetched_and_deployed_under_an
     assert said.newest_delivery[:10] == said.since[:10]  # type: ignore[attr-defined]  # of `extra`
 
 
+@pytest.mark.journey
 async def test_an_inbox_that_is_older_than_the_journal_loses_no_new_push(
     tmp_path: Path, origin: Origin, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -125,7 +125,7 @@ def serve(data: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("store", ["inbox", "journal"])
+@pytest.mark.parametrize("store", ["journal"])
 async def test_data_of_a_newer_release_is_refused_at_the_start(tmp_path: Path, store: str) -> None:
     data = tmp_path / "bridge"
     await make_stores(data)
@@ -139,16 +139,7 @@ async def test_data_of_a_newer_release_is_refused_at_the_start(tmp_path: Path, s
     assert "Traceback" not in ended.stderr
 
 
-async def test_so_is_a_database_of_a_newer_release(tmp_path: Path, postgres: str) -> None:
-    with psycopg.connect(postgres) as db:
-        db.execute("UPDATE alembic_version SET version_num = '9999'")
-
-    ended = await asyncio.to_thread(serve, tmp_path / "bridge", DATABASE_URL=postgres)
-
-    assert ended.returncode == 2
-    assert "written by a newer release" in ended.stderr
-
-
+@pytest.mark.journey
 async def test_one_that_runs_as_a_newer_release_takes_over_says_that_it_is_not_ready(
     tmp_path: Path, origin: Origin
 ) -> None:

@@ -62,8 +62,14 @@ async def two_versions(shop: Shop) -> None:
     await shop.deployed("web", head=TWO)
 
 
+@pytest.mark.journey
 async def test_what_dokploy_kept_is_served_again(shop: Shop) -> None:
     await two_versions(shop)
+
+    plan = await shop("rollback", "shop/web", "--plan")
+    assert "shop/web: go back from 2222222 to 1111111: serve again what was built then" in plan
+    assert "migrations are not undone" in plan
+    assert shop.dokploy.restored == []
 
     said = await shop("rollback", "shop/web", "--yes", "--follow")
 
@@ -72,6 +78,8 @@ async def test_what_dokploy_kept_is_served_again(shop: Shop) -> None:
     assert shop.dokploy.restored == ["r1"]
     assert "shop/web" in await shop("locks")
     assert "1111111" in await shop("apps")
+    further = await shop("rollback", "shop/web", "--plan", code=4)
+    assert "no healthy version before 1111111 is known" in further
 
 
 async def test_one_that_was_not_done_is_found_unhealthy(shop: Shop) -> None:
@@ -125,22 +133,22 @@ async def test_an_image_is_set_and_deployed_again(shop: Shop) -> None:
     assert len(shop.dokploy.made["image"]) == 3
 
 
-@pytest.mark.parametrize(
-    ("words", "says", "code"),
-    [
-        (("--to", "fffffff"), "no healthy deployment of it has made 'fffffff'", 4),
-        (("--to", "2222222"), "2222222 is what is served already", 2),
-        ((), "switch on rollbacks for the app in dokploy, with a registry", 2),
-    ],
-)
-async def test_without_a_way_it_says_what_to_do(
-    shop: Shop, words: tuple[str, ...], says: str, code: int
-) -> None:
+NO_WAY = [
+    (("--to", "fffffff"), "no healthy deployment of it has made 'fffffff'", 4),
+    (("--to", "2222222"), "2222222 is what is served already", 2),
+    ((), "switch on rollbacks for the app in dokploy, with a registry", 2),
+]
+
+
+async def test_without_a_way_it_says_what_to_do(shop: Shop) -> None:
+    before = await shop("rollback", "shop/web", "--plan", code=4)
+    assert "nothing of it has been deployed yet" in before
     await shop.deployed("web", head=ONE, keeps=False)
     await shop.deployed("web", head=TWO)
 
-    for how in ("--plan", "--yes"):
-        assert says in await shop("rollback", "shop/web", *words, how, code=code)
+    for words, says, code in NO_WAY:
+        for how in ("--plan", "--yes"):
+            assert says in await shop("rollback", "shop/web", *words, how, code=code)
     assert shop.dokploy.restored == []
 
 

@@ -84,20 +84,3 @@ async def test_it_starts_anew_with_the_same_address_and_refuses_no_connection(
             answer = await web.post("/hooks/github", **signed(1, OTHER))
             wrong = await web.post("/hooks/github", **signed(2, SECRET))
         assert (answer.status_code, wrong.status_code) == (202, 401)
-
-
-async def test_every_process_of_a_cluster_starts_anew(tmp_path: Path, empty_postgres: str) -> None:
-    settings = {
-        "DATABASE_URL": empty_postgres,
-        "BRIDGE_SECRET_KEY": "k" * 32,
-        "BRIDGE_DOKPLOY_URL": "http://127.0.0.1:9",
-        "BRIDGE_DOKPLOY_API_KEY": "key",
-    }
-    shell = Shell(tmp_path, more=settings)
-    async with started(shell, "--role", "web") as web, started(shell, "--role", "worker") as work:
-        for process in (web, work):
-            await event(process, "serving")
-        await shell.run("config", "set", "slack.channel=#deploys")
-        for process in (web, work):
-            await event(process, "restarting: the stored settings have changed")
-            await event(process, "serving")

@@ -59,6 +59,7 @@ async def staged(tmp_path: Path) -> AsyncIterator[Stage]:
             yield Stage(world, backend)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("fails", [False, True], ids=["the newer one is built", "it fails"])
 async def test_an_older_tag_deploys_only_if_the_newer_one_under_way_fails(
     tmp_path: Path, *, fails: bool

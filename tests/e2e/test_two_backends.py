@@ -82,6 +82,7 @@ async def cancelled(world: World, app: str) -> None:
     assert (await newest(world))[app].state == "cancelled"  # as soon as it is decided
 
 
+@pytest.mark.journey
 async def test_a_cancel_counts_at_once_though_all_places_wait_for_a_backend_that_is_away(
     tmp_path: Path, stores: dict[str, str]
 ) -> None:

@@ -21,6 +21,8 @@ from tests.worlds.feedback import make_app
 
 NAME = "my-org/mono"
 ALL = "{need: all}"
+GITHUB = pytest.mark.parametrize("stage", ["github"], indirect=True)
+GITLAB = pytest.mark.parametrize("stage", ["gitlab"], indirect=True)
 FAKES: dict[str, type[FakeGithub | FakeGitlab]] = {"github": FakeGithub, "gitlab": FakeGitlab}
 
 
@@ -128,6 +130,7 @@ def waited(ended: Deployment) -> float:
     return ended.intent_at - ended.created_at
 
 
+@pytest.mark.journey
 async def test_a_red_check_holds_and_the_event_of_a_green_one_deploys(stage: Stage) -> None:
     commit = await stage.push("second")
     held = await stage.held(commit)
@@ -146,6 +149,8 @@ async def test_a_red_check_holds_and_the_event_of_a_green_one_deploys(stage: Sta
     assert 0 <= ended.intent_at - began < FIRST / 2, "no poll has found it"
 
 
+@pytest.mark.journey
+@GITHUB
 async def test_a_list_with_a_missing_page_holds_and_says_so(stage: Stage) -> None:
     stage.fake.lists_at_most = 0
     commit = await stage.push("second", "success")
@@ -159,6 +164,7 @@ async def test_a_list_with_a_missing_page_holds_and_says_so(stage: Stage) -> Non
     assert (ended.state, ended.commit) == ("done", commit), ended.note
 
 
+@GITLAB
 async def test_a_check_that_appears_late_is_waited_for(stage: Stage) -> None:
     commit = await stage.push("second", None)
     await stage.held(commit, "has no checks yet")
@@ -171,10 +177,11 @@ async def test_a_check_that_appears_late_is_waited_for(stage: Stage) -> None:
     assert (ended.state, ended.commit) == ("done", commit), ended.note
 
 
-@pytest.mark.with_checks("{need: all, timeout: 2s}")
+@GITLAB
+@pytest.mark.with_checks("{need: all, timeout: 1s}")
 async def test_what_is_pending_for_too_long_stays_held_and_says_so(stage: Stage) -> None:
     commit = await stage.push("second", stage.pending)
-    held = await stage.held(commit, "waited already for 2 s")
+    held = await stage.held(commit, "waited already for 1 s")
     assert "waits for checks" in held.holds[0].says
     assert held.intent_at is None
 
@@ -182,7 +189,7 @@ async def test_what_is_pending_for_too_long_stays_held_and_says_so(stage: Stage)
     assert (await stage.world.ended(1))[0].state == "done"
 
 
-@pytest.mark.parametrize("stage", ["github"], indirect=True)
+@GITHUB
 @pytest.mark.with_checks("required")
 async def test_a_status_of_the_same_name_is_not_the_check_that_the_branch_requires(
     stage: Stage,
