@@ -131,19 +131,6 @@ async def test_so_it_does_where_the_bridge_is_restarted_meanwhile(pair: Pair) ->
         await deployed(pair.first, "app-0")
 
 
-async def test_of_several_pushes_meanwhile_the_newest_deploys_the_new_app(pair: Pair) -> None:
-    async with pair.bridge() as world:
-        made(pair.second)
-        await pair.second.go_away()
-        await noted(world, "second")
-        await world.delivery(await pushed(world, "new"))
-        delivery = await pushed(world, "new", before=FIRST, after=SECOND)
-        await world.delivery(delivery)
-        await pair.second.come_back()
-
-        await deployed(pair.second, "new", SECOND)
-
-
 @pytest.mark.journey
 async def test_a_push_that_two_hooks_bring_deploys_the_new_app_once(pair: Pair) -> None:
     async with pair.bridge() as world:

@@ -3,6 +3,7 @@
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,22 +26,16 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
 
 
 @pytest.mark.journey
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"x-api-key": ""},
-        {"x-api-key": "nope"},
-        {"x-api-key": "schl\u00fcssel".encode()},
-        {"Authorization": "Bearer nope"},
-        {"Authorization": "Basic bm9wZTo="},
-    ],
-)
-async def test_nobody_gets_in_without_the_key(client: Client, headers: dict[str, str]) -> None:
+async def test_nobody_gets_in_without_the_key(client: Client) -> None:
+    keys = ("", "nope", "schl\u00fcssel".encode())
+    logins = ("Bearer nope", "Basic bm9wZTo=")
+    tried: list[dict[str, Any]] = [{}]
+    tried += [*({"x-api-key": key} for key in keys), *({"Authorization": one} for one in logins)]
     async with httpx.AsyncClient(base_url=client.server.url, trust_env=False) as http:
-        answer = await http.get("/api/project.all", headers=headers)
+        for headers in tried:
+            answer = await http.get("/api/project.all", headers=headers)
 
-    assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"})
+            assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"})
 
 
 @pytest.mark.journey

@@ -108,28 +108,6 @@ async def test_one_client_keeps_no_other_out(tmp_path: Path, listener: str) -> N
                 assert (await answer_of(one, "GET /api/health")).startswith(b"HTTP/1.1 ")
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-@pytest.mark.parametrize("listener", LISTENERS)
-async def test_what_is_idle_or_slow_is_closed(
-    tmp_path: Path, listener: str, begun: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.listening.listener.KEEPALIVE_SECONDS", 0.5)
-    async with running_server(tmp_path / "data") as client:
-        url = client.server.sites_url if listener == "sites" else client.server.url
-        async with opened(url, 1) as ((reader, writer),):
-            writer.write(begun)
-            began = time.monotonic()
-            with contextlib.suppress(ConnectionError):
-                while time.monotonic() < began + 5:
-                    writer.write(b"x" if begun else b"")  # a byte now and then
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(0.1):
-                            assert await reader.read() == b""
-                            break
-
-        assert time.monotonic() - began < 3
-
-
 async def test_a_page_that_nobody_reads_is_closed_with_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -66,7 +66,7 @@ async def test_an_address_without_git_at_its_end_needs_no_redirect(
     assert (await client.page(app)).text == "demo"
 
 
-@pytest.mark.parametrize("where", ["the same host", "another host", "a path below it"])
+@pytest.mark.parametrize("where", ["another host", "a path below it"])
 async def test_a_submodule_is_not_fetched_with_its_parents_credential(
     client: Client, git: GitServer, elsewhere: GitServer, tmp_path: Path, where: str
 ) -> None:

@@ -1,7 +1,6 @@
 """A repository's content, its address and its branch can't get out of the build directory."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from tests.worlds.embedded import (
     Repository,
     path_with,
     running_server,
-    until,
 )
 
 SECRET = "secret of the machine"
@@ -278,31 +276,5 @@ async def raw_get(client: Client, target: str) -> bytes:
     return answer
 
 
-async def test_nothing_of_a_build_is_left_running(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    script = f"sleep 300 & echo $! > {pid_file}; echo started; sleep 300"
-    repository = Repository.make(tmp_path / "repository", {"Dockerfile": "FROM scratch\n"})
-    search_path = path_with(tmp_path / "tools", docker=script)
-    async with running_server(tmp_path / "data", search_path=search_path) as client:
-        app = await client.app("web", repository.url, buildType="dockerfile")
-        await client.deploy(app["applicationId"])
-        await until(lambda: asyncio.to_thread(written, pid_file), bool)
-        await client.ask("POST", "application.cancelDeployment", applicationId=app["applicationId"])
-        ended = await client.ended(app["applicationId"])
-
-    assert ended["status"] == "cancelled"
-    pid = int(pid_file.read_text())
-    assert not running(pid)
-
-
 def written(file: Path) -> str:
     return file.read_text().strip() if file.exists() else ""
-
-
-def running(pid: int) -> bool:
-    """Whether a process runs; a zombie that nobody has collected yet does not."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False

@@ -292,12 +292,13 @@ async def test_an_app_on_gitlab_deploys_the_same(tmp_path: Path) -> None:
 async def test_what_is_not_ours_and_what_is_malformed_block_nothing(
     world: World, origin: Origin
 ) -> None:
-    id_ = await world.push(origin, "refs/heads/main", origin.head(), origin.head())
+    await make_site(world, origin)
+    other = replace(origin, name="my-org/other", id=815, url="https://github.com/my-org/other.git")
+    id_ = await world.push(other, "refs/heads/main", origin.head(), origin.head())
     strange = await world.delivery(id_)
     assert strange.state == "ignored"
-    assert strange.error == "no app deploys from my-org/mono on github"
+    assert strange.error == "no app deploys from my-org/other on github"
 
-    await make_site(world, origin)
     broken = await world.hook("github", {"ref": 7}, id_="11111111-2222-3333-4444-555555555555")
     await world.commit(origin, "feat: second", {"web/index.html": "2"})
     await world.ended(1)

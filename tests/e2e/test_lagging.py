@@ -84,7 +84,6 @@ async def until_states(world: World, *states: str) -> None:
     await until(world.states, lambda found: found == list(states))
 
 
-@pytest.mark.journey
 async def test_all_that_is_open_goes_on_without_a_restart(
     tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

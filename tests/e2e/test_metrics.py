@@ -138,22 +138,6 @@ async def test_who_may_read_the_metrics(tmp_path: Path) -> None:
             assert TOKEN not in answer.text
 
 
-async def test_one_id_leads_from_the_delivery_to_the_end(
-    world: World, origin: Origin, lines: io.StringIO
-) -> None:
-    await make_site(world, origin)
-    pushed = await world.commit(origin, "feat: second", {"web/index.html": "2"})
-    await world.ended(1)
-    await send(world, "push", "refused", **{"X-Hub-Signature-256": "sha256=" + "0" * 64})
-
-    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
-    trail = [line["event"] for line in logged if line.get("trace") == pushed]
-    assert trail == ["decided", "deployment asked for", "deployment ended"]
-    assert [line["event"] for line in logged if line.get("trace") == "refused"] == [
-        "webhook refused"
-    ]
-
-
 @pytest.mark.journey
 async def test_who_speaks_as_a_silent_proxy_does_is_no_neighbour(world: World) -> None:
     """Nginx on the same machine names nobody by default, and speaks HTTP/1.0."""
