@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import bridge
+from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
 from bridge.pipeline.gates.ci import CiReader
 from bridge.pipeline.gates.locks import LockKeeper
@@ -137,6 +138,26 @@ async def test_a_push(tmp_path: Path, ran: Ran) -> None:
                         break
 
     hold(ran.each_time, PUSH)
+
+
+async def test_a_push_that_a_lock_holds(tmp_path: Path, ran: Ran) -> None:
+    lock = Lock("all", "everything", "cli:ada", "ada", "a migration runs", 0.0)
+    async with recording_backend(apps=1, build_seconds=0.05, listing_delay=0.0) as backend:
+        with by(backend) as settings:
+            async with running_world(tmp_path / "bridge", **settings) as world:
+                await until(world.stores.journal.apps, len)
+                journal = world.stores.journal
+                for count, (before, after) in enumerate(itertools.pairwise(commits()), 1):
+                    await journal.take_lock(lock, None, steal=False, audit=lambda _: None)
+                    with ran.noted():
+                        await world.hook("github", push_payload(before, after, {"app-0"}))
+                        await held(world, count)
+                        await journal.release_lock(lock.scope, None, lambda _: None)
+                        await ended(world, count)
+                    if count == TIMES:
+                        break
+
+    hold(ran.each_time, HELD)
 
 
 @pytest.mark.parametrize("ran", [[PreviewKeeper]], indirect=True)
