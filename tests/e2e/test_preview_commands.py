@@ -51,7 +51,13 @@ async def test_one_is_stopped_and_extended(world: PreviewWorld) -> None:
     assert (ended.reason, await world.made()) == (Why.STOPPED, [])
 
     await ask(world, "extend", ended)
-    assert await world.page(await world.live(pull)) == "first"
+    again = await world.live(pull)
+    assert await world.page(again) == "first"
+
+    await ask(world, "stop", again)
+    await world.preview(pull, PreviewState.SKIPPED)
+    await world.pushed(pull, {"web/index.html": "second"})
+    assert await world.page(await world.live(pull)) == "second"
 
 
 async def test_who_may_see_an_app_sees_its_previews_and_their_deployments(

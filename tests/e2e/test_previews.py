@@ -251,20 +251,6 @@ async def test_one_that_is_closed_while_it_is_built_leaves_nothing(world: Previe
     assert await world.made() == []
 
 
-@pytest.mark.parametrize("kind", ["gitea"])
-async def test_a_person_stops_one_and_a_push_starts_it_again(world: PreviewWorld) -> None:
-    await world.app()
-    pull = await world.opened("topic", {"web/index.html": "first"})
-    preview = await world.live(pull)
-
-    await world.world.stores.journal.ask_previews(preview.id, stopped=True)
-    assert (await world.preview(pull, PreviewState.SKIPPED)).reason == Why.STOPPED
-    assert await world.made() == []
-
-    await world.pushed(pull, {"web/index.html": "second"})
-    assert await world.page(await world.live(pull)) == "second"
-
-
 @pytest.mark.journey
 @pytest.mark.parametrize("kind", ["gitea"])
 @pytest.mark.parametrize(
