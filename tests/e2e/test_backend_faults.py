@@ -22,7 +22,6 @@ from bridge.pipeline.deploying.outcome import FollowTiming
 from tests.chaos.recording_backend import (
     Asked,
     Fault,
-    Job,
     RecordingBackend,
     cuts_json,
     push_payload,
@@ -196,64 +195,6 @@ async def test_a_build_that_a_restart_interrupts_is_asked_again_once(stage: Stag
     assert len(stage.asked_for(ended["app-0"])) == 2
 
 
-async def test_a_build_that_was_done_before_a_restart_closed_its_record_is_not_asked_again(
-    stage: Stage,
-) -> None:
-    """The database was away at its end, so only the log tells of it."""
-    stage.backend.may_end.clear()
-    await stage.push("app-0")
-    await until(states(stage), lambda those: those == ["running"])
-    stage.backend.database.clear()
-    stage.backend.may_end.set()
-    job = stage.backend.ledger[0].job
-    await until(ended_jobs(stage), lambda ended: ended == [job])
-
-    await stage.backend.go_away()
-    await stage.backend.forget()
-    stage.backend.database.set()
-    await stage.backend.come_back()
-    (ended,) = await stage.world.ended(1)
-
-    assert (job.status, job.fate) == ("cancelled", "done, but the database was away")
-    assert ended.state == "done"
-    assert ended.note.endswith("says that the build succeeded, and that this could not be recorded")
-    assert len(stage.asked_for(ended)) == 1
-
-
-async def test_a_job_that_an_outage_ate_while_the_bridge_was_stopped_is_asked_again(
-    tmp_path: Path,
-) -> None:
-    """An older job of another app outlives it, so it was no restart: yet nobody took it out."""
-    others: dict[str, Any] = {"BRIDGE_DOKPLOY_API_KEY": "a-key", "BRIDGE_JOURNEY_LOST": "1"}
-    async with recording_backend(apps=2, build_seconds=0.05, listing_delay=0.0) as backend:
-        backend.may_end.clear()
-        others["BRIDGE_DOKPLOY_URL"] = backend.url
-        async with running_world(tmp_path / "bridge", **others) as world:
-            stage = Stage(world, backend)
-            backend.person_deploys("app-1")
-            await until(running_jobs(stage, "app-1"), lambda running: running == 1)
-            backend.may_start.clear()
-            await stage.push("app-0", "app-1")
-            await until(states(stage), lambda those: those == ["queued"] * 2)
-        backend.database.clear()
-        backend.may_start.set()
-        await until(ended_jobs(stage), lambda ended: [one.app for one in ended] == ["app-0"])
-        backend.database.set()
-        async with running_world(tmp_path / "bridge", **others) as world:
-            stage = Stage(world, backend)
-            await until(running_jobs(stage), lambda running: running == 1)
-            backend.may_end.set()
-            ended = {one.app_id: one for one in await world.ended(2)}
-
-            assert {one.state for one in ended.values()} == {"done"}
-            assert AGAIN in await stage.notes(ended["app-0"])
-            asked = [stage.asked_for(ended[app]) for app in ("app-0", "app-1")]
-            assert [[one.job.status for one in those] for those in asked] == [
-                ["waiting", "done"],
-                ["done"],
-            ]
-
-
 def states(stage: Stage):
     return stage.world.states
 
@@ -264,13 +205,6 @@ def last_note(stage: Stage):
         return deployments[-1].note if deployments else ""
 
     return note
-
-
-def ended_jobs(stage: Stage):
-    async def ended() -> list[Job]:
-        return [job for job in stage.backend.every if job.ended is not None]
-
-    return ended
 
 
 def procedures(stage: Stage):

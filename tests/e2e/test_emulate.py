@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import Refused
-from bridge.githosts.github.api import Github, github_api
+from bridge.githosts.github.api import github_api
 from tests.oracles.emulators import emulated
 from tests.worlds.bridge import SECRET, World, running_world
 from tests.worlds.embedded import until
@@ -58,15 +58,6 @@ async def ann(github: str) -> AsyncIterator[httpx.AsyncClient]:
     base = f"{github}/repos/{NAME}"
     async with httpx.AsyncClient(base_url=base, headers=headers, trust_env=False) as client:
         yield client
-
-
-@pytest.fixture
-async def api(github: str, pem: str) -> AsyncIterator[Github]:
-    """The bridge's client, as the App."""
-    made = github_api(app_id=APP, private_key=SecretStr(pem), api_url=github)
-    assert made is not None
-    yield made
-    await made.close()
 
 
 async def write(ann: httpx.AsyncClient, path: str, branch: str) -> str:

@@ -25,7 +25,6 @@ from bridge.ports.githosts import HasDeployments
 from bridge.ports.outcomes import Outcome
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
-from tests.fakes.host import Spoil
 from tests.fakes.journey import app, deployment, push
 from tests.worlds.embedded import until
 from tests.worlds.hosts import NAME, Host
@@ -149,36 +148,6 @@ async def test_processes_that_die_at_any_moment_leave_one_comment(
                 await journal.move(made.id, DONE[n // 4], "-")
             await asyncio.sleep(chance.uniform(0.0, 0.08))
     async with loop(journal, host, "the last"):
-        await shown(journal, host, "✅ deployed")
-
-    assert len(bodies(host)) == 1
-
-
-@ONE_HOST
-async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_one(
-    journal: SqlJournal,
-    host: Host,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("bridge.githosts.feedback.comment_posts.CommentWriter.lands", 0.5)
-    host.repository.open_pull("main", base="release")
-    made = await pushed(journal, host)
-    host.fake.spoil(Spoil(hang=True), method="POST", path="/(comments|notes)$")
-
-    async def is_on_its_way() -> bool:
-        return host.fake.hanging == 1
-
-    async def waits_for_it() -> bool:
-        found = await journal.feedback(limit=10)
-        return any(one.cursor.get("waited") for one in found)
-
-    async with loop(journal, host, "one", replace(QUICK, lease=0.05)):
-        await until(is_on_its_way, bool)
-    assert bodies(host) == []
-    await moved(journal, made.id, lambda: asyncio.sleep(0))
-    async with loop(journal, host, "two"):
-        await until(waits_for_it, bool)
-        host.fake.let_go()
         await shown(journal, host, "✅ deployed")
 
     assert len(bodies(host)) == 1

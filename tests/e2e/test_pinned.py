@@ -94,6 +94,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             yield Stage(world, fake, origin, theirs, server, app, given)
 
 
+@GITHUB
 async def test_a_commit_that_lands_before_the_clone_is_not_built(stage: Stage) -> None:
     told = await stage.run("pin", "shop/web", "--yes")
     assert f"pinned: shop/web tracks main, and embedded builds {stage.pin}" in told

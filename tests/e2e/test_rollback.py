@@ -264,22 +264,6 @@ async def told(here: Site, cards: int, newest: str, loud: int) -> None:
     assert len(here.loud()) == loud
 
 
-async def test_killed_while_it_verifies_it_verifies_on_and_tells_once(
-    tmp_path: Path, health: Health
-) -> None:
-    async with two_versions(tmp_path, health, "3s") as here:
-        health.status = 503
-        await here.push("version 4")
-        await health.sick.wait()  # it is being verified
-        await here.kill()
-
-        await here.start()
-        ended = await here.newest(3, "done", "unhealthy")
-
-        assert ended["state"] == "unhealthy"
-        await told(here, 3, "unhealthy", loud=1)
-
-
 @pytest.mark.journey
 @pytest.mark.parametrize("moment", ["asked", "verifying"])
 async def test_killed_while_it_goes_back_it_goes_back_once(
