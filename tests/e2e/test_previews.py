@@ -11,7 +11,6 @@ import pytest
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from tests.fakes.pulls import Change
-from tests.worlds.embedded import until
 from tests.worlds.feedback import comment_with
 from tests.worlds.previews import PreviewWorld, preview_world, without_limits
 
@@ -230,22 +229,6 @@ async def test_an_opening_and_a_close_that_are_lost_are_found_by_the_sweep(
 
     world.theirs.close(pull)
     world.theirs.close(unheard)
-
-    await world.preview(pull, PreviewState.ENDED)
-    assert await world.made() == []
-
-
-@pytest.mark.parametrize("kind", ["gitea"])
-async def test_one_that_is_closed_while_it_is_built_leaves_nothing(world: PreviewWorld) -> None:
-    await world.app()
-    pull = await world.opened("topic", {"web/index.html": "first"})
-
-    async def asked() -> bool:
-        one = (await world.previews(pull)).get("web")
-        return one is not None and one.asked is not None
-
-    await until(asked, bool)
-    await world.closed(pull)
 
     await world.preview(pull, PreviewState.ENDED)
     assert await world.made() == []

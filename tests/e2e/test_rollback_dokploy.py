@@ -16,7 +16,6 @@ from tests.worlds.setup import command
 
 ONE, TWO = "1" * 40, "2" * 40
 YOUNG = {"name": "web-x1.1.abc", "state": "running", "status": "Up Less than a second"}
-OLD = {"name": "web-x1.1.old", "state": "running", "status": "Up 3 days"}
 RULES = '[{apps: "shop/*", verify: {every: 0.1s, within: 0.5s}}]'
 
 
@@ -80,16 +79,6 @@ async def test_what_dokploy_kept_is_served_again(shop: Shop) -> None:
     assert "1111111" in await shop("apps")
     further = await shop("rollback", "shop/web", "--plan", code=4)
     assert "no healthy version before 1111111 is known" in further
-
-
-async def test_one_that_was_not_done_is_found_unhealthy(shop: Shop) -> None:
-    await two_versions(shop)
-    shop.dokploy.containers = [OLD]
-
-    said = await shop("rollback", "shop/web", "--yes", "--follow", code=3)
-
-    assert "unhealthy" in said
-    assert "the old version was kept or restored" in said
 
 
 async def test_dokploy_s_no_is_told_with_what_may_be_wrong(shop: Shop) -> None:

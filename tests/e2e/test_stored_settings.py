@@ -1,4 +1,4 @@
-"""A running bridge takes over what setup has stored: by the command line, in each process."""
+"""A running bridge takes over what setup has stored: by the command line, at the same address."""
 
 import asyncio
 import hashlib

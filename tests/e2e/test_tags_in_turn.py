@@ -87,19 +87,5 @@ async def test_an_older_tag_deploys_only_if_the_newer_one_under_way_fails(
             assert len(stage.backend.ledger) == 1
 
 
-async def test_a_newer_tag_takes_the_place_of_all_that_waits(tmp_path: Path) -> None:
-    async with staged(tmp_path) as stage:
-        await stage.tag("v1.0.0")
-        await until(lambda: _building(stage), bool)
-        for name in ("v1.3.0", "v1.2.9", "v1.4.0"):
-            await stage.tag(name)
-        await stage.deployments(4)
-
-        stage.backend.may_end.set()
-        ended = sorted(await stage.world.ended(4), key=lambda one: one.seq)
-
-        assert [one.state for one in ended] == ["done", "superseded", "superseded", "done"]
-
-
 async def _building(stage: Stage) -> bool:
     return any(job.status == "running" for job in stage.backend.every)

@@ -1,4 +1,4 @@
-"""Two backends: one that is away, busy or removed holds up nothing of the other one.
+"""Two backends: one that is away or removed holds up nothing of the other one.
 
 Two deployments of each are followed at a time, so three fill all places that there are for them.
 """

@@ -165,19 +165,6 @@ async def test_a_list_with_a_missing_page_holds_and_says_so(stage: Stage) -> Non
 
 
 @GITLAB
-async def test_a_check_that_appears_late_is_waited_for(stage: Stage) -> None:
-    commit = await stage.push("second", None)
-    await stage.held(commit, "has no checks yet")
-    await stage.tell(stage.report("failed"))
-    await stage.held(commit)
-
-    await stage.tell(stage.report("success"))
-    (ended,) = await stage.world.ended(1)
-
-    assert (ended.state, ended.commit) == ("done", commit), ended.note
-
-
-@GITLAB
 @pytest.mark.with_checks("{need: all, timeout: 1s}")
 async def test_what_is_pending_for_too_long_stays_held_and_says_so(stage: Stage) -> None:
     commit = await stage.push("second", stage.pending)
