@@ -1,6 +1,5 @@
 """Two Dokploys: while one can't be read, no push is lost for it, and the other is read as ever."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from bridge.pipeline.deciding.apps import CLASHES, NOTED
 from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import (
-    Handler,
     RecordingBackend,
     push_payload,
     recording_backend,
@@ -24,8 +21,6 @@ from tests.worlds.embedded import until
 from tests.worlds.shell import command
 
 BASE, FIRST, SECOND = "e" * 40, "1" * 40, "2" * 40
-SELDOM = "3600"
-"""Seconds between two readings that only what is asked for anew is found before."""
 
 
 @dataclass
@@ -102,6 +97,7 @@ async def noted(world: World, words: str) -> None:
 # ── no push is lost for an app that is not known yet ─────────────────────────
 
 
+@pytest.mark.journey
 async def test_a_push_that_comes_while_a_dokploy_is_away_deploys_its_new_app_once_it_is_back(
     pair: Pair,
 ) -> None:
@@ -119,32 +115,7 @@ async def test_a_push_that_comes_while_a_dokploy_is_away_deploys_its_new_app_onc
         assert await world.reasons(delivery) == {"shop/app-0": "path_hit", "shop/new": "path_hit"}
 
 
-async def test_so_it_does_where_the_bridge_has_not_noticed_yet_that_it_is_away(pair: Pair) -> None:
-    async with pair.bridge(every="1") as world:
-        made(pair.second)
-        await pair.second.go_away()
-
-        delivery = await pushed(world, "app-0", "new")
-        await world.delivery(delivery)
-        await pair.second.come_back()
-
-        await deployed(pair.second, "new")
-
-
-async def test_so_it_does_where_the_app_was_moved_to_the_repository(pair: Pair) -> None:
-    made(pair.second, repository="my-org/other")
-    async with pair.bridge() as world:
-        await until(world.stores.journal.apps, lambda apps: len(apps) == 2)
-        await pair.second.go_away()
-        await noted(world, "second")
-        pair.second.services["new"].change(repository="my-org/mono")
-
-        await world.delivery(await pushed(world, "app-0", "new"))
-        await pair.second.come_back()
-
-        await deployed(pair.second, "new")
-
-
+@pytest.mark.journey
 async def test_so_it_does_where_the_bridge_is_restarted_meanwhile(pair: Pair) -> None:
     async with pair.bridge() as world:
         made(pair.second)
@@ -160,19 +131,7 @@ async def test_so_it_does_where_the_bridge_is_restarted_meanwhile(pair: Pair) ->
         await deployed(pair.first, "app-0")
 
 
-async def test_of_several_pushes_meanwhile_the_newest_deploys_the_new_app(pair: Pair) -> None:
-    async with pair.bridge() as world:
-        made(pair.second)
-        await pair.second.go_away()
-        await noted(world, "second")
-        await world.delivery(await pushed(world, "new"))
-        delivery = await pushed(world, "new", before=FIRST, after=SECOND)
-        await world.delivery(delivery)
-        await pair.second.come_back()
-
-        await deployed(pair.second, "new", SECOND)
-
-
+@pytest.mark.journey
 async def test_a_push_that_two_hooks_bring_deploys_the_new_app_once(pair: Pair) -> None:
     async with pair.bridge() as world:
         made(pair.second)
@@ -216,49 +175,6 @@ async def test_the_command_line_says_for_which_dokploy_a_push_is_still_to_be_dec
         assert "could not be read" not in err
         _, listed, _ = await pair.run("deliveries")
         assert "could not be read" not in listed
-
-
-# ── the others are read as ever ──────────────────────────────────────────────
-
-
-async def test_a_push_finds_the_new_app_of_its_repository_at_once_while_another_is_away(
-    pair: Pair,
-) -> None:
-    async with pair.bridge(every=SELDOM) as world:
-        await pair.second.go_away()
-        made(pair.first, repository="my-org/other")
-        payload = push_payload(BASE, FIRST, {"new"})
-        payload["repository"] |= {
-            "id": 4712,
-            "full_name": "my-org/other",
-            "html_url": "https://github.com/my-org/other",
-            "clone_url": "https://github.com/my-org/other.git",
-        }
-
-        answer = await world.hook("github", payload)
-        assert answer.status_code == 202
-
-        await deployed(pair.first, "new")
-        assert pair.second.away
-
-
-async def test_a_dokploy_that_does_not_answer_does_not_hold_up_the_timer_of_the_others(
-    pair: Pair,
-) -> None:
-    reading, release, inside = asyncio.Event(), asyncio.Event(), pair.second.answer
-
-    async def silent(request: web.Request, handler: Handler) -> web.StreamResponse:
-        reading.set()
-        await release.wait()
-        return await inside(request, handler)
-
-    async with pair.bridge() as world:
-        pair.second.answer = silent  # type: ignore[method-assign]
-        await reading.wait()
-        made(pair.first)
-
-        await until(world.stores.journal.apps, lambda apps: len(apps) == 2, patience=5)
-        release.set()
 
 
 # ── two with the same ids, as one that was restored from a copy of the other ─

@@ -22,7 +22,6 @@ from bridge.pipeline.deploying.outcome import FollowTiming
 from tests.chaos.recording_backend import (
     Asked,
     Fault,
-    Job,
     RecordingBackend,
     cuts_json,
     push_payload,
@@ -53,16 +52,6 @@ ASKING: dict[str, Fault] = {
 }
 SILENT = {name for name in ASKING if name.endswith("did not")}
 """Whether it arrived can't be known from the answer, and it did not."""
-
-READING: dict[str, Fault] = {
-    "reset": resets(arrives=False),
-    "time-out": says_nothing(arrives=False),
-    "truncated JSON": cuts_json(arrives=False),
-    "429": says(429),
-    "429 with Retry-After": says(429, after="0.3"),
-    "503": says(503),
-    "503 with Retry-After": says(503, after="0.3"),
-}
 
 
 class Stage:
@@ -139,6 +128,7 @@ def by_app(faults: dict[str, Fault]) -> dict[str, tuple[str, Fault]]:
     return {f"app-{n}": item for n, item in enumerate(faults.items())}
 
 
+@pytest.mark.journey
 async def test_whatever_happens_to_a_deploy_it_is_asked_once(tmp_path: Path) -> None:
     apps = by_app(ASKING)
     async with staged(tmp_path, apps=len(apps)) as stage:
@@ -164,54 +154,7 @@ async def test_whatever_happens_to_a_deploy_it_is_asked_once(tmp_path: Path) -> 
                 assert later[0] - first >= WAIT, name
 
 
-async def test_twice_silent_and_not_there_is_unknown(stage: Stage) -> None:
-    stage.backend.fail("application.deploy", [resets(arrives=False)] * 2, "app-0")
-
-    await stage.push("app-0")
-    ended = await stage.ended()
-
-    assert ended["app-0"].state == "unknown"
-    assert "asked twice and shows no such deployment" in ended["app-0"].note
-    assert stage.backend.ledger == []
-
-
-async def test_reads_that_fail_before_and_after_the_deploy_change_no_outcome(
-    tmp_path: Path,
-) -> None:
-    apps = by_app(READING)
-    async with staged(tmp_path, apps=len(apps)) as stage:
-        stage.backend.may_end.clear()
-        for app, (_, fault) in apps.items():
-            stage.backend.fail("deployment.all", [fault] * 4, app)
-        await stage.push(*apps)
-        await until(states(stage), lambda those: those == ["running"] * len(apps))
-
-        for app, (_, fault) in apps.items():
-            stage.backend.fail("deployment.all", [fault] * 4, app)
-        stage.backend.may_end.set()
-        ended = await stage.ended(len(apps))
-
-        assert {app: ended[app].state for app in apps} == dict.fromkeys(apps, "done")
-        assert len(stage.backend.ledger) == len(apps)
-
-
-async def test_a_queue_that_can_not_be_read_changes_no_outcome(tmp_path: Path) -> None:
-    async with staged(tmp_path, apps=3) as stage:
-        stage.backend.may_start.clear()
-        apps = [f"app-{n}" for n in range(3)]
-        await stage.push(*apps)
-        await until(states(stage), lambda those: those == ["queued"] * 3)
-
-        faults = [fault for fault in READING.values() for _ in range(3)]
-        stage.backend.fail("deployment.queueList", faults)
-        await until(waiting_faults(stage), lambda left: left == 0)
-        stage.backend.may_start.set()
-        ended = await stage.ended(3)
-
-        assert {one.state for one in ended.values()} == {"done"}
-        assert len(stage.backend.ledger) == 3
-
-
+@pytest.mark.journey
 async def test_a_refused_connection_is_waited_out(stage: Stage) -> None:
     await stage.backend.go_away()
     await stage.push("app-0")
@@ -232,25 +175,7 @@ async def test_a_refused_connection_is_waited_out(stage: Stage) -> None:
     assert len(stage.backend.ledger) == 2
 
 
-async def test_a_waiting_job_that_a_restart_drops_is_asked_again(stage: Stage) -> None:
-    stage.backend.may_start.clear()
-    await stage.push("app-0")
-    await until(states(stage), lambda those: those == ["queued"])
-
-    await stage.backend.go_away()
-    await stage.backend.forget()
-    stage.backend.may_start.set()
-    await until(last_note(stage), lambda note: "watched as soon as that ends" in note)
-    await stage.backend.come_back()
-    ended = await stage.ended()
-
-    assert ended["app-0"].state == "done"
-    assert AGAIN in await stage.notes(ended["app-0"])
-    first, second = stage.asked_for(ended["app-0"])
-    assert first.job.status == "waiting"
-    assert first.token != second.token
-
-
+@pytest.mark.journey
 async def test_a_build_that_a_restart_interrupts_is_asked_again_once(stage: Stage) -> None:
     stage.backend.may_end.clear()
     await stage.push("app-0")
@@ -270,76 +195,6 @@ async def test_a_build_that_a_restart_interrupts_is_asked_again_once(stage: Stag
     assert len(stage.asked_for(ended["app-0"])) == 2
 
 
-async def test_a_build_that_was_done_before_a_restart_closed_its_record_is_not_asked_again(
-    stage: Stage,
-) -> None:
-    """The database was away at its end, so only the log tells of it."""
-    stage.backend.may_end.clear()
-    await stage.push("app-0")
-    await until(states(stage), lambda those: those == ["running"])
-    stage.backend.database.clear()
-    stage.backend.may_end.set()
-    job = stage.backend.ledger[0].job
-    await until(ended_jobs(stage), lambda ended: ended == [job])
-
-    await stage.backend.go_away()
-    await stage.backend.forget()
-    stage.backend.database.set()
-    await stage.backend.come_back()
-    (ended,) = await stage.world.ended(1)
-
-    assert (job.status, job.fate) == ("cancelled", "done, but the database was away")
-    assert ended.state == "done"
-    assert ended.note.endswith("says that the build succeeded, and that this could not be recorded")
-    assert len(stage.asked_for(ended)) == 1
-
-
-async def test_a_job_that_an_outage_ate_while_the_bridge_was_stopped_is_asked_again(
-    tmp_path: Path,
-) -> None:
-    """An older job of another app outlives it, so it was no restart: yet nobody took it out."""
-    others: dict[str, Any] = {"BRIDGE_DOKPLOY_API_KEY": "a-key", "BRIDGE_JOURNEY_LOST": "1"}
-    async with recording_backend(apps=2, build_seconds=0.05, listing_delay=0.0) as backend:
-        backend.may_end.clear()
-        others["BRIDGE_DOKPLOY_URL"] = backend.url
-        async with running_world(tmp_path / "bridge", **others) as world:
-            stage = Stage(world, backend)
-            backend.person_deploys("app-1")
-            await until(running_jobs(stage, "app-1"), lambda running: running == 1)
-            backend.may_start.clear()
-            await stage.push("app-0", "app-1")
-            await until(states(stage), lambda those: those == ["queued"] * 2)
-        backend.database.clear()
-        backend.may_start.set()
-        await until(ended_jobs(stage), lambda ended: [one.app for one in ended] == ["app-0"])
-        backend.database.set()
-        async with running_world(tmp_path / "bridge", **others) as world:
-            stage = Stage(world, backend)
-            await until(running_jobs(stage), lambda running: running == 1)
-            backend.may_end.set()
-            ended = {one.app_id: one for one in await world.ended(2)}
-
-            assert {one.state for one in ended.values()} == {"done"}
-            assert AGAIN in await stage.notes(ended["app-0"])
-            asked = [stage.asked_for(ended[app]) for app in ("app-0", "app-1")]
-            assert [[one.job.status for one in those] for those in asked] == [
-                ["waiting", "done"],
-                ["done"],
-            ]
-
-
-async def test_lists_that_are_late_ask_nothing_twice(tmp_path: Path) -> None:
-    async with staged(tmp_path, apps=3, late=2.0, ADOPT="4", LOST="4") as stage:
-        stage.backend.fail("application.deploy", [resets(arrives=True)], "app-0")
-        stage.backend.fail("application.deploy", [says_nothing(arrives=True)], "app-1")
-
-        await stage.push("app-0", "app-1", "app-2")
-        ended = await stage.ended(3)
-
-        assert {one.state for one in ended.values()} == {"done"}
-        assert len(stage.backend.ledger) == 3
-
-
 def states(stage: Stage):
     return stage.world.states
 
@@ -350,20 +205,6 @@ def last_note(stage: Stage):
         return deployments[-1].note if deployments else ""
 
     return note
-
-
-def waiting_faults(stage: Stage):
-    async def left() -> int:
-        return len(stage.backend.faults["deployment.queueList", ""])
-
-    return left
-
-
-def ended_jobs(stage: Stage):
-    async def ended() -> list[Job]:
-        return [job for job in stage.backend.every if job.ended is not None]
-
-    return ended
 
 
 def procedures(stage: Stage):

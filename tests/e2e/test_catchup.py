@@ -1,4 +1,4 @@
-"""A push that the host could not deliver, or never told of, is decided all the same."""
+"""A push that the host could not deliver is decided all the same."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,6 +22,7 @@ async def host(request: pytest.FixtureRequest) -> AsyncIterator[FakeHost]:
         yield fake
 
 
+@pytest.mark.journey
 async def test_a_webhook_that_found_nobody_is_fetched_after_the_next_start(
     tmp_path: Path, origin: Origin, host: FakeHost
 ) -> None:
@@ -44,23 +45,3 @@ async def test_a_webhook_that_found_nobody_is_fetched_after_the_next_start(
         assert fetched.id == hook.sent[0].delivery
         assert await world.reasons(fetched.id, host.name) == {"shop/web": "no_watch_paths"}
         assert {one.commit for one in await world.deployments()} == {before, after}
-
-
-async def test_a_branch_that_moved_without_any_webhook_is_found(
-    tmp_path: Path, origin: Origin, host: FakeHost
-) -> None:
-    origin = on(host, origin)
-    host.repository(origin.name, id=origin.id, git=origin.repository.path)
-    settings: dict[str, Any] = {**host.settings, **QUICK}
-    async with running_world(tmp_path / "bridge", **settings) as world:
-        await make_app(world, origin)
-        before = origin.head()
-        after = origin.repository.commit("feat: untold", {"web/index.html": "<h1>untold</h1>"})
-    async with running_world(tmp_path / "bridge", **settings) as world:
-        found, _ = await newest(world, 2)
-        late = await world.push(origin, MAIN, before, after)
-        assert await world.reasons(found.id, host.name) == {"shop/web": "no_watch_paths"}
-        assert await world.reasons(late, host.name) == {"shop/web": "duplicate_push"}
-        newest_deployment = (await world.deployments())[-1]
-        assert newest_deployment.trigger == "push, found by reconciliation"
-        assert (newest_deployment.commit, newest_deployment.message) != (before, None)

@@ -4,9 +4,12 @@ import hashlib
 import hmac
 from pathlib import Path
 
+import pytest
+
 from bridge.web.challenge import PURPOSE, proof_of
 from tests.worlds.bridge import running_world
-from tests.worlds.doors import raw
+
+pytestmark = pytest.mark.journey
 
 CHALLENGE = "0123456789abcdef" * 2
 PATH = f"/hooks/challenge/{CHALLENGE}"
@@ -37,16 +40,3 @@ async def test_only_a_challenge_is_answered_and_no_key_is_shown(tmp_path: Path) 
             assert key not in answer.text
         plain = hmac.new(key.encode(), CHALLENGE.encode(), hashlib.sha256).hexdigest()
         assert (await world.web.get(PATH)).json()["proof"] != plain  # it is bound to its purpose
-
-
-async def test_a_large_body_is_announced_and_never_sent(tmp_path: Path) -> None:
-    async with running_world(tmp_path / "data") as world:
-        head = (
-            f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {25 * 2**20}\r\n"
-            "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
-        )
-        said = await raw(world.bridge.url, head.encode())
-        refused = await world.stores.journal.refused(limit=10)
-
-    assert said.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert refused == []  # it is no webhook, and is not counted as one

@@ -172,32 +172,6 @@ async def test_each_role_does_its_part_and_commands_work_beside_them(
     }
 
 
-async def test_new_processes_take_over_what_is_under_way_and_ask_for_nothing_twice(
-    cluster: Cluster, backend: RecordingBackend
-) -> None:
-    old = list(cluster.processes)
-    backend.may_end.clear()
-    await push(cluster, "a" * 40, APPS)
-    await asked(backend, 3)  # three builds under way
-    await push(cluster, "b" * 40, APPS)  # three that wait for them
-
-    await cluster.start("web", "worker")
-    for process in old:
-        cluster.processes.remove(process)
-        await process.leave()
-    newest = await push(cluster, "c" * 40, {"app-0"})
-    await decided(cluster, newest)  # before the builds end, so that what waits is superseded
-    backend.may_end.set()
-
-    states = await ended(cluster, 9)
-    assert Counter(states)["unknown"] == 0
-    assert set(states) == {"done", "superseded"}
-    assert max(Counter(entry.token for entry in backend.ledger).values()) == 1
-    assert not any(entry.overlapped for entry in backend.ledger)
-    last = {entry.app: entry.commit for entry in backend.ledger}
-    assert last == dict.fromkeys(APPS, "c" * 40)
-
-
 async def test_what_a_killed_worker_leaves_goes_on_in_another_within_15_seconds(
     cluster: Cluster, backend: RecordingBackend
 ) -> None:

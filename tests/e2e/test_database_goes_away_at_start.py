@@ -15,10 +15,10 @@ from bridge.listening.listener import close_all
 from tests.worlds.bridge import SECRET
 from tests.worlds.processes import PIPE, Running, start_bridge
 
-WAITS = 30.0
+WAITS = 10.0
 """Seconds after which one that neither ends nor serves is taken to wait for its database."""
 
-CUTS = range(1, 201, 40)
+CUTS = range(1, 201, 80)
 """Messages that the database answers before it is gone; after some 200 the workflow engine is
 launched, and after some 250 the bridge serves."""
 

@@ -14,16 +14,16 @@ from bridge.core.errors import Unreachable
 from bridge.settings import Settings
 from tests.worlds.cli import Cli
 from tests.worlds.embedded import Repository, running_server
+from tests.worlds.rows import each_row
 
 PUBLIC = "https://sites.example.com/of/us"
 
 
-@pytest.mark.parametrize("public", [None, PUBLIC, f"{PUBLIC}/"])
+@pytest.mark.parametrize("public", [None, f"{PUBLIC}/"])
 async def test_only_a_public_address_that_is_set_is_told_to_people(
-    tmp_path: Path, public: str | None
+    tmp_path: Path, repository: Repository, public: str | None
 ) -> None:
     async with running_server(tmp_path / "data", sites_url=public) as client:
-        repository = Repository.make(tmp_path / "repository")
         site = await client.app("web", repository.url)
         await client.app("api", repository.url, buildType="dockerfile")
         backend = Dokploy(client.server.url, client.server.api_key)
@@ -38,6 +38,11 @@ async def test_only_a_public_address_that_is_set_is_told_to_people(
     assert [app.page for app in apps.values()] == [None, None]  # there is no dashboard
 
 
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository.make(tmp_path / "repository")
+
+
 def created(cli: Cli, repository: Repository, **environment: Any) -> Any:
     words = ("app", "create", "web", "--repo", str(repository.path), "--project", "p")
     made = cli.json(*words, **environment)
@@ -46,12 +51,11 @@ def created(cli: Cli, repository: Repository, **environment: Any) -> Any:
     return made["url"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("environment", "base"),
     [
         ({}, "http://127.0.0.1:8091"),
         ({"PORT": "9000"}, "http://127.0.0.1:9001"),
-        ({"PORT": "9000", "SITES_PORT": "80"}, "http://127.0.0.1:80"),
         ({"HOST": "0.0.0.0"}, "http://127.0.0.1:8091"),
         ({"HOST": "::"}, "http://[::1]:8091"),
         ({"SITES_URL": f"{PUBLIC}/"}, PUBLIC),
@@ -60,9 +64,8 @@ def created(cli: Cli, repository: Repository, **environment: Any) -> Any:
     ],
 )
 def test_a_new_app_is_said_to_be_where_it_will_be(
-    cli: Cli, tmp_path: Path, environment: dict[str, str], base: str | None
+    cli: Cli, repository: Repository, environment: dict[str, str], base: str | None
 ) -> None:
-    repository = Repository.make(tmp_path / "repository")
     given = {f"BRIDGE_EMBEDDED_{name}": value for name, value in environment.items()}
 
     url = created(cli, repository, **given)
@@ -70,8 +73,9 @@ def test_a_new_app_is_said_to_be_where_it_will_be(
     assert url is None if base is None else url.startswith(f"{base}/apps/web-")
 
 
-async def test_beside_a_running_backend_its_own_address_is_told(cli: Cli, tmp_path: Path) -> None:
-    repository = Repository.make(tmp_path / "repository")
+async def test_beside_a_running_backend_its_own_address_is_told(
+    cli: Cli, repository: Repository
+) -> None:
     async with running_server(cli.data / "embedded") as client:
         words = ("app", "create", "web", "--repo", str(repository.path))
         made = await asyncio.to_thread(cli.json, *words)

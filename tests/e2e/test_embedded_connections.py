@@ -108,28 +108,6 @@ async def test_one_client_keeps_no_other_out(tmp_path: Path, listener: str) -> N
                 assert (await answer_of(one, "GET /api/health")).startswith(b"HTTP/1.1 ")
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-@pytest.mark.parametrize("listener", LISTENERS)
-async def test_what_is_idle_or_slow_is_closed(
-    tmp_path: Path, listener: str, begun: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.listening.listener.KEEPALIVE_SECONDS", 0.5)
-    async with running_server(tmp_path / "data") as client:
-        url = client.server.sites_url if listener == "sites" else client.server.url
-        async with opened(url, 1) as ((reader, writer),):
-            writer.write(begun)
-            began = time.monotonic()
-            with contextlib.suppress(ConnectionError):
-                while time.monotonic() < began + 5:
-                    writer.write(b"x" if begun else b"")  # a byte now and then
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(0.1):
-                            assert await reader.read() == b""
-                            break
-
-        assert time.monotonic() - began < 3
-
-
 async def test_a_page_that_nobody_reads_is_closed_with_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -154,23 +132,6 @@ async def test_a_page_that_nobody_reads_is_closed_with_its_file(
         monkeypatch.setattr("bridge.embedded.building.sites.READ_SECONDS", 30.0)
         assert (await client.page(app, "large.txt")).status_code == 200
     assert not [one for one in caplog.records if one.exc_info]
-
-
-async def test_a_page_whose_reader_goes_away_is_closed(tmp_path: Path) -> None:
-    repository = Repository.make(tmp_path / "repository", {"large.txt": "0" * 30_000_000})
-    async with running_server(tmp_path / "data") as client:
-        app = await client.app("web", repository.url)
-        await client.deployed(app["applicationId"])
-        path = client.site(app, "large.txt").removeprefix(client.server.sites_url)
-        async with opened(client.server.sites_url, 5) as connections:
-            for _, writer in connections:
-                assert isinstance(writer.transport, asyncio.Transport)
-                writer.transport.pause_reading()
-                writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 5)
-            for _, writer in connections:
-                writer.transport.abort()
-            await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 0)
 
 
 def pages(below: Path) -> int:

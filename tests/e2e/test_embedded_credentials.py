@@ -55,18 +55,6 @@ async def test_a_redirect_to_another_host_does_not_take_the_credential_along(
     assert "save its new address" in ended["errorMessage"]
 
 
-async def test_a_redirect_is_followed_where_there_is_no_credential(
-    client: Client, git: GitServer, elsewhere: GitServer
-) -> None:
-    git.login, git.moved["demo"] = None, f"{elsewhere.url}/demo"
-    app = await client.app("web", f"{git.url}/demo.git")
-
-    ended = await client.deployed(app["applicationId"])
-
-    assert ended["status"] == "done", await client.log(ended)
-    assert (await client.page(app)).text == "elsewhere"
-
-
 async def test_an_address_without_git_at_its_end_needs_no_redirect(
     client: Client, git: GitServer
 ) -> None:
@@ -78,7 +66,7 @@ async def test_an_address_without_git_at_its_end_needs_no_redirect(
     assert (await client.page(app)).text == "demo"
 
 
-@pytest.mark.parametrize("where", ["the same host", "another host", "a path below it"])
+@pytest.mark.parametrize("where", ["another host", "a path below it"])
 async def test_a_submodule_is_not_fetched_with_its_parents_credential(
     client: Client, git: GitServer, elsewhere: GitServer, tmp_path: Path, where: str
 ) -> None:

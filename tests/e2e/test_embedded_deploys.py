@@ -3,18 +3,14 @@
 import asyncio
 import json
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bridge.embedded.building.process import Limits
 from bridge.embedded.building.sources import Hosts
-from bridge.embedded.server import EmbeddedServer
-from tests.worlds.bridge import running_world
 from tests.worlds.embedded import (
     Client,
     GitServer,
@@ -67,6 +63,7 @@ async def test_a_deploy_whose_old_logs_stay_goes_on_and_the_server_still_stops(
     assert ended["status"] == "done"
 
 
+@pytest.mark.journey
 async def test_a_deploy_publishes_the_head_of_the_branch(
     client: Client, repository: Repository
 ) -> None:
@@ -89,99 +86,6 @@ async def test_a_deploy_publishes_the_head_of_the_branch(
         first["deploymentId"],
         second["deploymentId"],
     ]
-
-
-async def test_a_redeploy_fetches_nothing(client: Client, repository: Repository) -> None:
-    app = await client.app("web", repository.url, publishDirectory="site")
-    await client.deployed(app["applicationId"])
-    repository.commit("not fetched", {"site/index.html": "<h1>second</h1>"})
-
-    await client.ask("POST", "application.redeploy", applicationId=app["applicationId"])
-    again = await client.ended(app["applicationId"], 2)
-
-    assert (again["status"], again["title"]) == ("done", "Rebuild deployment")
-    assert (await client.page(app)).text == "<h1>first</h1>"
-
-
-async def test_a_redeploy_needs_a_checkout(client: Client, repository: Repository) -> None:
-    app = await client.app("web", repository.url)
-
-    await client.ask("POST", "application.redeploy", applicationId=app["applicationId"])
-    ended = await client.ended(app["applicationId"])
-
-    assert ended["status"] == "error"
-    assert "deploy first" in ended["errorMessage"]
-
-
-async def test_a_failing_clone_keeps_the_given_words(
-    client: Client, repository: Repository
-) -> None:
-    app = await client.app("web")
-    await client.save_git(app["applicationId"], repository.url, customGitBranch="no-such")
-    await client.save_build(app["applicationId"])
-
-    ended = await client.deployed(app["applicationId"], title="mine [br-2]", description="c=2")
-
-    assert (ended["status"], ended["title"], ended["description"]) == (
-        "error",
-        "mine [br-2]",
-        "c=2",
-    )
-    log = await client.log(ended)
-    assert log.startswith("Initializing deployment\n")
-    assert "no-such" in log
-    assert log.rstrip().endswith("Error occurred ❌, check the logs for details.")
-
-
-async def test_a_failing_build_tells_the_commit_and_leaves_the_page(
-    client: Client, repository: Repository
-) -> None:
-    app = await client.app("web", repository.url, publishDirectory="site")
-    await client.deployed(app["applicationId"])
-    repository.git("rm", "-rq", "site")
-    sha = repository.commit("feat: no site any more", {"other/index.html": "x"})
-
-    ended = await client.deployed(app["applicationId"])
-
-    assert (ended["status"], ended["description"]) == ("error", f"Commit: {sha}")
-    assert "'site' does not exist" in ended["errorMessage"]
-    assert (await client.page(app)).text == "<h1>first</h1>"
-
-
-async def test_an_application_without_a_source_says_so(client: Client) -> None:
-    app = await client.app("web")
-
-    ended = await client.deployed(app["applicationId"])
-
-    assert ended["status"] == "error"
-    assert "save a GitHub provider first" in await client.log(ended)
-
-
-async def test_the_build_path_is_honoured(client: Client, repository: Repository) -> None:
-    repository.commit("monorepo", {"apps/docs/out/index.html": "docs"})
-    app = await client.app("web", repository.url, publishDirectory="out")
-    await client.save_git(app["applicationId"], repository.url, customGitBuildPath="/apps/docs")
-
-    await client.deployed(app["applicationId"])
-
-    assert (await client.page(app)).text == "docs"
-
-
-async def test_submodules_come_along_only_when_they_are_wanted(
-    client: Client, repository: Repository, tmp_path: Path
-) -> None:
-    library = Repository.make(tmp_path / "git" / "library.git", {"lib.js": "1"})
-    repository.git("submodule", "--quiet", "add", library.url, "site/lib")
-    repository.commit("feat: a library")
-    app = await client.app("web", repository.url, publishDirectory="site")
-    await client.deployed(app["applicationId"])
-    without = await client.page(app, "lib/lib.js")
-
-    await client.save_git(app["applicationId"], repository.url, enableSubmodules=True)
-    await client.deployed(app["applicationId"])
-
-    assert without.status_code == 404
-    assert (await client.page(app, "lib/lib.js")).text == "1"
 
 
 async def test_submodules_of_submodules_come_along_and_those_left_out_do_not(
@@ -246,6 +150,7 @@ async def test_github_and_gitlab_are_cloned_from_where_they_are(
         assert (await client.page(gitlab)).text == "from gitlab"
 
 
+@pytest.mark.journey
 async def test_credentials_reach_the_host_and_no_log(
     client: Client, repository: Repository, tmp_path: Path
 ) -> None:
@@ -266,26 +171,6 @@ async def test_credentials_reach_the_host_and_no_log(
 # ── The queue ────────────────────────────────────────────────────────────────
 
 
-async def test_what_waits_has_no_record_and_runs_in_turn(client: Client, git: GitServer) -> None:
-    app = await held_app(client, git)
-    for title in ("one", "two", "three"):
-        await client.deploy(app, title=title)
-    running = await client.running(app)
-
-    queue = await client.queue()
-    assert [(job["data"]["titleLog"], job["state"]) for job in queue] == [
-        ("three", "waiting"),
-        ("two", "waiting"),
-        ("one", "active"),
-    ]
-    assert [one["title"] for one in await client.deployments(app)] == ["one"]
-    assert running["finishedAt"] is None
-
-    git.gate.set()
-    await client.ended(app, 3)
-    assert await client.queue() == []
-
-
 async def test_so_many_build_at_a_time_and_one_of_each_application(
     tmp_path: Path, git: GitServer
 ) -> None:
@@ -304,38 +189,10 @@ async def test_so_many_build_at_a_time_and_one_of_each_application(
             await client.ended(app, count)
 
 
-async def test_ten_deployments_and_their_logs_are_kept(
-    client: Client, repository: Repository, tmp_path: Path
-) -> None:
-    app = (await client.app("web", repository.url))["applicationId"]
-    for number in range(12):
-        await client.ask("POST", "application.redeploy", applicationId=app, title=f"d{number}")
-    found = await until(
-        lambda: client.deployments(app),
-        lambda all_: all_ and all_[0]["title"] == "d11" and all_[0]["status"] != "running",
-    )
-
-    assert [one["title"] for one in found] == [f"d{number}" for number in range(11, 1, -1)]
-    logs = list((tmp_path / "data" / "logs" / app).iterdir())
-    assert {str(log) for log in logs} == {one["logPath"] for one in found}
-
-
-async def test_clean_queues_drops_what_waits(client: Client, git: GitServer) -> None:
-    app = await held_app(client, git)
-    await client.deploy(app, title="one")
-    await client.deploy(app, title="two")
-    await client.running(app)
-
-    await client.ask("POST", "application.cleanQueues", applicationId=app)
-
-    assert [job["data"]["titleLog"] for job in await client.queue()] == ["one"]
-    git.gate.set()
-    assert (await client.ended(app))["status"] == "done"
-
-
 # ── Cancelling, limits ───────────────────────────────────────────────────────
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("how", ["cancelDeployment", "killBuild", "killProcess"])
 async def test_a_running_deployment_ends_as_cancelled_and_the_next_one_runs(
     client: Client, git: GitServer, how: str
@@ -362,29 +219,6 @@ async def test_a_running_deployment_ends_as_cancelled_and_the_next_one_runs(
     assert second["status"] == "done"
 
 
-async def test_there_must_be_something_to_cancel(client: Client) -> None:
-    app = (await client.app("web"))["applicationId"]
-
-    answer = await client.send("POST", "application.cancelDeployment", applicationId=app)
-
-    assert answer.status_code == 400
-    assert answer.json()["message"] == "No deployment of this application is running"
-
-
-async def test_an_application_is_deleted_in_the_middle_of_a_build(
-    client: Client, git: GitServer, tmp_path: Path
-) -> None:
-    app = await held_app(client, git)
-    await client.deploy(app)
-    await client.deploy(app)
-    await client.running(app)
-
-    await client.ask("POST", "application.delete", applicationId=app)
-
-    assert await client.queue() == []
-    assert not (tmp_path / "data" / "applications" / app).exists()
-
-
 async def test_a_clone_has_its_time_limit(tmp_path: Path, git: GitServer) -> None:
     limits = Limits(clone_seconds=0.2)
     async with running_server(tmp_path / "data", limits=limits) as client:
@@ -397,24 +231,6 @@ async def test_a_clone_has_its_time_limit(tmp_path: Path, git: GitServer) -> Non
 
 
 # ── Restarts ─────────────────────────────────────────────────────────────────
-
-
-async def test_a_stopped_server_goes_on_with_what_waited(tmp_path: Path, git: GitServer) -> None:
-    async with running_server(tmp_path / "data") as client:
-        app = await held_app(client, git)
-        await client.deploy(app, title="one")
-        await client.deploy(app, title="two")
-        await client.running(app)
-    git.gate.set()
-
-    async with running_server(tmp_path / "data") as client:
-        await client.ended(app, 2)
-        second, first = await client.deployments(app)
-
-    assert (first["title"], first["status"]) == ("one", "cancelled")
-    assert "stopped" in first["errorMessage"]
-    assert first["finishedAt"] is None
-    assert second["status"] == "done"
 
 
 _SERVER = """
@@ -430,6 +246,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.journey
 async def test_a_killed_server_goes_on_with_what_waited(tmp_path: Path, git: GitServer) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _SERVER, str(tmp_path / "data"), stdout=asyncio.subprocess.PIPE
@@ -462,42 +279,3 @@ class _Elsewhere:
 
     def __init__(self, url: str, api_key: str) -> None:
         self.url, self.api_key = url, api_key
-
-
-async def test_a_taken_port_leaves_nothing_behind(tmp_path: Path) -> None:
-    async with EmbeddedServer(tmp_path / "one") as server:
-        port = int(server.url.rpartition(":")[2])
-        with pytest.raises(OSError, match="in use"):
-            await EmbeddedServer(tmp_path / "two", port=port).start()
-    async with EmbeddedServer(tmp_path / "two") as server:
-        assert server.url
-
-
-async def test_a_bridge_that_stops_in_the_middle_of_builds_ends_them_in_order(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Two are built, and one waits, for a Git server that does not answer."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        apps = await _builds_and_stops(
-            tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
-        )
-
-    assert [one.getMessage() for one in caplog.records if one.exc_info] == []
-    async with running_world(tmp_path / "bridge") as world:
-        assert world.backend is not None
-        (of_web,) = await world.backend.deployments(apps[0])
-        assert of_web["status"] == "cancelled"
-
-
-async def _builds_and_stops(folder: Path, url: str) -> list[str]:
-    """Stop a bridge while it builds two of three apps; return their ids."""
-    async with running_world(folder / "bridge") as world:
-        backend = world.backend
-        assert backend is not None
-        made = [await backend.app(name, url) for name in ("web", "api", "docs")]
-        apps = [str(app["applicationId"]) for app in made]
-        for app in apps:
-            await backend.deploy(app)
-        for app in apps[:2]:
-            await until(partial(backend.deployments, app), bool)
-        return apps

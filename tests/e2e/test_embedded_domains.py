@@ -82,62 +82,7 @@ async def test_a_domain_with_a_path_serves_what_is_below_it(
     assert (await page(client, "example.com", "/docs/")).text == "docs"
 
 
-async def test_of_two_sites_with_one_host_the_older_domain_counts(
-    client: Client, repository: Repository
-) -> None:
-    first = await site(client, repository)
-    repository.commit("feat: more", {"index.html": "second"})
-    second = await site(client, repository, "other")
-    id_ = await domain(client, first, "example.com")
-    await domain(client, second, "example.com")
-
-    assert (await page(client, "example.com")).text == "first"
-    await client.ask("POST", "domain.delete", domainId=id_)
-    assert (await page(client, "example.com")).text == "second"
-
-
-async def test_a_deleted_site_is_no_longer_served(client: Client, repository: Repository) -> None:
-    app = await site(client, repository)
-    await domain(client, app, "example.com")
-
-    await client.ask("POST", "application.delete", applicationId=app["applicationId"])
-
-    assert (await page(client, "example.com")).status_code == 404
-    assert (await page(client, f"{app['appName']}.localhost")).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"host": "pr_7.example.com"}, "Invalid domain name"),
-        ({"host": "example.com:8080"}, "Invalid domain name"),
-        ({"host": "example.com", "port": 70000}, "Port must be 65535 or below"),
-        ({"host": "example.com", "port": 0}, "Port must be at least 1"),
-        ({"host": "example.com", "certificateType": "magic"}, "Invalid option"),
-    ],
-)
-async def test_a_bad_domain_is_refused(
-    client: Client, fields: dict[str, Any], message: str
-) -> None:
-    app = await client.app("web")
-    asked = fields | {"applicationId": app["applicationId"]}
-
-    answer = await client.send("POST", "domain.create", **asked)
-
-    assert answer.status_code == 400
-    assert message in answer.text
-
-
-async def test_domains_belong_to_an_application_that_is_there(client: Client) -> None:
-    fields = {"host": "example.com", "applicationId": "nope"}
-    refused = await client.send("POST", "domain.create", **fields)
-    assert refused.status_code == 400
-    assert refused.json()["message"].startswith("Failed query")
-    assert await client.ask("GET", "domain.byApplicationId", applicationId="nope") == []
-    gone = await client.send("POST", "domain.delete", domainId="nope")
-    assert (gone.status_code, gone.json()["message"]) == (404, "Domain not found")
-
-
+@pytest.mark.journey
 async def test_no_deployment_begins_while_its_application_is_deleted(
     client: Client, repository: Repository, tmp_path: Path
 ) -> None:

@@ -93,23 +93,6 @@ async def test_a_file_in_git_lfs_is_published_as_it_is(client: Client, host: Hos
     assert (await client.page(app, "copy.bin")).content == LOGO
 
 
-async def test_it_is_fetched_with_the_credential_of_the_repository(
-    client: Client, tmp_path: Path
-) -> None:
-    async with hosting(tmp_path / "private", login=LOGIN) as host:
-        assert await published(client, host.url.replace("//", f"//{LOGIN}@")) == LOGO
-
-
-@pytest.mark.parametrize("ending", ["", ".git"])
-async def test_an_address_without_its_ending_leads_to_the_same_files(
-    client: Client, tmp_path: Path, ending: str
-) -> None:
-    async with hosting(tmp_path / "private", login=LOGIN) as host:
-        url = host.url.removesuffix(".git").replace("//", f"//{LOGIN}@") + ending
-
-        assert await published(client, url) == LOGO
-
-
 async def test_a_server_that_the_repository_names_is_not_asked(
     client: Client, tmp_path: Path
 ) -> None:
@@ -157,15 +140,6 @@ async def test_a_file_that_was_never_sent_fails_the_deployment(client: Client, h
     assert "git lfs push --all" in why
 
 
-async def test_files_that_only_others_may_have_fail_the_deployment(
-    client: Client, host: Host
-) -> None:
-    """Nobody is there to be asked for a password."""
-    host.files.login = LOGIN
-
-    assert "img/logo.bin, which can't be fetched" in await failed(client, host.url)
-
-
 async def test_files_over_the_limit_are_not_even_asked_for(tmp_path: Path, host: Host) -> None:
     host.repository.commit(
         "feat: too much", {"huge.bin": pointer_to(b"x").replace("size 1", f"size {10**11}")}
@@ -176,12 +150,6 @@ async def test_files_over_the_limit_are_not_even_asked_for(tmp_path: Path, host:
 
     assert why == "with Git LFS the code is larger than its limit of 1000000000 bytes"
     assert host.files.seen == set()
-
-
-async def test_a_server_that_sends_more_than_it_said_is_refused(client: Client, host: Host) -> None:
-    host.files.files["site"][oid_of(LOGO)] = LOGO + b"more"
-
-    assert "can't be fetched" in await failed(client, host.url)
 
 
 async def test_what_only_looks_like_a_pointer_stays_as_it_is(client: Client, host: Host) -> None:

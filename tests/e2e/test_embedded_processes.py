@@ -9,7 +9,7 @@ import pytest
 
 from bridge.embedded.building.logs import Growth, Log
 from bridge.embedded.building.process import Command, Limits, Runner
-from bridge.embedded.storage.paths import BuildFailed, put_away
+from bridge.embedded.storage.paths import BuildFailed
 from tests.worlds.embedded import until
 
 STUBBORN = """
@@ -67,34 +67,3 @@ async def test_a_program_that_says_too_much_is_ended_also_with_a_full_pipe(
     assert done
     with pytest.raises(BuildFailed, match="enough"):
         await task
-
-
-async def test_a_cancel_of_whoever_puts_a_task_away_goes_through() -> None:
-    begun, may_end = asyncio.Event(), asyncio.Event()
-
-    async def stubborn() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            begun.set()
-            await may_end.wait()
-
-    task = asyncio.create_task(stubborn())
-    await asyncio.sleep(0)  # it has to have begun
-    waiting = asyncio.create_task(put_away(task))
-    await begun.wait()
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    may_end.set()
-    await asyncio.wait({task})
-
-
-async def test_what_a_task_that_is_put_away_failed_with_is_told() -> None:
-    async def fails() -> None:
-        raise OSError("no space left")
-
-    task = asyncio.create_task(fails())
-    await asyncio.wait({task})
-    with pytest.raises(OSError, match="no space left"):
-        await put_away(task)

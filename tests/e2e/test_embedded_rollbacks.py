@@ -11,7 +11,7 @@ import pytest
 from bridge.backends import embedded_client
 from bridge.core.health.containers import Container
 from bridge.embedded.storage.history import KEPT, LASTED, RETENTION
-from tests.worlds.embedded import Client, Repository, path_with, path_without, running_server
+from tests.worlds.embedded import Client, Repository, path_with, running_server
 
 ROLLING_BACK = "Error input: Rolling back"
 
@@ -98,25 +98,6 @@ async def points(client: Client, id_: str) -> dict[str, str | None]:
 # ── Sites ────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_an_earlier_release_is_served_again_and_nothing_else_changes(
-    tmp_path: Path, repository: Repository
-) -> None:
-    async with running_server(tmp_path / "data") as client:
-        app = await client.app("web", repository.url)
-        id_ = app["applicationId"]
-        first, *_ = await versions(client, repository, id_, 3)
-        before = await client.ask("GET", "application.one", applicationId=id_)
-
-        for _ in range(2):  # repeating it changes nothing
-            await roll_back(client, first)
-            assert (await client.page(app)).text == "1"
-
-        assert await client.ask("GET", "application.one", applicationId=id_) == before
-        assert await client.queue() == []
-        await client.deployed(id_)
-        assert (await client.page(app)).text == "3"
-
-
 async def test_what_is_kept_is_told_wherever_deployments_are_listed(
     tmp_path: Path, repository: Repository
 ) -> None:
@@ -142,20 +123,6 @@ async def test_what_is_kept_is_told_wherever_deployments_are_listed(
             }
 
 
-async def test_what_was_served_last_is_kept_longest(tmp_path: Path, repository: Repository) -> None:
-    async with running_server(tmp_path / "data") as client:
-        id_ = (await client.app("web", repository.url))["applicationId"]
-        first, second, *_ = await versions(client, repository, id_, KEPT)
-        await roll_back(client, first)
-        newest = (await client.deployed(id_))["deploymentId"]
-        found = await points(client, id_)
-
-    assert found[first] == first
-    assert found[second] is None
-    assert found[newest] == newest
-    assert len([one for one in found.values() if one]) == KEPT
-
-
 async def test_neither_a_burst_of_pushes_nor_failing_builds_remove_what_worked(
     tmp_path: Path, repository: Repository
 ) -> None:
@@ -174,24 +141,6 @@ async def test_neither_a_burst_of_pushes_nor_failing_builds_remove_what_worked(
 
     assert {id_ for id_, point in found.items() if point} == {worked, *burst}
     assert len(found) == RETENTION + KEPT + 1
-
-
-async def test_a_restart_keeps_what_can_be_served_again(
-    tmp_path: Path, repository: Repository
-) -> None:
-    async with running_server(tmp_path / "data") as client:
-        app = await client.app("web", repository.url)
-        first, second = await versions(client, repository, app["applicationId"], 2)
-    releases = tmp_path / "data" / "sites" / app["applicationId"] / "releases"
-    (releases / "half" / "files").mkdir(parents=True)
-    forgotten = releases / "forgotten"
-    forgotten.mkdir()
-    (forgotten / "release.json").write_text("{}")
-
-    async with running_server(tmp_path / "data") as client:
-        assert {one.name for one in releases.iterdir()} == {first, second}
-        await roll_back(client, first)
-        assert (await client.page(app)).text == "1"
 
 
 async def test_what_is_not_kept_is_refused_in_the_words_of_dokploy(
@@ -213,6 +162,7 @@ async def image_app(client: Client, repository: Repository) -> dict[str, Any]:
     return await client.app("api", repository.url, buildType="dockerfile", dockerfile="Dockerfile")
 
 
+@pytest.mark.journey
 async def test_an_earlier_image_runs_again_with_the_variables_of_then(
     tmp_path: Path, docker: Docker, repository: Repository
 ) -> None:
@@ -254,27 +204,6 @@ async def test_an_image_of_a_registry_is_kept_although_its_name_moves_on(
 
         (container,) = docker.containers
         assert container.strip() == f"{app['appName']}:v-{first}"
-
-
-async def test_a_rollback_does_not_wait_for_a_build_that_then_goes_forward(
-    tmp_path: Path, docker: Docker, repository: Repository
-) -> None:
-    async with running_server(tmp_path / "data", search_path=docker.path) as client:
-        app = await image_app(client, repository)
-        first, _ = await versions(client, repository, app["applicationId"], 2)
-        (docker.state / "hold").touch()
-        await client.deploy(app["applicationId"])
-        newest = (await client.running(app["applicationId"]))["deploymentId"]
-
-        await roll_back(client, first)
-        (container,) = docker.containers
-        assert container.endswith(f"v-{first}\n")
-        (docker.state / "hold").unlink()
-        await client.ended(app["applicationId"], 3)
-
-        (container,) = docker.containers
-        assert container.endswith(f"{app['appName']}:latest\n")
-        assert (await points(client, app["applicationId"]))[newest] == newest
 
 
 async def test_tags_that_are_not_kept_are_removed_and_all_with_the_app(
@@ -358,27 +287,6 @@ async def test_the_image_that_an_app_runs_is_told_without_its_variables(
     assert "Env" not in (docker.state / "calls").read_text()
 
 
-async def test_a_site_runs_in_no_container_which_is_not_that_none_runs(
-    tmp_path: Path, docker: Docker, repository: Repository
-) -> None:
-    async with running_server(tmp_path / "data", search_path=docker.path) as client:
-        app = await client.app("web", repository.url)
-        await client.deployed(app["applicationId"])
-        answer = await client.send(
-            "GET", "docker.getContainersByAppNameMatch", appName=app["appName"]
-        )
-        backend = embedded_client(client.server.url, client.server.api_key)
-        try:
-            (known,) = await backend.apps()
-            found = await backend.containers(known)
-            output = await backend.output(known, 20)
-        finally:
-            await backend.close()
-
-    assert answer.status_code == 404
-    assert (found, output) == (None, "")
-
-
 async def test_a_docker_that_does_not_answer_is_not_that_nothing_runs(
     tmp_path: Path, docker: Docker, repository: Repository
 ) -> None:
@@ -394,21 +302,6 @@ async def test_a_docker_that_does_not_answer_is_not_that_nothing_runs(
 
     assert [one.status_code for one in answers] == [503, 503]
     assert "t0p-secret" not in "".join(one.text for one in answers)
-
-
-async def test_without_docker_nothing_runs(tmp_path: Path, repository: Repository) -> None:
-    path = path_without(tmp_path / "none", "docker")
-    async with running_server(tmp_path / "data", search_path=path) as client:
-        app = await image_app(client, repository)
-        listed = await client.ask(
-            "GET", "docker.getContainersByAppNameMatch", appName=app["appName"]
-        )
-        answer = await client.send(
-            "GET", "application.readLogs", applicationId=app["applicationId"]
-        )
-
-    assert listed == []
-    assert answer.json()["message"] == f"No container or service found for: {app['appName']}"
 
 
 # ── Where the bridge reaches a site ──────────────────────────────────────────────────────────────

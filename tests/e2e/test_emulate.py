@@ -1,4 +1,4 @@
-"""The bridge beside simulators of GitHub and Slack that others wrote after their documents."""
+"""The bridge beside a simulator of GitHub that others wrote after its documents."""
 
 import base64
 from collections.abc import AsyncIterator, Iterator
@@ -10,11 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import Refused
-from bridge.githosts.github.api import Github, github_api
+from bridge.githosts.github.api import github_api
 from tests.oracles.emulators import emulated
-from tests.worlds.bridge import SECRET, Origin, World, running_world
+from tests.worlds.bridge import SECRET, World, running_world
 from tests.worlds.embedded import until
-from tests.worlds.feedback import QUICKLY, make_app, nothing_due
+from tests.worlds.feedback import QUICKLY
 
 NAME = "acme/site"
 APP, INSTALLATION = 12345, 100
@@ -60,15 +60,6 @@ async def ann(github: str) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.fixture
-async def api(github: str, pem: str) -> AsyncIterator[Github]:
-    """The bridge's client, as the App."""
-    made = github_api(app_id=APP, private_key=SecretStr(pem), api_url=github)
-    assert made is not None
-    yield made
-    await made.close()
-
-
 async def write(ann: httpx.AsyncClient, path: str, branch: str) -> str:
     """Push a commit with a file; its id."""
     content = base64.b64encode(b"a page").decode()
@@ -80,21 +71,6 @@ async def done(ann: httpx.AsyncClient, method: str, path: str, body: Any = None)
     answer = await ann.request(method, path, json=body)
     assert answer.is_success, answer.text
     return answer.json()
-
-
-async def test_as_an_app_the_bridge_reads_and_comments(ann: httpx.AsyncClient, api: Github) -> None:
-    main = (await done(ann, "GET", "/git/ref/heads/main"))["object"]["sha"]
-    await done(ann, "POST", "/git/refs", {"ref": "refs/heads/topic", "sha": main})
-    topic = await write(ann, "web/index.html", "topic")
-    pull = await done(ann, "POST", "/pulls", {"title": "t", "head": "topic", "base": "main"})
-
-    assert (await api.repository(NAME)).name == NAME
-    assert await api.head(NAME, "topic") == topic
-    assert (await api.compare(NAME, main, topic)).paths == ("web/index.html",)
-    id_ = await api.comment(NAME, pull["number"], "first")
-    await api.edit_comment(NAME, pull["number"], id_, "second")
-    comments = [one async for one in api.comments(NAME, pull["number"])]
-    assert [(one.id, one.body, one.ours) for one in comments] == [(id_, "second", True)]
 
 
 async def test_another_key_is_refused(github: str) -> None:
@@ -160,62 +136,3 @@ async def verdicts(world: World) -> list[str]:
         elif str(kept.state) != "kept":
             found.append(f"failed: {kept.error}" if str(kept.state) == "failed" else kept.error)
     return [str(one) for one in found]
-
-
-# ── Slack ────────────────────────────────────────────────────────────────────
-
-CHANNEL = "C000000002"
-
-
-@pytest.fixture
-def slack(tmp_path: Path) -> Iterator[str]:
-    """Slack, where each method needs its scope; one token has the bridge's, one may read."""
-    bridge = ["chat:write", "users:read", "commands"]
-    scopes = {"xoxb-bridge": bridge, "xoxb-reader": ["channels:history"]}
-    tokens = [
-        {"token": token, "type": "bot", "bot": "bridge", "app_id": "A01APP", "scopes": granted}
-        for token, granted in scopes.items()
-    ]
-    seed = {
-        "strict_scopes": True,
-        "signing_secret": "signing-secret-0123456789",
-        "users": [{"name": "alice", "real_name": "Alice", "email": "alice@example.com"}],
-        "channels": [{"name": "general"}, {"name": "deploys"}],
-        "bots": [{"name": "bridge"}],
-        "tokens": tokens,
-    }
-    with emulated("slack", {"slack": seed}, tmp_path) as url:
-        yield url
-
-
-async def messages(slack: str, method: str = "conversations.history", **where: str) -> list[Any]:
-    """What stands in the channel, oldest first."""
-    headers = {"Authorization": "Bearer xoxb-reader"}
-    async with httpx.AsyncClient(headers=headers, trust_env=False) as web:
-        asked = {"channel": CHANNEL, **where}
-        answer = (await web.post(f"{slack}/api/{method}", data=asked)).json()
-    assert answer["ok"], answer
-    return sorted(answer["messages"], key=lambda one: float(one["ts"]))
-
-
-async def test_with_the_least_scopes_a_card_follows_its_deployment(
-    slack: str, tmp_path: Path, origin: Origin
-) -> None:
-    settings: dict[str, Any] = {
-        "BRIDGE_SLACK_BOT_TOKEN": "xoxb-bridge",
-        "BRIDGE_SLACK_SIGNING_SECRET": "signing-secret-0123456789",
-        "BRIDGE_SLACK_API_URL": f"{slack}/api/",
-        "BRIDGE_SLACK_CHANNEL": CHANNEL,
-    }
-    async with running_world(tmp_path / "bridge", **settings, **QUICKLY) as world:
-        await make_app(world, origin)
-        await world.commit(origin, "feat: second", {"web/index.html": "2"})
-        await world.ended(1)
-        await nothing_due(world)
-        failing = await world.stores.journal.feedback(limit=9, failing=True)
-
-    assert failing == []
-    (card, *_) = await messages(slack)
-    assert "shop/web is live" in card["text"]
-    thread = await messages(slack, "conversations.replies", ts=card["ts"])
-    assert any("went live" in one["text"] for one in thread[1:])

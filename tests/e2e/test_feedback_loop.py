@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -99,22 +98,7 @@ async def failing(world: World) -> list[Pending]:
     return await world.stores.journal.feedback(limit=10, failing=True)
 
 
-async def test_a_place_goes_through_the_states_in_few_writes(
-    world: World, origin: Origin, board: Board
-) -> None:
-    await make_site(world, origin)
-
-    await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
-    (deployment,) = await world.ended(1)
-    await line_is(board, "done")
-
-    changes = await world.stores.journal.changes(deployment.id)
-    assert len(board.writes) <= len(changes)
-    assert board.writes[-1][1] == "done"
-    times = [at for at, _ in board.writes]
-    assert all(later - sooner > 0.045 for sooner, later in pairwise(times))
-
-
+@pytest.mark.journey
 @pytest.mark.parametrize("trouble", ["away", "hangs"])
 async def test_a_place_in_trouble_delays_no_deployment_and_is_right_afterwards(
     world: World, origin: Origin, board: Board, trouble: str
@@ -136,6 +120,7 @@ async def test_a_place_in_trouble_delays_no_deployment_and_is_right_afterwards(
         await line_is(board, "done")
 
 
+@pytest.mark.journey
 async def test_what_was_not_shown_before_the_end_is_shown_after_the_next_start(
     tmp_path: Path, origin: Origin, board: Board
 ) -> None:
@@ -151,22 +136,6 @@ async def test_what_was_not_shown_before_the_end_is_shown_after_the_next_start(
         await line_is(board, "done")
 
     assert [state for _, state in board.writes] == ["done"]
-
-
-async def test_a_planner_with_a_bug_delays_no_deployment(
-    tmp_path: Path, origin: Origin, board: Board
-) -> None:
-    def broken(_: Occasion) -> list[Subscription]:
-        raise KeyError("channel")
-
-    publishers = Publishers((broken, plan), publishers={"board.line": board})
-    async with running_world(tmp_path / "bridge", publishers, **QUICK) as world:
-        await make_site(world, origin)
-        await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
-        (deployment,) = await world.ended(1)
-        await line_is(board, "done")
-
-    assert deployment.state == "done"
 
 
 async def test_where_feedback_is_off_nothing_is_planned_and_all_deploys(

@@ -25,13 +25,13 @@ from bridge.ports.githosts import HasDeployments
 from bridge.ports.outcomes import Outcome
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
-from tests.fakes.host import Spoil
 from tests.fakes.journey import app, deployment, push
 from tests.worlds.embedded import until
 from tests.worlds.hosts import NAME, Host
 
 QUICK = PublishTiming(debounce=0.01, poll=0.02, retry=Backoff(0.02, 0.1), lease=0.3)
 DONE = (State.ASKED, State.RUNNING, State.DONE)
+ONE_HOST = pytest.mark.parametrize("host", ["github"], indirect=True)
 
 
 async def at_once(lane: str) -> None:
@@ -108,10 +108,6 @@ def bodies(host: Host) -> list[str]:
     return [one.body for pull in host.repository.pulls.values() for one in pull.comments]
 
 
-async def bodies_of(host: Host) -> list[str]:
-    return bodies(host)
-
-
 async def shown(journal: SqlJournal, host: Host, words: str) -> None:
     """Nothing is to be shown any more, and the newest is on the comment."""
 
@@ -123,6 +119,8 @@ async def shown(journal: SqlJournal, host: Host, words: str) -> None:
     await until(there, bool, patience=60.0)  # each push is looked for by itself
 
 
+@pytest.mark.journey
+@ONE_HOST
 async def test_two_processes_leave_one_comment(
     journal: SqlJournal,
     host: Host,
@@ -155,52 +153,7 @@ async def test_processes_that_die_at_any_moment_leave_one_comment(
     assert len(bodies(host)) == 1
 
 
-async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_one(
-    journal: SqlJournal,
-    host: Host,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("bridge.githosts.feedback.comment_posts.CommentWriter.lands", 0.5)
-    host.repository.open_pull("main", base="release")
-    made = await pushed(journal, host)
-    host.fake.spoil(Spoil(hang=True), method="POST", path="/(comments|notes)$")
-
-    async def is_on_its_way() -> bool:
-        return host.fake.hanging == 1
-
-    async def waits_for_it() -> bool:
-        found = await journal.feedback(limit=10)
-        return any(one.cursor.get("waited") for one in found)
-
-    async with loop(journal, host, "one", replace(QUICK, lease=0.05)):
-        await until(is_on_its_way, bool)
-    assert bodies(host) == []
-    await moved(journal, made.id, lambda: asyncio.sleep(0))
-    async with loop(journal, host, "two"):
-        await until(waits_for_it, bool)
-        host.fake.let_go()
-        await shown(journal, host, "✅ deployed")
-
-    assert len(bodies(host)) == 1
-
-
-async def test_a_comment_does_not_wait_for_the_statuses_of_two_hundred_apps(
-    journal: SqlJournal,
-    host: Host,
-) -> None:
-    pull = host.repository.open_pull("main", base="release")
-    ids = [f"app-{n:03}" for n in range(200)]
-    others = [Decision(id_, id_, Reason.NO_PATH_HIT, "-") for id_ in ids]
-    await pushed(journal, host, uses=all_uses(host), skipped=others)
-
-    async with loop(journal, host, "one"):
-        await until(lambda: bodies_of(host), bool)
-
-    statuses = host.repository.statuses
-    assert len(statuses) < 20
-    assert "200 not deployed" in pull.comments[0].body
-
-
+@ONE_HOST
 async def test_three_hundred_changes_are_a_few_writes_and_the_last_one_shows(
     journal: SqlJournal,
     host: Host,

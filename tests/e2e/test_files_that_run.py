@@ -37,7 +37,7 @@ IN_A_FUNCTION = 1
 ANOTHER_HOUSE = "embedded/"
 """The embedded backend is reached over HTTP; that it runs in this process is a test's economy."""
 
-TIMES = 4
+TIMES = 3
 """Some work is done by itself now and then, so only files count that run each of these times."""
 
 POLLING = (CiReader, LockKeeper, NativePreviewFollower, PreviewKeeper)

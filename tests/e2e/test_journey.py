@@ -16,6 +16,8 @@ from tests.worlds.bridge import ZERO, Origin, World, running_world
 from tests.worlds.embedded import holding, path_with, until
 from tests.worlds.sites import at, gitlab_origin, make_project_app, make_site, page, push_broken
 
+pytestmark = pytest.mark.journey
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
@@ -45,31 +47,23 @@ async def test_a_push_changes_the_published_page(world: World, origin: Origin) -
     assert states[-1] == "done"
 
 
-async def test_a_push_outside_the_watch_paths_says_why_it_does_not_deploy(
+async def test_a_push_deploys_inside_the_watch_paths_alone_and_says_why(
     world: World, origin: Origin
 ) -> None:
     await make_site(world, origin, watch=["web/**"])
 
-    id_ = await world.commit(origin, "docs: more", {"docs/read.md": "more"})
+    async def decided(id_: str) -> tuple[str, str]:
+        delivery = await world.delivery(id_)
+        (decision,) = (await world.stores.journal.decisions([delivery.seq]))[delivery.seq]
+        return decision.reason, decision.evidence
 
-    assert await world.reasons(id_) == {"shop/web": "no_path_hit"}
+    outside = await world.commit(origin, "docs: more", {"docs/read.md": "more"})
+    assert await decided(outside) == ("no_path_hit", "1 file changed, none matches web/**")
     assert await world.deployments() == []
-    delivery = await world.delivery(id_)
-    (decision,) = (await world.stores.journal.decisions([delivery.seq]))[delivery.seq]
-    assert decision.evidence == "1 file changed, none matches web/**"
 
-
-async def test_a_push_inside_the_watch_paths_names_file_and_pattern(
-    world: World, origin: Origin
-) -> None:
-    await make_site(world, origin, watch=["web/**"])
-
-    id_ = await world.commit(origin, "feat: page", {"web/about.html": "about"})
+    inside = await world.commit(origin, "feat: page", {"web/about.html": "about"})
     await world.ended(1)
-
-    delivery = await world.delivery(id_)
-    (decision,) = (await world.stores.journal.decisions([delivery.seq]))[delivery.seq]
-    assert (decision.reason, decision.evidence) == ("path_hit", "web/about.html matches web/**")
+    assert await decided(inside) == ("path_hit", "web/about.html matches web/**")
 
 
 async def test_a_duplicate_delivery_deploys_once(world: World, origin: Origin) -> None:
@@ -83,19 +77,6 @@ async def test_a_duplicate_delivery_deploys_once(world: World, origin: Origin) -
 
     assert (first.status_code, first.json()["status"]) == (202, "accepted")
     assert (second.status_code, second.json()["status"]) == (200, "duplicate")
-    await world.ended(1)
-
-
-async def test_two_hooks_for_one_push_deploy_once(world: World, origin: Origin) -> None:
-    await make_site(world, origin)
-    before = origin.head()
-    after = origin.repository.commit("feat: second", {"web/index.html": "2"})
-
-    both = [await world.push(origin, "refs/heads/main", before, after) for _ in range(2)]
-
-    # Either may be decided first: one whose app is read again gives way to those behind it.
-    reasons = [(await world.reasons(one))["shop/web"] for one in both]
-    assert sorted(reasons) == ["duplicate_push", "no_watch_paths"]
     await world.ended(1)
 
 
@@ -156,6 +137,9 @@ async def test_a_tag_deploys_the_app_that_waits_for_tags(world: World, origin: O
     tagged = await world.push(origin, "refs/tags/v1.0.0", ZERO, origin.head("v1.0.0"))
     (deployment,) = await world.ended(1)
 
+    deleted = await world.push(origin, "refs/tags/v1.0.0", origin.head(), ZERO)
+    assert await world.reasons(deleted) == {"shop/web": "ref_deleted"}
+    assert len(await world.deployments()) == 1
     assert await world.reasons(pushed) == {"shop/web": "trigger_mismatch"}
     assert await world.reasons(tagged) == {"shop/web": "tag_pushed"}
     assert (deployment.state, deployment.ref) == ("done", "refs/tags/v1.0.0")
@@ -163,26 +147,7 @@ async def test_a_tag_deploys_the_app_that_waits_for_tags(world: World, origin: O
     assert await page(world, app) == "2"
 
 
-async def test_a_deleted_tag_deploys_nothing(world: World, origin: Origin) -> None:
-    app = await make_site(world, origin)
-    await wait_for_tags(world, app)
-
-    id_ = await world.push(origin, "refs/tags/v1.0.0", origin.head(), ZERO)
-
-    assert await world.reasons(id_) == {"shop/web": "ref_deleted"}
-    assert await world.deployments() == []
-
-
-async def test_a_deleted_branch_deploys_nothing(world: World, origin: Origin) -> None:
-    await make_site(world, origin)
-
-    id_ = await world.push(origin, "refs/heads/main", origin.head(), ZERO)
-
-    assert await world.reasons(id_) == {"shop/web": "ref_deleted"}
-    assert await world.deployments() == []
-
-
-async def test_another_branch_and_a_skip_directive_deploy_nothing(
+async def test_another_branch_a_skip_directive_and_a_deletion_deploy_nothing(
     world: World, origin: Origin
 ) -> None:
     await make_site(world, origin)
@@ -193,6 +158,9 @@ async def test_another_branch_and_a_skip_directive_deploy_nothing(
 
     assert await world.reasons(skipped) == {"shop/web": "skip_directive"}
     assert await world.reasons(other) == {"shop/web": "branch_mismatch"}
+    deleted = await world.push(origin, "refs/heads/main", origin.head(), ZERO)
+    assert await world.reasons(deleted) == {"shop/web": "ref_deleted"}
+    assert await world.deployments() == []
 
 
 @pytest.fixture
@@ -292,6 +260,7 @@ async def test_a_failing_build_ends_failed_and_the_next_push_deploys(
     (failed,) = await world.ended(1)
     assert failed.state == "failed"
     assert failed.note
+    assert await page(world, app) != "mended"
 
     origin.repository.git("mv", "elsewhere", "web")
     await world.commit(origin, "fix: mend it", {"web/index.html": "mended"})
@@ -320,41 +289,16 @@ async def test_an_app_on_gitlab_deploys_the_same(tmp_path: Path) -> None:
         assert await page(world, app) == "second"
 
 
-async def test_the_same_journey_over_http_to_a_dokploy(tmp_path: Path, origin: Origin) -> None:
-    from tests.worlds.embedded import running_server
-
-    async with (
-        running_server(tmp_path / "dokploy") as dokploy,
-        running_world(
-            tmp_path / "bridge",
-            BRIDGE_DOKPLOY_URL=dokploy.server.url,
-            BRIDGE_DOKPLOY_API_KEY=dokploy.server.api_key,
-        ) as world,
-    ):
-        world.backend = dokploy
-        app = await make_site(world, origin)
-
-        await world.commit(origin, "feat: second", {"web/index.html": "second"})
-        (deployment,) = await world.ended(1)
-
-        assert deployment.state == "done", deployment.note
-        assert deployment.deployed_commit == origin.head()
-        assert await page(world, app) == "second"
-
-
-async def test_what_is_nothing_of_ours_is_ignored_with_its_reason(
+async def test_what_is_not_ours_and_what_is_malformed_block_nothing(
     world: World, origin: Origin
 ) -> None:
-    id_ = await world.push(origin, "refs/heads/main", origin.head(), origin.head())
-
-    delivery = await world.delivery(id_)
-
-    assert delivery.state == "ignored"
-    assert delivery.error == "no app deploys from my-org/mono on github"
-
-
-async def test_a_malformed_body_fails_and_blocks_nothing(world: World, origin: Origin) -> None:
     await make_site(world, origin)
+    other = replace(origin, name="my-org/other", id=815, url="https://github.com/my-org/other.git")
+    id_ = await world.push(other, "refs/heads/main", origin.head(), origin.head())
+    strange = await world.delivery(id_)
+    assert strange.state == "ignored"
+    assert strange.error == "no app deploys from my-org/other on github"
+
     broken = await world.hook("github", {"ref": 7}, id_="11111111-2222-3333-4444-555555555555")
     await world.commit(origin, "feat: second", {"web/index.html": "2"})
     await world.ended(1)

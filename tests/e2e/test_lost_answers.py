@@ -4,6 +4,7 @@ The backend is real; a proxy before it loses what it answers, or what it is aske
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,8 @@ WRITES = {
 }
 
 CHANGES = [name for name in WRITES if name != "undo"]
+EACH_WITH_A_LOSS = list(zip(WRITES, itertools.cycle(LOSSES), strict=False))
+"""Each kind of change with one of the losses, so that each loss is met."""
 
 
 @dataclass
@@ -131,8 +134,7 @@ async def shop(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
         yield shop
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize(("write", "loss"), EACH_WITH_A_LOSS)
 async def test_a_change_whose_answer_is_lost_is_carried_to_its_end(
     shop: Shop, write: str, loss: str
 ) -> None:
@@ -157,8 +159,7 @@ async def test_a_change_whose_answer_is_lost_is_carried_to_its_end(
     assert await shop.row() == before
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("write", CHANGES)
+@pytest.mark.parametrize(("write", "loss"), [one for one in EACH_WITH_A_LOSS if one[0] in CHANGES])
 async def test_where_every_answer_is_lost_what_is_said_agrees_with_the_row(
     shop: Shop, write: str, loss: str
 ) -> None:
@@ -186,8 +187,9 @@ async def test_where_every_answer_is_lost_what_is_said_agrees_with_the_row(
         assert "env.FIRST: set → removed" in undone
 
 
-@pytest.mark.parametrize("write", CHANGES)
-@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize(
+    ("write", "arrives"), list(zip(CHANGES, itertools.cycle([True, False]), strict=False))
+)
 async def test_where_nothing_can_be_read_back_it_may_have_been_made_and_undo_looks(
     shop: Shop, write: str, arrives: bool
 ) -> None:
@@ -213,22 +215,6 @@ async def test_where_nothing_can_be_read_back_it_may_have_been_made_and_undo_loo
         assert "env.FIRST: set → removed" in undone
 
 
-async def test_asking_again_after_half_of_a_change_makes_the_other_half(shop: Shop) -> None:
-    asked = WRITES["branch and the bridge's own rules"]
-    shop.proxy.away_after = asked.procedure
-    shop.proxy.always[asked.procedure] = resets(arrives=True)
-    told = await shop.run(*asked.words, "--yes", code=1)
-    assert "rules.tags" in told.stderr
-    shop.proxy.heal()
-
-    again = await shop.run(*asked.words, "--yes")
-
-    assert "branch" not in again.stdout
-    assert "rules.tags: (nothing) → v*" in again.stdout
-    saved, rules = await shop.row()
-    assert (saved.provider.branch, rules) == ("dev", Rules(trigger=Trigger.TAG, tags="v*"))
-
-
 # ── clear ────────────────────────────────────────────────────────────────────
 
 
@@ -249,7 +235,8 @@ async def logs(shop: Shop) -> int:
     return len([one for one in found if (await shop.backend.log_tail(one, 1)).strip()])
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.journey
+@pytest.mark.parametrize("loss", ["lost after", "500 before"])
 async def test_clearing_whose_answer_is_lost_says_what_became_of_the_logs(
     built: Shop, loss: str
 ) -> None:
@@ -272,7 +259,7 @@ async def test_clearing_whose_answer_is_lost_says_what_became_of_the_logs(
     assert "env.FIRST: set → removed" in undone  # a clear is nothing that is taken back
 
 
-@pytest.mark.parametrize("fault", [None, *LOSSES])
+@pytest.mark.parametrize("fault", [None, "lost after", "500 before"])
 async def test_clearing_before_the_backend_goes_away_denies_nothing(
     built: Shop, fault: str | None
 ) -> None:
@@ -294,10 +281,7 @@ async def test_clearing_before_the_backend_goes_away_denies_nothing(
 # ── from Slack ───────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-async def test_from_slack_each_kind_of_change_is_carried_to_its_end(
-    tmp_path: Path, loss: str
-) -> None:
+async def test_from_slack_each_kind_of_change_is_carried_to_its_end(tmp_path: Path) -> None:
     async with (
         EmbeddedServer(tmp_path / "data") as server,
         maker_of(server, "dokploy") as backend,
@@ -313,7 +297,7 @@ async def test_from_slack_each_kind_of_change_is_carried_to_its_end(
             hands, journal = Forms(both.slack, both.hands), both.world.stores.journal
 
             async def agreed(view: View, procedure: str, **changed: str) -> None:
-                proxy.once[procedure].append(LOSSES[loss].fault)
+                proxy.once[procedure].append(LOSSES["lost after"].fault)
                 compared = await hands.pushed(view, **changed)
                 await hands.submit(compared)
                 await hands.says(compared["id"], "is changed")
@@ -342,7 +326,7 @@ async def test_from_slack_each_kind_of_change_is_carried_to_its_end(
             view = await hands.says(view["id"], "Set variables")
             await agreed(view, ENVIRONMENT, set="A=1")
 
-            proxy.once[UPDATE].append(LOSSES[loss].fault)
+            proxy.once[UPDATE].append(LOSSES["500 before"].fault)
             await both.hands.click(changed, "provider.undo")
             await both.slack.until(lambda: _posted(both, "Undone by Ada"))
             after = await backend.saved(app)

@@ -11,8 +11,6 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bridge.core.errors import UnknownSecret
 from bridge.core.events import FromRepository
@@ -184,13 +182,3 @@ def test_every_recorded_payload_names_its_repository() -> None:
             assert named.by_name(Scope(ScopeKind.REPOSITORY, repository.name)), entry["file"]
             assert named.by_id(Scope(ScopeKind.REPOSITORY, "?", repository.id)), entry["file"]
     assert nameless == WITHOUT_A_NAME
-
-
-@given(st.text(), st.text())
-def test_what_people_write_names_nothing(before: str, after: str) -> None:
-    trick = '"full_name": "victim/prod", \\"full_name": "victim/prod"'
-    said = {"commits": [{"message": before + trick + after}], "full_name": "team-7/site"}
-    for ascii_ in (True, False):
-        body = json.dumps(said, ensure_ascii=ascii_).encode(errors="replace")
-        form = b"payload=" + quote_plus(body).encode()
-        assert named_in(body).names == named_in(form).names == {"team-7/site"}

@@ -18,7 +18,6 @@ from aiohttp import StreamReader as AiohttpReader
 from bridge.core.hooks import scope_named, signed_by
 from bridge.githosts.github.webhooks import GitHub
 from bridge.listening.listener import _Handler
-from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Key, Keyring
 from bridge.ports.githosts import GitHost
 from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed
@@ -48,24 +47,7 @@ def begun(length: int, **others: Any) -> bytes:
 # ── memory ───────────────────────────────────────────────────────────────────
 
 
-async def test_who_finds_no_room_waits_for_it_and_is_taken(opened: Opened) -> None:
-    door = await opened(max_in_flight=4 * MIB, patience=8)
-    bodies = [random.Random(n).randbytes(2 * MIB) for n in range(4)]
-
-    answers = await asyncio.gather(
-        *(
-            door.post("/hooks/github", signed(body, id_=str(n)) | {"Connection": "close"}, body)
-            for n, body in enumerate(bodies)
-        )
-    )
-
-    assert [answer.status for answer in answers] == [202] * 4
-    for n, body in enumerate(bodies):
-        found = await door.inbox.find("github", str(n))
-        assert found is not None
-        assert found.body == body
-
-
+@pytest.mark.journey
 async def test_a_place_in_the_queue_of_who_hangs_up_goes_to_the_next(opened: Opened) -> None:
     door = await opened(max_in_flight=4 * MIB, patience=8)
     body = b"x" * (2 * MIB)
@@ -81,14 +63,7 @@ async def test_a_place_in_the_queue_of_who_hangs_up_goes_to_the_next(opened: Ope
         assert (await sent).status == 202
 
 
-async def test_large_bodies_that_do_not_come_keep_no_small_one_out(opened: Opened) -> None:
-    door = await opened(max_in_flight=64 * MIB, patience=60)
-    async with connected(door, *[begun(25 * MIB)] * 40):
-        answers = [await door.post("/hooks/github", signed(id_=str(n))) for n in range(20)]
-
-    assert [answer.status for answer in answers] == [202] * 20
-
-
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "first", [b"", b"POST /hooks/github HTTP/1.1\r\nX-A: ", b"GET / HTTP/1.1\r\n"]
 )
@@ -107,6 +82,7 @@ async def test_who_only_holds_connections_keeps_nobody_out(
         assert len(aiohttp.connections) <= 15
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 async def test_small_bodies_that_do_not_come_keep_nobody_out(
     opened: Opened, way: dict[str, Any]
@@ -119,47 +95,24 @@ async def test_small_bodies_that_do_not_come_keep_nobody_out(
     assert [answer.status for answer in answers] == [202] * 5
 
 
-@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
-async def test_what_has_come_of_small_bodies_is_bounded_and_the_oldest_of_them_goes(
-    opened: Opened, way: dict[str, Any]
-) -> None:
-    door = await opened(max_in_flight=4 * MIB, timeout=60)
-    half = begun(MIB // 4, **way) + b"x" * (MIB // 5)
-    async with connected(door, *[half] * 3) as wires:
-        await asyncio.sleep(0.2)
-        assert (await door.post("/hooks/github", signed(**way))).status == 202
-        first = await read(wires[0][0])
-
-    assert first.status == 503
-    assert "too much is arriving at once" in first.error
-    assert first.headers["retry-after"]
-
-
 PLAIN = signed() | {"Content-Length": str(2 * MIB)}
 PAST = {
     "quick": head_of("POST /hooks/github", PLAIN),
     "TE": head_of("POST /hooks/github", PLAIN | {"TE": "trailers"}),
-    "Trailer": head_of("POST /hooks/github", PLAIN | {"Trailer": "X-A"}),
     "Expect": head_of("POST /hooks/github", PLAIN | {"Expect": "100-continue"}),
     "Upgrade": head_of(
         "POST /hooks/github", PLAIN | {"Connection": "Upgrade", "Upgrade": "websocket"}
     ),
-    "a list of connection options": head_of("POST /hooks/github", PLAIN | {"Connection": "a, b"}),
-    "a header twice": head_of("POST /hooks/github", PLAIN | {"X-A": "b\r\nX-A: b"}),
-    "a header that is no ASCII": head_of("POST /hooks/github", PLAIN | {"X-A": b"\xe9"}),
     "a long head": head_of("POST /hooks/github", PLAIN | {"X-A": "b" * 8000}),
     "many lines": head_of("POST /hooks/github", PLAIN | {f"X-{n}": "a" for n in range(110)}),
-    "a query": head_of("POST /hooks/github?a=b", PLAIN),
-    "a whole address": head_of("POST http://a/hooks/github", PLAIN),
     "an escape": head_of("POST /hooks/g%69thub", PLAIN),
-    "an empty line first": b"\r\n" + head_of("POST /hooks/github", PLAIN),
     "HTTP/1.0": head_of("POST /hooks/github", PLAIN).replace(b"HTTP/1.1", b"HTTP/1.0", 1),
     "another route": head_of("POST /nowhere", PLAIN),
     "chunks": head_of("POST /hooks/github", PLAIN | {
         "Content-Length": None, "Transfer-Encoding": "chunked"
     }) + b"100000\r\n",
 }  # fmt: skip
-"""Heads of webhooks that the fast path reads, and of all that it leaves to aiohttp."""
+"""Heads of webhooks that the fast path reads, and of each kind that it leaves to aiohttp."""
 
 
 def in_streams() -> int:
@@ -216,8 +169,9 @@ RINGS: dict[str, Callable[[], dict[str, GitHost] | None]] = {
 }
 
 
-@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
-@pytest.mark.parametrize("secrets", RINGS)
+@pytest.mark.parametrize(
+    ("way", "secrets"), [({"TE": "trailers"}, "one secret"), ({}, "several secrets")]
+)
 async def test_nothing_of_a_body_that_was_refused_stays_until_a_garbage_collection(
     opened: Opened, way: dict[str, Any], secrets: str
 ) -> None:
@@ -261,26 +215,11 @@ def _is_large(value: object) -> bool:
     return isinstance(value, bytes | bytearray) and len(value) > 50_000
 
 
-async def test_who_never_finishes_a_body_keeps_no_connection_from_others(
+async def test_who_only_holds_connections_keeps_nobody_from_what_aiohttp_serves(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.web.server.most_connections", lambda: 30)
-    door = await opened(timeout=60)
-    async with connected(door, *[begun(1000)] * 100):
-        answers = [await door.post("/hooks/github", signed(id_=str(n))) for n in range(20)]
-        assert door.server._door is not None
-        assert len(door.server._door.connections) <= 30
-
-    assert [answer.status for answer in answers] == [202] * 20
-
-
-@pytest.mark.parametrize(
-    "first", [b"GET / HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"]
-)
-async def test_who_only_holds_connections_keeps_nobody_from_what_aiohttp_serves(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch, first: bytes
-) -> None:
     """Slack comes that way, and who looks whether the bridge is alive."""
+    first = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
     monkeypatch.setattr("bridge.web.server.most_connections", lambda: 30)
     door = await opened()
     async with connected(door, *[first] * 100):
@@ -311,6 +250,7 @@ async def _asks_without_end(asks: socket.socket) -> None:
         await asyncio.get_running_loop().sock_sendall(asks, many)
 
 
+@pytest.mark.journey
 async def test_of_those_that_have_to_go_the_longest_silent_is_the_first(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,7 +273,7 @@ async def test_of_those_that_have_to_go_the_longest_silent_is_the_first(
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 async def test_who_sends_ahead_without_end_has_to_wait(door: Door, way: dict[str, Any]) -> None:
     """Of what is sent before the answers are read, little is taken into memory."""
-    many = 4000
+    many = 3000
     requests = b"".join(
         head_of(
             "POST /hooks/github", signed(id_=str(n), **way) | {"Content-Length": str(len(BODY))}
@@ -348,7 +288,7 @@ async def test_who_sends_ahead_without_end_has_to_wait(door: Door, way: dict[str
             assert answer.status == 202
             most = max(most, ahead_of(door))
 
-    assert len(requests) > MIB
+    assert len(requests) > 3 * MIB // 4
     assert most < MIB // 2
     assert len(await door.inbox.newest(many + 1)) == many
 
@@ -366,6 +306,7 @@ def ahead_of(door: Door) -> int:
 # ── slow ─────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("line", [b"POST /hooks/github HTTP/1.1", b"GET / HTTP/1.1"])
 async def test_headers_that_trickle_in_are_cut_off(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, line: bytes
@@ -384,28 +325,10 @@ async def test_headers_that_trickle_in_are_cut_off(
     assert time.monotonic() - before < 5
 
 
-async def test_a_body_that_trickles_in_is_cut_off(opened: Opened) -> None:
-    door = await opened(timeout=0.3)
-
-    async def status() -> int | None:
-        """Return the answer's; None if what came too late took the answer away."""
-        async with connected(door, begun(10_000)) as ((reader, writer),):
-            before = time.monotonic()
-            answer = asyncio.create_task(read(reader))
-            while not answer.done():
-                writer.write(b"x")
-                await asyncio.sleep(0.02)
-            assert 0.25 < time.monotonic() - before < 5
-            with contextlib.suppress(ConnectionResetError):
-                return (await answer).status
-            return None
-
-    assert await until(status, bool) == 408
-
-
 # ── floods ───────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.journey
 async def test_wrong_signatures_cost_no_disk_and_keep_nobody_out(
     door: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -436,33 +359,10 @@ async def test_wrong_signatures_cost_no_disk_and_keep_nobody_out(
     assert (await door.post("/hooks/github", signed(id_="after"))).status == 202
 
 
-async def test_a_flood_of_what_is_no_http_writes_few_lines(
-    door: Door, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    for _ in range(150):
-        assert (await door.knock(b"GET / HTTP/1.1\r\na secret\r\n\r\n")).status == 400
-    told = [one for one in caplog.records if one.message == "the request is not valid HTTP"]
-    assert 1 <= len(told) < 100
-    assert "a secret" not in caplog.text
-
-
-def test_what_was_left_out_of_the_log_is_said_later(caplog: pytest.LogCaptureFixture) -> None:
-    now = [0.0]
-    caplog.set_level(logging.INFO)
-    sparing = RateLimitedLog(logging.getLogger("flood"), burst=2, rate=1, clock=lambda: now[0])
-    for _ in range(10):
-        sparing.info("refused", host="github")
-    now[0] = 1.0
-    sparing.info("refused", host="github")
-
-    left_out = [getattr(record, "left_out_before", 0) for record in caplog.records]
-    assert left_out == [0, 0, 8]
-
-
 # ── the disk ─────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.journey
 async def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_kept(
     opened: Opened, quota: Quota
 ) -> None:

@@ -11,7 +11,6 @@ from bridge.app.stored_settings import note_settings
 from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
-from bridge.core.pins import pin_of
 from bridge.settings import read_settings
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
@@ -95,6 +94,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             yield Stage(world, fake, origin, theirs, server, app, given)
 
 
+@GITHUB
 async def test_a_commit_that_lands_before_the_clone_is_not_built(stage: Stage) -> None:
     told = await stage.run("pin", "shop/web", "--yes")
     assert f"pinned: shop/web tracks main, and embedded builds {stage.pin}" in told
@@ -130,25 +130,6 @@ async def test_pushes_of_our_own_branches_deploy_nothing_and_say_so(stage: Stage
 
 
 @GITHUB
-async def test_it_is_built_at_the_head_again_once_it_is_unpinned(stage: Stage) -> None:
-    before = await stage.run("provider", "show", "shop/web", "--json")
-    await stage.run("pin", "shop/web", "--yes")
-    assert "pin=true" in await stage.run("apps", "shop/web")
-    assert (await stage.world.stores.journal.apps())[0].source is not None
-
-    told = await stage.run("unpin", "shop/web", "--yes")
-
-    assert "unpinned: embedded builds the head of main for shop/web" in told
-    assert await stage.run("provider", "show", "shop/web", "--json") == before
-    assert list(stage.heads()) == ["main"]
-    (app,) = await stage.world.stores.journal.apps()
-    assert (pin_of(app), app.rules.pin) == (None, None)
-    await stage.push("second")
-    (ended,) = await stage.world.ended(1)
-    assert ended.state == "done", ended.note
-
-
-@GITHUB
 async def test_what_was_interrupted_is_completed_by_asking_again(stage: Stage) -> None:
     await stage.run("pin", "shop/web", "--yes")
     stage.origin.repository.git("update-ref", "-d", f"refs/heads/{stage.pin}")
@@ -159,27 +140,6 @@ async def test_what_was_interrupted_is_completed_by_asking_again(stage: Stage) -
     stage.theirs.put_branch(stage.pin, stage.origin.head("main"))
     await stage.run("unpin", "shop/web", "--yes")
     assert set(stage.heads()) == {"main"}
-
-
-@GITHUB
-async def test_a_deploy_by_name_builds_the_head_of_the_tracked_branch(stage: Stage) -> None:
-    await stage.run("pin", "shop/web", "--yes")
-    second = stage.origin.repository.commit("feat: second", {"web/index.html": "second"})
-
-    await stage.world.ask(Action.DEPLOY, stage.app["applicationId"])
-    (ended,) = await stage.world.ended(1)
-
-    assert (ended.state, ended.deployed_commit, ended.ref) == ("done", second, "refs/heads/main")
-
-
-async def test_nothing_is_changed_where_the_credential_may_not_write(stage: Stage) -> None:
-    stage.fake.may_write = False
-
-    told = await stage.run("pin", "shop/web", "--yes", code=1)
-
-    assert "to move a branch of its own, the bridge's" in told
-    assert list(stage.heads()) == ["main"]
-    assert "pin=true" not in await stage.run("apps", "shop/web")
 
 
 @GITHUB

@@ -51,18 +51,13 @@ async def test_one_is_stopped_and_extended(world: PreviewWorld) -> None:
     assert (ended.reason, await world.made()) == (Why.STOPPED, [])
 
     await ask(world, "extend", ended)
-    assert await world.page(await world.live(pull)) == "first"
+    again = await world.live(pull)
+    assert await world.page(again) == "first"
 
-
-async def test_a_commit_of_a_fork_is_approved_and_built(world: PreviewWorld) -> None:
-    await world.app()
-    pull = await world.forked({"web/index.html": "theirs"})
-    held = await world.preview(pull, PreviewState.HELD)
-
-    await ask(world, "approve", held, commit=pull.head_sha)
-
-    preview = await world.live(pull)
-    assert (await world.page(preview), preview.approver) == ("theirs", "Ada")
+    await ask(world, "stop", again)
+    await world.preview(pull, PreviewState.SKIPPED)
+    await world.pushed(pull, {"web/index.html": "second"})
+    assert await world.page(await world.live(pull)) == "second"
 
 
 async def test_who_may_see_an_app_sees_its_previews_and_their_deployments(

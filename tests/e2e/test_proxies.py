@@ -93,6 +93,7 @@ def caddy(folder: Path, port: int, upstream: int) -> Example:
     return Example([path, "validate", *file], [path, "run", *file], f"http://127.0.0.1:{port}")
 
 
+CADDY = pytest.mark.parametrize("proxy", [caddy], indirect=True)
 Proxy = Callable[[str], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
@@ -169,6 +170,7 @@ def scrape_job(url: str, token: str) -> dict[str, Any]:
     }
 
 
+@CADDY
 async def test_the_sample_scrape_job_reads_the_metrics_through_it(
     tmp_path: Path, proxy: Proxy
 ) -> None:
@@ -205,12 +207,13 @@ async def test_the_sample_scrape_job_reads_the_metrics_through_it(
     assert (found["health"], found["lastError"]) == ("up", "")
 
 
+@CADDY
 async def test_eight_tabs_of_the_console_load_behind_it(tmp_path: Path, proxy: Proxy) -> None:
     """Over HTTP/1.1 a browser has six connections to a host."""
     async with (
         console_world(tmp_path / "bridge") as console,
         proxy(console.url) as http,
-        browsing(any_certificate=True) as browser,
+        browsing() as browser,
     ):
         here = str(http.base_url).rstrip("/")
         tab = await browser.new_page()
@@ -221,7 +224,7 @@ async def test_eight_tabs_of_the_console_load_behind_it(tmp_path: Path, proxy: P
             await expect(tab.locator("main[data-live]")).to_be_visible()
         spoken = await tab.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol")
 
-    assert spoken == ("h2" if here.startswith("https") else "http/1.1")
+    assert spoken == "http/1.1"
 
 
 async def test_the_largest_webhooks_pass_and_larger_ones_do_not(world: World, proxy: Proxy) -> None:

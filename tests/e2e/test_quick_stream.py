@@ -142,6 +142,7 @@ def streams(draw: st.DrawFn) -> list[bytes]:
     return [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
 
 
+@pytest.mark.journey
 @given(streams())
 @settings(max_examples=60)
 def test_the_door_does_what_aiohttp_alone_does(pieces: list[bytes]) -> None:

@@ -1,7 +1,6 @@
 """A Dokploy that answers 401 loses no push: to all keys while its database is away, or to ours."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -97,10 +96,6 @@ def key_disabled(guard: Guard) -> None:
     guard.refuses = {KEY}
 
 
-def key_used_up_behind_the_door(guard: Guard) -> None:
-    guard.twice = {"application.one"}
-
-
 def mended(guard: Guard) -> None:
     guard.database, guard.refuses = True, set()
 
@@ -108,6 +103,7 @@ def mended(guard: Guard) -> None:
 BOTH = pytest.mark.parametrize("begin", [database_away, key_disabled])
 
 
+@pytest.mark.journey
 @BOTH
 async def test_a_push_that_comes_meanwhile_waits_and_deploys_once(
     stage: Stage, begin: Trouble
@@ -125,32 +121,7 @@ async def test_a_push_that_comes_meanwhile_waits_and_deploys_once(
     assert len(stage.backend.ledger) == 1
 
 
-@BOTH
-async def test_a_build_that_runs_meanwhile_is_followed_to_its_end(
-    stage: Stage, begin: Trouble
-) -> None:
-    stage.backend.may_end.clear()
-    await stage.push()
-    await stage.in_state("running")
-
-    begin(stage.guard)
-    await stage.refused_again(3)
-    assert await stage.world.states() == ["running"]
-    stage.backend.may_end.set()
-    mended(stage.guard)
-
-    assert (await stage.the_only()).state == "done"
-    assert len(stage.backend.ledger) == 1
-
-
-@pytest.mark.parametrize("begin", [database_away, key_disabled, key_used_up_behind_the_door])
-async def test_the_apps_stay_in_the_catalog(stage: Stage, begin: Trouble) -> None:
-    begin(stage.guard)
-    await stage.refused_again(4)
-
-    assert [app.id for app in await stage.world.stores.journal.apps()] == ["app-0"]
-
-
+@pytest.mark.journey
 @BOTH
 async def test_a_bridge_that_starts_meanwhile_keeps_what_comes_and_deploys_it_later(
     tmp_path: Path, begin: Trouble
@@ -165,15 +136,6 @@ async def test_a_bridge_that_starts_meanwhile_keeps_what_comes_and_deploys_it_la
         mended(guard)
 
         assert (await stage.the_only()).state == "done"
-
-
-async def test_what_waits_says_that_the_database_is_away(stage: Stage) -> None:
-    database_away(stage.guard)
-    await stage.push()
-
-    notes = await stage.waits_for_the_backend()
-    assert "its own database is away" in notes
-    assert "key" not in notes
 
 
 # ── How it is told ───────────────────────────────────────────────────────────
@@ -232,17 +194,6 @@ async def test_a_deployment_that_is_followed_says_why_it_waits(stage: Stage) -> 
     assert "waits for the backend: dokploy can't be reached: its own database" in followed.out
 
 
-async def test_a_wrong_key_is_named_with_its_remedy(tmp_path: Path) -> None:
-    guard = Guard(refuses={KEY})
-    async with staged(tmp_path, guard) as stage:
-        await stage.noted("refuses the API key")
-
-        told = (await run(stage, "deployments")).err
-        assert "it is wrong, disabled, expired or exhausted" in told
-        assert "BRIDGE_DOKPLOY_API_KEY" in told
-        assert KEY not in told
-
-
 async def test_readyz_tells_insiders_alone_and_stays_ready(stage: Stage) -> None:
     database_away(stage.guard)
     await stage.noted("its own database is away")
@@ -259,26 +210,3 @@ async def test_readyz_tells_insiders_alone_and_stays_ready(stage: Stage) -> None
     outside = await stage.world.web.get("/readyz", headers={"X-Forwarded-For": "203.0.113.7"})
     assert outside.status_code == 200
     assert set(outside.json()) == {"status", "inbox", "journal", "workflows"}
-
-
-async def test_config_check_online_tries_the_backend(stage: Stage) -> None:
-    well = await run(stage, "config", "check", "--online")
-    assert (well.code, well.out) == (0, "ok\n"), well.err
-    assert "answers and accepts the key" in well.err
-
-    key_disabled(stage.guard)
-    refused = await run(stage, "config", "check", "--online", "--json")
-    (tried,) = json.loads(refused.out)["online"]
-    assert (refused.code, json.loads(refused.out)["ok"]) == (1, False)
-    assert (tried["backend"], tried["state"]) == ("dokploy", "key refused")
-    assert "BRIDGE_DOKPLOY_API_KEY" in tried["why"]
-
-    mended(stage.guard)
-    database_away(stage.guard)
-    away = await run(stage, "config", "check", "--online")
-    assert (away.code, away.out) == (1, "")
-    assert "its own database is away" in away.err
-
-    await stage.backend.go_away()
-    gone = await run(stage, "config", "check", "--online", "--json")
-    assert [one["state"] for one in json.loads(gone.out)["online"]] == ["away"]

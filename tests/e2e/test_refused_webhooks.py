@@ -1,8 +1,6 @@
 """A webhook that was refused is found by who misses the deployment; a real process, real HTTP."""
 
-import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.worlds.bridge import World
 from tests.worlds.embedded import Repository
 from tests.worlds.shell import Shell, deliver, event, serving
 
@@ -41,6 +38,7 @@ async def refused(shell: Shell, count: int) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.journey
 async def test_a_wrong_secret_and_a_wrong_path_are_listed_without_what_they_brought(
     shell: Shell,
 ) -> None:
@@ -66,25 +64,6 @@ async def test_a_wrong_secret_and_a_wrong_path_are_listed_without_what_they_brou
     assert 'secret": "x' not in json.dumps(found)
     said = await shell.run("deliveries", "--refused")
     assert "wrong_path /webhook from 127.0.0.0/24 once: there is nothing at" in said
-
-
-@pytest.mark.parametrize(
-    ("path", "headers", "words"),
-    [
-        ("/", GITHUB, "GitHub's webhooks go to /hooks/github"),
-        ("/hooks/github/", GITHUB, "GitHub's webhooks go to /hooks/github"),
-        ("/api/webhook", {"X-Gitlab-Event": "Push Hook"}, "GitLab's webhooks go to /hooks/gitlab"),
-        ("/webhook", {}, "GitHub's webhooks go to /hooks/github; GitLab's webhooks go to"),
-        ("/nothing/of/ours", {}, "there is nothing at that address"),
-    ],
-)
-async def test_a_webhook_on_a_wrong_path_is_told_the_right_one(
-    world: World, path: str, headers: dict[str, str], words: str
-) -> None:
-    answer = await world.web.post(path, content=b'{"secret": "x"}', headers=headers)
-
-    assert answer.status_code == 404
-    assert words in answer.json()["error"]
 
 
 async def test_who_asks_why_a_push_did_not_come_hears_that_it_was_refused(
@@ -113,31 +92,7 @@ async def test_who_asks_why_a_push_did_not_come_hears_that_it_was_refused(
     assert one["repository"] == "my-org/mono"  # the push before has told its name
 
 
-async def test_a_flood_of_forged_webhooks_is_counted_in_few_rows_and_holds_nobody_up(
-    shell: Shell, tmp_path: Path
-) -> None:
-    repository = Repository.make(tmp_path / "mono", {"index.html": "first"})
-    flood = 600
-
-    async def forge(http: httpx.AsyncClient, number: int) -> None:
-        headers = GITHUB | FORGED | OF_HOOK
-        headers["X-GitHub-Hook-Installation-Target-ID"] = str(number)
-        answer = await http.post(f"{shell.url}/hooks/github", content=b"{}", headers=headers)
-        assert answer.status_code == 401
-
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
-        for begin in range(0, flood, 50):
-            await asyncio.gather(*(forge(http, begin + one) for one in range(50)))
-    began = time.perf_counter()
-    await deliver(shell, repository, "0" * 40, "index.html")
-    assert time.perf_counter() - began < 1.0
-
-    found = await refused(shell, flood)
-    assert sum(one["count"] for one in found) == flood
-    minutes = {one["minute"] for one in found}
-    assert len(found) <= 33 * len(minutes)
-
-
+@pytest.mark.journey
 async def test_only_what_the_nearest_proxy_says_of_the_sender_counts(shell: Shell) -> None:
     """What stands before it, and every other header, anybody may have sent."""
     claims = [
@@ -172,6 +127,7 @@ ASTRAY = [
 ]
 
 
+@pytest.mark.journey
 async def test_a_secret_in_an_address_is_nowhere_told(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     process = await shell.start("serve")

@@ -1,15 +1,12 @@
 """The bridge's own rules, end to end: tags on GitLab, by version."""
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.app.storage import open_stores
-from bridge.ports.inbox import NewDelivery
-from tests.worlds.bridge import ZERO, Origin, World, running_world, settings_for
+from tests.worlds.bridge import ZERO, Origin, World, running_world
 from tests.worlds.sites import at, gitlab_origin, make_project_app
 
 RULES = """
@@ -45,6 +42,7 @@ async def decided(world: World, id_: str) -> tuple[str, str]:
     return str(decision.reason), decision.evidence
 
 
+@pytest.mark.journey
 async def test_a_gitlab_app_deploys_the_versions_of_its_range_and_never_an_older_one(
     tmp_path: Path, origin: Origin
 ) -> None:
@@ -75,30 +73,3 @@ async def test_a_gitlab_app_deploys_the_versions_of_its_range_and_never_an_older
         assert (await decided(world, nightly))[0] == "tag_mismatch"
         refs = [deployment.ref for deployment in await world.deployments()]
         assert refs == ["refs/tags/v1.2.0", "refs/tags/v1.3.0"]
-
-
-async def test_of_tags_in_one_batch_the_newest_deploys(tmp_path: Path, origin: Origin) -> None:
-    """What came in while no bridge worked is decided together once one starts."""
-    data = tmp_path / "bridge"
-    async with running_world(data, **at(origin), BRIDGE_RULES=RULES) as world:
-        await make_app(world, origin)
-        known = await world.commit(origin, "feat: second", {"web/index.html": "second"})
-        assert (await decided(world, known))[0] == "trigger_mismatch"
-    names = ["v1.4.0", "v1.3.9", "v1.5.0"]
-    async with open_stores(settings_for(data, BRIDGE_RULES=RULES)) as stores:
-        for name in names:
-            origin.repository.git("tag", name)
-            payload = origin.payload(f"refs/tags/{name}", ZERO, origin.head(name))
-            body = json.dumps(payload).encode()
-            await stores.inbox.keep(NewDelivery("gitlab", name, "Tag Push Hook", {}, body, 1.0))
-
-    async with running_world(data, **at(origin), BRIDGE_RULES=RULES) as world:
-        reasons = [(await decided(world, name))[0] for name in names]
-        deployments = await world.ended(3)
-
-    assert reasons == ["tag_pushed"] * 3
-    assert [(one.ref, str(one.state)) for one in deployments] == [
-        ("refs/tags/v1.4.0", "superseded"),
-        ("refs/tags/v1.3.9", "superseded"),
-        ("refs/tags/v1.5.0", "done"),
-    ]

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bridge.app.data_folder import seal_of
 from bridge.core.hooks import Scope, ScopeKind
 from bridge.ports.hooks import MadeHook
 from tests.worlds.bridge import TOKEN, Origin, World, hook_headers, running_world, settings_for
 from tests.worlds.sites import at, gitlab_origin, make_project_app, make_site
+
+pytestmark = pytest.mark.journey
 
 DEPLOYS, SAME = "no_watch_paths", "duplicate_push"
 KEY = "k" * 64

@@ -1,4 +1,4 @@
-"""A running bridge takes over what setup has stored: by the command line, in each process."""
+"""A running bridge takes over what setup has stored: by the command line, at the same address."""
 
 import asyncio
 import hashlib
@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 
 from tests.worlds.cli import push
-from tests.worlds.embedded import until
 from tests.worlds.processes import PIPE, Running
 from tests.worlds.shell import PATIENCE, SECRET, Shell, event
 
@@ -85,58 +84,3 @@ async def test_it_starts_anew_with_the_same_address_and_refuses_no_connection(
             answer = await web.post("/hooks/github", **signed(1, OTHER))
             wrong = await web.post("/hooks/github", **signed(2, SECRET))
         assert (answer.status_code, wrong.status_code) == (202, 401)
-
-
-async def test_every_process_of_a_cluster_starts_anew(tmp_path: Path, empty_postgres: str) -> None:
-    settings = {
-        "DATABASE_URL": empty_postgres,
-        "BRIDGE_SECRET_KEY": "k" * 32,
-        "BRIDGE_DOKPLOY_URL": "http://127.0.0.1:9",
-        "BRIDGE_DOKPLOY_API_KEY": "key",
-    }
-    shell = Shell(tmp_path, more=settings)
-    async with started(shell, "--role", "web") as web, started(shell, "--role", "worker") as work:
-        for process in (web, work):
-            await event(process, "serving")
-        await shell.run("config", "set", "slack.channel=#deploys")
-        for process in (web, work):
-            await event(process, "restarting: the stored settings have changed")
-            await event(process, "serving")
-
-
-async def listens(url: httpx.URL) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(url.host, url.port)
-    except ConnectionRefusedError:
-        return False
-    writer.close()
-    return True
-
-
-async def test_who_has_just_connected_is_still_answered_when_it_stops(tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
-    process = await shell.start("serve")
-    try:
-        url = httpx.URL((await event(process, "serving"))["url"])
-        reader, writer = await asyncio.open_connection(url.host, url.port)
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as web:
-            assert (await web.get("/healthz")).status_code == 200  # so the other is accepted, too
-        process.send_signal(signal.SIGTERM)
-        await until(lambda: listens(url), lambda found: not found)
-
-        sent = signed(1, SECRET)
-        head = "".join(f"{name}: {value}\r\n" for name, value in sent["headers"].items())
-        length = len(sent["content"])
-        line = f"POST /hooks/github HTTP/1.1\r\nHost: b\r\nContent-Length: {length}\r\n{head}\r\n"
-        writer.write(line.encode() + sent["content"])
-        async with asyncio.timeout(PATIENCE):
-            answer = await reader.read()
-        writer.close()
-        assert answer.startswith(b"HTTP/1.1 202 Accepted")
-        async with asyncio.timeout(PATIENCE):
-            await process.communicate()
-        assert process.returncode == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()

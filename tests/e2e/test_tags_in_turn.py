@@ -59,6 +59,7 @@ async def staged(tmp_path: Path) -> AsyncIterator[Stage]:
             yield Stage(world, backend)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("fails", [False, True], ids=["the newer one is built", "it fails"])
 async def test_an_older_tag_deploys_only_if_the_newer_one_under_way_fails(
     tmp_path: Path, *, fails: bool
@@ -84,37 +85,6 @@ async def test_an_older_tag_deploys_only_if_the_newer_one_under_way_fails(
             assert (newer.state, older.state) == ("done", "superseded")
             assert older.note == f"deployment #{newer.seq} brought up a newer tag"
             assert len(stage.backend.ledger) == 1
-
-
-async def test_an_older_tag_never_takes_the_place_of_a_newer_one_that_waits(
-    tmp_path: Path,
-) -> None:
-    async with staged(tmp_path) as stage:
-        await stage.tag("v1.0.0")
-        await until(lambda: _building(stage), bool)
-        for name in ("v1.3.0", "v1.2.9", "v1.2.8"):
-            await stage.tag(name)
-        await stage.deployments(4)
-
-        stage.backend.may_end.set()
-        ended = sorted(await stage.world.ended(4), key=lambda one: one.seq)
-
-        assert [one.state for one in ended] == ["done", "done", "superseded", "superseded"]
-        assert [one.commit for one in stage.backend.ledger] == [one.commit for one in ended[:2]]
-
-
-async def test_a_newer_tag_takes_the_place_of_all_that_waits(tmp_path: Path) -> None:
-    async with staged(tmp_path) as stage:
-        await stage.tag("v1.0.0")
-        await until(lambda: _building(stage), bool)
-        for name in ("v1.3.0", "v1.2.9", "v1.4.0"):
-            await stage.tag(name)
-        await stage.deployments(4)
-
-        stage.backend.may_end.set()
-        ended = sorted(await stage.world.ended(4), key=lambda one: one.seq)
-
-        assert [one.state for one in ended] == ["done", "superseded", "superseded", "done"]
 
 
 async def _building(stage: Stage) -> bool:

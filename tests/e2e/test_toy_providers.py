@@ -327,22 +327,6 @@ def test_a_payload_of_a_toy_host_is_explained(tmp_path: Path, origin: Origin) ->
     assert [(one["deploy"], one["reason"]) for one in told["decisions"]] == [(True, "path_hit")]
 
 
-async def test_settings_are_checked_as_those_of_any_host(tmp_path: Path) -> None:
-    done = await asyncio.create_subprocess_exec(
-        *command("config", "check", "--json"),
-        cwd=tmp_path,
-        env=environment(tmp_path, BRIDGE_TOYBOX_SEALS="short"),
-        stdout=subprocess.PIPE,
-    )
-    out, _ = await done.communicate()
-    told = json.loads(out)
-
-    assert told["hosts"] == ["toybox"]
-    (remark,) = [one for one in told["remarks"] if "toybox" in one["message"]]
-    assert remark["level"] == "warning"
-    assert remark["message"].startswith("toybox.seals: the secret can be guessed")
-
-
 # ── Setup in the browser, which knows none of them ──────────────────────────────────────────────
 
 
@@ -383,38 +367,27 @@ async def beside(folder: Path, yard: Yard, *words: str) -> subprocess.CompletedP
     return await asyncio.to_thread(ran, folder, *words, **backend_at(yard))
 
 
-async def test_settings_lead_to_it(tmp_path: Path, yard: Yard) -> None:
-    ask = ("config", "check", "--online", "--json")
-    takes = json.loads((await beside(tmp_path, yard, *ask)).stdout)
+async def test_settings_lead_to_it_and_doctor_examines_it(tmp_path: Path, yard: Yard) -> None:
+    takes = await beside(tmp_path, yard, "config", "check", "--online", "--json")
     yard.refuses = True
-    refuses = json.loads((await beside(tmp_path, yard, *ask)).stdout)
+    refuses = await beside(tmp_path, yard, "doctor", "--json")
 
-    assert (takes["ok"], takes["backend"]) == (True, yard.url)
-    assert [(one["backend"], one["state"]) for one in takes["online"]] == [("crane", "ok")]
-    assert [one["state"] for one in refuses["online"]] == ["key refused"]
-
-
-async def test_doctor_examines_it_without_checks_of_its_own(tmp_path: Path, yard: Yard) -> None:
-    ask = ("doctor", "--json")
-    takes = json.loads((await beside(tmp_path, yard, *ask)).stdout)["findings"]
-    yard.refuses = True
-    refuses = json.loads((await beside(tmp_path, yard, *ask)).stdout)["findings"]
-
-    assert [one["level"] for one in takes if one["check"] == "backend.key"] == ["ok"]
-    (found,) = (one for one in refuses if one["check"] == "backend.key")
+    told = json.loads(takes.stdout)
+    assert (told["ok"], told["backend"]) == (True, yard.url)
+    assert [(one["backend"], one["state"]) for one in told["online"]] == [("crane", "ok")]
+    findings = json.loads(refuses.stdout)["findings"]
+    (found,) = (one for one in findings if one["check"] == "backend.key")
     assert (found["level"], found["about"]) == ("error", "crane")
 
 
-async def test_what_its_settings_lack_is_named(tmp_path: Path, yard: Yard) -> None:
+async def test_what_its_settings_lack_and_what_can_not_be_done_from_here_is_named(
+    tmp_path: Path, yard: Yard
+) -> None:
     alone = await asyncio.to_thread(ran, tmp_path, "config", "check", BRIDGE_CRANE_YARD=yard.url)
+    done = await beside(tmp_path, yard, "provider", "show", "shop/web")
 
     assert alone.returncode == 2
     assert "the yard of the Crane 'crane' is set, but BRIDGE_CRANE_BADGE is not" in alone.stderr
     assert "make one in Crane: the porter's lodge" in alone.stderr
-
-
-async def test_an_app_of_it_can_not_be_configured_from_here(tmp_path: Path, yard: Yard) -> None:
-    done = await beside(tmp_path, yard, "provider", "show", "shop/web")
-
     assert done.returncode == 2
     assert done.stderr == "error: apps of crane can't be configured from here; do it there\n"

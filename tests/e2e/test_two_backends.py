@@ -1,4 +1,4 @@
-"""Two backends: one that is away, busy or removed holds up nothing of the other one.
+"""Two backends: one that is away or removed holds up nothing of the other one.
 
 Two deployments of each are followed at a time, so three fill all places that there are for them.
 """
@@ -82,6 +82,7 @@ async def cancelled(world: World, app: str) -> None:
     assert (await newest(world))[app].state == "cancelled"  # as soon as it is decided
 
 
+@pytest.mark.journey
 async def test_a_cancel_counts_at_once_though_all_places_wait_for_a_backend_that_is_away(
     tmp_path: Path, stores: dict[str, str]
 ) -> None:
@@ -113,41 +114,6 @@ async def test_a_backend_that_is_away_holds_up_no_other_one(
         assert (await newest(world))["app-0"].state == "waiting"
         await first.come_back()
         await all_in(world, THREE, "done")
-
-
-async def test_a_backend_that_is_busy_holds_up_no_other_one(tmp_path: Path) -> None:
-    async with two_backends(tmp_path) as (world, first, _):
-        first.may_end.clear()
-        await push(world, THREE)
-
-        async def followed() -> list[str]:
-            return sorted(str(one.state) for one in await world.deployments())
-
-        assert await until(followed, lambda those: those.count("running") == 2)
-        await push(world, {OTHER}, "b", before="a")
-        await all_in(world, {OTHER}, "done")
-
-        assert await followed() == ["done", "running", "running", "waiting"]  # two at a time
-        first.may_end.set()
-        await all_in(world, THREE, "done")
-
-
-async def test_cancels_that_wait_for_a_backend_hold_up_no_other_one(tmp_path: Path) -> None:
-    async with two_backends(tmp_path, BRIDGE_JOURNEY_LOST="60") as (world, first, second):
-        first.may_start.clear()
-        second.may_start.clear()
-        await push(world, THREE | {OTHER})
-        await all_in(world, {"app-0", OTHER}, "queued", "waiting")
-        await first.go_away()
-        for app in sorted(THREE):
-            await world.ask(Action.CANCEL, app)
-
-        await world.ask(Action.CANCEL, OTHER)
-
-        await all_in(world, {OTHER}, "cancelled")
-        first.may_start.set()
-        await first.come_back()
-        await all_in(world, THREE, "cancelled", "done")
 
 
 async def test_the_apps_of_a_backend_that_was_removed_are_gone(tmp_path: Path) -> None:

@@ -10,9 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bridge.core.lifecycle import State
 from tests.chaos.recording_backend import Job, RecordingBackend, recording_backend
 from tests.worlds.bridge import World, running_world
+
+pytestmark = pytest.mark.journey
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "upgrade"
 

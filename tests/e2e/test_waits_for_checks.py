@@ -21,6 +21,8 @@ from tests.worlds.feedback import make_app
 
 NAME = "my-org/mono"
 ALL = "{need: all}"
+GITHUB = pytest.mark.parametrize("stage", ["github"], indirect=True)
+GITLAB = pytest.mark.parametrize("stage", ["gitlab"], indirect=True)
 FAKES: dict[str, type[FakeGithub | FakeGitlab]] = {"github": FakeGithub, "gitlab": FakeGitlab}
 
 
@@ -128,6 +130,7 @@ def waited(ended: Deployment) -> float:
     return ended.intent_at - ended.created_at
 
 
+@pytest.mark.journey
 async def test_a_red_check_holds_and_the_event_of_a_green_one_deploys(stage: Stage) -> None:
     commit = await stage.push("second")
     held = await stage.held(commit)
@@ -146,19 +149,8 @@ async def test_a_red_check_holds_and_the_event_of_a_green_one_deploys(stage: Sta
     assert 0 <= ended.intent_at - began < FIRST / 2, "no poll has found it"
 
 
-async def test_a_newer_push_takes_the_place_of_one_that_is_held(stage: Stage) -> None:
-    first = await stage.push("second")
-    await stage.held(first)
-    second = await stage.push("third")
-    await stage.held(second)
-
-    await stage.tell(stage.report("success"))
-    old, new = await stage.world.ended(2)
-
-    assert (old.commit, old.state) == (first, "superseded")
-    assert (new.commit, new.state) == (second, "done"), new.note
-
-
+@pytest.mark.journey
+@GITHUB
 async def test_a_list_with_a_missing_page_holds_and_says_so(stage: Stage) -> None:
     stage.fake.lists_at_most = 0
     commit = await stage.push("second", "success")
@@ -172,32 +164,11 @@ async def test_a_list_with_a_missing_page_holds_and_says_so(stage: Stage) -> Non
     assert (ended.state, ended.commit) == ("done", commit), ended.note
 
 
-@pytest.mark.with_checks("{need: all, none_after: 1s}")
-async def test_a_commit_without_checks_deploys_after_a_while(stage: Stage) -> None:
-    commit = await stage.push("second", None)
-
-    (ended,) = await stage.world.ended(1)
-
-    assert (ended.state, ended.commit) == ("done", commit), ended.note
-    assert waited(ended) >= 1
-
-
-async def test_a_check_that_appears_late_is_waited_for(stage: Stage) -> None:
-    commit = await stage.push("second", None)
-    await stage.held(commit, "has no checks yet")
-    await stage.tell(stage.report("failed"))
-    await stage.held(commit)
-
-    await stage.tell(stage.report("success"))
-    (ended,) = await stage.world.ended(1)
-
-    assert (ended.state, ended.commit) == ("done", commit), ended.note
-
-
-@pytest.mark.with_checks("{need: all, timeout: 2s}")
+@GITLAB
+@pytest.mark.with_checks("{need: all, timeout: 1s}")
 async def test_what_is_pending_for_too_long_stays_held_and_says_so(stage: Stage) -> None:
     commit = await stage.push("second", stage.pending)
-    held = await stage.held(commit, "waited already for 2 s")
+    held = await stage.held(commit, "waited already for 1 s")
     assert "waits for checks" in held.holds[0].says
     assert held.intent_at is None
 
@@ -205,17 +176,7 @@ async def test_what_is_pending_for_too_long_stays_held_and_says_so(stage: Stage)
     assert (await stage.world.ended(1))[0].state == "done"
 
 
-@pytest.mark.with_checks("{need: all, timeout: 2s, late: deploy}")
-async def test_or_deploys_where_the_rules_say_so(stage: Stage) -> None:
-    commit = await stage.push("second", stage.pending)
-
-    (ended,) = await stage.world.ended(1)
-
-    assert (ended.state, ended.commit) == ("done", commit), ended.note
-    assert waited(ended) >= 2
-
-
-@pytest.mark.parametrize("stage", ["github"], indirect=True)
+@GITHUB
 @pytest.mark.with_checks("required")
 async def test_a_status_of_the_same_name_is_not_the_check_that_the_branch_requires(
     stage: Stage,
