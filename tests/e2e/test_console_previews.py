@@ -11,7 +11,7 @@ from bridge.core.apps import App
 from bridge.core.previews.preview import Preview
 from bridge.web.browsers import hash_of
 from tests.worlds.console import ConsoleWorld, console_world
-from tests.worlds.previewed import HEAD, MOVED, held, previews_at_rest, report, up
+from tests.worlds.previewed import HEAD, MOVED, held, previews_at_rest, report
 
 WEB = App("app-web", "web", "shop")
 STOP, APPROVE = "/console/do/previews%20stop", "/console/do/previews%20approve"
@@ -40,26 +40,6 @@ async def now_of(console: ConsoleWorld, preview: Preview) -> Preview:
 async def audited(console: ConsoleWorld) -> list[tuple[str, str]]:
     found = await console.world.stores.journal.audited(limit=9)
     return [(one.what, one.outcome) for one in found]
-
-
-async def test_a_preview_is_stopped_once_and_extended(console: ConsoleWorld) -> None:
-    there = await up(console.world.stores.journal, WEB, 12)
-    async with console.browsing(await console.session("U0DEPLOY", "Ada")) as web:
-        form = {"preview": there.id, "once": "1", "then": "/console/previews"}
-        for _ in range(2):  # a double click
-            answer = await web.post(STOP, data=form)
-            assert answer.status_code == 303
-        said = await web.get(answer.headers["location"])
-        assert "shop/web #12 was stopped before; a push starts it again." in said.text
-        assert (await now_of(console, there)).stopped
-
-        answer = await web.post("/console/do/previews%20extend", data=form)
-        assert answer.status_code == 303
-        assert not (await now_of(console, there)).stopped
-    assert await audited(console) == [
-        ("previews extend", "shop/web #12: starts again"),
-        ("previews stop", "shop/web #12"),
-    ]
 
 
 async def test_the_commit_on_the_page_is_approved_and_no_other(console: ConsoleWorld) -> None:
@@ -128,16 +108,3 @@ async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(
         ("previews extend", "refused: no right to deploy"),
         ("previews stop", "refused: no right to deploy"),
     ]
-
-
-async def test_the_page_of_another_site_can_do_nothing(console: ConsoleWorld) -> None:
-    there = await up(console.world.stores.journal, WEB, 12)
-    async with console.browsing() as web:
-        answer = await web.post(
-            STOP,
-            data={"preview": there.id},
-            headers={"Origin": "https://evil.example"},
-        )
-
-    assert answer.status_code == 403
-    assert not (await now_of(console, there)).stopped

@@ -58,19 +58,6 @@ async def hosted(tmp_path: Path) -> AsyncIterator[Hosted]:
             yield Hosted(console, web, origin, github, server)
 
 
-async def test_the_newest_push_is_built_again(hosted: Hosted) -> None:
-    await hosted.console.deployed(hosted.origin, ["feat: one", "feat: two"])
-    _, second = await hosted.console.world.deployments()
-
-    shown = await replayed(hosted.web, second.seq)
-
-    head = str(second.commit)[:7]
-    assert f"shop/web: build the head of main, which is {head}" in shown.text
-    again = (await hosted.console.world.ended(3))[-1]
-    assert (again.action, again.deployed_commit) == (Action.DEPLOY, second.commit)
-    assert again.pinned == second.commit, "it is looked at once more as it is asked for"
-
-
 async def test_where_the_head_is_another_one_by_now_it_is_not_built(hosted: Hosted) -> None:
     """The webhook of the newer push is late; then the app's source is another repository."""
     app_id = await hosted.console.deployed(hosted.origin)

@@ -1,13 +1,12 @@
 """Going back to the version of a deployment from its page, over HTTP."""
 
-import json
 from pathlib import Path
 
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
 from bridge.embedded.storage.history import KEPT
 from tests.worlds.bridge import Origin
-from tests.worlds.console import console_world, fields_of, sent
+from tests.worlds.console import console_world, sent
 
 
 async def test_the_page_of_an_old_deployment_leads_back_to_that_very_one(
@@ -34,21 +33,6 @@ async def test_the_page_of_an_old_deployment_leads_back_to_that_very_one(
         again = (await web.get(f"/console/deployments/{first.id}")).text
         assert "Roll back to this…" not in again
         assert "<dt>Roll back to this</dt><dd>not possible: it is what is live</dd>" in again
-
-
-async def test_the_page_of_what_is_live_leads_to_the_version_before(
-    tmp_path: Path, origin: Origin
-) -> None:
-    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
-        await console.deployed(origin, ["feat: one", "feat: two", "feat: three"])
-        _, before, live = await console.world.deployments()
-        page = await web.get(f"/console/deployments/{live.id}")
-        assert "not possible: it is what is live" in page.text
-
-        shown = await sent(web, page, "Roll back…")
-
-        call = json.loads(fields_of(shown.text, "Roll back</button>")[1]["call"])
-        assert call["seen"].split()[1:] == [before.id, live.id]
 
 
 async def test_where_a_version_can_not_be_gone_back_to_the_page_says_why(

@@ -1,7 +1,6 @@
 """`doctor` finds each fault planted beside the bridge by its name, and none in a sound set-up."""
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -232,19 +231,6 @@ async def test_logins_of_renamed_accounts_are_found_and_numbers_are_offered(tmp_
     ]
 
 
-async def test_events_of_checks_are_missed_only_where_an_app_waits_for_checks(
-    tmp_path: Path,
-) -> None:
-    plants = [one for one in AT_HOSTS.values() if one.settings is WAITS]
-    async with sound_set_up(tmp_path) as made, with_bridge(made):
-        assert (await made.doctor(**WAITS)).wrong == set()
-        for one in plants:
-            with one.plant(made):
-                assert (await made.doctor()).wrong == set()
-
-    assert len(plants) >= 4
-
-
 async def test_changes_of_pull_requests_are_missed_only_where_there_are_previews(
     tmp_path: Path,
 ) -> None:
@@ -270,21 +256,6 @@ async def test_apps_whose_previews_would_share_an_address_are_named(tmp_path: Pa
     assert len(says) == 3
     assert all("e.g. pr-1.example.com; of two with the same number" in one for one in says)
     assert found.wrong == {"app.previews"}
-
-
-async def test_pushes_that_are_not_sent_here_are_never_called_well(tmp_path: Path) -> None:
-    silent = ("host.hook.off", "host.hook.path", "host.hook.missing", "host.hook.unseen")
-    plants = [one for one in AT_HOSTS.values() if one.finds in silent]
-    async with sound_set_up(tmp_path) as made, with_bridge(made):
-        for _, plant, settings in plants:
-            with plant(made):
-                told = await made.doctor(**settings)
-            (about,) = {one["about"] for one in told.findings if one["level"] != "ok"}
-            assert "host.hook" not in {
-                one["check"] for one in told.findings if one["about"] == about
-            }
-
-    assert len(plants) >= 7
 
 
 OF_AN_APP = {
@@ -502,15 +473,6 @@ async def test_each_fault_at_a_chat_is_found_and_no_other(tmp_path: Path) -> Non
         found = await found_of(made, AT_CHATS)
 
     assert found == finds(AT_CHATS)
-
-
-async def test_from_five_minutes_on_slack_refuses_everything(tmp_path: Path) -> None:
-    async with sound_set_up(tmp_path) as made, with_bridge(made):
-        made.slack.clock_ahead = -400
-        clock = (await made.doctor()).of("chat.clock")
-
-    assert clock["level"] == "error"
-    assert re.search("40[012] s ahead of its clock: requests are refused from 300", clock["says"])
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """What `doctor` says and how quickly; one service alone; Postgres; and what it never shows."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,29 +14,8 @@ from bridge.chats import CHATS
 from bridge.githosts import HOSTS
 from bridge.ports.checks import Checked, Finding, Level
 from bridge.settings import read_settings
-from tests.fakes.host import Spoil
-from tests.worlds import frontage
 from tests.worlds.bridge import running_world
-from tests.worlds.setup import SECRET, command, sound_set_up, with_bridge
-
-LIMIT = 15.0
-"""Seconds that a diagnosis may take."""
-
-
-async def test_services_that_never_answer_are_found_in_time(tmp_path: Path) -> None:
-    async with sound_set_up(tmp_path) as made, with_bridge(made):
-        await made.doctor()  # loads what is slow to import, once for all tests
-        made.github.spoil(Spoil(hang=True), times=1000)
-        made.dokploy.silent = True
-        made.front.mode = frontage.IS_SILENT
-        made.slack.delay = 60.0
-        told = await made.doctor_in_time()
-        made.github.mend()
-
-    assert told.seconds < LIMIT
-    assert told.wrong == {"host.reach", "backend.reach", "bridge.url.reach", "chat.reach"}
-    assert made.gitlab.asked  # the others are checked all the same
-
+from tests.worlds.setup import command, sound_set_up, with_bridge
 
 # ── one service, with settings that are not stored ──────────────────────────────────────────────
 
@@ -73,18 +51,6 @@ async def test_one_service_is_examined_with_settings_that_are_not_stored(tmp_pat
 # ── many repositories, secrets, Postgres ────────────────────────────────────────────────────────
 
 
-async def test_a_hundred_repositories_are_checked_in_time(tmp_path: Path) -> None:
-    async with sound_set_up(tmp_path) as made, with_bridge(made):
-        for at in range(100):
-            made.dokploy.app(f"app-{at}", repository=f"one-{at}")
-            repository = made.github.repository(f"my-org/one-{at}", id=at)
-            made.github.hook(repository, f"{made.front.url}/hooks/github", SECRET)
-        told = await made.doctor()
-
-    assert told.wrong == set(), told.findings
-    assert sum(one["check"] == "host.hook" for one in told.findings) == 103
-
-
 async def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
     webhook = "https://discord.com/api/webhooks/600000000000000001/"
     secrets = {
@@ -105,20 +71,6 @@ async def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
     assert code == as_json == 1
     assert "s3cret" not in said + form
     assert sum(line.startswith("error ") for line in said.splitlines()) >= 6
-
-
-async def test_lines_in_a_pipe_begin_with_the_level_and_name_the_check(tmp_path: Path) -> None:
-    async with sound_set_up(tmp_path) as made, with_bridge(made):
-        made.github.scopes = "gist"
-        code, said = await command("doctor", **made.settings())
-
-    lines = said.splitlines()
-    at = next(at for at, line in enumerate(lines) if line.startswith("error "))
-    assert lines[at].startswith("error    github: the token lacks the scope public_repo,")
-    assert lines[at].endswith(" [host.scopes]")
-    assert lines[at + 1] == "         → give it the scope `repo`, or use a GitHub App"
-    assert re.fullmatch(r"1 error, 0 warnings, \d+ ok", lines[-1])
-    assert code == 1
 
 
 async def test_a_check_of_the_settings_asks_services_the_same_in_the_same_words(

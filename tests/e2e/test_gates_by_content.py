@@ -18,7 +18,6 @@ from tests.worlds.previews import FAKES, NAME, PreviewWorld, preview_world
 
 ADA = Requester("slack:U0000001", Actor("slack", "Ada"), "ada@office.example")
 GRACE = Requester("slack:U0000002", Actor("slack", "Grace"), "grace@office.example")
-EVE = Requester("slack:U0000003", Actor("slack", "Eve"), "eve@office.example")
 PEOPLE = {
     one: [mark, f"github:{one}", f"gitlab:{one}", f"gitea:{one}"]
     for one, mark in (
@@ -31,11 +30,9 @@ RULES = [{"apps": "shop/web", "after": ["shop/api"], "approvals": 2}]
 """`shop/api` is the stage before `shop/web`: both watch the same files."""
 
 
-@pytest.fixture(params=FAKES)
-async def mono(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PreviewWorld]:
-    async with preview_world(
-        tmp_path, request.param, RULES, BRIDGE_IDENTITIES=json.dumps(PEOPLE)
-    ) as world:
+@pytest.fixture
+async def mono(host: str, tmp_path: Path) -> AsyncIterator[PreviewWorld]:
+    async with preview_world(tmp_path, host, RULES, BRIDGE_IDENTITIES=json.dumps(PEOPLE)) as world:
         for name in ("web", "api"):
             await world.app(name, ["web/**"])
         yield world
@@ -82,8 +79,9 @@ async def approve(mono: PreviewWorld, by: Requester, held: Deployment) -> bool:
     return await commands.approve(by, held, held.head or "")
 
 
+@pytest.mark.parametrize("host", FAKES)
 async def test_a_push_of_other_files_neither_holds_nor_takes_an_approval_away(
-    mono: PreviewWorld,
+    mono: PreviewWorld, host: str
 ) -> None:
     first = await push(mono, {"web/index.html": "second"})
     await newest(mono, "api", "is live", State.DONE)
@@ -102,8 +100,9 @@ async def test_a_push_of_other_files_neither_holds_nor_takes_an_approval_away(
     assert staged.deployed_commit == first, "the stage before was not deployed again"
 
 
+@pytest.mark.parametrize("host", ["gitea"])
 async def test_a_push_of_its_files_needs_new_approvals_which_show_what_they_are_for(
-    mono: PreviewWorld,
+    mono: PreviewWorld, host: str
 ) -> None:
     first = await push(mono, {"web/index.html": "second"})
     held = await newest(mono, "web", f"needs 2 approvals of {first[:7]}, has 0", State.HELD)

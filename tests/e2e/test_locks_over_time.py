@@ -145,21 +145,6 @@ async def test_a_lock_ends_with_its_pull_request(stage: Stage) -> None:
     assert sum("Unlocked" in words_of(one) for one in stage.slack.channels["C0SHOP"].roots()) == 1
 
 
-async def test_a_wrong_pull_request_is_refused(stage: Stage) -> None:
-    pull = stage.opened()
-    stage.end(pull)
-
-    for typed, why in (
-        (f"#{pull.number}", "is merged already"),
-        ("#999", "has no pull request"),
-        ("acme/other#1", "is no repository that"),
-    ):
-        answered = await stage.typed(f"lock web until merge of {typed} a risky one")
-        assert why in words_of(answered)
-        assert answered["response_type"] == "ephemeral"
-    assert await stage.locks() == []
-
-
 async def reminded(stage: Stage) -> dict[str, Any]:
     """Take a lock, and let it be a day old."""
     await stage.hands.type("lock web a migration")

@@ -146,7 +146,7 @@ async def door(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[Door]:
         yield opened
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(odd_payloads())
 async def test_a_signed_payload_that_is_odd_in_a_place_gets_a_clean_answer(
     door: Door, caplog: pytest.LogCaptureFixture, payload: dict[str, Any]

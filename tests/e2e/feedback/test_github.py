@@ -9,9 +9,9 @@ from tests.worlds.feedback import decided, make_app, nothing_due
 pytestmark = pytest.mark.parametrize("fake", ["github"], indirect=True)
 
 
-@pytest.mark.parametrize("further", [{}, {"BRIDGE_GITHUB_SKIPPED_STATUS": "true"}])
+@pytest.mark.parametrize("further", [{"BRIDGE_GITHUB_SKIPPED_STATUS": "true"}])
 async def test_each_app_that_deploys_has_a_status_and_a_skipped_one_where_asked_for(
-    world: World, origin: Origin, theirs: FakeRepository, further: dict[str, str]
+    world: World, origin: Origin, theirs: FakeRepository
 ) -> None:
     await make_app(world, origin, watch=["web/**"])
     await world.commit(origin, "feat: second", {"web/index.html": "2"})
@@ -30,26 +30,10 @@ async def test_each_app_that_deploys_has_a_status_and_a_skipped_one_where_asked_
         "description": "skipped: no watched path changed (1 file changed, none matches web/**)",
     }  # fmt: skip
     about_it = [one for one in theirs.statuses if one["sha"] == origin.head()]
-    assert about_it == ([said] if further else [])
+    assert about_it == [said]
 
 
 # ── which files changed ──────────────────────────────────────────────────────
-
-
-async def test_a_list_that_is_cut_short_is_asked_of_github(
-    world: World, origin: Origin, theirs: FakeRepository
-) -> None:
-    await make_app(world, origin, watch=["web/**"])
-    before = origin.head()
-    after = origin.repository.commit("docs: much", {"docs/read.md": "2", "docs/more.md": "3"})
-    payload = origin.payload("refs/heads/main", before, after) | {"commits": []}
-
-    answer = await world.hook("github", payload)
-
-    assert await decided(world, answer.json()["delivery"]) == (
-        "no_path_hit",
-        f"2 files changed, none matches web/** (compare {before[:7]}..{after[:7]}: 2 files)",
-    )
 
 
 async def test_a_branch_forced_back_deploys_what_it_takes_back(

@@ -12,20 +12,6 @@ from tests.worlds.feedback import decided, make_app, nothing_due
 pytestmark = pytest.mark.parametrize("fake", ["gitlab"], indirect=True)
 
 
-async def test_a_deployment_is_of_a_branch_and_there_is_no_status_unless_wanted(
-    world: World, origin: Origin, theirs: FakeRepository
-) -> None:
-    await make_app(world, origin)
-
-    await world.commit(origin, "feat: second", {"web/index.html": "2"})
-    await world.ended(1)
-    await nothing_due(world)
-
-    (made,) = theirs.deployments.values()
-    assert (made.sha, made.ref) == (origin.head(), "main")
-    assert theirs.statuses == []
-
-
 @pytest.mark.parametrize("uses", ["comment,status"])
 async def test_a_status_where_it_is_wanted_and_the_same_state_again_is_no_trouble(
     world: World, origin: Origin, theirs: FakeRepository, fake: FakeGitlab
@@ -68,36 +54,6 @@ async def test_of_twenty_commits_all_are_seen(
     )
 
 
-async def test_a_forced_push_that_gitlab_does_not_name_deploys_what_it_takes_back(
-    world: World, origin: Origin, theirs: FakeRepository
-) -> None:
-    await make_app(world, origin, watch=["web/**"])
-    good = origin.head()
-    live = origin.repository.commit("feat: second", {"web/index.html": "2"})
-    theirs.follow()  # GitLab keeps what no branch leads to any more
-    origin.repository.git("reset", "-q", "--hard", good)
-    after = origin.repository.commit("docs: third", {"docs/read.md": "3"})
-    payload = origin.payload("refs/heads/main", good, after) | {"before": live}
-    assert payload["commits"][0]["modified"] == ["docs/read.md"]
-
-    assert await pushed(world, payload) == (
-        "path_hit",
-        f"web/index.html matches web/** (compare {live[:7]}..{after[:7]}: 2 files)",
-    )
-
-
-async def test_a_push_that_lists_no_commits_is_compared(
-    world: World, origin: Origin, theirs: FakeRepository, fake: FakeGitlab
-) -> None:
-    await make_app(world, origin, watch=["web/**"])
-    before = origin.head()
-    after = origin.repository.commit("docs: second", {"docs/read.md": "2"})
-    payload = origin.payload("refs/heads/main", before, after)
-    payload |= {"commits": [], "total_commits_count": 0}
-
-    assert (await pushed(world, payload))[0] == "no_path_hit"
-
-
 async def test_more_than_gitlab_compares_deploys_and_says_so(
     world: World, origin: Origin, theirs: FakeRepository, fake: FakeGitlab
 ) -> None:
@@ -114,19 +70,3 @@ async def test_more_than_gitlab_compares_deploys_and_says_so(
             " so it deploys"
         ),
     )
-
-
-async def test_a_new_branch_of_an_app_that_runs_is_compared_with_what_it_runs(
-    world: World, origin: Origin, theirs: FakeRepository
-) -> None:
-    await make_app(world, origin, watch=["web/**"])
-    await world.commit(origin, "feat: second", {"web/index.html": "2"})
-    (deployment,) = await world.ended(1)
-    live = deployment.deployed_commit or ""
-    after = origin.repository.commit("docs: third", {"docs/read.md": "3"})
-    payload = origin.payload("refs/heads/main", "0" * 40, after)
-
-    reason, evidence = await pushed(world, payload)
-
-    assert reason == "no_path_hit"
-    assert evidence.endswith(f"(compare {live[:7]}..{after[:7]}: 1 file)")

@@ -68,36 +68,6 @@ async def test_a_second_push_edits_the_comment_of_the_first(
     assert len(pull.comments) == 1
 
 
-async def test_the_merged_pull_request_of_a_push_is_told(
-    world: World, origin: Origin, theirs: FakeRepository
-) -> None:
-    await make_app(world, origin)
-    origin.repository.git("branch", "topic")
-    pull, other = theirs.open_pull("topic"), theirs.open_pull("topic", base="release")
-    before = origin.head()
-    after = origin.repository.commit("Merge pull request #1", {"web/index.html": "2"})
-    theirs.merge(pull, after)
-
-    await world.push(origin, "refs/heads/main", before, after)
-
-    assert f"| {after[:7]} |" in await comment_with(pull, "✅ deployed")
-    assert other.comments == []
-
-
-async def test_a_push_without_a_pull_request_has_no_comment(
-    world: World, origin: Origin, theirs: FakeRepository, fake: FakeHost
-) -> None:
-    await make_app(world, origin)
-    theirs.open_pull("main", base="release", own=False)  # a fork's branch of the same name
-
-    await world.commit(origin, "feat: second", {"web/index.html": "2"})
-    await world.ended(1)
-    await nothing_due(world)
-
-    assert fake.writes("POST", COMMENTS[fake.name]) == 0
-    assert len(theirs.deployments) == 1
-
-
 async def test_nothing_is_written_where_no_app_waits_for_the_branch(
     world: World, origin: Origin, theirs: FakeRepository, fake: FakeHost
 ) -> None:
@@ -134,21 +104,6 @@ async def test_a_host_in_trouble_delays_no_deployment_and_the_comment_is_right_i
     assert len(pull.comments) == 1
     (made,) = theirs.deployments.values()
     assert made.states[-1]["state"] == "success"
-
-
-async def test_a_deleted_comment_comes_back_once(
-    world: World, origin: Origin, theirs: FakeRepository
-) -> None:
-    await make_app(world, origin)
-    pull = theirs.open_pull("main", base="release")
-    await world.commit(origin, "feat: second", {"web/index.html": "2"})
-    await comment_with(pull, "✅ deployed")
-    await nothing_due(world)
-    pull.comments.clear()
-
-    await world.commit(origin, "feat: third", {"web/index.html": "3"})
-
-    await comment_with(pull, f"✅ deployed | {origin.head()[:7]}")
 
 
 async def test_a_push_of_another_server_is_refused_and_writes_nothing_here(
