@@ -10,7 +10,6 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -141,24 +140,3 @@ async def test_a_burst_ends_with_every_message_right_and_none_posted_twice(
 
 async def _nothing() -> None:
     """Go on."""
-
-
-@pytest.mark.parametrize("cluster", ["sqlite"], indirect=True)
-async def test_a_deleted_webhook_is_said_and_does_not_stop_others(
-    cluster: Cluster, discord: FakeDiscord, github: FakeGithub
-) -> None:
-    process = cluster.new("all")
-    discord.hooks["600000000000000001"].deleted = True
-    await process.started()
-
-    await push(process, github, {"app-1", "app-2"})
-
-    async def titles() -> list[Any]:
-        return [one.title for one in discord.messages]
-
-    (title,) = await until(titles, lambda found: any("is live" in one for one in found))
-    assert "app-2" in title
-    async with httpx.AsyncClient(base_url=process.url, trust_env=False) as web:
-        answer = await web.get("/readyz")
-    assert answer.status_code == 200
-    assert "the webhook ch1 was deleted: make a new one" in answer.json()["discord ch1"]

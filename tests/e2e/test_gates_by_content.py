@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Actor, Identities
 from bridge.pipeline.gates.commands import GateCommands, Requester
@@ -98,25 +97,3 @@ async def test_a_push_of_other_files_neither_holds_nor_takes_an_approval_away(
     assert done.deployed_commit == second
     staged = await newest(mono, "api", "is live", State.DONE)
     assert staged.deployed_commit == first, "the stage before was not deployed again"
-
-
-@pytest.mark.parametrize("host", ["gitea"])
-async def test_a_push_of_its_files_needs_new_approvals_which_show_what_they_are_for(
-    mono: PreviewWorld, host: str
-) -> None:
-    first = await push(mono, {"web/index.html": "second"})
-    held = await newest(mono, "web", f"needs 2 approvals of {first[:7]}, has 0", State.HELD)
-    await approve(mono, ADA, held)
-    await approve(mono, GRACE, held)
-    await newest(mono, "web", "is live", State.DONE)
-
-    await push(mono, {"web/index.html": "third", "jobs/run.sh": "third"})
-    third = await push(mono, {"jobs/run.sh": "fourth"})
-
-    held = await newest(mono, "web", f"needs 2 approvals of {third[:7]}, has 0", State.HELD)
-    shown = proposal_in(held.holds)
-    assert shown is not None
-    assert (shown.commit, shown.live) == (third, first)
-    assert shown.message, "as the host tells it"
-    assert shown.author
-    assert (shown.changed, shown.files) == (1, ("web/index.html",))

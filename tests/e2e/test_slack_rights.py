@@ -11,7 +11,7 @@ from bridge.core.access import Access, Grant, Right
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import State
 from bridge.ports.outcomes import Outcome
-from tests.fakes.journey import app, deployment
+from tests.fakes.journey import deployment
 from tests.fakes.slack.hands import words_of
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.worlds.slack_door import APPS, Door, granted, open_door
@@ -37,9 +37,6 @@ async def door(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[Door]:
         yield opened
 
 
-# ── refused ──────────────────────────────────────────────────────────────────
-
-
 async def test_who_may_only_see_is_told_which_right_is_missing(door: Door) -> None:
     answered = await door.hands.type("deploy web", user="U0BOB")
 
@@ -56,89 +53,64 @@ async def test_who_may_only_see_is_told_which_right_is_missing(door: Door) -> No
     assert note.outcome == "refused: no right to deploy"
 
 
-@pytest.mark.parametrize(("who", "may"), [("S0DEV", True), ("S0OPS", False)])
-async def test_members_of_a_group_have_its_rights(
-    slack: FakeSlack, tmp_path: Path, who: str, may: bool
-) -> None:
+async def test_members_of_a_group_have_its_rights(slack: FakeSlack, tmp_path: Path) -> None:
     slack.groups = {"S0DEV": ["U0ADA"], "S0OPS": ["U0BOB"]}
-    async with open_door(slack, tmp_path, granted(who)) as door:
-        await door.hands.type("deploy web")
-        await door.hands.type("deploy web")
+    for number, (who, may) in enumerate({"S0DEV": True, "S0OPS": False}.items(), 1):
+        async with open_door(slack, tmp_path / who, granted(who)) as door:
+            await door.hands.type("deploy web")
+            await door.hands.type("deploy web")
 
-        assert bool(await door.asked()) is may
-    assert slack.count("usergroups.users.list") == 1
-    assert slack.count("users.info") == 1
+            assert bool(await door.asked()) is may
+        assert slack.count("usergroups.users.list") == number
+        assert slack.count("users.info") == number
 
 
-async def test_who_can_not_be_looked_up_is_refused_and_told_why(
+async def test_who_can_not_be_looked_up_is_refused_and_waits_unless_they_are_gone(
     slack: FakeSlack, tmp_path: Path
 ) -> None:
     async with open_door(slack, tmp_path, granted("everyone")) as door:
         slack.next("users.info", error="internal_error")
         refused = await door.hands.type("deploy web")
-
         assert "internal_error" not in refused.text
         assert await door.asked() == []
+        slack.next("users.info", error="internal_error")
+        with pytest.raises(Unreachable):
+            await door.parts.permits("U0ADA", APPS[0], "C0SHOP")
         await door.hands.type("deploy web")
         assert len(await door.asked()) == 1
 
+        assert await door.parts.permits("U0BOB", APPS[0], "C0SHOP") is None
+        gone = await door.parts.permits("U0GONE", APPS[0], "")
+        assert "You may not configure shop/web" in str(gone)
 
-async def test_who_is_gone_waits_for_nothing_and_who_can_not_be_asked_about_does(
-    slack: FakeSlack, tmp_path: Path
+
+async def test_rights_are_checked_when_clicked_or_picked_not_when_shown(
+    door: Door, slack: FakeSlack
 ) -> None:
-    async with open_door(slack, tmp_path, granted("everyone")) as door:
-        permits = door.parts.permits
-        assert await permits("U0BOB", APPS[0], "C0SHOP") is None
+    said = await door.hands.type("status web")
+    clicked = await door.hands.click(said.body, "app.deploy", user="U0BOB")
+    assert "You may not deploy shop/web" in (await clicked.later())["text"]
 
-        assert "You may not configure shop/web" in str(await permits("U0GONE", APPS[0], ""))
-        slack.next("users.info", error="internal_error")
-        with pytest.raises(Unreachable):
-            await permits("U0ADA", APPS[0], "C0SHOP")
+    await door.hands.type("", command="/deploy")
+    (view,) = slack.views.values()
+    offered = await door.hands.search(view, "")
+    refused = await door.hands.pick(view, "app-api")
+    unseen = await door.hands.pick(view, "app-vault")
 
-
-async def test_rights_are_checked_when_clicked_not_when_shown(
-    slack: FakeSlack, tmp_path: Path
-) -> None:
-    async with open_door(slack, tmp_path, MAY_SEE) as door:
-        said = await door.hands.type("status web")
-        clicked = await door.hands.click(said.body, "app.deploy", user="U0BOB")
-        told = await clicked.later()
-
-        assert "You may not deploy shop/web" in told["text"]
-        assert await door.asked() == []
+    assert offered == ["app-web"]
+    assert refused.body["response_action"] == "errors"
+    assert "may: [deploy]" in refused.body["errors"]["app"]
+    assert "gone, or you may not see it" in unseen.body["errors"]["app"]
+    assert await door.asked() == []
 
 
-async def test_a_picked_app_that_one_may_not_deploy_is_refused_in_the_dialog(
-    slack: FakeSlack, tmp_path: Path
-) -> None:
-    async with open_door(slack, tmp_path, MAY_SEE) as door:
-        await door.hands.type("", command="/deploy")
-        (view,) = slack.views.values()
-        offered = await door.hands.search(view, "")
-        refused = await door.hands.pick(view, "app-api")
-        unseen = await door.hands.pick(view, "app-vault")
-
-        assert offered == ["app-web"]
-        assert refused.body["response_action"] == "errors"
-        assert "may: [deploy]" in refused.body["errors"]["app"]
-        assert "gone, or you may not see it" in unseen.body["errors"]["app"]
-        assert await door.asked() == []
-
-
-# ── nothing is named that may not be seen ────────────────────────────────────
-
-
-async def test_an_unseen_app_and_none_are_answered_alike(door: Door) -> None:
+async def test_an_unseen_app_or_deployment_and_none_are_answered_alike(door: Door) -> None:
     unseen = await door.hands.type("deploy vault")
     absent = await door.hands.type("deploy fault")
-
     assert unseen.text.replace("vault", "x") == absent.text.replace("fault", "x")
 
-
-async def test_an_unseen_deployment_and_none_are_answered_alike(door: Door) -> None:
     ended = deployment(1, "app-vault", state=State.FAILED)
     await door.journal.record([Outcome(1, "d-1", (), (ended,))], window=0)
-
     told = []
     for id_ in (ended.id, "none"):
         message = _with_button("deployment.cancel", id_)
@@ -149,95 +121,46 @@ async def test_an_unseen_deployment_and_none_are_answered_alike(door: Door) -> N
     assert told[0] == told[1]
 
 
-# ── commands ─────────────────────────────────────────────────────────────────
+ANSWERS = {
+    "help": "/dokploy deploy",
+    "help why": "explain why an app was deployed, or why it was not",
+    "whoami": "Ada",
+    "apps": "shop/web",
+    "apps web": "shop/web",
+    "status": "2 apps",
+    "status web": "never deployed",
+    "history web": "never deployed",
+    "why web": "Nothing has come in for it yet",
+    "why web main": "'main' is no commit",
+    "logs web": "can't be asked from here",
+    "cancel web": "You may not cancel shop/web",
+    "nonsense": "There is no command",
+    "deploy web@dev": "deploys the head of main",
+}
 
 
-async def test_a_near_miss_is_a_click_away(door: Door) -> None:
-    missed = await door.hands.type("deploy wbe")
-    clicked = await door.hands.click(missed.body, "suggest.run")
-    told = await clicked.later()
-    gone = await clicked.later(2)
-
-    assert missed.text == "There is no app 'wbe'. Did you mean deploy shop/web?"
-    assert told["response_type"] == "in_channel"
-    assert gone == {"delete_original": True}
-    assert [asked.target for asked in await door.asked()] == ["app-web"]
-
-
-async def test_who_clicks_is_told_where_no_card_shows_it(door: Door) -> None:
-    here = (await door.hands.type("status web")).body
-    there = await door.hands.click(here, "app.deploy", channel="C0ELSE", at=1e9)
-    told = await there.later()
-    same = await door.hands.click(here, "app.deploy", at=2e9)
-    await door.parts.parts.background.stop()
-
-    assert (told["response_type"], told["replace_original"]) == ("ephemeral", False)
-    assert "Deploying *shop/web*; see <#C0SHOP>" in words_of(told)
-    assert door.slack.responses[same.token] == []
-
-
-async def test_another_branch_is_refused_with_the_reason(door: Door) -> None:
-    other = await door.hands.type("deploy web@dev")
+async def test_what_only_asks_or_can_not_be_is_answered_to_who_asked(door: Door) -> None:
+    for typed, said in ANSWERS.items():
+        answered = await door.hands.type(typed)
+        assert answered.body["response_type"] == "ephemeral"
+        assert said in words_of(answered.body)
+        assert answered.text
     same = await door.hands.type("deploy web@main")
-
-    assert "deploys the head of main" in other.text
     assert same.body["response_type"] == "in_channel"
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        ("help", "/dokploy deploy"),
-        ("help why", "explain why an app was deployed, or why it was not"),
-        ("whoami", "Ada"),
-        ("apps", "shop/web"),
-        ("apps web", "shop/web"),
-        ("status", "2 apps"),
-        ("status web", "never deployed"),
-        ("history web", "never deployed"),
-        ("why web", "Nothing has come in for it yet"),
-        ("why web main", "'main' is no commit"),
-        ("logs web", "can't be asked from here"),
-        ("cancel web", "You may not cancel shop/web"),
-        ("nonsense", "There is no command"),
-    ],
-)
-async def test_what_only_asks_is_answered_to_who_asked(door: Door, typed: str, said: str) -> None:
-    answered = await door.hands.type(typed)
-
-    assert answered.body["response_type"] == "ephemeral"
-    assert said in words_of(answered.body)
-    assert answered.text
-
-
-async def test_a_deleted_app_that_one_may_not_see_is_not_named(door: Door) -> None:
-    await door.journal.renew_apps([app("app-gone", name="gone", project="secret")])
-    await door.journal.renew_apps([], gone=["app-gone"])
-
-    for verb in ("history", "why"):
-        unseen = await door.hands.type(f"{verb} gone")
-        absent = await door.hands.type(f"{verb} lost")
-        assert unseen.text.replace("gone", "x") == absent.text.replace("lost", "x")
-
-
-async def test_there_is_nothing_to_cancel(slack: FakeSlack, tmp_path: Path) -> None:
-    async with open_door(slack, tmp_path, granted()) as door:
-        answered = await door.hands.type("cancel web")
-
-        assert "Nothing waits or runs" in answered.text
-        assert await door.asked() == []
 
 
 async def test_an_answer_that_takes_long_follows(
     slack: FakeSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.chats.slack.workspace.ACK_WITHIN", 0.1)
     async with open_door(slack, tmp_path, granted()) as door:
+        nothing = await door.hands.type("cancel web")
+        assert "Nothing waits or runs" in nothing.text
+        assert await door.asked() == []
+        monkeypatch.setattr("bridge.chats.slack.workspace.ACK_WITHIN", 0.1)
         slack.delay = 0.5
-        answered = await door.hands.type("deploy web")
+        answered = await door.hands.type("deploy web", user="U0BOB")
         followed = await answered.later()
 
-        assert answered.seconds < 3
         assert answered.text == "Still working on it; the answer follows."
         assert followed["response_type"] == "in_channel"
         assert len(await door.asked()) == 1
