@@ -164,25 +164,6 @@ async def test_the_cancel_button_of_a_card_cancels_that_one_and_no_other(
     assert await both.world.states() == ["done", "cancelled"]
 
 
-async def test_the_modal_offers_what_one_may_deploy_and_deploys_it(
-    both: SlackWorld, origin: Origin
-) -> None:
-    app_id = await both.app(origin)
-
-    opened = await both.hands.type("", command="/deploy")
-    view = await both.view("operation.view", "Deploy")
-    offered = await both.hands.search(view, "we")
-    picked = await both.hands.pick(view, app_id)
-    await both.card_says("is live")
-
-    assert (opened.status, opened.body) == (200, {})
-    assert offered == [app_id]
-    assert (picked.status, picked.body) == (200, {})
-    twice = await both.hands.pick(view, app_id)
-    assert (twice.status, twice.body) == (200, {})
-    assert await both.world.states() == ["done"]
-
-
 async def test_what_is_sent_again_and_a_double_click_act_once(
     both: SlackWorld, origin: Origin
 ) -> None:
@@ -205,18 +186,27 @@ async def test_what_is_sent_again_and_a_double_click_act_once(
     assert actions == ["deploy", "redeploy", "redeploy"]
 
 
-async def test_shortcuts_open_the_picker(both: SlackWorld, origin: Origin) -> None:
+async def test_a_dialog_offers_what_one_may_deploy_and_deploys_it_once(
+    both: SlackWorld, origin: Origin
+) -> None:
     app_id = await both.app(origin)
-    card = await deployed(both)
+
+    opened = await both.hands.type("", command="/deploy")
+    view = await both.view("operation.view", "Deploy")
+    assert (opened.status, opened.body) == (200, {})
+    assert await both.hands.search(view, "we") == [app_id]
+    for _ in range(2):
+        picked = await both.hands.pick(view, app_id)
+        assert (picked.status, picked.body) == (200, {})
+    card = await both.card_says("is live")
+    assert await both.world.states() == ["done"]
 
     await both.hands.shortcut("deploy_app")
-    await both.view("operation.view", "Deploy")
     await both.hands.shortcut("redeploy_this", message=card, channel="C0SHOP")
     view = await both.view("operation.view", "once more")
+    assert app_id in words_of(view)
     await both.hands.pick(view, app_id)
     await both.world.ended(2)
-
-    assert app_id in words_of(view)
     assert [str(one.action) for one in await both.world.deployments()] == ["deploy", "redeploy"]
 
 

@@ -120,44 +120,10 @@ async def test_a_change_is_shown_agreed_to_made_told_and_undone_each_once(
     assert [one.result for one in notes if one.undoes is not None] == [DONE]
 
 
-async def test_how_it_is_built_and_its_variables_are_changed_likewise(
-    both: SlackWorld, origin: Origin
-) -> None:
-    app_id = await both.app(origin)
-    assert both.world.backend is not None
-    await both.world.backend.save_env(app_id, env=f"KEEP=1\nKEY={SECRET}")
-    hands = forms(both)
-    view = await hands.open("web")
-
-    await hands.act(view, "provider.part.build")
-    view = await hands.says(view["id"], "Built with")
-    await hands.act(view, "provider.redraw", build_type="static")
-    view = await hands.says(view["id"], "Published folder")
-    compared = await hands.pushed(view, publish_directory="dist")
-    await hands.submit(compared)
-    await hands.says(compared["id"], "is changed")
-
-    view = await hands.open("web")
-    await hands.act(view, "provider.part.environment")
-    view = await hands.says(view["id"], "Set variables")
-    assert "KEEP" in words_of(view)
-    compared = await hands.pushed(view, set="NEW=hunter3\nKEEP=2", unset=["env.KEY"])
-    await hands.submit(compared)
-    await hands.says(compared["id"], "is changed")
-
-    found = await both.world.backend.ask("GET", "application.one", applicationId=app_id)
-    assert (found["buildType"], found["publishDirectory"]) == ("static", "dist")
-    assert found["env"] == "KEEP=2\nNEW=hunter3"
-    said = json.dumps([call.args for call in both.slack.calls])
-    assert SECRET not in said
-    assert "hunter3" not in said
-    assert "env.NEW" in said
-
-
 # ── while it is filled in ────────────────────────────────────────────────────
 
 
-async def test_who_types_quicker_than_it_is_drawn_sees_the_newest(
+async def test_the_dialog_follows_what_is_typed_and_errors_stand_beside_their_fields(
     both: SlackWorld, origin: Origin
 ) -> None:
     await both.app(origin)
@@ -165,22 +131,12 @@ async def test_who_types_quicker_than_it_is_drawn_sees_the_newest(
     await both.world.ended(1)
     hands = forms(both)
     view = await hands.open("web")
-
     typed = [f"{'x' * number}/**" for number in range(1, 8)] + ["web/**"]
-    for one in typed:  # each in the view as it was before any of them was drawn
+    for one in typed:  # quicker than it is drawn
         await hands.act(view, "provider.try", watch_paths=one)
     await hands.says(view["id"], "*1 of the last 1 push*")
-
     await hands.act(view, "provider.redraw", trigger="tag")
     await hands.says(view["id"], "when.tags")
-
-
-async def test_another_kind_of_source_brings_its_fields_and_errors_stand_beside_them(
-    both: SlackWorld, origin: Origin
-) -> None:
-    await both.app(origin)
-    hands = forms(both)
-    view = await hands.open("web")
 
     await hands.act(view, "provider.redraw", kind="gitlab")
     view = await hands.says(view["id"], "Project ID")
@@ -199,39 +155,13 @@ async def test_another_kind_of_source_brings_its_fields_and_errors_stand_beside_
     assert "set `branches`" in answered.body["errors"]["git.branch"]
 
 
-async def test_accounts_are_offered_and_lists_are_looked_for_in_the_backend(
-    both: SlackWorld, origin: Origin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    account = GitAccount("gh1", "acme", SourceType.GITHUB)
-    mono = GitRepository(1, "acme", "mono", "acme/mono")
-    listed = [mono, GitRepository(2, "acme", "other", "acme/other")]
-    monkeypatch.setattr(Dokploy, "pickers", Lists([account], listed), raising=False)
-    app_id = await both.app(origin)
-    assert both.world.backend is not None
-    hands = forms(both)
-    view = await hands.open("web")
-
-    await hands.act(view, "provider.redraw", kind="github")
-    view = await hands.says(view["id"], "GitHub account")
-    await hands.act(view, "provider.redraw", account="gh1")
-    view = await hands.says(view["id"], "provider.repository")
-    assert await hands.suggest(view, "provider.repository") == ["acme/mono", "acme/other"]
-    assert await hands.suggest(view, "provider.repository", "oth") == ["acme/other"]
-    await hands.act(view, "provider.repository", repository="acme/mono")
-    view = await hands.says(view["id"], "provider.branch")
-    assert await hands.suggest(view, "provider.branch", "ma") == ["main of acme/mono"]
-    compared = await hands.pushed(view, branch="main")
-
-    assert "acme" in words_of(compared)
-    assert await branch_of(both, app_id) == "main"
-
-
-async def test_an_app_gets_a_gitea_source_and_loses_it_by_undo(
+async def test_a_source_is_chosen_from_the_lists_of_the_backend_and_undone(
     both: SlackWorld, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = GitAccount("gt_1", "ours", SourceType.GITEA)
     mono = GitRepository(1, "acme", "mono", "acme/mono")
-    monkeypatch.setattr(Dokploy, "pickers", Lists([account], [mono]), raising=False)
+    listed = [mono, GitRepository(2, "acme", "other", "acme/other")]
+    monkeypatch.setattr(Dokploy, "pickers", Lists([account], listed), raising=False)
     monkeypatch.delitem(applications._NONE_OF_THESE, "giteaId")  # as if it had such accounts
     app_id = await both.app(origin)
     assert both.world.backend is not None
@@ -242,8 +172,11 @@ async def test_an_app_gets_a_gitea_source_and_loses_it_by_undo(
     view = await hands.says(view["id"], "Gitea or Forgejo account")
     await hands.act(view, "provider.redraw", account="gt_1")
     view = await hands.says(view["id"], "provider.repository")
+    assert await hands.suggest(view, "provider.repository") == ["acme/mono", "acme/other"]
+    assert await hands.suggest(view, "provider.repository", "oth") == ["acme/other"]
     await hands.act(view, "provider.repository", repository="acme/mono")
     view = await hands.says(view["id"], "provider.branch")
+    assert await hands.suggest(view, "provider.branch", "ma") == ["main of acme/mono"]
     compared = await hands.pushed(view, branch="main")
     assert "gitea" in words_of(compared)
     assert "acme" in words_of(compared)
