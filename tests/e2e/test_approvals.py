@@ -27,29 +27,6 @@ async def test_somebody_who_has_neither_written_nor_pushed_it_approves(office: O
     assert done.deployed_commit == commit
 
 
-async def test_who_wrote_what_somebody_else_has_merged_does_not_approve_it(office: Office) -> None:
-    git, before = office.origin.repository.git, office.origin.head("main")
-    git("checkout", "-q", "-b", "topic")
-    git("config", "user.email", "ada@example.com")
-    office.origin.repository.commit("feat: all of it", {"web/index.html": "second"})
-    git("checkout", "-q", "main")
-    bob = ("-c", "user.name=Bob", "-c", "user.email=bob@example.com")
-    git(*bob, "merge", "-q", "--no-ff", "-m", "Merge pull request #1", "topic")
-    after = office.origin.head("main")
-    said = office.origin.payload("refs/heads/main", before, after)
-    by_bob = {"name": "Bob", "email": "bob@example.com"}
-    said["head_commit"]["author"] = said["pusher"] = by_bob
-    said["commits"] = [
-        one | ({"author": by_bob} if one["id"] == after else {}) for one in said["commits"]
-    ]
-    said["repository"]["html_url"] = office.origin.url.removesuffix(".git")
-    assert (await office.both.world.hook("github", said)).status_code == 202
-
-    await office.held("has 0")
-    assert "is your own commit" in await office.approve("U0ADA")
-    assert f"/commit/{after}|`{after[:7]}`>" in await office.approve("U0GRACE")
-
-
 async def test_whoever_asked_does_not_approve_under_another_name(tmp_path: Path) -> None:
     async with office_in(tmp_path, {}) as office:
         await office.begin()

@@ -1,7 +1,6 @@
 """Signing in to the console with another service, over HTTP and in a browser."""
 
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,19 +61,6 @@ async def test_only_what_is_set_up_is_offered(tmp_path: Path, issuer: FakeIssuer
         assert "GitHub" not in page
         assert (await web.get("/console/sign-in/github")).status_code == 404
         assert (await web.get("/console/sign-in/github/back?code=1&state=2")).status_code == 404
-
-
-async def test_who_signs_in_gets_to_where_they_wanted(
-    tmp_path: Path, issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with console_with(tmp_path, issuer) as console, console.browsing("") as web:
-        with caplog.at_level(logging.DEBUG, "bridge"):
-            answer = await web.get(await back_from(web, f"{WAY}?then=/console/deliveries%3Fq%3Dx"))
-
-        assert answer.headers["Location"] == "/console/deliveries?q=x"
-        assert await is_in(web)
-        assert "bridge-sign-in" not in web.cookies
-        assert secrets_in(caplog.text) == []
 
 
 async def test_nobody_is_led_elsewhere(tmp_path: Path, issuer: FakeIssuer) -> None:

@@ -124,15 +124,6 @@ async def test_a_webhook_that_was_made_a_moment_ago_deploys(world: World, origin
     await world.ended(1)
 
 
-async def test_a_host_without_a_secret_of_its_own_is_served_from_then_on(tmp_path: Path) -> None:
-    others = {"BRIDGE_SECRET_KEY": KEY, "BRIDGE_GITHUB_WEBHOOK_SECRETS": ""}
-    async with running_world(tmp_path / "bridge", NO_PUBLISHERS, **others) as world:
-        assert (await send(world, {"ref": "refs/heads/main"})).status_code == 404
-        await store(world, made(MONO, OURS))
-
-        assert (await send(world, {"ref": "refs/heads/main"})).status_code == 202
-
-
 async def test_the_secret_of_one_repository_does_not_deploy_another(
     world: World, origin: Origin
 ) -> None:

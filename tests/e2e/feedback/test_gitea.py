@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -126,25 +125,6 @@ async def test_a_push_deploys_and_its_pull_request_and_commit_show_it(
     assert {one_["context"] for one_ in one.theirs.statuses} == {"dokploy/shop/web"}
     assert [one_["state"] for one_ in one.theirs.statuses][-1] == "success"
     assert {one_["sha"] for one_ in one.theirs.statuses} == {head}
-
-
-async def test_the_same_push_sent_to_github_is_refused_with_the_right_address(
-    world: World, one: Server
-) -> None:
-    await app_of(world, one)
-    await one.push(world, {"web/index.html": "2"}, path="/hooks/github")
-    (sent,) = one.sent
-    assert sent.status == 400
-
-    async with httpx.AsyncClient(trust_env=False) as web:
-        answer = await web.post(
-            f"{world.bridge.url}/hooks/github",
-            content=one.fake.body_of(sent),
-            headers=sent.headers,
-        )
-
-    assert "Gitea's webhooks go to /hooks/gitea or /hooks/gitea/second" in answer.text
-    assert await world.stores.inbox.newest(1) == []
 
 
 @pytest.mark.parametrize("path", ["/hooks/gitea/third", "/hooks/forgejo", "/hooks/gitea"])
