@@ -1,6 +1,5 @@
 """`adopt`: the backend's own deploys are switched off for the apps that the bridge deploys."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -87,18 +86,6 @@ def test_it_switches_auto_deploy_off_and_nothing_else_and_undo_puts_all_back(
     assert "no app was adopted" in again.stderr
 
 
-def test_undo_leaves_alone_what_adopt_has_not_switched(cli: Cli, server: Server) -> None:
-    label = "shop/web"
-    call(cli, server, "adopt", label, "--yes")
-    server.handler.written["app_worker"]["autoDeploy"] = False  # by hand, in the dashboard
-
-    shown = call(cli, server, "adopt", "--all", "--undo", "--json", "--yes").stdout
-
-    assert [one["app"] for one in json.loads(shown)] == [label]
-    assert server.apps()["app_web"]["autoDeploy"] is True
-    assert server.apps()["app_worker"]["autoDeploy"] is False
-
-
 def test_it_asks_first(cli: Cli, server: Server) -> None:
     told = call(cli, server, "adopt", "--all", code=2)
 
@@ -117,16 +104,6 @@ def test_what_does_not_change_is_told(cli: Cli, server: Server) -> None:
     assert "Auto Deploy of shop/web is still as it was" in told.stderr
     (note,) = cli.json("audit", **server.environment)
     assert note["outcome"].startswith("Refused: ")
-
-
-def test_a_change_of_the_source_is_still_undone_after_it(cli: Cli, server: Server) -> None:
-    call(cli, server, "provider", "set", "github", "shop/web", "--branch", "next", "--yes")
-    call(cli, server, "adopt", "shop/web", "--yes")
-
-    told = call(cli, server, "provider", "undo", "shop/web", "--yes").stdout
-
-    assert "branch: next → main" in told
-    assert server.apps()["app_web"]["autoDeploy"] is False
 
 
 @pytest.mark.parametrize("undo", [False, True])
@@ -148,31 +125,6 @@ def test_an_app_that_can_not_be_read_is_named_and_holds_up_no_other(
     assert after["app_worker"]["autoDeploy"] is not undo
     again = call(cli, server, *words, code=1)
     assert "shop/worker-that-sends-the-newsletters" in again.stderr
-
-
-def test_a_dokploy_that_is_away_is_told_once_and_holds_up_no_other(
-    cli: Cli, server: Server
-) -> None:
-    other = {"url": server.url, "api_key": KEY}
-    away = {**server.environment, "BRIDGE_DOKPLOY_URL": "http://127.0.0.1:9"}
-
-    told = cli(
-        "adopt", "--all", "--yes", code=1, **away, BRIDGE_BACKENDS=json.dumps({"other": other})
-    )
-
-    assert told.stderr.count("can't be reached") == 1
-    assert "Auto Deploy switched off for " in told.stdout
-
-
-def test_all_are_all_of_the_backend_also_when_one_was_adopted_before(
-    cli: Cli, server: Server
-) -> None:
-    call(cli, server, "adopt", "shop/web", "--yes")
-
-    call(cli, server, "adopt", "--all", "--yes")
-
-    after = server.apps()
-    assert not any(after[id_]["autoDeploy"] for id_ in pushed(after))
 
 
 def test_what_the_bridge_does_not_hear_of_stays_on(cli: Cli, server: Server) -> None:

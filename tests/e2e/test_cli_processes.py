@@ -18,31 +18,28 @@ from tests.worlds.shell import Shell, serving
 __all__ = ["filled", "filled_once"]
 
 ROOT = Path(__file__).parents[2]
-STRANGER = 54_321
 
 
-def test_help_and_version_import_nothing_heavy() -> None:
-    heavy = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic"
+HEAVY = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic psycopg"
+LOADS = {
+    "import bridge.cli.every;": HEAVY,
+    "from bridge.cli.root import command_line;"
+    "command_line('apps')(['apps'], standalone_mode=False);": (
+        "psycopg dbos aiohttp httpx slack_bolt bridge.operations.hosting bridge.cli.demo"
+    ),
+    "import typer; from bridge.cli.completion import complete_app;"
+    "from bridge.cli.every import app;"
+    "assert complete_app(typer.Context(typer.main.get_command(app)), 'sh');": HEAVY,
+}
+"""What help, a command and a completion do, and the modules that they can do without."""
+
+
+@pytest.mark.parametrize("does", LOADS, ids=["help", "a command", "completing"])
+def test_a_command_loads_what_it_needs_alone(filled: Cli, does: str) -> None:
     script = (
-        "import sys; import bridge.cli.every;"
-        f"sys.exit(', '.join(m for m in {heavy.split()!r} if m in sys.modules))"
+        f"import sys; {does}"
+        f"sys.exit(', '.join(m for m in {LOADS[does].split()!r} if m in sys.modules))"
     )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-    assert done.stderr.strip() == ""
-
-
-def test_a_command_loads_what_it_needs_alone(filled: Cli) -> None:
-    others = "psycopg dbos aiohttp httpx slack_bolt bridge.operations.hosting bridge.cli.demo"
-    script = (
-        "import sys; from bridge.cli.root import command_line;"
-        "command_line('apps')(['apps'], standalone_mode=False);"
-        f"sys.exit(', '.join(m for m in {others.split()!r} if m in sys.modules))"
-    )
-
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=filled.folder,
@@ -66,27 +63,6 @@ def test_what_a_command_offers_next_is_loaded_then() -> None:
     )
 
     assert done.stderr == ""
-
-
-def test_completing_imports_nothing_heavy(filled: Cli) -> None:
-    heavy = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic psycopg"
-    script = (
-        "import sys, typer; from bridge.cli.completion import complete_app;"
-        "from bridge.cli.every import app;"
-        "assert complete_app(typer.Context(typer.main.get_command(app)), 'sh');"
-        f"sys.exit(', '.join(m for m in {heavy.split()!r} if m in sys.modules))"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=filled.folder,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.stderr.strip() == ""
 
 
 @pytest.mark.parametrize(
@@ -145,40 +121,7 @@ def test_what_the_bridge_makes_nobody_else_may_write_to_whatever_is_set(tmp_path
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_mounted_folder_may_belong_to_whoever_it_belongs_to_outside(tmp_path: Path) -> None:
-    """A container that runs as root has a folder of one of the machine's users mounted."""
-    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
-        pytest.skip("nothing can be mounted here")
-    (tmp_path / "data").mkdir()
-    check = f"{sys.executable} -m bridge config check"
-    script = (
-        "set -e; mount -t tmpfs -o mode=700 none data; mkdir data/embedded;"
-        f" chown {STRANGER} data data/embedded; {check};"
-        f" chown {STRANGER + 1} data/embedded; ! {check}"
-    )
-
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"BRIDGE_DATA": "data", "PYTHONPATH": str(ROOT)},
-    )
-
-    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
-    assert f"data/embedded belongs to another user ({STRANGER + 1})" in done.stderr
-
-
 # ── variables that are set, but empty ──────────────────────────────────────────────────────────
-
-
-async def test_an_empty_variable_of_a_runner_names_none(tmp_path: Path) -> None:
-    """Compose passes optional variables on as empty ones; `PS` makes a worker stand aside."""
-    shell = Shell(tmp_path, more=dict.fromkeys(("PS", "DYNO", "DATABASE_URL", "BRIDGE_CONFIG"), ""))
-
-    await shell.run_apart("serve", "--role", "worker", code=2)
 
 
 async def test_an_empty_variable_of_an_unknown_name_is_not_set_either(tmp_path: Path) -> None:

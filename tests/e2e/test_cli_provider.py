@@ -12,12 +12,8 @@ from typer.testing import CliRunner, Result
 
 from bridge.cli.embedded import Api, api_of
 from bridge.cli.every import app
-from bridge.core.apps import App
 from bridge.core.configuration.configuration import GitSource
-from bridge.embedded.http import applications
-from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
-from tests.fakes.journey import deployment
 from tests.worlds.cli import Cli
 from tests.worlds.embedded import Repository
 
@@ -40,12 +36,6 @@ def piped(*words: str, stdin: str, code: int = 0) -> Result:
     return result
 
 
-def waiting(cli: Cli) -> Outcome:
-    """A deployment of the one app that has not been asked for yet."""
-    (listed,) = cli.json("apps")
-    return Outcome(1, "delivery-1", (), (deployment(1, listed["id"]),))
-
-
 def audits(cli: Cli) -> Any:
     found = cli.with_stores(lambda stores: stores.journal.audited(limit=99))
     return [one for one in found if one.what != "app create"]
@@ -55,60 +45,13 @@ def test_another_branch_keeps_all_else_and_shows_the_difference(web: Cli) -> Non
     told = web("provider", "set", "git", "web", "--branch", "dev", "--yes").stdout
 
     assert told == "provider set of default/web:\nbranch: main → dev\nchanged default/web\n"
+    again = web("provider", "set", "git", "web", "--branch", "dev").stdout
+    assert again == "default/web is configured like that already\n"
     now = web.json("provider", "show", "web")
     assert (now["source"], now["branch"], now["watch_paths"]) == ("git", "dev", ["a"])
     (note,) = audits(web)
     assert (note.what, note.app, note.outcome) == ("provider set", "default/web", "done")
     assert note.by.door == "cli"
-
-
-def test_disconnecting_shows_what_is_stored_for_other_sources_and_undo_brings_it_back(
-    web: Cli,
-) -> None:
-    image = ("--image", "nginx:1", "--username", "me", "--yes")
-    web("provider", "set", "docker", "web", *image)
-    before = web.json("provider", "show", "web", "--reveal")
-
-    told = web("provider", "disconnect", "web", "--yes").stdout
-    assert "source: docker → (nothing)" in told
-    assert "stored.git.url: " in told
-    assert "stored.git.branch: main → (nothing)" in told
-
-    undone = web("provider", "undo", "web", "--yes").stdout
-    assert "stored.git.branch: (nothing) → main" in undone
-    assert web.json("provider", "show", "web", "--reveal") == before
-
-
-def test_another_image_keeps_the_password(web: Cli) -> None:
-    words = ("provider", "set", "docker", "web", "--username", "me", "--password-stdin", "--yes")
-    piped(*words, "--image", "nginx:1", stdin="hunter2\n")
-
-    told = web("provider", "set", "docker", "web", "--image", "nginx:2", "--yes").stdout
-
-    assert told.splitlines()[1:2] == ["image: nginx:1 → nginx:2"]
-    assert web.json("provider", "show", "web", "--reveal")["password"] == "hunter2"
-
-
-def test_the_journal_knows_the_change_at_once(web: Cli) -> None:
-    web("provider", "set", "git", "web", "--branch", "dev", "--yes")
-
-    (listed,) = web.json("apps")
-    assert listed["branch"] == "dev"
-
-
-def test_without_a_terminal_and_without_yes_nothing_is_written(web: Cli) -> None:
-    for words in (
-        ("provider", "set", "git", "web", "--branch", "dev"),
-        ("provider", "disconnect", "web"),
-        ("build", "set", "web", "--spa"),
-        ("env", "set", "web", "A=1"),
-        ("clear", "web"),
-    ):
-        result = web(*words, code=2)
-        assert "error: nothing was changed: this asks before it goes on" in result.stderr
-
-    assert web.json("provider", "show", "web")["branch"] == "main"
-    assert audits(web) == []
 
 
 def test_a_person_is_asked_and_may_say_no(web: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,12 +68,6 @@ class _Terminal:
 
     class stdin:  # noqa: N801 - stands in for a module's attribute
         isatty = staticmethod(lambda: True)
-
-
-def test_what_is_configured_already_is_not_written(web: Cli) -> None:
-    told = web("provider", "set", "git", "web", "--branch", "main").stdout
-
-    assert told == "default/web is configured like that already\n"
 
 
 def test_an_empty_value_and_forget_take_away(web: Cli) -> None:
@@ -183,15 +120,6 @@ def test_the_difference_as_json_holds_findings_and_what_the_file_overrules(web: 
     assert "tags (bridge.yaml): release-*" in shown
 
 
-def test_another_kind_of_source_says_what_it_needs(web: Cli) -> None:
-    result = web("provider", "set", "gitlab", "web", "--branch", "main", code=2)
-
-    assert result.stderr.startswith(
-        "error: a gitlab source needs owner, repository, provider_id, project_id, path too:"
-        " the app has none of those yet; provider_id is the id of a Git account in"
-    )
-
-
 def test_accounts_are_listed_with_the_ids_that_a_source_needs(web: Cli) -> None:
     assert web.json("provider", "accounts") == []
     assert "no Git account" in web("provider", "accounts").stderr
@@ -228,40 +156,6 @@ def at_backend(work: Callable[[Api], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_github_is_set_with_what_it_needs(web: Cli) -> None:
-    web(
-        *("provider", "set", "github", "web", "--owner", "my-org", "--repository", "mono"),
-        *("--branch", "main", "--account", "", "--trigger", "tag", "--yes"),
-    )
-
-    now = web.json("provider", "show", "web")
-    assert (now["source"], now["owner"], now["trigger"]) == ("github", "my-org", "tag")
-    assert now["watch_paths"] == ["a"]
-
-
-def test_gitea_is_set_with_its_difference_and_undone(
-    web: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(applications._NONE_OF_THESE, "giteaId")  # as if it had such accounts
-    before = web.json("provider", "show", "web", "--reveal")
-
-    told = web(
-        *("provider", "set", "gitea", "web", "--owner", "my-org", "--repository", "mono"),
-        *("--branch", "main", "--account", "gt_1", "--watch", "web/**", "--yes"),
-    ).stdout
-
-    assert "source: git → gitea\n" in told
-    assert "owner: (nothing) → my-org\n" in told
-    assert "watch_paths: a → web/**\n" in told
-    now = web.json("provider", "show", "web")
-    assert (now["source"], now["owner"], now["repository"]) == ("gitea", "my-org", "mono")
-
-    undone = web("provider", "undo", "web", "--yes").stdout
-
-    assert "source: gitea → git\n" in undone
-    assert web.json("provider", "show", "web", "--reveal") == before
-
-
 def test_a_registrys_password_comes_from_standard_input_and_is_shown_only_when_asked(
     web: Cli,
 ) -> None:
@@ -290,22 +184,6 @@ def test_credentials_in_an_address_are_masked(web: Cli) -> None:
     assert web.json("provider", "show", "web", "--reveal")["url"] == URL
 
 
-def test_disconnecting_leaves_no_source(web: Cli) -> None:
-    web("provider", "disconnect", "web", "--yes")
-
-    assert web.json("provider", "show", "web")["source"] is None
-    assert "it has no source" in web("provider", "show", "web").stderr
-
-
-def test_one_field_of_the_build_changes(web: Cli) -> None:
-    web("build", "set", "web", "--publish", "dist", "--yes")
-
-    assert "publish_directory: dist" in web("build", "show", "web").stdout
-    now = web.json("build", "show", "web")
-    assert (now["build_type"], now["publish_directory"]) == ("static", "dist")
-    assert "build_type of the build" in web("build", "set", "web", "--type", "x", code=2).stderr
-
-
 # ── variables ────────────────────────────────────────────────────────────────
 
 
@@ -331,13 +209,6 @@ def test_variables_are_set_one_by_one_and_masked(web: Cli) -> None:
     }
 
 
-def test_a_value_of_many_lines_comes_whole_from_standard_input(web: Cli) -> None:
-    piped("env", "set", "web", "PEM", "--yes", stdin="-----BEGIN\nhunter2\n-----END\n")
-
-    values = web.json("env", "show", "web", "--reveal")["env"]
-    assert values == {"PEM": "-----BEGIN\nhunter2\n-----END"}
-
-
 def test_revealed_values_keep_their_lines_and_steer_no_terminal(
     web: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,21 +224,19 @@ def test_revealed_values_keep_their_lines_and_steer_no_terminal(
     assert web("env", "show", "web").stdout == "PEM=********\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "stdin", "said"),
-    [
-        (("--secret", "KEY=hunter2"), "", "give 'KEY' alone"),
-        (("--build-secret", "KEY=hunter2"), "", "give 'KEY' alone"),
-        (("A B=hunter2",), "", "can't be a variable's name"),
-        (("A", "B"), "hunter2\n", "has 1 lines, but A, B need one each"),
-        (("A", "--build-secret", "A"), "hunter2\n", "named twice"),
-        (("A=1", "--unset", "A"), "", "set and removed at once"),
-    ],
-)
-def test_what_can_not_be_set_is_refused_without_the_value(
-    web: Cli, words: tuple[str, ...], stdin: str, said: str
-) -> None:
-    assert said in piped("env", "set", "web", *words, "--yes", stdin=stdin, code=2).stderr
+REFUSED = [
+    (("--secret", "KEY=hunter2"), "", "give 'KEY' alone"),
+    (("--build-secret", "KEY=hunter2"), "", "give 'KEY' alone"),
+    (("A B=hunter2",), "", "can't be a variable's name"),
+    (("A", "B"), "hunter2\n", "has 1 lines, but A, B need one each"),
+    (("A", "--build-secret", "A"), "hunter2\n", "named twice"),
+    (("A=1", "--unset", "A"), "", "set and removed at once"),
+]
+
+
+def test_what_can_not_be_set_is_refused_without_the_value(web: Cli) -> None:
+    for words, stdin, said in REFUSED:
+        assert said in piped("env", "set", "web", *words, "--yes", stdin=stdin, code=2).stderr
 
 
 def test_a_file_of_variables_is_laid_over_or_takes_the_place(web: Cli) -> None:
@@ -395,67 +264,6 @@ def test_a_file_without_variables_is_refused(web: Cli) -> None:
     assert "broken: line 3 can't be read" in broken
     assert "hunter2" not in broken
     assert "has no variables" in web("env", "show", "web").stdout
-
-
-# ── logs ─────────────────────────────────────────────────────────────────────
-
-
-def test_an_app_that_never_deployed_has_no_log(web: Cli) -> None:
-    assert "has no deployments at the backend" in web("logs", "web", code=4).stderr
-    cleared = web("clear", "web", "--yes").stdout
-    assert cleared == "removed the logs of 0 deployments of default/web; their records stay\n"
-
-
-def test_clearing_says_what_it_deletes_and_is_refused_while_one_is_open(web: Cli) -> None:
-    asked = web("clear", "web", code=2).stderr
-    told, error = asked.splitlines()
-    assert told == (
-        "this deletes the whole log folder of default/web, the logs of all its deployments"
-    )
-    assert error.startswith("error: nothing was changed: this asks before")
-
-    waits = waiting(web)
-    web.with_stores(lambda stores: stores.journal.record([waits], window=0))
-    refused = web("clear", "web", "--yes", code=2).stderr
-    assert "a deployment of default/web is waiting here" in refused
-    assert "whole log folder" in refused
-    assert "cancel default/web" in refused
-
-
-def test_an_app_that_is_not_there_names_the_nearest(web: Cli) -> None:
-    assert "did you mean default/web?" in web("provider", "show", "wbe", code=4).stderr
-
-
-def test_an_app_is_found_at_each_of_several_dokploys(cli: Cli) -> None:
-    there = App("app_there", "there", "shop", backend="second")
-    cli.with_stores(lambda stores: stores.journal.save_apps("second", [there]))
-    backends = "{second: {url: 'http://127.0.0.1:9', api_key: k}}"
-
-    away = cli("env", "show", "shop/there", code=1, BRIDGE_BACKENDS=backends)
-
-    assert "second can't be reached" in away.stderr
-
-
-def test_a_dokploy_without_its_key_or_its_server_says_so(cli: Cli) -> None:
-    url = {"BRIDGE_DOKPLOY_URL": "http://127.0.0.1:9"}
-    assert "BRIDGE_DOKPLOY_API_KEY is not" in cli("env", "show", "web", code=2, **url).stderr
-
-    away = cli("env", "show", "web", code=1, BRIDGE_DOKPLOY_API_KEY="k", **url)
-    assert "dokploy can't be reached" in away.stderr
-
-
-def test_the_newest_change_is_undone_with_its_secrets_and_its_own_difference(web: Cli) -> None:
-    words = ("provider", "set", "git", "web", "--url-stdin", "--yes")
-    piped(*words, stdin=f"{URL}\n")
-    web("provider", "disconnect", "web", "--yes")
-
-    told = web("provider", "undo", "web", "--yes").stdout
-
-    assert told.startswith("provider undo of default/web:\nsource: (nothing) → git\n")
-    assert "url: (nothing) → https://***@example.com/a.git" in told
-    revealed = web.json("provider", "show", "web", "--reveal")
-    assert (revealed["url"], revealed["watch_paths"]) == (URL, ["a"])
-    assert [note.what for note in audits(web)][:2] == ["provider undo", "provider disconnect"]
 
 
 def test_undo_is_refused_with_what_somebody_has_changed_since(web: Cli) -> None:

@@ -24,33 +24,23 @@ async def said(shell: Shell, *words: str, code: int) -> str:
     return errors.decode()
 
 
-async def test_an_empty_branch_is_said_to_be_empty_and_makes_nothing(shell: Shell) -> None:
+async def test_what_can_not_be_meant_is_said_and_changes_nothing(shell: Shell) -> None:
     made = await said(
         shell, "app", "create", "b", "--repo", str(shell.folder / "mono"), "--branch", "", code=2
     )
     changed = await said(shell, "provider", "set", "git", "web", "--branch", "", "--yes", code=2)
+    empty = await said(shell, "explain", "push.json", "--tag-pattern", "", code=2)
+    unanswered = await said(shell, "clear", "web", code=2)
 
     assert made.startswith("error: '' can't be a branch, so no push would ever match it: name one")
     assert changed.startswith("error: branch of the git source can't be empty: the branch to build")
-    assert [one["app"] for one in await shell.json("apps")] == ["default/web"]
-    assert "there is no app 'b'" in await said(shell, "provider", "show", "b", code=4)
-
-
-async def test_what_asks_first_says_so_where_nobody_can_answer(shell: Shell) -> None:
-    told = await said(shell, "clear", "web", code=2)
-
-    assert told == (
+    assert empty == "error: --tag-pattern is empty; give a value, or leave it out\n"
+    assert unanswered == (
         "this deletes the whole log folder of default/web, the logs of all its deployments\n"
         "error: nothing was changed: this asks before it goes on, and nobody can answer here;"
         " give --yes to go on without being asked\n"
     )
-
-
-@pytest.mark.parametrize("option", ["--app", "--branch", "--tag-pattern"])
-async def test_explain_takes_no_empty_option_for_none(shell: Shell, option: str) -> None:
-    told = await said(shell, "explain", "push.json", option, "", code=2)
-
-    assert told == f"error: {option} is empty; give a value, or leave it out\n"
+    assert [one["app"] for one in await shell.json("apps")] == ["default/web"]
 
 
 async def test_an_output_without_an_arrow_gets_a_question_mark(shell: Shell) -> None:

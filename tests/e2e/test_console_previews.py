@@ -2,16 +2,13 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bridge.console.visitors import SESSION
 from bridge.core.apps import App
 from bridge.core.previews.preview import Preview
-from bridge.web.browsers import hash_of
 from tests.worlds.console import ConsoleWorld, console_world
-from tests.worlds.previewed import HEAD, MOVED, held, previews_at_rest, report, up
+from tests.worlds.previewed import HEAD, MOVED, held, previews_at_rest, report
 
 WEB = App("app-web", "web", "shop")
 STOP, APPROVE = "/console/do/previews%20stop", "/console/do/previews%20approve"
@@ -42,26 +39,6 @@ async def audited(console: ConsoleWorld) -> list[tuple[str, str]]:
     return [(one.what, one.outcome) for one in found]
 
 
-async def test_a_preview_is_stopped_once_and_extended(console: ConsoleWorld) -> None:
-    there = await up(console.world.stores.journal, WEB, 12)
-    async with console.browsing(await console.session("U0DEPLOY", "Ada")) as web:
-        form = {"preview": there.id, "once": "1", "then": "/console/previews"}
-        for _ in range(2):  # a double click
-            answer = await web.post(STOP, data=form)
-            assert answer.status_code == 303
-        said = await web.get(answer.headers["location"])
-        assert "shop/web #12 was stopped before; a push starts it again." in said.text
-        assert (await now_of(console, there)).stopped
-
-        answer = await web.post("/console/do/previews%20extend", data=form)
-        assert answer.status_code == 303
-        assert not (await now_of(console, there)).stopped
-    assert await audited(console) == [
-        ("previews extend", "shop/web #12: starts again"),
-        ("previews stop", "shop/web #12"),
-    ]
-
-
 async def test_the_commit_on_the_page_is_approved_and_no_other(console: ConsoleWorld) -> None:
     journal = console.world.stores.journal
     waits = await held(journal, WEB, 12)
@@ -84,60 +61,3 @@ async def test_the_commit_on_the_page_is_approved_and_no_other(console: ConsoleW
     assert (now.approved, now.approver) == (MOVED, "Grace")
     assert await audited(console) == [("previews approve", f"shop/web #12: commit {MOVED[:12]}")]
     assert [str(one.by) for one in await journal.audited(limit=9)] == ["console: Grace (U0APPROVE)"]
-
-
-async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(
-    console: ConsoleWorld,
-) -> None:
-    journal = console.world.stores.journal
-    waits = await held(journal, WEB, 12)
-    over = await console.session("U0DEPLOY")
-    await journal.expel(SESSION, hashed=hash_of(over))
-    sessions: dict[str, Any] = {
-        name: await console.session(name) for name in ("U0VIEW", "U0OTHER", "U0EVE")
-    }
-    wanted = {"U0VIEW": {400}, "U0OTHER": {400}, "U0EVE": {401}, "over": {401}, "guessed": {401}}
-
-    found = {}
-    for name, secret in {**sessions, "over": over, "guessed": "x" * 43}.items():
-        async with console.browsing(secret) as web:
-            found[name] = {
-                (
-                    await web.post(
-                        f"/console/do/previews%20{what}", data={"preview": waits.id, "commit": HEAD}
-                    )
-                ).status_code
-                for what in ("stop", "extend", "approve")
-            }
-            listed = await web.get("/console/previews")
-            assert ("waits until somebody" in listed.text) == (name == "U0VIEW")
-    async with console.browsing(await console.session("U0DEPLOY")) as web:
-        answer = await web.post(APPROVE, data={"preview": waits.id, "commit": HEAD})
-        assert "You may not approve shop/web" in answer.text
-    async with console.browsing(await console.session("U0APPROVE")) as web:
-        answer = await web.post(STOP, data={"preview": waits.id})
-        assert "You may not deploy shop/web" in answer.text
-
-    assert found == wanted
-    now = await now_of(console, waits)
-    assert (now.approved, now.stopped, now.active_at) == (None, False, waits.active_at)
-    assert await audited(console) == [
-        ("previews stop", "refused: no right to deploy"),
-        ("previews approve", "refused: no right to approve"),
-        ("previews approve", "refused: no right to approve"),
-        ("previews extend", "refused: no right to deploy"),
-        ("previews stop", "refused: no right to deploy"),
-    ]
-
-
-async def test_the_page_of_another_site_can_do_nothing(console: ConsoleWorld) -> None:
-    there = await up(console.world.stores.journal, WEB, 12)
-    async with console.browsing() as web:
-        answer = await web.post(
-            STOP,
-            data={"preview": there.id},
-            headers={"Origin": "https://evil.example"},
-        )
-
-    assert answer.status_code == 403
-    assert not (await now_of(console, there)).stopped

@@ -1,18 +1,13 @@
 """Gates beside a running bridge, which is killed and started again meanwhile."""
 
 import asyncio
-import getpass
 import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bridge.core.lifecycle import State
 from tests.worlds.embedded import Repository
 from tests.worlds.shell import PATIENCE, Shell, deliver, event, serving
-
-ME = f"cli:{getpass.getuser()}"
 
 
 async def a_site(shell: Shell, folder: Path) -> Repository:
@@ -92,21 +87,6 @@ async def test_what_is_held_outlives_a_kill(tmp_path: Path) -> None:
     assert done["deployed_commit"] == repository.git("rev-parse", "HEAD")
 
 
-async def test_what_a_removed_rule_has_held_deploys_after_the_next_start(tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
-    (tmp_path / "bridge.yaml").write_text("rules: [{apps: shop/web, after: shop/elsewhere}]")
-    async with serving(shell):
-        repository = await a_site(shell, tmp_path)
-        await pushed(shell, repository, "second")
-        await newest(shell, State.HELD)
-
-    (tmp_path / "bridge.yaml").unlink()
-    async with serving(shell):
-        done = await newest(shell, State.DONE)
-
-    assert done["deployed_commit"] == repository.git("rev-parse", "HEAD")
-
-
 async def test_what_is_held_ends_with_its_app(tmp_path: Path) -> None:
     async with serving(Shell(tmp_path)) as shell:
         repository = await a_site(shell, tmp_path)
@@ -118,15 +98,3 @@ async def test_what_is_held_ends_with_its_app(tmp_path: Path) -> None:
         ended = await newest(shell, State.CANCELLED)
 
     assert ended["note"] == "the app is gone from its backend, so there is nothing to deploy"
-
-
-@pytest.mark.parametrize("word", ["lock", "freeze"])
-async def test_my_own_deploys_pass_my_lock_and_no_freeze(tmp_path: Path, word: str) -> None:
-    async with serving(Shell(tmp_path)) as shell:
-        await a_site(shell, tmp_path)
-        await shell.run(word, "all", "-m", "a release")
-        if word == "lock":
-            assert (await shell.json("locks"))[0]["owner"] == ME
-        await shell.run("deploy", "web")
-
-        await newest(shell, State.DONE if word == "lock" else State.HELD)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.holds import proposal_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Actor, Identities
 from bridge.pipeline.gates.commands import GateCommands, Requester
@@ -18,7 +17,6 @@ from tests.worlds.previews import FAKES, NAME, PreviewWorld, preview_world
 
 ADA = Requester("slack:U0000001", Actor("slack", "Ada"), "ada@office.example")
 GRACE = Requester("slack:U0000002", Actor("slack", "Grace"), "grace@office.example")
-EVE = Requester("slack:U0000003", Actor("slack", "Eve"), "eve@office.example")
 PEOPLE = {
     one: [mark, f"github:{one}", f"gitlab:{one}", f"gitea:{one}"]
     for one, mark in (
@@ -31,11 +29,9 @@ RULES = [{"apps": "shop/web", "after": ["shop/api"], "approvals": 2}]
 """`shop/api` is the stage before `shop/web`: both watch the same files."""
 
 
-@pytest.fixture(params=FAKES)
-async def mono(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PreviewWorld]:
-    async with preview_world(
-        tmp_path, request.param, RULES, BRIDGE_IDENTITIES=json.dumps(PEOPLE)
-    ) as world:
+@pytest.fixture
+async def mono(host: str, tmp_path: Path) -> AsyncIterator[PreviewWorld]:
+    async with preview_world(tmp_path, host, RULES, BRIDGE_IDENTITIES=json.dumps(PEOPLE)) as world:
         for name in ("web", "api"):
             await world.app(name, ["web/**"])
         yield world
@@ -82,8 +78,9 @@ async def approve(mono: PreviewWorld, by: Requester, held: Deployment) -> bool:
     return await commands.approve(by, held, held.head or "")
 
 
+@pytest.mark.parametrize("host", FAKES)
 async def test_a_push_of_other_files_neither_holds_nor_takes_an_approval_away(
-    mono: PreviewWorld,
+    mono: PreviewWorld, host: str
 ) -> None:
     first = await push(mono, {"web/index.html": "second"})
     await newest(mono, "api", "is live", State.DONE)
@@ -100,24 +97,3 @@ async def test_a_push_of_other_files_neither_holds_nor_takes_an_approval_away(
     assert done.deployed_commit == second
     staged = await newest(mono, "api", "is live", State.DONE)
     assert staged.deployed_commit == first, "the stage before was not deployed again"
-
-
-async def test_a_push_of_its_files_needs_new_approvals_which_show_what_they_are_for(
-    mono: PreviewWorld,
-) -> None:
-    first = await push(mono, {"web/index.html": "second"})
-    held = await newest(mono, "web", f"needs 2 approvals of {first[:7]}, has 0", State.HELD)
-    await approve(mono, ADA, held)
-    await approve(mono, GRACE, held)
-    await newest(mono, "web", "is live", State.DONE)
-
-    await push(mono, {"web/index.html": "third", "jobs/run.sh": "third"})
-    third = await push(mono, {"jobs/run.sh": "fourth"})
-
-    held = await newest(mono, "web", f"needs 2 approvals of {third[:7]}, has 0", State.HELD)
-    shown = proposal_in(held.holds)
-    assert shown is not None
-    assert (shown.commit, shown.live) == (third, first)
-    assert shown.message, "as the host tells it"
-    assert shown.author
-    assert (shown.changed, shown.files) == (1, ("web/index.html",))

@@ -1,7 +1,6 @@
 """Told to leave in the middle of everything: gone within ten seconds, and nothing is lost."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ import pytest
 
 from bridge.app.storage import Stores, open_stores
 from tests.chaos.cluster import Cluster, Process
-from tests.chaos.line import line_to
 from tests.chaos.recording_backend import (
     RecordingBackend,
     push_payload,
@@ -22,7 +20,6 @@ from tests.chaos.recording_backend import (
 from tests.fakes.github import FakeGithub
 from tests.worlds.bridge import hook_headers, settings_for
 from tests.worlds.embedded import until
-from tests.worlds.postgres import the_server
 
 pytestmark = pytest.mark.slow
 
@@ -157,36 +154,3 @@ async def test_one_that_waits_for_answers_of_its_backend_leaves_and_the_next_ado
     await cluster.start(worker.role)
     await all_done(cluster, 3)
     assert len(backend.ledger) == 3
-
-
-async def test_those_whose_database_falls_silent_leave_and_the_next_go_on(
-    tmp_path: Path, backend: RecordingBackend, postgres: str
-) -> None:
-    port = the_server().port
-    async with line_to(port) as line:
-        url = postgres.replace(f":{port}/", f":{line.port}/")
-        async with cluster_of(tmp_path, backend, url) as cluster:
-            await cluster.start("web", "worker")
-            old = list(cluster.processes)
-            backend.may_end.clear()
-            await push(old[0], "a" * 40, APPS)
-            await asked(backend, 3)
-
-            line.fall_silent()
-            took = await asyncio.gather(*(ended(one) for one in old))
-            line.speak()
-
-            assert max(took) < LEAVES_WITHIN
-            backend.may_end.set()
-            await cluster.start("web", "worker")
-            await all_done(cluster, 3)
-    assert len(backend.ledger) == 3
-
-
-async def ended(process: Process) -> float:
-    """Told to stop, it ends in any way: how many seconds that took."""
-    assert process.running is not None
-    began = time.monotonic()
-    process.running.terminate()
-    await process.running.wait()
-    return time.monotonic() - began

@@ -13,7 +13,7 @@ from tests.worlds.postgres import the_server
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = 10
+ROUNDS = 4
 PEOPLE = {"ada", "grace"}
 
 

@@ -150,39 +150,6 @@ async def test_the_commit_of_a_fork_is_approved_as_it_was_shown(both: Both) -> N
     await both.thread("waits for an approval", "is ready")
 
 
-async def test_previews_are_listed_stopped_and_started_again_by_command(both: Both) -> None:
-    world, type_ = both.previews, both.hands.type
-    await world.app()
-    pull = await world.opened("topic", {"web/index.html": "first"})
-    await world.live(pull)
-    name = f"web#{pull.number}"
-
-    listed = await type_("previews")
-    assert f"#{pull.number}" in words_of(listed.body)
-    assert buttons_of(listed.body) == ["preview.stop", "preview.extend"]
-    assert buttons_of((await type_("previews shop", user="U0BOB")).body) == []
-    assert "There is no app 'nothing'" in words_of((await type_("previews nothing")).body)
-    assert "You may not deploy shop/web" in words_of(
-        (await type_(f"previews stop {name}", user="U0BOB")).body
-    )
-    assert "no preview 'web#99'" in words_of((await type_("previews stop web#99")).body)
-
-    assert "Stopped *shop/web" in words_of((await type_(f"previews stop {name}")).body)
-    root = await both.says("was stopped")
-    await world.preview(pull, PreviewState.SKIPPED)
-    assert buttons_of(root) == ["preview.extend"]
-    again = await (await both.hands.click(root, "preview.extend")).later()
-    assert "Extended *shop/web" in words_of(again)
-    await both.says("is up")
-
-    found = await world.world.stores.journal.audited(limit=20)
-    assert [(str(one.by), one.what) for one in found if one.what.startswith("previews ")] == [
-        ("slack: Ada (U0ADA)", "previews extend"),
-        ("slack: Ada (U0ADA)", "previews stop"),
-        ("slack: Bob (U0BOB)", "previews stop"),
-    ]
-
-
 async def test_an_approval_by_command_names_its_commit(both: Both) -> None:
     world, type_ = both.previews, both.hands.type
     await world.app()

@@ -181,12 +181,3 @@ def locks(file: Path) -> list[str]:
     lines = [line.split() for line in LOCKS.read_text().splitlines()]
     mine = [one for one in lines if one[4] == str(os.getpid())]
     return [" ".join(one[1:]) for one in mine if one[5].rpartition(":")[2] == inode]
-
-
-async def test_without_a_session_nothing_is_checked(tmp_path: Path) -> None:
-    async with sound_set_up(tmp_path) as made, let_in(made) as browser:
-        browser.web.cookies.clear()
-        answer = await browser.web.post("/setup/check")
-
-    assert answer.status_code == 404
-    assert asked_who(made) == 0

@@ -13,8 +13,8 @@ from bridge.core.lifecycle import State
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
 from tests.worlds.bridge import Origin
-from tests.worlds.embedded import GitServer, Repository, git_server, until
-from tests.worlds.sites import make_site, page, push_broken
+from tests.worlds.embedded import GitServer, Repository, git_server
+from tests.worlds.sites import make_site, push_broken
 from tests.worlds.slack import SlackWorld, bridged, slack_world
 
 
@@ -132,23 +132,6 @@ async def test_a_failure_of_somebody_unknown_mentions_nobody(
     assert "<@" not in words_of(line)
 
 
-async def test_a_superseded_card_links_to_the_newer_one(
-    both: SlackWorld, slow: Origin, server: GitServer
-) -> None:
-    await held(both, slow, server)
-    await another(both, 2)
-    await another(both, 3)
-    server.gate.set()
-
-    old = await both.card_says("gave way", at=1)
-    newest = both.card()
-    link = f"p{newest['ts'].replace('.', '')}"
-    await both.slack.until(lambda: link in words_of(both.card(at=1)))
-
-    assert "deployment.cancel" not in buttons_of(old)
-    await both.card_says("is live")
-
-
 # ── buttons and dialogs ──────────────────────────────────────────────────────
 
 
@@ -181,28 +164,16 @@ async def test_the_cancel_button_of_a_card_cancels_that_one_and_no_other(
     assert await both.world.states() == ["done", "cancelled"]
 
 
-async def test_the_modal_offers_what_one_may_deploy_and_deploys_it(
+async def test_what_is_sent_again_and_a_double_click_act_once(
     both: SlackWorld, origin: Origin
 ) -> None:
-    app_id = await both.app(origin)
-
-    opened = await both.hands.type("", command="/deploy")
-    view = await both.view("operation.view", "Deploy")
-    offered = await both.hands.search(view, "we")
-    picked = await both.hands.pick(view, app_id)
-    await both.card_says("is live")
-
-    assert (opened.status, opened.body) == (200, {})
-    assert offered == [app_id]
-    assert (picked.status, picked.body) == (200, {})
-    twice = await both.hands.pick(view, app_id)
-    assert (twice.status, twice.body) == (200, {})
-    assert await both.world.states() == ["done"]
-
-
-async def test_a_double_click_acts_once(both: SlackWorld, origin: Origin) -> None:
     await both.app(origin)
-    card = await deployed(both)
+    first = await both.hands.type("deploy web", trigger="1.2.same")
+    again = await both.hands.type("deploy web", trigger="1.2.same")
+    assert first.body["response_type"] == "in_channel"
+    assert again.body["response_type"] == "ephemeral"
+    assert "moment ago" in again.text
+    card = await both.card_says("is live")
 
     clicks = [both.hands.click(card, "deployment.redeploy") for _ in range(3)]
     await asyncio.gather(*clicks)
@@ -215,43 +186,27 @@ async def test_a_double_click_acts_once(both: SlackWorld, origin: Origin) -> Non
     assert actions == ["deploy", "redeploy", "redeploy"]
 
 
-async def test_what_slack_sends_again_acts_once(both: SlackWorld, origin: Origin) -> None:
-    await both.app(origin)
-
-    first = await both.hands.type("deploy web", trigger="1.2.same")
-    again = await both.hands.type("deploy web", trigger="1.2.same")
-    await both.world.ended(1)
-
-    assert first.body["response_type"] == "in_channel"
-    assert again.body["response_type"] == "ephemeral"
-    assert "moment ago" in again.text
-
-
-async def test_log_and_why_answer_only_who_clicks(both: SlackWorld, origin: Origin) -> None:
-    await both.app(origin)
-    card = await deployed(both)
-
-    why = await (await both.hands.click(card, "deployment.why")).later()
-    await both.hands.click(card, "deployment.log")
-    await both.view("operation.view", "The end of the log")
-
-    assert why["response_type"] == "ephemeral"
-    assert "slack: Ada asked to deploy" in words_of(why)
-    assert why["replace_original"] is False
-
-
-async def test_shortcuts_open_the_picker(both: SlackWorld, origin: Origin) -> None:
+async def test_a_dialog_offers_what_one_may_deploy_and_deploys_it_once(
+    both: SlackWorld, origin: Origin
+) -> None:
     app_id = await both.app(origin)
-    card = await deployed(both)
+
+    opened = await both.hands.type("", command="/deploy")
+    view = await both.view("operation.view", "Deploy")
+    assert (opened.status, opened.body) == (200, {})
+    assert await both.hands.search(view, "we") == [app_id]
+    for _ in range(2):
+        picked = await both.hands.pick(view, app_id)
+        assert (picked.status, picked.body) == (200, {})
+    card = await both.card_says("is live")
+    assert await both.world.states() == ["done"]
 
     await both.hands.shortcut("deploy_app")
-    await both.view("operation.view", "Deploy")
     await both.hands.shortcut("redeploy_this", message=card, channel="C0SHOP")
     view = await both.view("operation.view", "once more")
+    assert app_id in words_of(view)
     await both.hands.pick(view, app_id)
     await both.world.ended(2)
-
-    assert app_id in words_of(view)
     assert [str(one.action) for one in await both.world.deployments()] == ["deploy", "redeploy"]
 
 
@@ -300,38 +255,6 @@ async def test_too_many_messages_wait_and_none_is_lost(tmp_path: Path, origin: O
         assert both.slack.count("conversations.history", "conversations.replies") == 0
 
 
-async def test_slack_away_delays_no_deployment_and_the_card_is_right_afterwards(
-    both: SlackWorld, origin: Origin
-) -> None:
-    app = await make_site(both.world, origin)
-    both.slack.away = True
-
-    await both.world.commit(origin, "feat: second", {"web/index.html": "second"})
-    await both.world.ended(1)
-    assert await page(both.world, app) == "second"
-    assert both.slack.channels["C0SHOP"].messages == []
-    both.slack.away = False
-    card = await both.card_says("is live")
-
-    assert len(both.slack.channels["C0SHOP"].roots()) == 1
-    assert await both.thread_says(card, "live")
-
-
-@pytest.mark.parametrize("history", [True, False])
-async def test_a_card_whose_posting_was_not_answered_is_looked_for(
-    both: SlackWorld, origin: Origin, history: bool
-) -> None:
-    both.slack.scopes |= {"channels:history"} if history else set()
-    await both.app(origin)
-    both.slack.next_arrives_unanswered("chat.postMessage")
-
-    await deployed(both)
-    feedback = both.world.stores.journal.feedback
-    await until(lambda: feedback(limit=10), lambda found: all(one.shown for one in found))
-
-    assert len(both.slack.channels["C0SHOP"].roots()) == (1 if history else 2)
-
-
 async def test_a_card_that_somebody_deletes_stays_away(
     both: SlackWorld, slow: Origin, server: GitServer
 ) -> None:
@@ -344,18 +267,6 @@ async def test_a_card_that_somebody_deletes_stays_away(
     failing = await both.world.stores.journal.feedback(limit=10, failing=True)
     assert failing == []
     assert both.slack.channels["C0SHOP"].messages == []
-
-
-async def test_where_the_bridge_is_not_the_card_goes_to_who_asked(
-    tmp_path: Path, origin: Origin
-) -> None:
-    async with slack_world(tmp_path / "bridge", BRIDGE_SLACK_CHANNEL="") as both:
-        both.slack.channel("C0PRIV", "private", joined=False, private=True)
-        await both.app(origin)
-
-        await both.hands.type("deploy web", channel="C0PRIV")
-        await both.slack.until(lambda: "D0ADA" in both.slack.channels)
-        await both.card_says("is live", "D0ADA")
 
 
 async def test_an_app_that_is_gone_by_then_is_told_to_who_asked(

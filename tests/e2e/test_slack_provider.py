@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,8 +21,7 @@ from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
 from tests.worlds.bridge import Origin
 from tests.worlds.embedded import client_of, until
-from tests.worlds.processes import PIPE, start_bridge
-from tests.worlds.slack import SlackWorld, bridged, slack_settings, slack_world
+from tests.worlds.slack import SlackWorld, bridged, slack_world
 
 SECRET = "hunter2-of-the-tests"
 SHOP = "C0SHOP"
@@ -84,7 +82,9 @@ async def agree(both: SlackWorld, app: str = "web", **changed: Any) -> dict[str,
 # ── a change ─────────────────────────────────────────────────────────────────
 
 
-async def test_a_change_is_shown_agreed_to_made_and_told(both: SlackWorld, origin: Origin) -> None:
+async def test_a_change_is_shown_agreed_to_made_told_and_undone_each_once(
+    both: SlackWorld, origin: Origin
+) -> None:
     app_id = await both.app(origin)
     hands = forms(both)
 
@@ -93,7 +93,7 @@ async def test_a_change_is_shown_agreed_to_made_and_told(both: SlackWorld, origi
 
     assert "main" in words_of(compared)
     assert await branch_of(both, app_id) == "main"  # nothing is saved yet
-    await hands.submit(compared)
+    await asyncio.gather(hands.submit(compared), hands.submit(compared))
     await hands.says(compared["id"], "is changed")
 
     assert await branch_of(both, app_id) == "dev"
@@ -105,161 +105,25 @@ async def test_a_change_is_shown_agreed_to_made_and_told(both: SlackWorld, origi
     assert "`main` → `dev`" in words_of(message)
     assert buttons_of(message) == ["provider.undo"]
     assert both.slack.ephemerals == []  # the dialog has told it
+    kept = await both.world.stores.inbox.newest(20)
+    assert len([one for one in kept if one.event == "configure"]) == 1
 
-
-async def test_a_change_by_command_line_is_told_in_the_channel_too(
-    both: SlackWorld, origin: Origin, tmp_path: Path
-) -> None:
-    app_id = await both.app(origin)
-    words = ("provider", "set", "git", "web", "--branch", "dev", "--yes")
-    ours = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
-    theirs = slack_settings(both.slack) | {"BRIDGE_DATA": str(tmp_path / "bridge")}
-    process = await start_bridge(*words, cwd=tmp_path, env=ours | theirs, stderr=PIPE)
-    _, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
-
-    message = dict(await both.slack.until(lambda: posted(both, "on the command line")))
-    assert "`main` → `dev`" in words_of(message)
-    await undo(both, message)
-    assert await branch_of(both, app_id) == "main"
-
-
-async def test_a_change_is_undone_by_its_button_and_the_message_says_so(
-    both: SlackWorld, origin: Origin
-) -> None:
-    app_id = await both.app(origin)
-    await agree(both, branch="dev")
-    first = dict(await both.slack.until(lambda: posted(both, "changed")))
-
+    first = dict(message)
     await asyncio.gather(
         both.hands.click(first, "provider.undo"), both.hands.click(first, "provider.undo")
     )
     await both.slack.until(lambda: posted(both, "undid a change"))
     again = dict(await both.slack.until(lambda: posted(both, "Undone by Ada")))
-
-    assert again["ts"] == first["ts"]
-    assert buttons_of(again) == []
+    assert (again["ts"], buttons_of(again)) == (first["ts"], [])
     assert await branch_of(both, app_id) == "main"
     notes = await both.world.stores.journal.audited(limit=20)
-    undone = [one for one in notes if one.undoes is not None]
-    assert [one.result for one in undone] == [DONE]
-
-
-async def test_an_undo_is_refused_with_what_was_changed_since(
-    both: SlackWorld, origin: Origin
-) -> None:
-    app_id = await both.app(origin)
-    await agree(both, branch="dev")
-    first = dict(await both.slack.until(lambda: posted(both, "changed")))
-    await both.slack.until(lambda: posted(both, "Undo"))
-    assert both.world.backend is not None
-    await both.world.backend.save_git(app_id, origin.clone_url, customGitBranch="theirs")
-
-    await both.hands.click(first, "provider.undo")
-    (told,) = await both.slack.until(lambda: both.slack.ephemerals)
-
-    assert told["user"] == "U0ADA"
-    assert "branch: dev → theirs" in words_of(told)
-    assert await branch_of(both, app_id) == "theirs"
-
-
-async def test_submitting_twice_is_once(both: SlackWorld, origin: Origin) -> None:
-    await both.app(origin)
-    hands = forms(both)
-    compared = await hands.pushed(await hands.open("web"), branch="dev")
-
-    await asyncio.gather(hands.submit(compared), hands.submit(compared))
-    await change(both)
-
-    notes = await both.world.stores.journal.audited(limit=20)
-    assert len([one for one in notes if one.seq is not None]) == 1
-    kept = await both.world.stores.inbox.newest(20)
-    assert len([one for one in kept if one.event == "configure"]) == 1
-
-
-async def test_disconnecting_forgets_the_source_and_comes_back_with_undo(
-    both: SlackWorld, origin: Origin
-) -> None:
-    app_id = await both.app(origin)
-    hands = forms(both)
-    view = await hands.open("web")
-
-    await hands.act(view, "provider.disconnect")
-    parting = await both.view("provider.parting", "can be undone")
-
-    assert "`main` → nothing" in words_of(parting)
-    assert await branch_of(both, app_id) == "main"  # nothing is forgotten yet
-    await hands.submit(parting)
-    await hands.says(parting["id"], "is changed")
-
-    assert both.world.backend is not None
-    assert (await both.world.backend.ask("GET", "application.one", applicationId=app_id))[
-        "sourceType"
-    ] == "github"
-    message = dict(await both.slack.until(lambda: posted(both, "changed")))
-    await undo(both, message)
-    assert await branch_of(both, app_id) == "main"
-
-
-async def test_how_it_is_built_and_its_variables_are_changed_likewise(
-    both: SlackWorld, origin: Origin
-) -> None:
-    app_id = await both.app(origin)
-    assert both.world.backend is not None
-    await both.world.backend.save_env(app_id, env=f"KEEP=1\nKEY={SECRET}")
-    hands = forms(both)
-    view = await hands.open("web")
-
-    await hands.act(view, "provider.part.build")
-    view = await hands.says(view["id"], "Built with")
-    await hands.act(view, "provider.redraw", build_type="static")
-    view = await hands.says(view["id"], "Published folder")
-    compared = await hands.pushed(view, publish_directory="dist")
-    await hands.submit(compared)
-    await hands.says(compared["id"], "is changed")
-
-    view = await hands.open("web")
-    await hands.act(view, "provider.part.environment")
-    view = await hands.says(view["id"], "Set variables")
-    assert "KEEP" in words_of(view)
-    compared = await hands.pushed(view, set="NEW=hunter3\nKEEP=2", unset=["env.KEY"])
-    await hands.submit(compared)
-    await hands.says(compared["id"], "is changed")
-
-    found = await both.world.backend.ask("GET", "application.one", applicationId=app_id)
-    assert (found["buildType"], found["publishDirectory"]) == ("static", "dist")
-    assert found["env"] == "KEEP=2\nNEW=hunter3"
-    said = json.dumps([call.args for call in both.slack.calls])
-    assert SECRET not in said
-    assert "hunter3" not in said
-    assert "env.NEW" in said
+    assert [one.result for one in notes if one.undoes is not None] == [DONE]
 
 
 # ── while it is filled in ────────────────────────────────────────────────────
 
 
-async def test_watch_paths_are_tried_on_recent_pushes_as_they_are_typed(
-    both: SlackWorld, origin: Origin
-) -> None:
-    await both.app(origin)
-    for number in range(3):
-        await both.world.commit(origin, "docs", {"docs/a.md": f"{number}"})
-    await both.world.commit(origin, "web", {"web/index.html": "new"})
-    await both.world.ended(4)
-    hands = forms(both)
-
-    view = await hands.open("web")
-    assert "*4 of the last 4 pushes*" in words_of(view)
-    await hands.act(view, "provider.try", watch_paths="web/**")
-    view = await hands.says(view["id"], "*1 of the last 4 pushes*")
-    assert "3 without a watched file" in words_of(view)
-    await hands.act(view, "provider.try", watch_paths="/web/**")
-    view = await hands.says(view["id"], "*0 of the last 4 pushes*")
-
-    assert "paths in Git do not start with a slash" in words_of(view)
-
-
-async def test_who_types_quicker_than_it_is_drawn_sees_the_newest(
+async def test_the_dialog_follows_what_is_typed_and_errors_stand_beside_their_fields(
     both: SlackWorld, origin: Origin
 ) -> None:
     await both.app(origin)
@@ -267,22 +131,12 @@ async def test_who_types_quicker_than_it_is_drawn_sees_the_newest(
     await both.world.ended(1)
     hands = forms(both)
     view = await hands.open("web")
-
     typed = [f"{'x' * number}/**" for number in range(1, 8)] + ["web/**"]
-    for one in typed:  # each in the view as it was before any of them was drawn
+    for one in typed:  # quicker than it is drawn
         await hands.act(view, "provider.try", watch_paths=one)
     await hands.says(view["id"], "*1 of the last 1 push*")
-
     await hands.act(view, "provider.redraw", trigger="tag")
     await hands.says(view["id"], "when.tags")
-
-
-async def test_another_kind_of_source_brings_its_fields_and_errors_stand_beside_them(
-    both: SlackWorld, origin: Origin
-) -> None:
-    await both.app(origin)
-    hands = forms(both)
-    view = await hands.open("web")
 
     await hands.act(view, "provider.redraw", kind="gitlab")
     view = await hands.says(view["id"], "Project ID")
@@ -301,39 +155,13 @@ async def test_another_kind_of_source_brings_its_fields_and_errors_stand_beside_
     assert "set `branches`" in answered.body["errors"]["git.branch"]
 
 
-async def test_accounts_are_offered_and_lists_are_looked_for_in_the_backend(
-    both: SlackWorld, origin: Origin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    account = GitAccount("gh1", "acme", SourceType.GITHUB)
-    mono = GitRepository(1, "acme", "mono", "acme/mono")
-    listed = [mono, GitRepository(2, "acme", "other", "acme/other")]
-    monkeypatch.setattr(Dokploy, "pickers", Lists([account], listed), raising=False)
-    app_id = await both.app(origin)
-    assert both.world.backend is not None
-    hands = forms(both)
-    view = await hands.open("web")
-
-    await hands.act(view, "provider.redraw", kind="github")
-    view = await hands.says(view["id"], "GitHub account")
-    await hands.act(view, "provider.redraw", account="gh1")
-    view = await hands.says(view["id"], "provider.repository")
-    assert await hands.suggest(view, "provider.repository") == ["acme/mono", "acme/other"]
-    assert await hands.suggest(view, "provider.repository", "oth") == ["acme/other"]
-    await hands.act(view, "provider.repository", repository="acme/mono")
-    view = await hands.says(view["id"], "provider.branch")
-    assert await hands.suggest(view, "provider.branch", "ma") == ["main of acme/mono"]
-    compared = await hands.pushed(view, branch="main")
-
-    assert "acme" in words_of(compared)
-    assert await branch_of(both, app_id) == "main"
-
-
-async def test_an_app_gets_a_gitea_source_and_loses_it_by_undo(
+async def test_a_source_is_chosen_from_the_lists_of_the_backend_and_undone(
     both: SlackWorld, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = GitAccount("gt_1", "ours", SourceType.GITEA)
     mono = GitRepository(1, "acme", "mono", "acme/mono")
-    monkeypatch.setattr(Dokploy, "pickers", Lists([account], [mono]), raising=False)
+    listed = [mono, GitRepository(2, "acme", "other", "acme/other")]
+    monkeypatch.setattr(Dokploy, "pickers", Lists([account], listed), raising=False)
     monkeypatch.delitem(applications._NONE_OF_THESE, "giteaId")  # as if it had such accounts
     app_id = await both.app(origin)
     assert both.world.backend is not None
@@ -344,8 +172,11 @@ async def test_an_app_gets_a_gitea_source_and_loses_it_by_undo(
     view = await hands.says(view["id"], "Gitea or Forgejo account")
     await hands.act(view, "provider.redraw", account="gt_1")
     view = await hands.says(view["id"], "provider.repository")
+    assert await hands.suggest(view, "provider.repository") == ["acme/mono", "acme/other"]
+    assert await hands.suggest(view, "provider.repository", "oth") == ["acme/other"]
     await hands.act(view, "provider.repository", repository="acme/mono")
     view = await hands.says(view["id"], "provider.branch")
+    assert await hands.suggest(view, "provider.branch", "ma") == ["main of acme/mono"]
     compared = await hands.pushed(view, branch="main")
     assert "gitea" in words_of(compared)
     assert "acme" in words_of(compared)
@@ -552,32 +383,3 @@ async def test_a_slow_backend_is_told_of_at_once_and_what_changes_follows(
     assert "Comparing" in words_of(waiting)
     assert compared["callback_id"] == "provider.confirm"
     await hands.says(again["id"], "can't be 'a b'")
-
-
-async def test_who_has_closed_the_dialog_is_told_alone(tmp_path: Path, origin: Origin) -> None:
-    async with dokploy(tmp_path) as (server, settings), running_slack() as slack:  # noqa: SIM117
-        async with bridged(slack, tmp_path / "bridge", **settings) as both:
-            await made_at(server, both, origin)
-            hands = forms(both)
-            compared = await hands.pushed(await hands.open("web"), branch="dev")
-            async with client_of(server) as client:
-                (app,) = await both.world.stores.journal.apps()
-                await client.save_git(app.id, origin.clone_url, customGitBranch="theirs")
-            hands.close(view=compared)
-
-            await both.hands.submit(compared, {})
-            (told,) = await slack.until(lambda: slack.ephemerals)
-
-    assert told["user"] == "U0ADA"
-    assert "was not changed" in words_of(told)
-    assert "branch: main → theirs" in words_of(told)
-
-
-async def test_it_works_through_the_socket_as_well(tmp_path: Path, origin: Origin) -> None:
-    async with slack_world(tmp_path / "bridge", socket=True) as both:
-        app_id = await both.app(origin)
-
-        compared = await agree(both, branch="dev")
-        await forms(both).says(compared["id"], "is changed")
-
-        assert await branch_of(both, app_id) == "dev"

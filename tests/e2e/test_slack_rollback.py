@@ -89,23 +89,6 @@ async def test_an_unhealthy_deployment_is_told_loudly_once_with_the_way_back(
     assert len(await shop.both.world.deployments()) == 2
 
 
-async def test_the_card_of_the_last_good_version_leads_back_to_it(shop: Shop) -> None:
-    """And that of no other one, also once another one is live."""
-    card = await shop.card(0, leads_back=True)
-    await shop.card(1, leads_back=False)
-
-    shown = await (await shop.both.hands.click(card, "deployment.rollback_to")).later()
-
-    assert shown["response_type"] == "ephemeral"
-    assert "go back from 2222222 to 1111111" in words_of(shown)
-    assert buttons_of(shown) == ["operation.run"]
-    await shop.deploy(THREE, WORKS, 3)
-    await shop.deploy("4" * 40, WORKS, 4)
-    await shop.card(2, leads_back=True)
-    for at in (0, 1, 3):
-        await shop.card(at, leads_back=False)
-
-
 async def test_roll_back_is_done_once_and_told_and_locks(shop: Shop) -> None:
     shown = await shop.offered()
     for _ in range(2):
@@ -143,14 +126,3 @@ async def test_a_stale_button_does_nothing_and_says_what_is_live(shop: Shop) -> 
         said = await (await shop.both.hands.click(message, button)).later()
         assert "is live: 3333333, by #" in words_of(said)
     assert len(await shop.both.world.deployments()) == 3
-
-
-async def test_a_version_is_named_in_the_command(shop: Shop) -> None:
-    await shop.notice()
-
-    shown = await shop.both.hands.type(f"shop/web {ONE[:9]}", command="/rollback")
-    unknown = await shop.both.hands.type("shop/web v1.0", command="/rollback")
-
-    assert shown.body["response_type"] == "ephemeral"
-    assert "to 1111111" in words_of(shown.body)
-    assert "No healthy deployment of it has made 'v1.0'" in words_of(unknown.body)

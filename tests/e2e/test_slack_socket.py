@@ -1,12 +1,14 @@
-"""Socket Mode: the same through a real WebSocket, with no address of our own."""
+"""Socket Mode, through a real WebSocket; and all calls through Slack's own contract."""
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridge.chats.slack import door
 from tests.fakes.slack.server import running_slack
+from tests.oracles.prism import proxy
 from tests.worlds.bridge import Origin
 from tests.worlds.slack import bridged
 
@@ -58,3 +60,20 @@ async def test_a_message_that_is_too_large_is_not_read_and_the_next_one_is(
         assert [line for line in caplog.messages if "unsupported" in line] == [
             "slack sent an unsupported message over the socket: more than 1 MiB"
         ]
+
+
+async def test_a_deployment_passes_through_the_contract(tmp_path: Path, origin: Origin) -> None:
+    """Prism stands between the two, and answers itself where a call or an answer is wrong."""
+    async with running_slack() as slack:
+        with proxy("slack", slack.url) as url:
+            settings: dict[str, Any] = {"BRIDGE_SLACK_API_URL": f"{url}/api/"}
+            async with bridged(slack, tmp_path / "bridge", **settings) as both:
+                await both.app(origin)
+
+                await both.hands.type("deploy web")
+                card = await both.card_says("is live")
+                await both.thread_says(card, "live")
+                await both.hands.type("deploy")
+                await both.view("operation.view", "Deploy")
+
+        assert slack.count("chat.getPermalink", "users.info", "views.open") >= 3

@@ -127,7 +127,7 @@ def names_nothing_unseen(said: str, typed: str, unseen: set[str]) -> None:
             assert name in typed or name not in said, (name, said)
 
 
-QUICK = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass

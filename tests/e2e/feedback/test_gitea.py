@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -14,7 +13,7 @@ from tests.fakes.gitea import FakeGitea
 from tests.fakes.host import FakeRepository, FakeSending
 from tests.worlds.bridge import SECRET, World, running_world
 from tests.worlds.embedded import Repository, git_server, until
-from tests.worlds.feedback import QUICKLY, comment_with, decided, nothing_due
+from tests.worlds.feedback import QUICKLY, comment_with, nothing_due
 
 NAME, ID = "my-org/mono", 1
 SECOND = "a secret of the second server"
@@ -126,58 +125,6 @@ async def test_a_push_deploys_and_its_pull_request_and_commit_show_it(
     assert {one_["context"] for one_ in one.theirs.statuses} == {"dokploy/shop/web"}
     assert [one_["state"] for one_ in one.theirs.statuses][-1] == "success"
     assert {one_["sha"] for one_ in one.theirs.statuses} == {head}
-
-
-async def test_a_push_of_more_commits_than_are_listed_is_compared(
-    world: World, one: Server
-) -> None:
-    await app_of(world, one, watch=["web/**"])
-    before = one.git.git("rev-parse", "main")
-    for number in range(7):
-        one.git.commit(f"docs: {number}", {"docs/read.md": str(number)})
-    payload = one.fake.push_of(one.theirs, "main", before)
-
-    id_ = await one.send(world, payload)
-
-    assert (len(payload["commits"]), payload["total_commits"]) == (5, 7)
-    reason, evidence = await decided(world, id_, "gitea")
-    assert reason == "no_path_hit"
-    assert evidence.startswith(f"1 file changed, none matches web/** (compare {before[:7]}..")
-
-
-async def test_a_push_that_takes_something_back_deploys_what_it_took_from(
-    world: World, one: Server
-) -> None:
-    await app_of(world, one, watch=["web/**"])
-    good = one.git.git("rev-parse", "main")
-    live = one.git.commit("feat: second", {"web/index.html": "2"})
-    one.theirs.follow()  # Gitea keeps what no branch leads to any more
-    one.git.git("reset", "-q", "--hard", good)
-    one.git.commit("docs: third", {"docs/read.md": "3"})
-    payload = one.fake.push_of(one.theirs, "main", good) | {"before": live}
-
-    id_ = await one.send(world, payload)
-
-    assert (await decided(world, id_, "gitea"))[0] == "path_hit"
-
-
-async def test_the_same_push_sent_to_github_is_refused_with_the_right_address(
-    world: World, one: Server
-) -> None:
-    await app_of(world, one)
-    await one.push(world, {"web/index.html": "2"}, path="/hooks/github")
-    (sent,) = one.sent
-    assert sent.status == 400
-
-    async with httpx.AsyncClient(trust_env=False) as web:
-        answer = await web.post(
-            f"{world.bridge.url}/hooks/github",
-            content=one.fake.body_of(sent),
-            headers=sent.headers,
-        )
-
-    assert "Gitea's webhooks go to /hooks/gitea or /hooks/gitea/second" in answer.text
-    assert await world.stores.inbox.newest(1) == []
 
 
 @pytest.mark.parametrize("path", ["/hooks/gitea/third", "/hooks/forgejo", "/hooks/gitea"])

@@ -1,15 +1,63 @@
 """A push, and what people see of it on its Git host, whichever that is."""
 
 import asyncio
-import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bridge.githosts import HOSTS
+from tests.fakes.github import FakeGithub
+from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository, Spoil
-from tests.worlds.bridge import ZERO, Origin, World
-from tests.worlds.feedback import comment_with, make_app, nothing_due, states
+from tests.worlds.bridge import ZERO, Origin, World, running_world
+from tests.worlds.feedback import QUICKLY, comment_with, decided, make_app, nothing_due, states
 
-pytestmark = pytest.mark.parametrize("fake", ["github", "gitlab"], indirect=True)
+FAKES: dict[str, type[FakeGithub | FakeGitlab]] = {"github": FakeGithub, "gitlab": FakeGitlab}
+NAMES = {"github": "my-org/mono", "gitlab": "my-group/sub/mono"}
+
+
+@pytest.fixture(params=FAKES)
+async def fake(request: pytest.FixtureRequest) -> AsyncIterator[FakeGithub | FakeGitlab]:
+    async with FAKES[request.param]() as host:
+        yield host
+
+
+@pytest.fixture
+def origin(origin: Origin, fake: FakeHost) -> Origin:
+    """The origin as a repository of the host's."""
+    return replace(origin, host=fake.name, name=NAMES[fake.name])
+
+
+@pytest.fixture
+def theirs(fake: FakeHost, origin: Origin) -> FakeRepository:
+    """The origin as the host has it."""
+    return fake.repository(origin.name, id=origin.id, git=origin.repository.path)
+
+
+@pytest.fixture
+def further() -> dict[str, str]:
+    """Settings besides."""
+    return {}
+
+
+@pytest.fixture
+async def world(
+    tmp_path: Path,
+    fake: FakeGithub | FakeGitlab,
+    further: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[World]:
+    """A bridge that writes there as fast as it can, and soon looks again for pull requests."""
+    monkeypatch.setattr("bridge.githosts.feedback.subscriptions.LOOKS_AGAIN", (0.05, 0.05))
+    for host, provider in HOSTS.items():
+        monkeypatch.setitem(HOSTS, host, replace(provider, limits=()))
+    settings: dict[str, Any] = fake.settings | QUICKLY | further
+    async with running_world(tmp_path / "bridge", **settings) as running:
+        yield running
+
 
 COMMENTS = {"github": r"/issues/(\d+/)?comments", "gitlab": r"/notes$"}
 
@@ -20,7 +68,6 @@ TROUBLE: dict[str, Spoil | dict[str, Spoil]] = {
         ),
         "gitlab": Spoil(status=429, headers={"Retry-After": "1"}, body={"message": "too many"}),
     },
-    "500": Spoil(status=500),
     "502": Spoil(status=502, body={"message": "Unicorn!"}),
     "hangs": Spoil(hang=True),
     "is done and lost": Spoil(lose=True),
@@ -68,36 +115,6 @@ async def test_a_second_push_edits_the_comment_of_the_first(
     assert len(pull.comments) == 1
 
 
-async def test_the_merged_pull_request_of_a_push_is_told(
-    world: World, origin: Origin, theirs: FakeRepository
-) -> None:
-    await make_app(world, origin)
-    origin.repository.git("branch", "topic")
-    pull, other = theirs.open_pull("topic"), theirs.open_pull("topic", base="release")
-    before = origin.head()
-    after = origin.repository.commit("Merge pull request #1", {"web/index.html": "2"})
-    theirs.merge(pull, after)
-
-    await world.push(origin, "refs/heads/main", before, after)
-
-    assert f"| {after[:7]} |" in await comment_with(pull, "✅ deployed")
-    assert other.comments == []
-
-
-async def test_a_push_without_a_pull_request_has_no_comment(
-    world: World, origin: Origin, theirs: FakeRepository, fake: FakeHost
-) -> None:
-    await make_app(world, origin)
-    theirs.open_pull("main", base="release", own=False)  # a fork's branch of the same name
-
-    await world.commit(origin, "feat: second", {"web/index.html": "2"})
-    await world.ended(1)
-    await nothing_due(world)
-
-    assert fake.writes("POST", COMMENTS[fake.name]) == 0
-    assert len(theirs.deployments) == 1
-
-
 async def test_nothing_is_written_where_no_app_waits_for_the_branch(
     world: World, origin: Origin, theirs: FakeRepository, fake: FakeHost
 ) -> None:
@@ -112,7 +129,18 @@ async def test_nothing_is_written_where_no_app_waits_for_the_branch(
     assert fake.writes() == 0
 
 
-@pytest.mark.parametrize("trouble", TROUBLE)
+@pytest.mark.parametrize(
+    ("fake", "trouble"),
+    [
+        ("github", "limit"),
+        ("gitlab", "limit"),
+        ("github", "502"),
+        ("gitlab", "hangs"),
+        ("github", "is done and lost"),
+        ("gitlab", "is done and lost"),
+    ],
+    indirect=["fake"],
+)
 async def test_a_host_in_trouble_delays_no_deployment_and_the_comment_is_right_in_the_end(
     world: World, origin: Origin, theirs: FakeRepository, fake: FakeHost, trouble: str
 ) -> None:
@@ -136,37 +164,73 @@ async def test_a_host_in_trouble_delays_no_deployment_and_the_comment_is_right_i
     assert made.states[-1]["state"] == "success"
 
 
-async def test_a_deleted_comment_comes_back_once(
+# ── what only GitHub shows, and which files it says have changed ─────────────
+
+ON_GITHUB = pytest.mark.parametrize("fake", ["github"], indirect=True)
+
+
+@ON_GITHUB
+@pytest.mark.parametrize("further", [{"BRIDGE_GITHUB_SKIPPED_STATUS": "true"}])
+async def test_each_app_that_deploys_has_a_status_and_a_skipped_one_where_asked_for(
     world: World, origin: Origin, theirs: FakeRepository
 ) -> None:
-    await make_app(world, origin)
-    pull = theirs.open_pull("main", base="release")
-    await world.commit(origin, "feat: second", {"web/index.html": "2"})
-    await comment_with(pull, "✅ deployed")
-    await nothing_due(world)
-    pull.comments.clear()
-
-    await world.commit(origin, "feat: third", {"web/index.html": "3"})
-
-    await comment_with(pull, f"✅ deployed | {origin.head()[:7]}")
-
-
-async def test_a_push_of_another_server_is_refused_and_writes_nothing_here(
-    world: World, origin: Origin, theirs: FakeRepository
-) -> None:
-    """It has a repository of the same name and number, which is not ours to write to."""
     await make_app(world, origin, watch=["web/**"])
-    pull = theirs.open_pull("main", base="release")
-    before = origin.head()
-    after = origin.repository.commit("feat: second", {"web/index.html": "2"})
-    text = json.dumps(origin.payload("refs/heads/main", before, after))
-    text = text.replace("https://github.com/", "https://elsewhere.example.com/")
-    text = text.replace("https://gitlab.example.com/", "https://elsewhere.example.com/")
-    answer = await world.hook(origin.host, json.loads(text))
-    found = await world.delivery(answer.json()["delivery"], origin.host)
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    await world.ended(1)
+    await nothing_due(world)
+    first = origin.head()
+    assert [one["state"] for one in theirs.statuses if one["sha"] == first][-1] == "success"
+    assert {one["context"] for one in theirs.statuses} == {"dokploy/shop/web"}
+
+    skipped = await world.commit(origin, "docs: third", {"docs/read.md": "3"})
+    assert (await decided(world, skipped))[0] == "no_path_hit"
     await nothing_due(world)
 
-    assert "is at https://elsewhere.example.com/" in str(found.error)
-    assert await world.deployments() == []
-    assert pull.comments == []
-    assert theirs.deployments == {}
+    said = {
+        "sha": origin.head(), "state": "success", "context": "dokploy/shop/web",
+        "description": "skipped: no watched path changed (1 file changed, none matches web/**)",
+    }  # fmt: skip
+    about_it = [one for one in theirs.statuses if one["sha"] == origin.head()]
+    assert about_it == [said]
+
+
+@ON_GITHUB
+async def test_a_failed_deployment_is_made_up_for_by_the_next_push(
+    world: World, origin: Origin, theirs: FakeRepository
+) -> None:
+    await make_app(world, origin, watch=["web/**"])
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    (first,) = await world.ended(1)
+    origin.repository.git("rm", "-q", "-r", "web")
+    broken = origin.repository.commit("feat: broken")
+    await world.push(origin, "refs/heads/main", first.deployed_commit or "", broken)
+    assert [one.state for one in await world.ended(2)] == ["done", "failed"]
+    origin.repository.git("revert", "--no-edit", broken)
+    # the revert's own webhook never comes; what does come touches documents only
+    mended = origin.head()
+    after = origin.repository.commit("docs: fourth", {"docs/read.md": "4"})
+    origin.repository.commit("feat: and one more page", {"web/new.html": "5"})
+    id_ = await world.push(origin, "refs/heads/main", mended, after)
+
+    reason, evidence = await decided(world, id_)
+
+    assert (reason, "compare" in evidence) == ("no_path_hit", True)
+    id_ = await world.push(origin, "refs/heads/main", after, origin.head())
+    assert (await decided(world, id_))[0] == "path_hit"
+
+
+@ON_GITHUB
+async def test_a_commit_that_github_does_not_know_yet_is_waited_for_without_holding_up_others(
+    world: World, origin: Origin, theirs: FakeRepository, fake: FakeHost
+) -> None:
+    await make_app(world, origin, watch=["web/**"])
+    before = origin.head()
+    after = origin.repository.commit("docs: much", {"docs/read.md": "2"})
+    fake.spoil(Spoil(status=404), path=r"/compare/|/git/trees/", times=2)
+    payload = origin.payload("refs/heads/main", before, after) | {"commits": []}
+
+    slow = (await world.hook("github", payload)).json()["delivery"]
+    quick = await world.commit(origin, "feat: page", {"web/index.html": "3"})
+
+    assert (await decided(world, quick))[0] == "path_hit"
+    assert (await decided(world, slow))[0] == "no_path_hit"

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
 from bridge.app.setup import entry
 from tests.fakes.github import FakeGithub
 from tests.worlds.embedded import running_server
@@ -29,12 +27,11 @@ def back(query: Mapping[str, str]) -> str:
     return f"/setup/github?code={query['code']}&state={query['state']}"
 
 
-@pytest.mark.parametrize("org", ["", "acme"])
 async def test_an_app_is_registered_and_its_secrets_are_sealed(
-    door: Door, github: FakeGithub, org: str
+    door: Door, github: FakeGithub
 ) -> None:
     await door.sign_in()
-    query = await registration(door, github, org)
+    query = await registration(door, github, "acme")
     answer = await door.client.get(back(query), cookies=door.jar, allow_redirects=False)
 
     assert answer.headers["Location"] == f"{github.url}/apps/{github.slug}/installations/new"
@@ -132,11 +129,3 @@ async def without(door: Door, variable: str) -> str:
     del door.environment[variable]
     await door.open()
     return await door.page()
-
-
-@pytest.mark.parametrize("environment", [{"BRIDGE_PUBLIC_URL": "http://127.0.0.1:8080"}])
-async def test_from_this_machine_only_no_app_can_be_registered(door: Door) -> None:
-    await door.sign_in()
-    page = await door.page()
-    assert "Register a GitHub App" not in page
-    assert "works only on this machine" in page

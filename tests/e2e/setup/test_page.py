@@ -1,7 +1,5 @@
 """`/setup` by HTTP: who gets in, and what it does with wrong input."""
 
-import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.app.setup import entry
 from bridge.app.setup.page import Facts, render
 from bridge.app.setup.services import Tried, services
 from bridge.core.apps import App, Source, SourceType
 from bridge.listening.listener import NOTHING_THERE
 from bridge.ports.checks import Finding, Level
 from bridge.settings import read_settings
-from tests.fakes.dokploy_server import KEY, FakeDokploy
 from tests.fakes.github import FakeGithub
-from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import running_slack
 from tests.worlds.embedded import running_server
@@ -44,22 +39,13 @@ ALL = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), ALL)
-async def test_without_a_session_there_is_nothing(door: Door, method: str, path: str) -> None:
-    nowhere = await door.client.request(method, "/nowhere")
-    for cookie in ({}, {"bridge-setup": "guessed"}, {"__Host-bridge-setup": "guessed"}):
-        answer = await door.client.request(method, path, cookies=cookie)
-        assert (answer.status, await answer.json()) == (404, {"error": NOTHING_THERE})
-        assert set(answer.headers) == set(nowhere.headers)
-
-
-async def test_a_link_works_once_and_nothing_else_is_a_link(door: Door) -> None:
-    link = await door.link()
-    session = await door.sign_in()
-    assert (await door.client.get(link, allow_redirects=False)).status == 303
-    door.client.cookie_jar.clear()
-    for other in (link, "/setup?link=", f"/setup?link={session}", "/setup?link=guessed"):
-        assert (await door.client.get(other, allow_redirects=False)).status == 404
+async def test_without_a_session_there_is_nothing(door: Door) -> None:
+    for method, path in ALL:
+        nowhere = await door.client.request(method, "/nowhere")
+        for cookie in ({}, {"bridge-setup": "guessed"}, {"__Host-bridge-setup": "guessed"}):
+            answer = await door.client.request(method, path, cookies=cookie)
+            assert (answer.status, await answer.json()) == (404, {"error": NOTHING_THERE})
+            assert set(answer.headers) == set(nowhere.headers)
 
 
 async def test_only_opening_a_link_uses_it(door: Door) -> None:
@@ -85,29 +71,17 @@ async def test_a_used_link_says_so_and_leads_who_is_in_to_the_page(door: Door) -
     assert await guessed.json() == {"error": NOTHING_THERE}
 
 
-async def test_an_old_link_says_so(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry, "LINK_SECONDS", 0.0)
-    old = await door.client.get(await door.link(), allow_redirects=False)
-    assert old.status == 404
-    assert "`dokploy-bridge setup` prints a new one" in (await old.json())["error"]
-    assert not old.cookies
+OWN = ("/setup?link=abc", "/?x=1", "/hooks/github", "/#slack")
 
 
-@pytest.mark.parametrize(
-    "own",
-    [
-        "https://b.example.com/setup?link=abc",
-        "https://b.example.com/?x=1",
-        "https://b.example.com/hooks/github",
-        "https://b.example.com/#slack",
-    ],
-)
-async def test_the_own_address_has_no_path(door: Door, environment: Any, own: str) -> None:
+async def test_the_own_address_has_no_path(door: Door, environment: Any) -> None:
     del environment["BRIDGE_PUBLIC_URL"]
     await door.open()
     await door.sign_in()
-    refused = await door.post("/setup/address", 422, public_url=own)
-    assert "write https://b.example.com" in refused
+    for own in OWN:
+        address = f"https://b.example.com{own}"
+        refused = await door.post("/setup/address", 422, public_url=address)
+        assert "write https://b.example.com" in refused
     assert await door.stored() == set()
     await door.post("/setup/address", public_url="https://b.example.com/")
 
@@ -127,32 +101,22 @@ async def test_the_cookie_is_as_strict_as_the_connection_allows(door: Door, forw
     )
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-        {"Origin": "https://evil.example.com"},
-        {"Origin": "null"},
-    ],
-)
-async def test_other_sites_can_change_nothing(door: Door, headers: Mapping[str, str]) -> None:
+async def test_no_other_site_may_change_frame_run_or_cache_it(door: Door) -> None:
     await door.sign_in()
-    answer = await door.client.post(
-        "/setup/access", data={"who": "everyone"}, headers={**FORM, **headers}, cookies=door.jar
-    )
-    assert answer.status == 403
+    for name, value in (
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "https://evil.example.com"),
+        ("Origin", "null"),
+    ):
+        headers = {**FORM, name: value}
+        form = {"who": "everyone"}
+        answer = await door.client.post(
+            "/setup/access", data=form, headers=headers, cookies=door.jar
+        )
+        assert answer.status == 403
     assert await door.stored() == set()
 
-
-async def test_who_signs_out_is_out_everywhere(door: Door) -> None:
-    await door.sign_in()
-    await door.post("/setup/leave", 200)
-    await door.page(status=404)
-
-
-async def test_nothing_of_another_origin_may_frame_run_or_cache_it(door: Door) -> None:
-    await door.sign_in()
     answer = await door.client.get("/setup", cookies=door.jar)
     rules = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in rules
@@ -160,6 +124,12 @@ async def test_nothing_of_another_origin_may_frame_run_or_cache_it(door: Door) -
     assert "form-action 'self' https://github.com" in rules
     assert "<script" not in await answer.text()
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_who_signs_out_is_out_everywhere(door: Door) -> None:
+    await door.sign_in()
+    await door.post("/setup/leave", 200)
+    await door.page(status=404)
 
 
 # ── what is typed in ─────────────────────────────────────────────────────────────────────────────
@@ -183,39 +153,6 @@ async def test_a_dokploy_is_tried_before_it_is_stored(door: Door, tmp_path: Path
     assert key not in page
 
 
-@pytest.mark.parametrize("left", [5, 3])
-async def test_a_key_with_a_rate_limit_does_not_replace_one_that_works(
-    door: Door, left: int
-) -> None:
-    await door.sign_in()
-    async with FakeDokploy().running() as dokploy:
-        dokploy.app("shop-web")
-        await door.post("/setup/connect/dokploy", url=dokploy.url, api_key=dokploy.key)
-        await door.open()
-        dokploy.key, dokploy.uses = "limited-0123456789abcdefghij", left
-
-        refused = await door.post("/setup/connect/dokploy", 422, api_key=dokploy.key)
-
-        assert "rate limit" in refused
-        assert "nothing was stored" in refused
-        await door.open()
-    assert door.settings.dokploy.api_key.get_secret_value() == KEY
-
-
-async def test_a_token_that_may_do_too_little_does_not_replace_one_that_works(door: Door) -> None:
-    await door.sign_in()
-    async with FakeGitlab() as gitlab:
-        await door.post("/setup/connect/gitlab", url=gitlab.url, token=gitlab.token)
-        await door.open()
-        works, gitlab.token, gitlab.scopes = gitlab.token, "glpat-another", ("read_user",)
-
-        refused = await door.post("/setup/connect/gitlab", 422, token=gitlab.token)
-
-        assert "lacks the scope api" in refused
-        await door.open()
-    assert door.settings.gitlab.token.get_secret_value() == works
-
-
 async def test_a_channel_without_the_bridge_does_not_replace_one_that_works(door: Door) -> None:
     async with running_slack() as slack:
         slack.scopes |= {"channels:read"}
@@ -236,23 +173,34 @@ async def test_a_channel_without_the_bridge_does_not_replace_one_that_works(door
     assert door.settings.slack.channel == "C0SHOP"
 
 
-@pytest.mark.parametrize(
-    ("form", "words"),
-    [
-        ({}, "Address of Dokploy is empty"),
-        ({"url": "https://dokploy.example.com"}, "API key is empty"),
-        ({"url": "dokploy", "api_key": "k"}, "dokploy.url (made by setup)"),
-        ({"url": "http://127.0.0.1:9", "api_key": "secret-key"}, "can&#39;t be reached"),
-        ({"url": "file:///etc/passwd", "api_key": "secret-key"}, "dokploy.url (made by setup)"),
-    ],
-)
-async def test_what_does_not_work_is_said_and_not_stored(
-    door: Door, form: dict[str, str], words: str
-) -> None:
+WRONG: list[tuple[dict[str, str], str]] = [
+    ({}, "Address of Dokploy is empty"),
+    ({"url": "https://dokploy.example.com"}, "API key is empty"),
+    ({"url": "dokploy", "api_key": "k"}, "dokploy.url (made by setup)"),
+    ({"url": "http://127.0.0.1:9", "api_key": "secret-key"}, "can&#39;t be reached"),
+    ({"url": "file:///etc/passwd", "api_key": "secret-key"}, "dokploy.url (made by setup)"),
+]
+ODD = [
+    (b"x" * 70_000, FORM["Content-Type"], "too large"),
+    (b'{"url": 1}', "application/json", "no form"),
+    (b"url=%ff%fe&api_key=1", FORM["Content-Type"], "dokploy.url"),
+    (b"&".join(b"a%d=1" % n for n in range(200)), FORM["Content-Type"], "can&#39;t be read"),
+]
+
+
+async def test_what_does_not_work_is_said_and_not_stored(door: Door) -> None:
     await door.sign_in()
-    page = await door.post("/setup/connect/dokploy", 422, **form)
-    assert words in page
-    assert "secret-key" not in page
+    for form, words in WRONG:
+        page = await door.post("/setup/connect/dokploy", 422, **form)
+        assert words in page
+        assert "secret-key" not in page
+    for body, kind, words in ODD:
+        headers = {"Content-Type": kind}
+        answer = await door.client.post(
+            "/setup/connect/dokploy", data=body, headers=headers, cookies=door.jar
+        )
+        assert answer.status == 422
+        assert words in await answer.text()
     assert await door.stored() == set()
 
 
@@ -288,36 +236,6 @@ async def test_what_variables_set_is_shown_as_such_and_can_not_be_changed(door: 
     assert "set by BRIDGE_DOKPLOY_URL" in await door.page()
     refused = await door.post("/setup/connect/dokploy", 422, url="http://other", api_key="x")
     assert "nothing is filled in" in refused
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "words"),
-    [
-        (b"x" * 70_000, FORM["Content-Type"], "too large"),
-        (b'{"url": 1}', "application/json", "no form"),
-        (b"url=%ff%fe&api_key=1", FORM["Content-Type"], "dokploy.url"),
-        (b"&".join(b"a%d=1" % n for n in range(200)), FORM["Content-Type"], "can&#39;t be read"),
-    ],
-)
-async def test_an_odd_body_is_refused_in_words(
-    door: Door, body: bytes, kind: str, words: str
-) -> None:
-    await door.sign_in()
-    answer = await door.client.post(
-        "/setup/connect/dokploy", data=body, headers={"Content-Type": kind}, cookies=door.jar
-    )
-    assert answer.status == 422
-    assert words in await answer.text()
-
-
-async def test_two_pages_at_once_are_both_shown(door: Door, tmp_path: Path) -> None:
-    await door.sign_in()
-    async with running_server(tmp_path / "dokploy") as server:
-        url, key = server.server.url, server.server.api_key
-        await door.post("/setup/connect/dokploy", url=url, api_key=key)
-        await door.open()
-        for page in await asyncio.gather(*(door.page() for _ in range(4))):
-            assert "answers and accepts the key" in page
 
 
 async def test_what_is_disconnected_is_forgotten(door: Door, tmp_path: Path) -> None:
@@ -363,24 +281,6 @@ async def test_the_channel_is_chosen_and_a_message_is_sent_there(
 
 
 # ── webhooks and Auto Deploy ─────────────────────────────────────────────────────────────────────
-
-
-async def test_webhooks_are_made_for_the_repositories_of_the_apps(
-    door: Door, github: FakeGithub
-) -> None:
-    repository = github.repository("my-org/mono", id=4711)
-    await door.journal.save_apps("dokploy", [APP])
-    await door.sign_in()
-    await door.post("/setup/connect/github", token=github.token)
-    await door.open()
-    assert "Make 1 webhook" in await door.page()
-
-    page = await door.post("/setup/hooks/github", 200)
-    assert "create the webhook of my-org/mono" in page
-    assert "Make 1 webhook" not in page
-    (hook,) = repository.hooks
-    assert hook.url == "https://bridge.example.com/hooks/github"
-    assert "no webhook is missing" in await door.post("/setup/hooks/github", 200)
 
 
 @pytest.mark.parametrize("key", ["gitlab", "gitea"])
