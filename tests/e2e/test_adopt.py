@@ -11,6 +11,8 @@ from typer.testing import Result
 from tests.scenes.dokploy import KEY, KINDS, STACKS, Recorded, adoptable
 from tests.worlds.cli import Cli
 
+pytestmark = pytest.mark.journey
+
 
 class Server:
     """The server, and how its apps are."""

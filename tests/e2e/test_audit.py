@@ -16,6 +16,8 @@ from tests.worlds.bridge import Origin, World
 from tests.worlds.embedded import until
 from tests.worlds.sites import make_site
 
+pytestmark = pytest.mark.journey
+
 ACTS = [action for action in Action if action not in CONFIGURING]
 WAYS = {
     COMMAND_HOST: ("cli: ada", "", "cli: ada"),

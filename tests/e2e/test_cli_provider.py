@@ -17,6 +17,8 @@ from bridge.settings import read_settings
 from tests.worlds.cli import Cli
 from tests.worlds.embedded import Repository
 
+pytestmark = pytest.mark.journey
+
 URL = "https://me:hunter2@example.com/a.git"
 
 

@@ -27,6 +27,8 @@ from tests.worlds.bridge import Origin, settings_for
 from tests.worlds.console import console_world, sent
 from tests.worlds.embedded import until
 
+pytestmark = pytest.mark.journey
+
 
 async def test_every_page_shows_what_happened(tmp_path: Path, origin: Origin) -> None:
     async with console_world(tmp_path / "bridge") as console, console.browsing() as web:

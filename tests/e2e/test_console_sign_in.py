@@ -22,6 +22,8 @@ from tests.worlds.identity import browsed, mock_provider, secrets_in
 from tests.worlds.setup import command
 from tests.worlds.sites import make_site
 
+pytestmark = pytest.mark.journey
+
 WAY = "/console/sign-in/oidc"
 VIEWERS = "[{who: ['oidc:ada-1'], may: [view], apps: ['shop/*']}]"
 

@@ -5,9 +5,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bridge.core.lifecycle import State
 from tests.worlds.embedded import Repository
 from tests.worlds.shell import PATIENCE, Shell, deliver, event, serving
+
+pytestmark = pytest.mark.journey
 
 
 async def a_site(shell: Shell, folder: Path) -> Repository:

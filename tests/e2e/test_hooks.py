@@ -21,6 +21,8 @@ from tests.worlds.bridge import World, running_world
 from tests.worlds.cli import Cli
 from tests.worlds.hosts import FAKES, NAME
 
+pytestmark = pytest.mark.journey
+
 EVENTS = {"github": "push", "gitlab": "Push Hook", "gitea": "push"}
 
 

@@ -17,6 +17,8 @@ from tests.worlds.embedded import GitServer, Repository, git_server
 from tests.worlds.sites import make_site, push_broken
 from tests.worlds.slack import SlackWorld, bridged, slack_world
 
+pytestmark = pytest.mark.journey
+
 
 @pytest.fixture
 async def both(tmp_path: Path) -> AsyncIterator[SlackWorld]:

@@ -23,6 +23,8 @@ from tests.fakes.slack.methods import BOT, BOT_TOKEN, TEAM
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.worlds.slack_door import FORM, Door, granted, open_door, post
 
+pytestmark = pytest.mark.journey
+
 HELP = {
     "command": "/dokploy",
     "text": "help",

@@ -23,6 +23,8 @@ from tests.worlds.messages import render_card
 from tests.worlds.slack import slack_world
 from tests.worlds.slack_door import APPS, Door, open_door
 
+pytestmark = pytest.mark.journey
+
 WEB = replace(APPS[0], rules=Rules(approvals=1))
 AT = CommitAt("github", "my-org/mono", HEAD, "main")
 OTHER = "d" * 40

@@ -16,6 +16,8 @@ from tests.fakes.slack.hands import words_of
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.worlds.slack_door import APPS, Door, granted, open_door
 
+pytestmark = pytest.mark.journey
+
 MAY_SEE = Access(
     [
         Grant(("U0ADA",), frozenset({Right.DEPLOY}), ("shop/web",)),

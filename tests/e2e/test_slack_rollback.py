@@ -13,6 +13,8 @@ from tests.fakes.dokploy_server import FakeDokploy
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.worlds.slack import SlackWorld, slack_world
 
+pytestmark = pytest.mark.journey
+
 ACCESS = [
     {"who": ["U0ADA"], "may": ["view", "deploy", "lock"]},
     {"who": ["U0BOB"], "may": ["view"]},

@@ -15,6 +15,8 @@ from tests.fakes.host import FakeHost, FakeRepository, Spoil
 from tests.worlds.bridge import ZERO, Origin, World, running_world
 from tests.worlds.feedback import QUICKLY, comment_with, decided, make_app, nothing_due, states
 
+pytestmark = pytest.mark.journey
+
 FAKES: dict[str, type[FakeGithub | FakeGitlab]] = {"github": FakeGithub, "gitlab": FakeGitlab}
 NAMES = {"github": "my-org/mono", "gitlab": "my-group/sub/mono"}
 

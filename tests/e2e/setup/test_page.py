@@ -21,6 +21,8 @@ from tests.worlds.embedded import running_server
 from tests.worlds.hosts import FAKES
 from tests.worlds.setup_page import FORM, Door, Forms
 
+pytestmark = pytest.mark.journey
+
 ALL = [
     ("GET", "/setup"),
     ("GET", "/setup/style.css"),
