@@ -115,7 +115,6 @@ async def test_a_push_that_comes_while_a_dokploy_is_away_deploys_its_new_app_onc
         assert await world.reasons(delivery) == {"shop/app-0": "path_hit", "shop/new": "path_hit"}
 
 
-@pytest.mark.journey
 async def test_so_it_does_where_the_bridge_is_restarted_meanwhile(pair: Pair) -> None:
     async with pair.bridge() as world:
         made(pair.second)

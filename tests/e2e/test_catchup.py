@@ -16,13 +16,12 @@ from tests.worlds.sites import MAIN, make_app, newest, on
 QUICK = {"BRIDGE_CATCHUP_EVERY": "0.2", "BRIDGE_CATCHUP_GRACE": "0"}
 
 
-@pytest.fixture(params=[FakeGithub, FakeGitlab])
+@pytest.fixture(params=[pytest.param(FakeGithub, marks=pytest.mark.journey), FakeGitlab])
 async def host(request: pytest.FixtureRequest) -> AsyncIterator[FakeHost]:
     async with request.param() as fake:
         yield fake
 
 
-@pytest.mark.journey
 async def test_a_webhook_that_found_nobody_is_fetched_after_the_next_start(
     tmp_path: Path, origin: Origin, host: FakeHost
 ) -> None:

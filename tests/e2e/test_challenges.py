@@ -4,12 +4,8 @@ import hashlib
 import hmac
 from pathlib import Path
 
-import pytest
-
 from bridge.web.challenge import PURPOSE, proof_of
 from tests.worlds.bridge import running_world
-
-pytestmark = pytest.mark.journey
 
 CHALLENGE = "0123456789abcdef" * 2
 PATH = f"/hooks/challenge/{CHALLENGE}"

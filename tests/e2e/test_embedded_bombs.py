@@ -65,7 +65,6 @@ async def site_of(client: Client, repository: Repository, **build: str) -> str:
     return str(app["applicationId"])
 
 
-@pytest.mark.journey
 async def test_links_that_multiply_are_refused_and_the_page_stays(tmp_path: Path) -> None:
     repository = nested_links(tmp_path / "repository")
     async with running_server(tmp_path / "data") as client:
@@ -157,7 +156,6 @@ async def slowest_answer(world: World, count: int = 5) -> float:
     return slowest
 
 
-@pytest.mark.journey
 async def test_trees_that_multiply_are_not_checked_out(tmp_path: Path) -> None:
     repository = nested_trees(tmp_path / "repository")
     limits = Limits(checkout_entries=20_000)

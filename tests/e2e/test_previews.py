@@ -234,7 +234,6 @@ async def test_an_opening_and_a_close_that_are_lost_are_found_by_the_sweep(
     assert await world.made() == []
 
 
-@pytest.mark.journey
 @pytest.mark.parametrize("kind", ["gitea"])
 @pytest.mark.parametrize(
     "rules", [{"host": HOST, "environment": {"LEVEL": "debug"}, "memory": 256, "cpus": 0.5}]

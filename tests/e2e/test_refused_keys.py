@@ -96,6 +96,10 @@ def key_disabled(guard: Guard) -> None:
     guard.refuses = {KEY}
 
 
+def key_used_up_behind_the_door(guard: Guard) -> None:
+    guard.twice = {"application.one"}
+
+
 def mended(guard: Guard) -> None:
     guard.database, guard.refuses = True, set()
 
@@ -119,6 +123,13 @@ async def test_a_push_that_comes_meanwhile_waits_and_deploys_once(
     deployment = await stage.the_only()
     assert (deployment.state, deployment.deployed_commit) == ("done", FIRST), deployment.note
     assert len(stage.backend.ledger) == 1
+
+
+async def test_the_apps_stay_in_the_catalog(stage: Stage) -> None:
+    key_used_up_behind_the_door(stage.guard)
+    await stage.refused_again(4)
+
+    assert [app.id for app in await stage.world.stores.journal.apps()] == ["app-0"]
 
 
 @pytest.mark.journey

@@ -52,7 +52,6 @@ def answer_in(said: bytes) -> Answer:
     return Answer(int(line.split()[1]), dict(BytesHeaderParser().parsebytes(lines).items()), body)
 
 
-@pytest.mark.journey
 @pytest.mark.parametrize("listener", ["door", "api", "sites"])
 async def test_every_refusal_of_a_listener_has_one_form(tmp_path: Path, listener: str) -> None:
     async with running_world(tmp_path / "bridge") as world:

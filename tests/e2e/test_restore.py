@@ -38,7 +38,6 @@ def of_a_newer_release(data: Path) -> None:
         db.execute("UPDATE alembic_version SET version_num = '9999'")
 
 
-@pytest.mark.journey
 async def test_one_that_runs_as_a_newer_release_takes_over_says_that_it_is_not_ready(
     tmp_path: Path, origin: Origin
 ) -> None:

@@ -264,8 +264,7 @@ async def told(here: Site, cards: int, newest: str, loud: int) -> None:
     assert len(here.loud()) == loud
 
 
-@pytest.mark.journey
-@pytest.mark.parametrize("moment", ["asked", "verifying"])
+@pytest.mark.parametrize("moment", [pytest.param("asked", marks=pytest.mark.journey), "verifying"])
 async def test_killed_while_it_goes_back_it_goes_back_once(
     tmp_path: Path, health: Health, moment: str
 ) -> None:

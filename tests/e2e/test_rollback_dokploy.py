@@ -61,7 +61,6 @@ async def two_versions(shop: Shop) -> None:
     await shop.deployed("web", head=TWO)
 
 
-@pytest.mark.journey
 async def test_what_dokploy_kept_is_served_again(shop: Shop) -> None:
     await two_versions(shop)
 

@@ -149,7 +149,6 @@ async def test_a_red_check_holds_and_the_event_of_a_green_one_deploys(stage: Sta
     assert 0 <= ended.intent_at - began < FIRST / 2, "no poll has found it"
 
 
-@pytest.mark.journey
 @GITHUB
 async def test_a_list_with_a_missing_page_holds_and_says_so(stage: Stage) -> None:
     stage.fake.lists_at_most = 0

@@ -233,9 +233,6 @@ class Maker(Dokploy):
         super().__init__(client.server.url, client.server.api_key, name=name, read_retries=0)
         self.client = client
 
-    async def create_project(self, name: str) -> None:
-        await self._http.change("project.create", {"name": name})
-
     async def create_app(
         self,
         name: str,
@@ -256,19 +253,11 @@ class Maker(Dokploy):
             await self.save_environment(app, environment)
         return await self.app(app.id)
 
-    async def delete_app(self, app: App) -> None:
-        await self._http.change("application.delete", {"applicationId": app.id})
-
     async def app(self, id_: str) -> App:
         for one in await self.apps():
             if one.id == id_:
                 return one
         raise NotFound(id_)
-
-    async def site_url(self, app: App) -> str:
-        return self.client.site(
-            await self.client.ask("GET", "application.one", applicationId=app.id)
-        )
 
     async def _environment(self, project: str) -> str:
         for one in await self.client.ask("GET", "project.all"):
