@@ -49,17 +49,21 @@ def _shared(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl
 transports.create_ssl_context = _shared  # type: ignore[attr-defined]
 
 
+MORE = {"postgres", "empty_postgres", "github_mock", "gitlab_mock"}
+"""Fixtures of what `make test` does without."""
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what `make fuzz` repeats with another seed, and what only `make test-all` runs."""
     if "chance" in getattr(item, "fixturenames", ()):
         item.add_marker("drawn")
-    if item.get_closest_marker("slow") or _on_postgres(item):
+    if item.get_closest_marker("slow") or _needs_more(item):
         item.add_marker("extended")
 
 
-def _on_postgres(item: pytest.Item) -> bool:
-    """Return whether it is the item for Postgres of a test that SQLite has one of, too."""
-    if {"postgres", "empty_postgres"}.intersection(getattr(item, "fixturenames", ())):
+def _needs_more(item: pytest.Item) -> bool:
+    """Return whether it needs Postgres, or a tool of others that mocks a host's API."""
+    if MORE.intersection(getattr(item, "fixturenames", ())):
         return True
     return "postgres" in (call.params.values() if (call := getattr(item, "callspec", None)) else ())
 

@@ -72,8 +72,11 @@ class ThreeDoors:
             app = await backend.app(name, url, environment=environment, publishDirectory="web")
             await backend.save_git(app["applicationId"], url)
         labels = {f"shop/{name}" for name in names}
-        journal = self.both.world.stores.journal
-        await until(journal.apps, lambda apps: labels <= {one.label for one in apps})
+        for known in (self.both.world.stores.journal.apps, self._seen):
+            await until(known, lambda apps: labels <= {one.label for one in apps})
+
+    async def _seen(self) -> list[App]:
+        return self.commands.apps(GRACE, HERE, Right.VIEW)
 
     async def deployments(self, label: str = "") -> list[Deployment]:
         id_ = (await self.app(label)).id
