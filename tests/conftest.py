@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 import signal
 import ssl
 from functools import cache
@@ -66,6 +67,13 @@ def _needs_more(item: pytest.Item) -> bool:
     if MORE.intersection(getattr(item, "fixturenames", ())):
         return True
     return "postgres" in (call.params.values() if (call := getattr(item, "callspec", None)) else ())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests in another order for `ORDER=n`; none may need the one before it."""
+    if order := os.environ.get("ORDER"):
+        random.Random(order).shuffle(items)
 
 
 def pytest_collection_finish() -> None:
