@@ -73,6 +73,10 @@ class Apps(Protocol):
 
     async def serving_of(self, app: App) -> Serving | None: ...
 
+    async def unserved(self, app: App) -> Serving:
+        """Return what is known of an app that `serving` omits: perhaps a deployment in doubt."""
+        ...
+
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         """Return what apps run, by id; omit apps of which the backend never said that.
 

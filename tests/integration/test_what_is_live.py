@@ -160,7 +160,7 @@ class World:
         """The bridge looks, and sees what nobody has deployed over since."""
         if self.hand is None:
             return
-        known = (await self.journal.serving([APP])).get(APP.id) or Serving(None)
+        known = await self.journal.serving_of(APP) or await self.journal.unserved(APP)
         commit, since = self.hand
         look = Look(
             self.clock.now,
@@ -227,6 +227,7 @@ BACK = (*TWO, ("roll back", 0), ("serve", 0, None, State.DONE))
 @example([*BACK, ("judge", State.UNHEALTHY), ("roll back", 0), ("serve", 0, None, State.DONE)])
 @example([*TWO, ASK, ("end", 0, State.UNKNOWN), ASK, ("end", 0, State.FAILED)])
 @example([*TWO, BY_HAND])
+@example([ASK, ("end", 0, State.UNKNOWN), BY_HAND])
 @example([*TWO, BY_HAND, ASK, ("serve", 0, B, State.VERIFYING)])
 @example([*TWO, ASK, ("end", 0, State.UNKNOWN), BY_HAND])
 @example([*TWO, BY_HAND, ASK, ("end", 0, State.UNKNOWN), ("look",)])

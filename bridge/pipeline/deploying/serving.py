@@ -100,7 +100,8 @@ class Looks:
             one.state not in OURS or one.intent_at is not None for one in open_ if not one.served
         ):
             return serving
-        look = await self._look(backend, app, serving or Serving(None), records)
+        known = serving or await self.journal.unserved(app)
+        look = await self._look(backend, app, known, records)
         if told is None and serving is not None and serving.look is not None:
             told = serving.look.told
         if records and records[0].status is Progress.RUNNING and look.record != records[0].id:

@@ -45,6 +45,10 @@ class Serves(Transactions):
     async def serving_of(self, app: App) -> Serving | None:
         return (await self.serving([app])).get(app.id)
 
+    async def unserved(self, app: App) -> Serving:
+        found = await self._read(lambda db: _every(db, [app.id]))
+        return found.get(app.id) or Serving(None)
+
     async def brought(
         self, app: App, live: str | None, head: str, *, pinned: bool, limit: int
     ) -> Pushes:
@@ -109,6 +113,15 @@ def _follows_branch(app: App) -> bool:
 
 def served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
     """Return what apps serve, by id, without how far that is behind; nothing of those gone."""
+    return {
+        id_: one
+        for id_, one in _every(db, app_ids).items()
+        if one.newest or (one.look is not None and one.look.record)
+    }
+
+
+def _every(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
+    """Return the same of each app, also of those that serve nothing that is known."""
     places: list[Mapping[str, Any]] = []
     for some in batched(app_ids):
         those = db.execute(served_places(some)).mappings()
@@ -122,9 +135,7 @@ def served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
         look = looks.get(row["app_id"])
         looked = known.get(look.deployment or "") if look is not None else None
         ours = (known.get(row[one]) for one in PLACES)
-        one = Serving(*ours, look=look, looked=looked, away=away)
-        if one.newest or (look is not None and look.record):
-            found[row["app_id"]] = one
+        found[row["app_id"]] = Serving(*ours, look=look, looked=looked, away=away)
     return found
 
 

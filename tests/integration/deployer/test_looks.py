@@ -77,6 +77,22 @@ async def test_an_older_record_says_nothing_where_that_of_an_unknown_outcome_is_
     assert found.notes == ("unknown: 1111111 was live before",)
 
 
+async def test_what_is_deployed_by_hand_after_a_first_deployment_in_doubt_is_known_at_once(
+    stage: Stage,
+) -> None:
+    stage.clock.after(3.0, stage.backend.jobs.clear)
+    first = await built(stage, 1, ONE)
+    stage.clock.now += 60
+    stage.backend.foreign(stage.app, head=THEIRS)
+    serves = Reconciling(stage)
+    serves.all.ended(first)
+
+    found = await serves.listing("at 1")
+
+    assert first.state is State.UNKNOWN
+    assert (found.known, found.commit) == (True, THEIRS)
+
+
 async def test_what_an_open_record_has_brought_is_served_once_it_is_closed(stage: Stage) -> None:
     """It may be the version of before again, which is then not gone back to."""
     for seq, head in ((1, ONE), (2, TWO)):
