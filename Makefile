@@ -26,8 +26,8 @@ demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
 run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 	@$(BIN)/python -m bridge serve
 
-# Test files share nothing, so several run at once: on two cores three that compute, and five of those
-# that mostly wait. The few chaos tests that take long are shared out one by one.
+# Test files share nothing, so several run at once: on two cores four files of `make test`, and five of
+# the extended tests, which wait more. The few chaos tests that take long are shared out one by one.
 BY_FILE := --dist=loadfile --no-loadscope-reorder
 ONE_BY_ONE := --dist=load --maxschedchunk=1
 

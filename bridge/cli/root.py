@@ -140,7 +140,7 @@ START, LOOK, ACT, PREVIEWS = "Start", "Look", "Act", "Previews"
 GATES, CONFIGURE, SET_UP = "Gates", "Configure", "Set up"
 
 Own = dict[str, tuple[str, str]]
-"""Commands that are no operations, by name: the module below `bridge.cli`, and what is in it."""
+"""Commands of the command line alone, by name: the module below `bridge.cli`, and what is in it."""
 
 _IN_ORDER: tuple[tuple[str, Own], ...] = (
     (

@@ -140,7 +140,8 @@ class Unfound(NotFound):
     Attributes:
         why: the same without names that may have been meant.
         like: these names, the likeliest first.
-        argument: which argument of the operation it is; of several texts, `text` is the one.
+        argument: the name of the operation's argument.
+        text: what was given for it, if it takes several texts.
     """
 
     def __init__(self, words: str, why: str, like: Sequence[str]) -> None:

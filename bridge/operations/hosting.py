@@ -115,7 +115,7 @@ async def adopt(
     adopter = await hosting_of(ctx).adopter()
     of = apps or ctx.seen(Right.CONFIGURE)
     if not of and not ctx.desk.trouble():
-        raise NotFound("no app that you may configure is there, so none is adopted")
+        raise NotFound("there is no app that you may configure, so none was adopted")
     plan = await (adopter.plan_undo(of) if undo else adopter.plan(of))
     now = digest(plan.off, *(app.id for app in plan.those))
     if seen is None:

@@ -190,7 +190,7 @@ async def test_at_rest_the_database_is_left_alone(launched: Launched) -> None:
     def count(*given: object) -> None:
         said.append(str(given[2]))
 
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(1.5)  # the time in which the database must be left alone
 
     others = [one for one in said if "workflow_schedules" not in one]  # asked for a minute only
     assert len(others) <= 4, others

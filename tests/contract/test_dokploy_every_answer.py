@@ -245,11 +245,11 @@ MEANS: dict[str, type[BridgeError]] = {
     "key at once": KeyRefused,
     "no provider": Refused,
 }
-"""How each kind of answer is told while the database is well."""
+"""The error that each kind of answer raises while the database is healthy."""
 
 
 def meaning_of(name: str) -> type[BridgeError] | None:
-    """How a row is to be told: by no error, or by one of this class."""
+    """Return the error that a row should raise; None for no error."""
     reads = request_of(name)["method"] == "GET"
     if (kind := expected_of(name)) == "yes":
         empty = reads and ROWS[name]["response"]["bodyBytes"] == 0

@@ -45,7 +45,7 @@ async def test_each_runs_once_in_order_within_its_key_and_beside_other_keys(
 async def test_a_stop_in_a_step_runs_that_step_again_and_no_finished_one(
     launched: Launched,
 ) -> None:
-    """What a finished one gave is given again."""
+    """Return the stored result of a finished step instead of running it."""
     first, second = Ledger(), Ledger()
     first.gate("0001.a two")
     given: list[Any] = []

@@ -1,4 +1,4 @@
-"""Where a token goes: to the host that is set, at its own path, and into no log."""
+"""A token is sent only to the configured host, below its path, and never logged."""
 
 import logging
 from collections.abc import AsyncIterator

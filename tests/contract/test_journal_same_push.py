@@ -110,7 +110,7 @@ async def test_forth_and_back_within_a_second_and_forth_again_is_told_by_the_ord
 async def test_a_push_by_two_webhooks_deploys_once_though_its_predecessor_comes_late(
     journal: SqlJournal,
 ) -> None:
-    """Whether the host says when it was, and in whichever order two processes record them."""
+    """Try it with and without the host's times, in each order that two processes may record."""
     for late, newer in (("", ""), ("1795600000", "1795600007")):
         ref = Ref(journal)
         told = await ref.tell_all((A, B, newer), (OLD, A, late), (A, B, newer))

@@ -133,7 +133,7 @@ async def test_one_that_stands_still_or_whose_connections_are_cut_keeps_its_flow
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    await asyncio.sleep(2 * WAITS)
+    await asyncio.sleep(2 * WAITS)  # again, with its connections cut
     (tmp_path / "gate").touch()
     await written(tmp_path, "0002.a end", within=30)
 

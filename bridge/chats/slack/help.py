@@ -7,7 +7,7 @@ from bridge.chats.slack.blocks import Block, Message, context, paragraphs, secti
 from bridge.core.chat.replies import Usage
 
 HELP: Sequence[Usage] = (Usage("help", "help [COMMAND]", "explains a command"),)
-"""Commands that are no operations."""
+"""Commands of Slack alone."""
 
 SHORT = {
     "deploy": ("APP[@BRANCH] [at TIME]", "Deploy the head of an app's branch"),

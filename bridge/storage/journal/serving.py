@@ -121,7 +121,7 @@ def served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
 
 
 def _every(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
-    """Return the same of each app, also of those that serve nothing that is known."""
+    """Return the same for every app, even if nothing is known to be served."""
     places: list[Mapping[str, Any]] = []
     for some in batched(app_ids):
         those = db.execute(served_places(some)).mappings()

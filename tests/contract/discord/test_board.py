@@ -105,7 +105,7 @@ def titles(discord: FakeDiscord) -> list[str]:
 
 
 async def test_a_deployment_has_one_message_that_is_edited_in_place(stage: Stage) -> None:
-    """Its failure is told once, in a message of its own; a lost edit is made again."""
+    """Announce a failure once, in a separate message, and retry a lost edit."""
     for states in ((W,), (W, A), (W, A, R)):
         await stage.publish(*states)
     asked = len(stage.discord.asked)
@@ -159,7 +159,7 @@ async def test_in_a_forum_each_deployment_is_a_post_and_its_failure_stands_in_it
 async def test_a_message_that_was_not_confirmed_is_not_posted_again(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its outcome is told in a message that says so."""
+    """Post the outcome in a new message that says why."""
     stage.discord.answers.append((502, {}, "<html>bad gateway</html>"))
     with pytest.raises(Unanswered):
         await stage.publish(W)

@@ -55,7 +55,7 @@ async def test_a_pull_request_is_kept_for_each_app(journal: Any, clock: ManualCl
 async def test_one_is_due_once_it_is_reported_and_when_its_time_has_come(
     journal: Any, clock: ManualClock
 ) -> None:
-    """What waits for one backend or Git host is not asked for with what waits for another."""
+    """Each backend and Git host has its own queue."""
     assert await journal.previews_due(clock.now + 99) == {}
     await journal.report_previews(reported(), [WEB, replace(API, backend="other")])
     (due,) = await journal.due_previews(clock.now, 9, LANE)
