@@ -96,8 +96,10 @@ def unwritable(inbox: SqliteInbox, table: str) -> Iterator[None]:
         db.execute("DROP TRIGGER full")
 
 
-@settings(max_examples=20)
+@settings(max_examples=40)
 @given(stories)
+@example([(HERE, IDS[:2]), (BESIDE, IDS[1:3]), (HERE, IDS[:3])])
+@example([(HERE, IDS[:2]), (BESIDE, IDS[1:3]), ("forget", 2), (BESIDE, IDS[:3]), (HERE, IDS[:3])])
 @example([(HERE, IDS), *([(HERE, IDS[:1])] * 20), ("forget", 3), ("open anew", None), (HERE, IDS)])
 @example([(HERE, IDS), *([("ids", IDS[:1]), (HERE, IDS[:1])] * 20), (BESIDE, IDS), (HERE, IDS)])
 async def test_each_id_is_kept_once_whatever_happens_in_between(
