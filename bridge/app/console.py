@@ -21,6 +21,7 @@ from bridge.githosts.large_bodies import Apart
 from bridge.pipeline.feedback.build_logs import BuildLogs
 from bridge.ports.sign_in import SignsIn
 from bridge.settings import access_of, policy_of
+from bridge.settings.gates import freezes_of
 from bridge.views.links import Links
 
 
@@ -59,6 +60,7 @@ def console_routes(
         parts.clock,
         Workshop(parts.clock),
         Unmatched(settings, catalog, stores.journal).found,
+        freezes_of(settings.freezes),
     )
     sign_in, live = SignIn(ways, parts.settings.public_url), Live(records)
     stack.push_async_callback(live.close)

@@ -11,6 +11,8 @@ from bridge.core.access import EVERY_APP, Access, Grant, Right
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy
 from bridge.core.errors import NotFound, Rejected
+from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.locks import scopes_of
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview, as_preview, model_id
@@ -48,6 +50,7 @@ class Records:
         clock: seconds since 1970.
         workshop: works out beside the pages what takes long.
         unmatched: returns what the settings name and is not there.
+        freezes: those of the settings.
     """
 
     journal: Journal
@@ -64,6 +67,7 @@ class Records:
     clock: Clock
     workshop: Workshop
     unmatched: Callable[[], Awaitable[Sequence[Finding]]]
+    freezes: Sequence[Freeze] = ()
 
     # ── who may see what ─────────────────────────────────────────────────────────────────────────
 
@@ -82,6 +86,12 @@ class Records:
 
     def rights(self, visitor: Visitor, app: App) -> frozenset[Right]:
         return self.access.rights_to(visitor.person, app, None)
+
+    async def freezes_of(self, apps: Sequence[App]) -> list[Freeze]:
+        """Return the freezes, of the settings and by command, that cover any of some apps."""
+        scopes = [(app.label, scopes_of(app)) for app in apps]
+        every = [*self.freezes, *await self.journal.freezes()]
+        return [one for one in every if any(one.covers(*each) for each in scopes)]
 
     async def decisions(self, visitor: Visitor, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """Return the decisions that somebody may see, by the deliveries that they may see.

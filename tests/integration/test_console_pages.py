@@ -9,6 +9,7 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given, settings
@@ -23,11 +24,13 @@ from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right
 from bridge.core.apps import Rules
 from bridge.core.errors import BridgeError, NotFound
+from bridge.core.gates.freezes import Freeze, Window, read_at
 from bridge.core.lifecycle import State, deployment_id
 from bridge.core.people import Actor
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import as_preview
 from bridge.operations.arrivals import shown_headers
+from bridge.ports.gates import Judging
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import DONE, Audited
 from tests.fakes.journey import app, deployment
@@ -181,6 +184,29 @@ async def test_buttons_are_shown_by_right() -> None:
         for button in [button for of, button in buttons if of is right]:
             assert any(button in text for text in shown.values())
             assert not any(f">{button}" in text for text in hidden.values())
+
+
+async def test_gates_are_on_one_page_and_lifted_by_who_may() -> None:
+    window = Window(read_at("00:00"), read_at("24:00"), ZoneInfo("UTC"), (5, 6))
+    rule = Freeze("freezes[0]", ("shop/*",), "no releases at weekends", (window,))
+    shop = hostile_app("calm", SHOP)
+    grants = [Grant(("github:ada",), frozenset({Right.VIEW, Right.OVERRIDE}), ("shop/*",))]
+    async with records_of([shop], grants=grants, freezes=[rule]) as records:
+        await tell(records, "calm", SHOP)
+        await record(records.journal, outcome(9, deployment(9, shop.id, app=SHOP)))
+        await records.journal.judge(deployment_id(9, shop.id), Judging(shop))
+        view = PAGES["/console/gates"]
+        owner = draw(await view(records, BY_LINK, Asked({}, {})), FRAME, NOW)
+        ada = draw(await view(records, person(), Asked({}, {})), FRAME, NOW)
+
+    for text in (owner, ada):
+        assert "no releases at weekends (`freezes` of bridge.yaml)" in text
+        assert "Deploy anyway…" in text
+        assert text.count("<rect") >= 3
+    assert ">Unlock<" in owner
+    assert "Schedule…" in owner
+    for mine in (">Unlock<", "Lock…", "Schedule…"):
+        assert mine not in ada
 
 
 def older_of(text: str) -> dict[str, str]:

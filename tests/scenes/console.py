@@ -25,6 +25,7 @@ SHOTS = {
     "now": "/console",
     "apps": "/console/apps",
     "app": "/console/apps/{web}",
+    "gates": "/console/gates",
     "previews": "/console/previews?all=1",
     "deliveries": "/console/deliveries",
     "delivery": "/console/deliveries/{delivery}",

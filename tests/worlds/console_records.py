@@ -12,6 +12,7 @@ from bridge.console.visitors import BY_LINK, with_owner
 from bridge.core.access import Access, Grant
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason
+from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
 from bridge.core.people import Actor
@@ -95,7 +96,7 @@ async def _nothing() -> Sequence[Finding]:
 
 @asynccontextmanager
 async def records_of(
-    apps: Sequence[App] = (), *, grants: Sequence[Grant] = ()
+    apps: Sequence[App] = (), *, grants: Sequence[Grant] = (), freezes: Sequence[Freeze] = ()
 ) -> AsyncIterator[Records]:
     """Records without deliveries."""
     journal = journal_in_memory(lambda: NOW)
@@ -117,6 +118,7 @@ async def records_of(
             lambda: NOW,
             Workshop(lambda: NOW),
             _nothing,
+            freezes,
         )
     finally:
         await journal.stop()

@@ -8,6 +8,7 @@ from bridge.console.pages.deliveries import a_delivery, deliveries, refused
 from bridge.console.pages.deployments import a_deployment, deployments
 from bridge.console.pages.dry_run import dry_run
 from bridge.console.pages.figures import audit, figures
+from bridge.console.pages.gates import gates
 from bridge.console.pages.overview import now, search
 from bridge.console.pages.previews import previews
 from bridge.console.records import Asked, Records
@@ -20,6 +21,7 @@ PAGES: Mapping[str, View] = {
     "/console": now,
     "/console/apps": apps,
     "/console/apps/{id}": an_app,
+    "/console/gates": gates,
     "/console/previews": previews,
     "/console/deliveries": deliveries,
     "/console/deliveries/{seq}": a_delivery,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.console.pages.dry_run import findings_of, tried
+from bridge.console.pages.gates import rules_of
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
@@ -79,6 +80,8 @@ async def an_app(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "history": history,
         "fates": await records.journal.fates(history),
         "decisions": await records.journal.explained(app.id, limit=DECISIONS),
+        "rules": rules_of(app),
+        "freezes": await records.freezes_of([app]),
         "findings": findings_of(app, records.policy),
         "paths": asked.query.get("paths", "")[:MOST_TYPED],
         "tried": tried(app, asked.query.get("paths", "")[:MOST_TYPED], records.policy),

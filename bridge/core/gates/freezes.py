@@ -102,8 +102,16 @@ class Window:
                 return began, ended
         return None
 
+    def between(self, first: float, last: float) -> list[tuple[float, float]]:
+        """Return the windows of which some part lies between two times, oldest first."""
+        return [one for one in self._from(first, last) if one[0] < last and one[1] > first]
+
     def _around(self, now: float) -> Iterator[tuple[float, float]]:
         """Yield the windows that may contain `now`, oldest first."""
+        return self._from(now, now)
+
+    def _from(self, first: float, last: float) -> Iterator[tuple[float, float]]:
+        """Yield the windows that may lie between two times, oldest first."""
         if self.begins.day is not None:
             assert self.ends.day is not None
             yield (
@@ -111,10 +119,11 @@ class Window:
                 moment(self.ends.day, self.ends, self.zone, last=True),
             )
             return
-        today = datetime.fromtimestamp(now, self.zone).date()
         longest = 2 if self.begins.weekday is None else 8  # days, with a clock change
-        for back in range(longest, -2, -1):
-            day = today - timedelta(days=back)
+        day = datetime.fromtimestamp(first, self.zone).date() - timedelta(days=longest + 1)
+        end = datetime.fromtimestamp(last, self.zone).date() + timedelta(days=1)
+        while day < end:
+            day += timedelta(days=1)
             if self._begins_on(day):
                 yield (
                     moment(day, self.begins, self.zone),
@@ -205,6 +214,24 @@ class Freeze:
                 break
             until = following[1]
         return began, until
+
+    def between(self, first: float, last: float) -> list[Closed]:
+        """Return when it holds between two times, oldest first; windows without a gap are one."""
+        if not self.windows:
+            over = self.until is not None and self.until <= first
+            return [] if over or self.at >= last else [(self.at, self.until)]
+        if any(one.endless for one in self.windows):
+            return [(first, None)]
+        joined: list[tuple[float, float]] = []
+        for began, ended in sorted(
+            each for one in self.windows for each in one.between(first, last)
+        ):
+            if joined and began <= joined[-1][1]:
+                before = joined.pop()
+                joined.append((before[0], max(ended, before[1])))
+            else:
+                joined.append((began, ended))
+        return [*joined]
 
     def _window(self, now: float) -> Closed | None:
         found = [closed for one in self.windows if (closed := one.closed(now)) is not None]

@@ -120,6 +120,19 @@ def test_a_daily_freeze_is_what_a_clock_on_the_wall_says(
 
 
 @given(TIMES, TIMES, ZONES, MOMENTS)
+def test_the_periods_of_a_freeze_are_when_it_holds(
+    begins: str, ends: str, zone: ZoneInfo, now: float
+) -> None:
+    one = frozen(window(begins, ends, zone), window("fri 16:00", "mon 08:00", zone))
+    periods = one.between(now - 86_400, now + 3 * 86_400)
+
+    for hours in range(-24, 72, 5):
+        at = now + hours * 3600
+        inside = any(began <= at < (ended or at + 1) for began, ended in periods)
+        assert inside is (one.closed(at) is not None)
+
+
+@given(TIMES, TIMES, ZONES, MOMENTS)
 def test_a_freeze_ends_when_it_says_and_not_before(
     begins: str, ends: str, zone: ZoneInfo, now: float
 ) -> None:
