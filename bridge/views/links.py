@@ -37,6 +37,15 @@ class ConsolePages:
         """Return a deployment's page; None if there is none."""
         return self._page(f"deployments/{quote(id_, safe='')}")
 
+    @property
+    def home(self) -> str | None:
+        """The first page; None if there is none."""
+        return f"{self.address.rstrip('/')}/console" if self.address else None
+
+    def app(self, id_: str) -> str | None:
+        """Return an app's page; None if there is none."""
+        return self._page(f"apps/{quote(id_, safe='')}")
+
     def delivery(self, seq: int) -> str | None:
         """Return a delivery's page; None if there is none."""
         return self._page(f"deliveries/{seq}")
@@ -86,6 +95,14 @@ class Links:
             return None
         page, pages = home
         return page + pages.pull_request.format(number=number), pages.sign
+
+    def environment(self, app: App | None, name: str) -> str | None:
+        """Return the page of an environment's deployments; None if it is not known for sure."""
+        home = self._repository(app)
+        if home is None:
+            return None
+        page, pages = home
+        return page + pages.environment.format(name=quote(name, safe=""))
 
     def repository_at(self, repository: Repository) -> str | None:
         """Return the page of a repository at its host; None if it is not known for sure."""
