@@ -19,6 +19,7 @@ from bridge.listening.listener import STOP_SECONDS
 from bridge.operations.base import Door
 from bridge.operations.every import offered
 from bridge.pipeline.deciding.interpret import Reading
+from bridge.views.decisions import IN_WORDS
 from bridge.views.links import NO_CONSOLE, ConsolePages
 from bridge.web.browsers import hash_of
 from tests.fakes.journey import deployment
@@ -49,7 +50,11 @@ async def test_every_page_shows_what_happened(tmp_path: Path, origin: Origin) ->
         assert "shop/web" in pages["/console"].text
         assert "fix: &lt;b&gt;close&lt;/b&gt;" in pages["/console/apps/{id}"].text
         (decision,) = (await console.world.stores.journal.decisions([first.seq]))[first.seq]
-        assert decision.reason in pages["/console/deliveries/{seq}"].text
+        words = IN_WORDS[decision.reason]
+        for path in ("/console/deliveries/{seq}", "/console/apps/{id}"):
+            assert f"{words}: " in pages[path].text
+            assert decision.reason not in pages[path].text
+        assert "fix: &lt;b&gt;close&lt;/b&gt;" in pages["/console/deliveries"].text
 
 
 async def test_only_a_link_lets_a_browser_in_and_one_once(tmp_path: Path) -> None:

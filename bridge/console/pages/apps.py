@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.console.pages.dry_run import findings_of, tried
+from bridge.console.pages.previews import previews_of
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
@@ -71,6 +72,7 @@ async def an_app(records: Records, visitor: Visitor, asked: Asked) -> Page:
     app = await records.app(visitor, asked.parts["id"])
     (row,) = await rows_of(records, [app])
     history = await records.journal.deployments(app_id=app.id, limit=HISTORY)
+    previews, native = await previews_of(records, visitor, app)
     facts = {
         "row": row,
         "app": app,
@@ -79,6 +81,8 @@ async def an_app(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "history": history,
         "fates": await records.journal.fates(history),
         "decisions": await records.journal.explained(app.id, limit=DECISIONS),
+        "previews": previews,
+        "native": native,
         "findings": findings_of(app, records.policy),
         "paths": asked.query.get("paths", "")[:MOST_TYPED],
         "tried": tried(app, asked.query.get("paths", "")[:MOST_TYPED], records.policy),
