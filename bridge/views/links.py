@@ -40,18 +40,19 @@ class ConsolePages:
     @property
     def home(self) -> str | None:
         """The first page; None if there is none."""
-        return f"{self.address.rstrip('/')}/console" if self.address else None
+        return self._page("")
 
-    def app(self, id_: str) -> str | None:
-        """Return an app's page; None if there is none."""
-        return self._page(f"apps/{quote(id_, safe='')}")
+    @property
+    def previews(self) -> str | None:
+        """The page of all previews; None if there is none."""
+        return self._page("previews")
 
     def delivery(self, seq: int) -> str | None:
         """Return a delivery's page; None if there is none."""
         return self._page(f"deliveries/{seq}")
 
     def _page(self, path: str) -> str | None:
-        return f"{self.address.rstrip('/')}/console/{path}" if self.address else None
+        return f"{self.address.rstrip('/')}/console/{path}".rstrip("/") if self.address else None
 
 
 NO_CONSOLE = ConsolePages()
