@@ -15,11 +15,14 @@ from bridge.core.holds import warnings_in
 from bridge.core.lifecycle import FINAL, Deployment, State
 from bridge.core.masking import redact
 from bridge.ports.feedback import Pending
+from bridge.ports.inbox import Delivery
 from bridge.ports.outcomes import LINK
+from bridge.views.decisions import IN_WORDS
 from bridge.views.deployment_lists import note_of
-from bridge.views.deployments import first_line, took, version_of
+from bridge.views.deployments import asked_by, first_line, took, version_of
 from bridge.views.links import Links
 from bridge.views.proposal import proposal_of, proposed_of
+from bridge.views.values import plain
 
 A_PAGE = 50
 """Deployments on a page."""
@@ -77,7 +80,7 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
         "proposal": proposal,
         "warnings": warnings_in(found.holds),
         "app": app,
-        "steps": await _steps(records, found),
+        "steps": await _steps(records, found, delivery),
         "delivery": delivery,
         "may": may,
         "way_back": _way_back(found, live) if app and "rollback" in may else None,
@@ -202,10 +205,15 @@ class Step:
     note: str
 
 
-async def _steps(records: Records, found: Deployment) -> list[Step]:
-    """Return a deployment's steps, oldest first, with who let it pass."""
+async def _steps(records: Records, found: Deployment, arrived: Delivery | None) -> list[Step]:
+    """Return a deployment's steps, oldest first: from the push, and with who let it pass."""
     changes = await records.journal.changes(found.id)
     steps = [Step(one.at, one.state, word(one.state), note_of(one)) for one in changes]
+    if arrived is not None:
+        decided = (await records.journal.decisions([found.seq]))[found.seq]
+        said = [f"{IN_WORDS[d.reason]}: {d.evidence}" for d in decided if d.app_id == found.app_id]
+        came = Step(arrived.received_at, "", "came in", plain(asked_by(found)))
+        steps = [came, *(Step(found.created_at, "", "decided", one) for one in said), *steps]
     commit = found.deployed_commit or found.head or found.commit
     if found.held_at is not None and commit is not None:
         given = await records.journal.approvals(found.app_id, commit)
