@@ -139,13 +139,12 @@ def _way_back(found: Deployment, live: Serving | None) -> WayBack:
         return WayBack(why="only a version that was healthy can be rolled back to")
     why = f"it brought no version ({found.state})"
     beside = _live_beside(found, live)
-    leads_back = beside is not None and beside.stays and found.state is State.FAILED
-    return WayBack("Roll back…" if leads_back else "", why=why)
+    return WayBack("Roll back…" if beside and beside.stays else "", why=why)
 
 
 @dataclass(frozen=True, slots=True)
 class LiveBeside:
-    """What is live beside a deployment that brought nothing.
+    """What is live beside a deployment that failed.
 
     Attributes:
         version: a short commit, or an image.
@@ -159,7 +158,7 @@ class LiveBeside:
 
 
 def _live_beside(found: Deployment, live: Serving | None) -> LiveBeside | None:
-    if found.state not in (State.FAILED, State.CANCELLED) or live is None or not live.version:
+    if found.state is not State.FAILED or live is None or not live.version:
         return None
     ended = found.finished_at or found.created_at
     return LiveBeside(
