@@ -103,7 +103,7 @@ def failure_in(log: str, error: str | None = None, mask: Mask = NOTHING) -> Fail
 
 def failing_line(lines: Sequence[str], reason: str) -> int | None:
     """Return which line of a log is its reason, or most of a composed one; None if none is."""
-    told = " ".join(reason.split())
+    told = _reason(reason)
     said = {n: " ".join(bare(line).split()) for n, line in enumerate(lines) if line.strip()}
     holding = [n for n, line in said.items() if _holds(line, told)]
     return max(holding, key=lambda n: (min(len(said[n]), len(told)), n), default=None)
