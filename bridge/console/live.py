@@ -171,7 +171,7 @@ class Live:
         self, request: web.Request, stream: web.StreamResponse, looks: Looks[Log]
     ) -> None:
         known: Log | None = None
-        shown, place = "", request.headers.get("Last-Event-ID")
+        shown, place = "", request.headers.get("Last-Event-ID", "").partition("@")[0]
         while await self._still_in(request):
             log = await looks.after(known, STILL_THERE)
             if log is None or log == known:
@@ -179,7 +179,8 @@ class Live:
                 continue
             known = log
             if log.text and await self._still_in(request):
-                await _send_news(stream, log.text, shown, place)
+                at = self._records.clock() if shown else None
+                await _send_news(stream, log.text, shown, place, at)
                 shown = log.text
             if log.ended:
                 await _send(stream, "end", log.ended, id_=place_of(lines_of(log.text)))
@@ -202,20 +203,24 @@ def lines_after(lines: Sequence[str], place: str | None) -> Sequence[str] | None
     return next((lines[end:] for end in ends if place_of(lines[:end]) == place), None)
 
 
-async def _send_news(stream: web.StreamResponse, text: str, shown: str, place: str | None) -> None:
+async def _send_news(
+    stream: web.StreamResponse, text: str, shown: str, place: str, at: float | None
+) -> None:
     """Send the lines of a log that a browser has not shown yet.
 
     Args:
         shown: what this stream has sent; "" if that is nothing.
         place: where a browser that comes back was.
+        at: when the new lines were printed; None if that is not known. It stands after the place.
     """
+    came = "" if at is None else f"@{at:.0f}"
     lines = lines_of(text)
     fresh = news(f"{shown}\n", f"{text}\n") if shown else lines_after(lines, place)
     if fresh is None:
         await _send(stream, "reset", "", id_="")
         fresh = lines
-    for at in range(len(lines) - len(fresh), len(lines)):
-        await _send(stream, "line", lines[at], id_=place_of(lines[: at + 1]))
+    for nth in range(len(lines) - len(fresh), len(lines)):
+        await _send(stream, "line", lines[nth], id_=f"{place_of(lines[: nth + 1])}{came}")
 
 
 async def _begun(request: web.Request) -> web.StreamResponse:

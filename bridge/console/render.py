@@ -15,6 +15,7 @@ from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless
 from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
+from bridge.views.decisions import IN_WORDS, verdict_of
 from bridge.web import browsers
 
 if TYPE_CHECKING:
@@ -111,10 +112,12 @@ def _environment() -> "Environment":
         "linked": linked,
         "note": lambda said, fate=None: note_now(said, fate).removeprefix(f"{said.state}: "),
         "part": partial(quote, safe=""),
+        "reason": lambda decision: IN_WORDS[decision.reason],
         "ref": ref,
         "short": lambda commit: (commit or "")[:7],
+        "verdict": lambda decision: verdict_of(decision)[1].lower(),
         "tone": lambda state: TONES.get(str(state), "off"),
-        "word": lambda state: WORDS.get(str(state), str(state)),
+        "word": word,
     }
     environment.globals |= {"static": static_path}
     return environment
@@ -167,6 +170,11 @@ def clock(at: float | None) -> str:
 def iso(at: float) -> str:
     """Return a time in the format of the `datetime` attribute."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+def word(state: str) -> str:
+    """Return the word for a state."""
+    return WORDS.get(str(state), str(state))
 
 
 def ref(name: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from bridge.core.checks import Check
 from bridge.core.errors import MalformedPayload
+from bridge.core.log_text import one_line
 from bridge.core.people import NOBODY, Actor, Writer
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import normalise_url
@@ -125,7 +126,7 @@ class Repository:
 
 
 LONGEST_NAME = 200
-"""Characters of a person's name. Git takes names of any length; every list would show all of it."""
+"""Characters of a name or of a message's first line. Git takes any length; lists would show it."""
 
 
 def _name(text: str) -> str:
@@ -150,6 +151,16 @@ class Commit:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "author", _name(self.author))
+
+    @property
+    def subject(self) -> str:
+        """The first line of the message."""
+        return subject_of(self.message)
+
+
+def subject_of(message: str | None) -> str:
+    """Return the first line of a commit's message that is not empty, for a list."""
+    return _name(one_line((message or "").lstrip().partition("\n")[0]))
 
 
 @dataclass(frozen=True, slots=True)

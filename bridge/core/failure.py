@@ -101,6 +101,14 @@ def failure_in(log: str, error: str | None = None, mask: Mask = NOTHING) -> Fail
     return Failure(_reason(reason), _excerpt(shown, said))
 
 
+def failing_line(lines: Sequence[str], reason: str) -> int | None:
+    """Return which line of a log is its reason, or most of a composed one; None if none is."""
+    told = _reason(reason)
+    said = {n: " ".join(bare(line).split()) for n, line in enumerate(lines) if line.strip()}
+    holding = [n for n, line in said.items() if _holds(line, told)]
+    return max(holding, key=lambda n: (min(len(said[n]), len(told)), n), default=None)
+
+
 _BY_ITSELF = any_of(r"^fatal: \S", r"^Error: ❌ ", r"^❌ (?:\[ERROR\]|[\w -]{1,40} failed$)")
 """The beginnings of failure lines by Dokploy or Git that an interrupted build lacks."""
 

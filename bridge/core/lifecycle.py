@@ -158,6 +158,7 @@ class Deployment:
         note_kind: what the note says; None if nothing depends on it.
         way_back: the end of the note that announces that the bridge goes back by itself, or decides
             on that later; "" if it does not.
+        answer: of a verified one, what was asked and what came, e.g. "GET https://…: 200 OK".
     """
 
     id: str
@@ -211,6 +212,7 @@ class Deployment:
     back_from: str | None = None
     note_kind: NoteKind | None = None
     way_back: str = ""
+    answer: str | None = None
 
     @property
     def final(self) -> bool:

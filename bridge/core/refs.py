@@ -237,4 +237,5 @@ class Pages:
     commit: str = "/commit/{sha}"
     compare: str = "/compare/{old}...{new}"
     pull_request: str = "/pull/{number}"
+    environment: str = "/deployments/{name}"
     sign: str = "#"

@@ -174,6 +174,9 @@ class Subscriptions(Protocol):
     async def feedback(self, *, limit: int, failing: bool = False) -> list[Pending]:
         """Return subscriptions, newest first; only failing or parked ones if `failing`."""
 
+    async def showing(self, deployment: Deployment, *, limit: int) -> list[Pending]:
+        """Return the places that show a deployment, or all of its push, such as a comment."""
+
 
 class Publisher(Protocol):
     """Brings one kind of place up to date. It is level-triggered: the newest state wins."""

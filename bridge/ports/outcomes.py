@@ -109,6 +109,7 @@ class PushSeen:
         moment: the time of the push according to the host; "" if it gives none.
         hook: the webhook that reports it, see `RefPushed`; "" if unknown.
         repository, author: their names, for people; "" if unknown.
+        message: the first line of the newest commit's message; "" if unknown.
     """
 
     ref_key: str
@@ -119,6 +120,7 @@ class PushSeen:
     hook: str = ""
     repository: str = ""
     author: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +144,14 @@ class About:
         repository, author: None if it was decided before names were kept; else the author of the
             commit, or the pusher.
         ref: e.g. "refs/heads/main".
+        message: its first line; "" if it is not known.
     """
 
     repository: str | None
     ref: str
     commit: str
     author: str | None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +215,7 @@ class Explained:
     Attributes:
         at: when it was decided.
         delivery, ref, commit: of the push; None if a person requested it.
+        message, author: of the commit, the message's first line; "" if they are not known.
     """
 
     seq: int
@@ -219,6 +224,8 @@ class Explained:
     delivery: str | None = None
     ref: str | None = None
     commit: str | None = None
+    message: str = ""
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ def deployment_view(
         links=places_of(deployment, app, links, around),
         actions=actions.of_deployment(deployment, around),
         why=deployment.app,
+        more=links.console.deployment(deployment.id),
         name=_title(deployment),
     )
 
@@ -311,6 +312,7 @@ def failure_view(
             deployment, Around(fate=around.fate, overtaken=around.overtaken), can_cancel=False
         ),
         why=deployment.app,
+        more=links.console.deployment(deployment.id),
         name=_title(deployment),
     )
 

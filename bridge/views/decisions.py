@@ -1,6 +1,6 @@
 """What is said about a decision for one app: for people, and for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.lifecycle import Deployment
@@ -11,6 +11,30 @@ from bridge.views.view import Column, Row
 
 if TYPE_CHECKING:
     from bridge.core.decision import Decision
+
+IN_WORDS: Mapping[str, str] = {
+    "path_hit": "a watched path changed",
+    "no_watch_paths": "every push deploys it",
+    "paths_unknown": "the changed files are not known",
+    "tag_pushed": "a tag was pushed",
+    "asked": "somebody asked for it",
+    "repository_mismatch": "it deploys from another repository",
+    "trigger_mismatch": "waits for another kind of push",
+    "branch_mismatch": "waits for another branch",
+    "ref_deleted": "the branch or tag was deleted",
+    "skip_directive": "the push asks to be skipped",
+    "tag_mismatch": "the tag does not fit its rules",
+    "tag_too_old": "a newer version has been deployed",
+    "no_path_hit": "no watched path changed",
+    "watch_paths_broken": "a watch path can't be understood",
+    "duplicate_push": "the same push was decided before",
+    "made_later": "it was made after this push",
+    "own_branch": "the bridge has pinned it so",
+    "cancel_asked": "somebody cancelled what was under way",
+    "cancel_one_asked": "somebody cancelled a deployment",
+    "configure_asked": "somebody changed its configuration",
+}
+"""Each reason of a decision in a few words, by its value."""
 
 
 def decision_form(decision: "Decision") -> dict[str, Any]:

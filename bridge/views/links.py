@@ -37,12 +37,22 @@ class ConsolePages:
         """Return a deployment's page; None if there is none."""
         return self._page(f"deployments/{quote(id_, safe='')}")
 
+    @property
+    def home(self) -> str | None:
+        """The first page; None if there is none."""
+        return self._page("")
+
+    @property
+    def previews(self) -> str | None:
+        """The page of all previews; None if there is none."""
+        return self._page("previews")
+
     def delivery(self, seq: int) -> str | None:
         """Return a delivery's page; None if there is none."""
         return self._page(f"deliveries/{seq}")
 
     def _page(self, path: str) -> str | None:
-        return f"{self.address.rstrip('/')}/console/{path}" if self.address else None
+        return f"{self.address.rstrip('/')}/console/{path}".rstrip("/") if self.address else None
 
 
 NO_CONSOLE = ConsolePages()
@@ -86,6 +96,14 @@ class Links:
             return None
         page, pages = home
         return page + pages.pull_request.format(number=number), pages.sign
+
+    def environment(self, app: App | None, name: str) -> str | None:
+        """Return the page of an environment's deployments; None if it is not known for sure."""
+        home = self._repository(app)
+        if home is None:
+            return None
+        page, pages = home
+        return page + pages.environment.format(name=quote(name, safe=""))
 
     def repository_at(self, repository: Repository) -> str | None:
         """Return the page of a repository at its host; None if it is not known for sure."""

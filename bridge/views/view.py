@@ -267,6 +267,7 @@ class View:
         links: where more is to be seen.
         actions: what can be done about it.
         why: what `why` explains of it, e.g. "shop/web"; "" for nothing.
+        more: the console's page that says why; None without a console.
         name: a plain title that stays true, for a place that can't be edited.
         at: when it happened, if that is not among the facts; in seconds since 1970.
         failed: what could not be done, or looked at, while the rest was.
@@ -300,6 +301,7 @@ class View:
     links: Sequence[Link] = field(default=(), kw_only=True)
     actions: Sequence[Action] = field(default=(), kw_only=True)
     why: str = field(default="", kw_only=True)
+    more: str | None = field(default=None, kw_only=True)
     name: str = field(default="", kw_only=True)
     at: float | None = field(default=None, kw_only=True)
     failed: Sequence[Phrase] = field(default=(), kw_only=True)

@@ -12,16 +12,23 @@ import httpx
 import pytest
 
 from bridge.app.pages import console_of
+from bridge.chats.discord.embeds import embed_of
 from bridge.console import live
 from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION, inside
+from bridge.core.decision import Decision, Reason
+from bridge.githosts.feedback.comment import render_comment
 from bridge.listening.listener import STOP_SECONDS
 from bridge.operations.base import Door
 from bridge.operations.every import offered
 from bridge.pipeline.deciding.interpret import Reading
-from bridge.views.links import NO_CONSOLE, ConsolePages
+from bridge.ports.feedback import Snapshot
+from bridge.ports.outcomes import Explained
+from bridge.views.cards import deployment_view
+from bridge.views.decisions import IN_WORDS
+from bridge.views.links import NO_CONSOLE, NOTHING_KNOWN, ConsolePages, Links
 from bridge.web.browsers import hash_of
-from tests.fakes.journey import deployment
+from tests.fakes.journey import app, deployment
 from tests.scenes.dokploy import KEY, adoptable
 from tests.worlds.bridge import Origin, settings_for
 from tests.worlds.console import console_world, sent
@@ -49,7 +56,11 @@ async def test_every_page_shows_what_happened(tmp_path: Path, origin: Origin) ->
         assert "shop/web" in pages["/console"].text
         assert "fix: &lt;b&gt;close&lt;/b&gt;" in pages["/console/apps/{id}"].text
         (decision,) = (await console.world.stores.journal.decisions([first.seq]))[first.seq]
-        assert decision.reason in pages["/console/deliveries/{seq}"].text
+        words = IN_WORDS[decision.reason]
+        for path in ("/console/deliveries/{seq}", "/console/apps/{id}"):
+            assert f"{words}: " in pages[path].text
+            assert decision.reason not in pages[path].text
+        assert "fix: &lt;b&gt;close&lt;/b&gt;" in pages["/console/deliveries"].text
 
 
 async def test_only_a_link_lets_a_browser_in_and_one_once(tmp_path: Path) -> None:
@@ -333,6 +344,17 @@ async def test_a_comment_a_status_and_a_card_lead_to_the_console(tmp_path: Path)
     )
     assert pages.delivery(7) == "https://bridge.example.com/console/deliveries/7"
     assert NO_CONSOLE.deployment(one.id) is None
+    pushed = Explained(7, 1.0, Decision(one.app_id, one.app, Reason.PATH_HIT, ""))
+    snapshot = Snapshot(explained=(pushed,), deployments=(one,))
+    for known, says_more in [
+        (pages, "[the console](https://bridge.example.com/console/deliveries/7)"),
+        (NO_CONSOLE, "`dokploy-bridge why APP`"),
+    ]:
+        assert f"· {says_more} says more" in render_comment(snapshot, "b1", console=known)
+        links = Links(console=known)
+        embed = embed_of(deployment_view(one, app(one.app_id), links, NOTHING_KNOWN))
+        assert ("footer" in embed) is (known == NO_CONSOLE)
+        assert (f"[Details]({pages.deployment(one.id)})" in str(embed)) is (known == pages)
     settings = settings_for(tmp_path, BRIDGE_PUBLIC_URL="https://bridge.example.com")
     assert console_of(settings) == ConsolePages("https://bridge.example.com")
     off = settings_for(

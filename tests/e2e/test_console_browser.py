@@ -10,6 +10,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import BrowserContext, Page, Request, expect
 
 from bridge.console.pages import PAGES
+from bridge.core.lifecycle import State
 from tests.chaos.cluster import free_port
 from tests.chaos.recording_backend import push_payload, recording_backend
 from tests.fakes.github import FakeGithub
@@ -63,8 +64,15 @@ async def test_axe_finds_nothing_and_nothing_sticks_out(
         browsing(width=width, scheme=scheme) as browser,
         signed_in(console, browser) as page,
     ):
+        assert console.world.backend is not None
+        name = "storefront-that-was-never-deployed"
+        never = await console.world.backend.app(name, origin.clone_url)
+        await console.world.backend.save_git(
+            never["applicationId"], origin.clone_url, watchPaths=["never/**"]
+        )
         app_id = await console.deployed(origin, ["feat: open", "fix: close"])
         await _previews(console, app_id)
+        await _fail(console, origin)
         for path in [*await paths_of(console, app_id), "/console/sign-in"]:
             await page.goto(console.url + path)
             found = await Axe().run(page)
@@ -72,6 +80,15 @@ async def test_axe_finds_nothing_and_nothing_sticks_out(
             wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{path} is {wide} px too wide"
             assert await page.evaluate(OVERLAPPING) == [], path
+
+
+async def _fail(console: ConsoleWorld, origin: Origin) -> None:
+    """Have a third deployment, which fails."""
+    before = origin.head()
+    origin.repository.git("mv", "web", "elsewhere")
+    after = origin.repository.commit("fix: break it", {})
+    await console.world.push(origin, "refs/heads/main", before, after)
+    assert (await console.world.ended(3))[-1].state is State.FAILED
 
 
 async def _previews(console: ConsoleWorld, app_id: str) -> None:
@@ -219,7 +236,8 @@ async def test_a_log_goes_on_through_a_restart_of_the_bridge(tmp_path: Path) -> 
             job.log += ["step three"]
             backend.may_end.set()
             await expect(page.locator("h1 ~ .tag")).to_contain_text("done", timeout=20_000)
-            await expect(page.locator("pre")).to_contain_text("step three")
+            timed = page.locator("pre .line[data-at]", has_text="step three")
+            await expect(timed).to_have_count(1)
             text = await page.locator("pre").inner_text()
             assert [line for line in text.splitlines() if line.startswith("step")] == [
                 "step one",

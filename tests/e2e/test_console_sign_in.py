@@ -261,6 +261,21 @@ async def test_a_signed_in_stranger_sees_nothing(
             assert COOKIE not in web.cookies
 
 
+async def test_who_wants_no_page_lands_on_the_only_app_of_theirs(
+    tmp_path: Path, issuer: FakeIssuer, origin: Origin
+) -> None:
+    async with console_with(tmp_path, issuer) as console:
+        app_id = await console.deployed(origin)
+        for then, lands in [
+            ("", f"/console/apps/{app_id}"),
+            ("/console", f"/console/apps/{app_id}"),
+            ("/console/audit", "/console/audit"),
+        ]:
+            async with console.browsing("") as web:
+                answer = await web.get(await back_from(web, f"{WAY}?then={then}"))
+                assert answer.headers["Location"] == lands
+
+
 async def test_somebody_of_a_chat_is_the_same_person_in_the_console(
     tmp_path: Path, issuer: FakeIssuer, origin: Origin
 ) -> None:

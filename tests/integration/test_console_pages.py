@@ -24,16 +24,27 @@ from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right
 from bridge.core.apps import Rules
 from bridge.core.errors import BridgeError, NotFound
+from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Freeze, Window, read_at
+from bridge.core.holds import Lift
 from bridge.core.lifecycle import State, deployment_id
 from bridge.core.people import Actor
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import as_preview
+from bridge.core.refs import Pages
 from bridge.operations.arrivals import shown_headers
 from bridge.ports.gates import Judging
 from bridge.ports.inbox import Delivery, DeliveryState
-from bridge.ports.outcomes import DONE, Audited
-from tests.fakes.journey import app, deployment
+from bridge.ports.outcomes import (
+    DONE,
+    LINK,
+    Audited,
+    Subscription,
+    about_delivery,
+    about_deployment,
+)
+from bridge.views.links import Links
+from tests.fakes.journey import HEAD, app, deployment
 from tests.worlds.console_records import FRAME, NOW, Body, hostile_app, records_of, tell
 from tests.worlds.journal import outcome, record
 from tests.worlds.previewed import held, native, skipped, up
@@ -422,6 +433,57 @@ async def test_the_image_of_a_deployment_is_shown_where_no_commit_is() -> None:
             assert "not known" not in shown
 
 
+async def test_a_deployment_tells_who_let_it_pass_what_was_seen_and_where_it_is_shown() -> None:
+    github = {"github": ("https://github.com", Pages())}
+    of = {"repository": "my-org/mono", "commit": HEAD, "context": "dokploy/shop/web"}
+    lift = Lift(("lock:app",), "Ada", "slack:U2", "the <sale>", NOW + 2)
+    said: dict[str, Any] = {
+        "message": "feat: open\n\nmore",
+        "author": "Ada",
+        "held_at": NOW,
+        "lifts": (lift,),
+    }
+    made = deployment(1, **said)
+    wanted: list[tuple[str, str, dict[str, Any]]] = [
+        ("slack.card", about_deployment(made.id), {"channel": "C1"}),
+        ("github.comment", about_delivery(1), {"number": 482}),
+        ("github.status", about_deployment(made.id), of),
+        ("github.deployment", about_deployment(made.id), {"environment": "shop/web"}),
+    ]
+    places = [Subscription(f"{one} 1", one, "lane", (key,), at) for one, key, at in wanted]
+    async with records_of([WEB]) as records:
+        journal = records.journal
+        await record(journal, outcome(1, made, explicit=True, subscriptions=tuple(places)))
+        await journal.save_cursor("slack.card 1", {LINK: "https://acme.slack.com/archives/C1/p1"})
+        await journal.mark_failed("github.status 1", 1, "refused", due_at=None)
+        await journal.move(made.id, State.HELD, "held: locked by Grace")
+        await journal.approve(Approval(WEB.id, HEAD, "slack:U1", "Grace", "", NOW + 1))
+        await journal.move(made.id, State.WAITING, "")
+        answer = "GET https://shop.example.com/: 200 OK, 3 times in a row"
+        await journal.move(made.id, State.DONE, "", answer=answer)
+        known = replace(records, links=Links(github))
+        shown = await PAGES["/console/deployments/{id}"](known, BY_LINK, Asked({"id": made.id}, {}))
+
+    text = draw(shown, FRAME, NOW)
+    steps = re.findall(r'<li class="is-\w+">([^<]*)<span class="dim">([^<]*)<br>', text)
+    assert [" ".join(step).split() for step in steps if step[0] != "waiting "] == [
+        ["held", "locked", "by", "Grace"],
+        ["done"],
+        ["approved", "by", "Grace"],
+        ["let", "pass", "by", "Ada:", "the", "&lt;sale&gt;"],
+    ]
+    assert f"<code>{HEAD[:7]}</code> feat: open <span" in text
+    assert answer in text
+    page = "https://github.com/my-org/mono"
+    assert re.findall(r'<dt>(\w+)</dt><dd><a href="([^"]*)"[^>]*>([^<]*)', text)[:4] == [
+        ("Comment", f"{page}/pull/482", "#482"),
+        ("Environment", f"{page}/deployments/shop%2Fweb", "shop/web"),
+        ("Status", f"{page}/commit/{HEAD}", "dokploy/shop/web"),
+        ("Card", "https://acme.slack.com/archives/C1/p1", "Slack"),
+    ]
+    assert 'dokploy/shop/web</a> <span class="dim">fails, and is tried again' in text
+
+
 @pytest.mark.parametrize(("seq", "heading"), [(4, '<h2 id="log">'), (5, '<h2 id="seen">')])
 async def test_why_a_build_failed_stands_in_its_log_and_what_an_unhealthy_app_answered_does_not(
     seq: int, heading: str
@@ -432,5 +494,10 @@ async def test_why_a_build_failed_stands_in_its_log_and_what_an_unhealthy_app_an
 
         shown = draw(await PAGES["/console/deployments/{id}"](records, BY_LINK, asked), FRAME, NOW)
 
-        (before,) = re.findall(r"(<h2 id=\"\w+\">)[^<]*</h2><div[^>]*>\s*<pre[^>]*>no data", shown)
+        head, line = (
+            r"(<h2 id=\"\w+\">)[^<]*</h2><div[^>]*>\s*<pre[^>]*>",
+            r"(?:<span [^>]*>)?no data",
+        )
+        (before,) = re.findall(head + line, shown)
         assert before == heading
+        assert ('<span class="line failing">no database' in shown) is (seq == 4)

@@ -1,6 +1,7 @@
 """Build logs: why a build failed, in one line, and lines as people are shown them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from time import process_time
 
@@ -11,7 +12,13 @@ from bridge.backends.dokploy import answers
 from bridge.chats.slack import mrkdwn
 from bridge.cli import show
 from bridge.core.failing_line import bare
-from bridge.core.failure import EXCERPT_LINES, LONGEST_LINE, LONGEST_REASON, failure_in
+from bridge.core.failure import (
+    EXCERPT_LINES,
+    LONGEST_LINE,
+    LONGEST_REASON,
+    failing_line,
+    failure_in,
+)
 from bridge.core.log_text import cut, end_of, escaped, lines_of, marked, news, one_line, shorten
 from bridge.core.masking import Mask
 from bridge.githosts.base import answers as host_answers
@@ -40,10 +47,16 @@ def test_the_reason_is_the_line_that_says_it_and_stands_in_the_excerpt(name: str
     assert "params" not in failure.excerpt  # of the backend's own SQL
     assert not any("\x1b" in line or "\r" in line for line in lines)
     if "the log gives no reason" not in failure.reason and "database" not in failure.reason:
-        told = [" ".join(bare(line).split()) for line in lines]
-        assert not failure.excerpt or any(line[:60] in failure.reason for line in told if line)
+        assert not failure.excerpt or _told(lines, failure.reason)[:60] in failure.reason
     logs = {str(path.relative_to(LOGS).with_suffix("")) for path in LOGS.glob("*/*.log")}
     assert logs == REASONS.keys()
+
+
+def _told(lines: Sequence[str], reason: str) -> str:
+    """The line of a log that is marked as its reason."""
+    at = failing_line(lines, reason)
+    assert at is not None
+    return " ".join(bare(lines[at]).split())
 
 
 def test_an_error_far_above_the_end_is_in_the_excerpt_as_well() -> None:

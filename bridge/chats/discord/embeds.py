@@ -10,7 +10,7 @@ from typing import Any
 from bridge.chats.discord.markdown import MARKDOWN, code, code_block, plain
 from bridge.views.actions import command
 from bridge.views.text import cut, units
-from bridge.views.values import Phrase, Strong
+from bridge.views.values import Link, Phrase, Strong, Text
 from bridge.views.view import Action, Lines, Tone, View, Weight
 
 TITLE, DESCRIPTION, FIELDS, FIELD_NAME, FIELD_VALUE, FOOTER = 256, 4096, 25, 256, 1024, 2048
@@ -40,7 +40,7 @@ def embed_of(view: View) -> dict[str, Any]:
     if description := _description(view):
         made["description"] = description
     footer = ""
-    if view.why:
+    if view.why and view.more is None:
         footer = _within(f"Why: {command('why', plain(view.why, 200))}", FOOTER)
         made["footer"] = {"text": footer}
     if view.at is not None:
@@ -86,9 +86,9 @@ def _commands(actions: Iterable[Action]) -> list[str]:
 def _fields(view: View, room: int) -> list[dict[str, Any]]:
     facts = [(name, MARKDOWN.phrase(one), True) for name, one in view.facts.items()]
     links = ""
-    for link in view.links:
-        more = MARKDOWN.joined(links, MARKDOWN.phrase((link,)))
-        links = more if units(more) <= FIELD_VALUE else links
+    for link in _links(view):
+        longer = MARKDOWN.joined(links, MARKDOWN.phrase((link,)))
+        links = longer if units(longer) <= FIELD_VALUE else links
     shown = []
     for name, value, inline in [one for one in (*facts, ("Links", links, False)) if one[1]]:
         field = {"name": _within(name, FIELD_NAME), "value": _within(value, FIELD_VALUE)}
@@ -97,6 +97,13 @@ def _fields(view: View, room: int) -> list[dict[str, Any]]:
             break
         shown.append(field | {"inline": inline})
     return shown[:FIELDS]
+
+
+def _links(view: View) -> list[Link]:
+    """Return where more is to be seen; the console's page once."""
+    if view.more is None or any(link.url == view.more for link in view.links):
+        return [*view.links]
+    return [*view.links, Link(Text("Details", FIELD_NAME), view.more)]
 
 
 def _without_bold(phrase: Phrase) -> Phrase:

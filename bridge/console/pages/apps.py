@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bridge.console.pages.dry_run import findings_of, tried
 from bridge.console.pages.gates import rules_of
+from bridge.console.pages.previews import previews_of
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
@@ -72,6 +73,7 @@ async def an_app(records: Records, visitor: Visitor, asked: Asked) -> Page:
     app = await records.app(visitor, asked.parts["id"])
     (row,) = await rows_of(records, [app])
     history = await records.journal.deployments(app_id=app.id, limit=HISTORY)
+    previews, native = await previews_of(records, visitor, app)
     facts = {
         "row": row,
         "app": app,
@@ -82,6 +84,8 @@ async def an_app(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "decisions": await records.journal.explained(app.id, limit=DECISIONS),
         "rules": rules_of(app),
         "freezes": await records.freezes_of([app]),
+        "previews": previews,
+        "native": native,
         "findings": findings_of(app, records.policy),
         "paths": asked.query.get("paths", "")[:MOST_TYPED],
         "tried": tried(app, asked.query.get("paths", "")[:MOST_TYPED], records.policy),

@@ -3,23 +3,35 @@
 from dataclasses import dataclass
 
 from bridge.console.records import Asked, Records, state_named
-from bridge.console.render import Page
+from bridge.console.render import Page, word
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
 from bridge.core.apps import App, find_app
 from bridge.core.events import Action
+from bridge.core.failure import failing_line
 from bridge.core.health.rollback import Version
+from bridge.core.health.serving import Serving
 from bridge.core.holds import warnings_in
 from bridge.core.lifecycle import FINAL, Deployment, State
 from bridge.core.masking import redact
-from bridge.views.deployments import version_of
+from bridge.ports.feedback import Pending
+from bridge.ports.inbox import Delivery
+from bridge.ports.outcomes import LINK
+from bridge.views.decisions import IN_WORDS
+from bridge.views.deployment_lists import note_of
+from bridge.views.deployments import asked_by, first_line, took, version_of
+from bridge.views.links import Links
 from bridge.views.proposal import proposal_of, proposed_of
+from bridge.views.values import plain
 
 A_PAGE = 50
 """Deployments on a page."""
 
 MOST_READ = 500
 """Deployments to read at most for a page of somebody who may not see all of them."""
+
+MOST_PLACES = 30
+"""Places on the page of a deployment that show it."""
 
 
 async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
@@ -51,6 +63,8 @@ async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
 async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """Show one deployment: its steps, its log, and what the visitor may do about it."""
     found, app = await records.deployment(visitor, asked.parts["id"])
+    live = await records.journal.serving_of(app) if app else None
+    places = await records.journal.showing(found, limit=MOST_PLACES)
     own = records.access.rights(visitor.person, found.app, None)
     rights = own if app is None else records.rights(visitor, app)
     exists = app is not None and any(one.id == app.id for one in records.apps())
@@ -66,16 +80,19 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
         "proposal": proposal,
         "warnings": warnings_in(found.holds),
         "app": app,
-        "changes": await records.journal.changes(found.id),
+        "steps": await _steps(records, found, delivery),
         "delivery": delivery,
         "may": may,
-        "way_back": await _way_back(records, found, app) if app and "rollback" in may else None,
+        "way_back": _way_back(found, live) if app and "rollback" in may else None,
+        "live": _live_beside(found, live),
         "commit": built,
-        "message": message,
+        "message": first_line(message),
+        "took": took(found),
         "author": found.author if proposal is None else proposal.author,
         "commit_page": records.links.commit(app, built),
         "compare_page": await _compare(records, found, app),
-        "log": redact(found.log_kept),
+        "log": log_of(found),
+        "places": [place_of(one, app, records.links) for one in places],
         "seen": redact(found.log_tail or "") if found.state is State.UNHEALTHY else "",
         "follows": found.backend_id is not None or not found.final,
         "newer": found.superseded_by,
@@ -111,9 +128,8 @@ class WayBack:
     why: str = ""
 
 
-async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
+def _way_back(found: Deployment, live: Serving | None) -> WayBack:
     """Return the way back as far as the journal knows it; its button asks the backend, too."""
-    live = await records.journal.serving_of(app)
     served = live.version_served if live is not None else None
     if served is not None and found.served and served.same_as(Version.of(found)):
         return WayBack("Roll back…", why="it is what is live")
@@ -121,7 +137,131 @@ async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
         return WayBack("Roll back to this…", found.id)
     if found.state is State.UNHEALTHY:
         return WayBack(why="only a version that was healthy can be rolled back to")
-    return WayBack(why=f"it brought no version ({found.state})")
+    why = f"it brought no version ({found.state})"
+    beside = _live_beside(found, live)
+    return WayBack("Roll back…" if beside and beside.stays else "", why=why)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBeside:
+    """What is live beside a deployment that failed.
+
+    Attributes:
+        version: a short commit, or an image.
+        id: our deployment that has brought it; "" for none of ours.
+        stays: it was live before; else it went live since.
+    """
+
+    version: str
+    id: str
+    stays: bool
+
+
+def _live_beside(found: Deployment, live: Serving | None) -> LiveBeside | None:
+    if found.state is not State.FAILED or live is None or not live.version:
+        return None
+    ended = found.finished_at or found.created_at
+    return LiveBeside(
+        live.commit[:7] if live.commit else live.version,
+        live.ours.id if live.ours else "",
+        stays=(live.since or ended) <= ended,
+    )
+
+
+# ── the log, and the line that says why it failed ────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLog:
+    """What is kept of a log, without secrets; `failing` is the line that says why it failed."""
+
+    before: str = ""
+    failing: str = ""
+    after: str = ""
+
+
+def log_of(deployment: Deployment) -> ShownLog:
+    """Return what is kept of a deployment's log."""
+    text = redact(deployment.log_kept)
+    lines = text.split("\n")
+    at = failing_line(lines, deployment.note) if deployment.state is State.FAILED else None
+    if at is None:
+        return ShownLog(text)
+    above = "".join(f"{line}\n" for line in lines[:at])
+    return ShownLog(above, lines[at], "\n".join(lines[at + 1 :]))
+
+
+# ── its steps, and where it is shown ─────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a deployment: a state, or what somebody did about what held it."""
+
+    at: float
+    state: str
+    word: str
+    note: str
+
+
+async def _steps(records: Records, found: Deployment, arrived: Delivery | None) -> list[Step]:
+    """Return a deployment's steps, oldest first: from the push, and with who let it pass."""
+    changes = await records.journal.changes(found.id)
+    steps = [Step(one.at, one.state, word(one.state), note_of(one)) for one in changes]
+    if arrived is not None:
+        decided = (await records.journal.decisions([found.seq]))[found.seq]
+        said = [f"{IN_WORDS[d.reason]}: {d.evidence}" for d in decided if d.app_id == found.app_id]
+        came = Step(arrived.received_at, "", "came in", plain(asked_by(found)))
+        steps = [came, *(Step(found.created_at, "", "decided", one) for one in said), *steps]
+    commit = found.deployed_commit or found.head or found.commit
+    if found.held_at is not None and commit is not None:
+        given = await records.journal.approvals(found.app_id, commit)
+        steps += [Step(one.at, State.DONE, "approved", f"by {one.name}") for one in given]
+    steps += [
+        Step(one.at, State.DONE, "let pass", f"by {one.by}: {redact(one.reason)}")
+        for one in found.lifts
+    ]
+    return sorted(steps, key=lambda step: step.at)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPlace:
+    """A place that shows a deployment.
+
+    Attributes:
+        kind: e.g. "Comment", "Card".
+        name: which one, e.g. "#142"; link: its page, None if it is not known.
+        why_not: why it is not up to date; "" if it is.
+    """
+
+    kind: str
+    name: str
+    link: str | None
+    why_not: str
+
+
+def place_of(pending: Pending, app: App | None, links: Links) -> ShownPlace:
+    """Return a place that shows a deployment, as people name it."""
+    where, _, kind = pending.subscription.kind.partition(".")
+    place, link = pending.subscription.place, pending.cursor.get(LINK)
+    name = where.capitalize()
+    if kind == "comment":
+        page, sign = links.pull_request(app, place["number"]) or (None, "#")
+        name, link = f"{sign}{place['number']}", link or page
+    elif kind == "status":
+        name = place.get("context", where)
+        link = links.commit(app, place["commit"])
+    elif kind in ("deployment", "preview"):
+        kind, name = "environment", place["environment"]
+        link = links.environment(app, name)
+    why_not = "" if pending.shown else "not yet"
+    if pending.error is not None:
+        why_not = "given up" if pending.parked else "fails, and is tried again"
+    return ShownPlace(_KINDS.get(kind, kind).capitalize(), name, link, why_not)
+
+
+_KINDS = {"pull": "message"}
+"""What people call a kind of place."""
 
 
 def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[str]:

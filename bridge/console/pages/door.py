@@ -21,6 +21,7 @@ from bridge.console.records import Asked, Records
 from bridge.console.render import Page, draw, guard
 from bridge.console.sharing import Part
 from bridge.console.visitors import BEGUN, PATH, SignIn, Visitor, back_to
+from bridge.core.apps import of_people
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
 from bridge.listening.log import RateLimitedLog
 from bridge.web.answers import status_of
@@ -146,7 +147,7 @@ class Console:
             self._records.journal, request, request.match_info["way"]
         )
         if self._records.grants_of(visitor):
-            response = await self._let_in(request, visitor, then)
+            response = await self._let_in(request, visitor, self._landing(visitor, then))
         else:  # no session for somebody who may see nothing
             person = visitor.person
             _sparing.info("somebody without a grant came to the console", person=person.id)
@@ -154,6 +155,12 @@ class Console:
             response = await self._page(request, None, page, HTTPStatus.FORBIDDEN)
         BEGUN.drop(response, request)
         return response
+
+    def _landing(self, visitor: Visitor, then: str) -> str:
+        """Return the page that somebody wanted; without one, that of the only app of theirs."""
+        theirs = of_people(self._records.seen(visitor))
+        only = theirs[0].id if len(theirs) == 1 else None
+        return then if then != PATH or only is None else f"{PATH}/apps/{quote(only, safe='')}"
 
     async def _let_in(
         self, request: web.Request, visitor: Visitor, then: str

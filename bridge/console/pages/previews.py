@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
+from bridge.core.apps import App
 from bridge.core.previews.native import NativePreview
 from bridge.operations.previews import standing
 from bridge.views.previews import Standing
@@ -50,13 +51,28 @@ async def previews(records: Records, visitor: Visitor, asked: Asked) -> Page:
     return Page("previews", "Previews", facts, live=True)
 
 
+async def previews_of(
+    records: Records, visitor: Visitor, app: App
+) -> tuple[Sequence[Standing], Sequence[NativePreview]]:
+    """Return the previews of one app, of the newest pull requests first."""
+    seen, native = await records.previews(visitor)
+    found = [one for one in seen if one.app_id == app.id]
+    may = partial(records.may_see, visitor)
+    rows = await standing(records.journal, records.apps(), found, may) if found else []
+    return _newest_first(rows), [one for one in native if one.app_id == app.id]
+
+
+def _newest_first(rows: Sequence[Standing]) -> Sequence[Standing]:
+    return sorted(rows, key=lambda row: (-row.preview.pull.number, row.preview.id))
+
+
 def _groups(
     records: Records, rows: Sequence[Standing], native: Sequence[NativePreview]
 ) -> list[Group]:
     twice = {app.label: app.native_previews for app in records.apps() if app.previews_twice}
     labels = sorted({row.preview.app for row in rows} | {one.app for one in native})
     groups = {label: Group(label, twice.get(label, "")) for label in labels}
-    for row in sorted(rows, key=lambda row: (-row.preview.pull.number, row.preview.id)):
+    for row in _newest_first(rows):
         groups[row.preview.app].rows.append(row)
     for one in native:
         groups[one.app].native.append(one)

@@ -39,6 +39,7 @@ function merge(text) {
       },
     },
   });
+  document.querySelectorAll("[data-log]").forEach((pre) => markFailing(pre));
 }
 
 // Over HTTP/1.1 a browser has six connections to a host, and each stream takes one. So a hidden tab has
@@ -86,6 +87,23 @@ function watch() {
 
 // ── a log that grows ─────────────────────────────────────────────────────────────────────────────
 
+// A line has the time at which it came, if somebody was watching then.
+function lineOf(event) {
+  const line = document.createElement("span"), at = event.lastEventId.split("@")[1];
+  line.className = "line";
+  if (at) line.dataset.at = new Date(at * 1000).toISOString().slice(11, 19);
+  line.textContent = event.data + "\n";
+  return line;
+}
+
+function markFailing(pre, show) {
+  const { failing } = pre.parentElement.dataset;
+  if (!failing) return;
+  const lines = [...pre.children].filter((line) => line.textContent.includes(failing));
+  for (const line of lines) line.classList.add("failing");
+  if (show && lines.length) pre.scrollTop = lines.at(-1).offsetTop - pre.clientHeight / 2;
+}
+
 function follow(pre) {
   let ended = false;
   whileSeen(() => {
@@ -94,10 +112,10 @@ function follow(pre) {
     stream.addEventListener("reset", () => { pre.textContent = ""; });
     stream.addEventListener("line", (event) => {
       const atEnd = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 40;
-      pre.append(event.data + "\n");
+      pre.append(lineOf(event));
       if (atEnd) pre.scrollTop = pre.scrollHeight;
     });
-    stream.addEventListener("end", () => { ended = true; stream.close(); });
+    stream.addEventListener("end", () => { ended = true; stream.close(); markFailing(pre, true); });
     return () => stream.close();
   });
 }

@@ -41,6 +41,7 @@ class Tally:
         bad: the newest unhealthy look's words; None if there was none.
         body: what was answered with it.
         blind: the newest look's words that showed nothing; None if there was none.
+        well: the newest healthy look's words; None if there was none.
         last: whether the newest look that showed anything was healthy.
     """
 
@@ -49,6 +50,7 @@ class Tally:
     bad: str | None = None
     body: str = ""
     blind: str | None = None
+    well: str | None = None
     last: bool | None = None
 
     def after(self, sighting: Sighting) -> "Tally":
@@ -56,19 +58,21 @@ class Tally:
         if sighting.healthy is None:
             return replace(one_more, blind=sighting.says)
         if sighting.healthy:
-            return replace(one_more, in_a_row=self.in_a_row + 1, last=True)
+            well = sighting.says
+            return replace(one_more, in_a_row=self.in_a_row + 1, well=well, last=True)
         bad, body = sighting.says, sighting.body
         return replace(one_more, in_a_row=0, bad=bad, body=body, last=False)
 
 
 def judge_health(policy: VerifyPolicy, tally: Tally, seconds: float) -> tuple[Health, str]:
-    """Return whether a deployment is healthy after so many seconds of looking, and why.
+    """Return whether a deployment is healthy after so many seconds of looking, and what shows it.
 
     It may look on for up to twice `within` while the newest looks are healthy: they only lack their
     number. A look that showed nothing does not count, neither for nor against it.
     """
     if tally.in_a_row >= policy.consecutive:
-        return Health.HEALTHY, ""
+        often = f", {tally.in_a_row} times in a row" if tally.in_a_row > 1 else ""
+        return Health.HEALTHY, f"{tally.well or ''}{often}"
     if seconds < policy.within or (tally.last and seconds < 2 * policy.within):
         return Health.UNDECIDED, ""
     if tally.last is False and tally.bad is not None:

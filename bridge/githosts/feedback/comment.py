@@ -47,7 +47,7 @@ LONGEST = 65_536
 """GitHub's limit in characters; counted in bytes here, to be safe either way."""
 
 _HEAD = ("App", "Environment", "State", "Deployed commit", "Duration", "Updated (UTC)")
-_FOOT = "<sub>dokploy-bridge edits this comment in place · `dokploy-bridge why APP` says more</sub>"
+_FOOT = "<sub>dokploy-bridge edits this comment in place · {} says more</sub>"
 _ROOM_FOR_NOTES = 400
 
 MOST_LINES = 5
@@ -84,7 +84,10 @@ def render_comment(
     of_previews = {id_ for id_, app in snapshot.apps.items() if app.marker}
     apps = [app for app in standings(snapshot) if app.app_id not in of_previews]
     head = [marker(instance), *_summaries(snapshot, apps), ""]
-    left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
+    page = console.delivery(snapshot.explained[0].seq) if snapshot.explained else console.home
+    says_more = link("the console", page) if page else "`dokploy-bridge why APP`"
+    foot = _FOOT.format(says_more)
+    left = longest - _size([*head, foot]) - _ROOM_FOR_NOTES
     rows = [
         _preview_row(preview, deployment, snapshot.served.get(preview.made or ""), console)
         for preview, deployment in _shown_previews(snapshot)
@@ -106,7 +109,7 @@ def render_comment(
     count = "1 app was" if len(folded) == 1 else f"{len(folded)} apps were"
     opening = [f"<details><summary>{count} not deployed by the newest push</summary>", ""]
     skipped, left = _fitting(folded, left, "- ", "more.", opening, ["", "</details>", ""])
-    return "\n".join([*head, *previews, *notes, *table, *failed, *skipped, _FOOT])
+    return "\n".join([*head, *previews, *notes, *table, *failed, *skipped, foot])
 
 
 def _table_of(head: Sequence[str]) -> list[str]:

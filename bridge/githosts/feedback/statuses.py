@@ -23,6 +23,7 @@ from bridge.githosts.base.commits import OURS
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Explained
+from bridge.views.decisions import IN_WORDS
 
 SILENT = frozenset(
     {
@@ -38,19 +39,8 @@ SILENT = frozenset(
 ELSEWHERE = frozenset({Reason.BRANCH_MISMATCH, Reason.TRIGGER_MISMATCH, Reason.OWN_BRANCH})
 """The app does not deploy from what was pushed."""
 
-WHY_NOT = {
-    Reason.TRIGGER_MISMATCH: "waits for another kind of push",
-    Reason.BRANCH_MISMATCH: "waits for another branch",
-    Reason.REF_DELETED: "the branch or tag was deleted",
-    Reason.SKIP_DIRECTIVE: "the push asks to be skipped",
-    Reason.TAG_MISMATCH: "the tag does not fit its rules",
-    Reason.TAG_TOO_OLD: "a newer version has been deployed",
-    Reason.NO_PATH_HIT: "no watched path changed",
-    Reason.WATCH_PATHS_BROKEN: "a watch path can't be understood",
-    Reason.MADE_LATER: "it was made after this push",
-    Reason.OWN_BRANCH: "the bridge has pinned it so",
-}
-"""Why an app does not deploy, in a few words"""
+WHY_NOT = IN_WORDS
+"""Why an app does not deploy, in a few words."""
 
 
 class Shown(NamedTuple):
@@ -191,7 +181,7 @@ def status_of(standing: Standing, snapshot: Snapshot) -> Said | None:
     if standing.skipped:
         assert standing.newest is not None
         decision = standing.newest.decision
-        words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
+        words = WHY_NOT[decision.reason]
         return Said(CommitState.SUCCESS, _plain(f"skipped: {words} ({decision.evidence})"))
     return None if standing.deployment is None else _told(standing.deployment, snapshot)
 

@@ -154,6 +154,7 @@ GITLAB = Provider(
         commit="/-/commit/{sha}",
         compare="/-/compare/{old}...{new}",
         pull_request="/-/merge_requests/{number}",
+        environment="/-/environments",
         sign="!",
     ),
     review="review",  # which makes its tier "development"

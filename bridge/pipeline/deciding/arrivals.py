@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.decision import Decision
 from bridge.core.errors import Ambiguous, NotFound
+from bridge.core.events import subject_of
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.deciding.apps import unread_since
 from bridge.pipeline.deciding.interpret import Meaning, Reading, about, is_heavy
@@ -62,6 +63,12 @@ class Arrived:
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
     about: About | None = None
     owed: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """The first line of its commit's message; "" if it is not known."""
+        said = (subject_of(one.message) for one in self.deployments.values() if one.pushed)
+        return (self.about.message if self.about else "") or next(said, "")
 
 
 async def look_up(inbox: Inbox, journal: DecisionsAndNotes, wanted: Wanted) -> list[Delivery]:

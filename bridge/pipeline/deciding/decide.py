@@ -169,6 +169,7 @@ class Deciding:
                 "" if meaning.asked else event.hook,  # a replay is no report of the webhook's
                 repository=event.repository.name,
                 author=author_of(event),
+                message=event.commit.subject if event.commit else "",
             ),
             explicit=meaning.asked is not None,
         )

@@ -133,7 +133,8 @@ def about(event: Event) -> About | None:
     """Return what an event is about, for people; None if it belongs to no repository."""
     if isinstance(event, RefPushed):
         commit = event.commit.sha if event.commit else event.after
-        return About(event.repository.name, str(event.ref), commit, author_of(event))
+        message = event.commit.subject if event.commit else ""
+        return About(event.repository.name, str(event.ref), commit, author_of(event), message)
     if isinstance(event, PullRequestChanged) and event.opened and event.pull.own:
         head = f"refs/heads/{event.pull.head}"
         return About(event.repository.name, head, event.pull.head_sha, None)

@@ -256,20 +256,21 @@ class Watching:
         if deployment.final:  # it was verified, and still is or could not be looked at
             return True
         if judged.health is Health.HEALTHY:
-            await self._healthy(deployment, policy, judged.proof)
+            await self._healthy(deployment, policy, judged)
             return app.verify is not None and app.verify.keep > 0
         await self._over(deployment, judged.why)
         return False
 
-    async def _healthy(self, deployment: Deployment, policy: VerifyPolicy, found: Finding) -> None:
+    async def _healthy(self, deployment: Deployment, policy: VerifyPolicy, judged: _Judged) -> None:
         """End it as verified; without a sign which version runs, it only looks healthy."""
+        found, answer = judged.proof, {"answer": judged.why or None}
         proven = found.proof is Proof.PROVEN
         unseen = found.proof is Proof.UNTOLD and not found.asked
         if proven or unseen or _named(deployment, policy):
-            await self._end(deployment, State.DONE, VERIFIED, verdict=Verdict.VERIFIED)
+            await self._end(deployment, State.DONE, VERIFIED, verdict=Verdict.VERIFIED, **answer)
         else:
             note = f"; healthy, but not proven: {found.why}"
-            await self._end(deployment, State.DONE, note, verdict=Verdict.HEALTHY)
+            await self._end(deployment, State.DONE, note, verdict=Verdict.HEALTHY, **answer)
 
     async def _prove(self, deployment: Deployment, app: App) -> None:
         """Look which image runs, where no rule has the app verified; a swarm takes its time."""

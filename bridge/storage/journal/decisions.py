@@ -39,7 +39,11 @@ _EXPLAINED = sa.select(
     _P.c.delivery,
     _P.c.ref_key,
     _P.c.after,
+    _P.c.message.label("said"),
+    _P.c.author.label("by"),
     _T.c.commit,
+    _T.c.message,
+    _T.c.author,
 ).select_from(
     _D.outerjoin(_P, _P.c.seq == _D.c.seq).outerjoin(
         _T,
@@ -175,7 +179,7 @@ class Decisions(Transactions):
 def _pushes_of(db: sa.Connection, seqs: Sequence[int]) -> list[sa.Row[Any]]:
     found: list[sa.Row[Any]] = []
     for some in batched(seqs):
-        query = sa.select(_P.c.seq, _P.c.ref_key, _P.c.after, _P.c.author)
+        query = sa.select(_P.c.seq, _P.c.ref_key, _P.c.after, _P.c.author, _P.c.message)
         found += db.execute(query.where(_P.c.seq.in_(some)))
     return found
 
@@ -191,7 +195,11 @@ def _abouts(db: sa.Connection, seqs: Sequence[int]) -> dict[int, About]:
     names = repository_names(db, (key_of(row.ref_key) for row in found))
     return {
         row.seq: About(
-            names.get(key_of(row.ref_key)), row.ref_key.rpartition(" ")[2], row.after, row.author
+            names.get(key_of(row.ref_key)),
+            row.ref_key.rpartition(" ")[2],
+            row.after,
+            row.author,
+            row.message or "",
         )
         for row in found
     }

@@ -225,6 +225,7 @@ def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
         "author": outcome.push.author if outcome.push.repository else None,
         "repository": key_of(outcome.push.ref_key),
         "ref": outcome.push.ref_key.rpartition(" ")[2],
+        "message": outcome.push.message or None,
     }
 
 

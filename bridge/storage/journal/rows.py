@@ -11,6 +11,7 @@ from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceTyp
 from bridge.core.checks import CheckPolicy, Need, Otherwise
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
+from bridge.core.events import subject_of
 from bridge.core.people import Actor
 from bridge.core.policies import VerifyPolicy
 from bridge.ports.feedback import Pending
@@ -190,6 +191,8 @@ def read_explained(row: Mapping[str, Any]) -> Explained:
         delivery=row["delivery"],
         ref=ref,
         commit=row["commit"] or row["after"],
+        message=row["said"] or subject_of(row["message"]),
+        author=row["by"] or row["author"] or "",
     )
 
 

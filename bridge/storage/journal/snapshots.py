@@ -249,6 +249,16 @@ class Subscriptions(Transactions):
         query = sa.select(_T).order_by(_T.c.at.desc(), _T.c.id).limit(limit)
         return await self._pending(query.where(_T.c.error.is_not(None)) if failing else query)
 
+    async def showing(self, deployment: Deployment, *, limit: int) -> list[Pending]:
+        its, of_push = about_deployment(deployment.id), about_delivery(deployment.seq)
+        followers, followed = sa.select(_F.c.target), _T.c.id.in_
+        whole = ~_T.c.kind.like("%.status") & ~_T.c.kind.like("%.push")
+        query = sa.select(_T).where(
+            followed(followers.where(_F.c.key.in_([its, of_push]))),
+            whole | followed(followers.where(_F.c.key == its)),
+        )
+        return await self._pending(query.order_by(_T.c.kind, _T.c.id).limit(limit))
+
     async def _set(self, which: sa.ColumnElement[bool], values: Mapping[str, Any]) -> int:
         query = sa.update(_T).where(which).values(**values)
         return await self._write(lambda db: db.execute(query).rowcount)

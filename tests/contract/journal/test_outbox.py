@@ -9,6 +9,7 @@ from bridge.ports.outcomes import (
     LINK,
     Subscription,
     about_delivery,
+    about_deployment,
 )
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import Opened, card, decision, due, ids, one_of, outcome, record
@@ -100,6 +101,28 @@ async def test_what_changes_is_due_since_its_first_change_and_again_if_it_was_re
     assert (again.wanted, again.shown) == (5, 4)
     await journal.mark_published("card 1", again.wanted)
     assert await due(journal, clock) == []
+
+
+async def test_what_shows_a_deployment_is_found_with_what_shows_all_of_its_push(
+    journal: Any,
+) -> None:
+    places = [
+        Subscription(f"github.{kind} {key}", f"github.{kind}", "github", (key,), {})
+        for kind, key in [
+            ("status", about_deployment(deployment(1).id)),
+            ("status", about_deployment(deployment(1, "app-api").id)),
+            ("status", about_delivery(1)),
+            ("push", about_delivery(1)),
+            ("comment", about_delivery(1)),
+            ("comment", about_delivery(2)),
+        ]
+    ]
+    both = deployment(1), deployment(1, "app-api")
+    await record(journal, outcome(1, *both, subscriptions=tuple(places)))
+
+    shown = await journal.showing(deployment(1), limit=9)
+
+    assert [one.subscription.id for one in shown] == [places[4].id, places[0].id]
 
 
 async def test_what_fails_keeps_its_pause_and_its_reason_until_it_works(

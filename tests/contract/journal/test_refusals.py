@@ -53,7 +53,7 @@ async def test_what_is_old_or_too_much_is_forgotten(
 async def test_what_pushes_were_about_is_found_by_repository_app_and_failure(journal: Any) -> None:
     def of(number: int, name: str) -> PushSeen:
         key = f"github {number} refs/heads/main"
-        return PushSeen(key, A, B, repository=name, author="Ada")
+        return PushSeen(key, A, B, repository=name, author="Ada", message=f"feat: {number}")
 
     await record(journal, outcome(1, deployment(1), push=of(1, "my-org/mono")))
     await record(journal, outcome(2, push=of(12, "my-org/other")))
@@ -62,9 +62,11 @@ async def test_what_pushes_were_about_is_found_by_repository_app_and_failure(jou
         await journal.move(id_, State.FAILED, "no")
 
     assert await journal.abouts([1, 2, 9]) == {
-        1: About("my-org/mono", "refs/heads/main", B, "Ada"),
-        2: About("my-org/renamed", "refs/heads/main", B, "Ada"),
+        1: About("my-org/mono", "refs/heads/main", B, "Ada", "feat: 1"),
+        2: About("my-org/renamed", "refs/heads/main", B, "Ada", "feat: 12"),
     }
+    (of_api,) = await journal.explained("app-api", limit=5)
+    assert (of_api.message, of_api.author) == ("feat: 12", "Ada")
     assert await journal.repositories() == {
         "github 1": "my-org/mono",
         "github 12": "my-org/renamed",

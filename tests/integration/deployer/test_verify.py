@@ -38,6 +38,8 @@ async def test_a_healthy_deployment_is_done_after_some_looks(stage: Stage) -> No
 
     assert done.state is State.DONE
     assert done.note == f"commit {HEAD[:7]} is live; verified"
+    assert done.answer is not None
+    assert done.answer.endswith(": 200 OK, 2 times in a row")
     assert stage.site.asked == ["https://web.test/", "https://web.test/"]
     states = ["waiting", "asked", "queued", "running", "verifying", "done"]
     assert await stage.states(done) == states
