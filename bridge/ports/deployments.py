@@ -15,6 +15,9 @@ class Deployments(Protocol):
 
     async def deployment(self, id_: str) -> Deployment | None: ...
 
+    async def deployments_with(self, ids: Sequence[str]) -> dict[str, Deployment]:
+        """Return deployments by their ids; omit those that there are not."""
+
     async def deployments(
         self,
         *,

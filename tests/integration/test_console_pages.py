@@ -4,6 +4,7 @@ import asyncio
 import html
 import importlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
@@ -29,10 +30,10 @@ from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import as_preview
 from bridge.operations.arrivals import shown_headers
 from bridge.ports.inbox import Delivery, DeliveryState
-from bridge.ports.outcomes import DONE, Audited
+from bridge.ports.outcomes import DONE, Audited, PushSeen
 from tests.fakes.journey import app, deployment
 from tests.worlds.console_records import FRAME, NOW, Body, hostile_app, records_of, tell
-from tests.worlds.journal import outcome, record
+from tests.worlds.journal import A, outcome, record
 from tests.worlds.previewed import held, native, skipped, up
 
 WEB = app("app-web")
@@ -408,3 +409,63 @@ async def test_why_a_build_failed_stands_in_its_log_and_what_an_unhealthy_app_an
 
         (before,) = re.findall(r"(<h2 id=\"\w+\">)[^<]*</h2><div[^>]*>\s*<pre[^>]*>no data", shown)
         assert before == heading
+
+
+# ── search ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def searched(records: Records, query: Mapping[str, str], visitor: Visitor = BY_LINK) -> str:
+    page = await PAGES["/console/search"](records, visitor, Asked({}, query))
+    return draw(page, FRAME | {"visitor": visitor}, NOW)
+
+
+async def test_words_of_messages_authors_and_refs_commits_and_numbers_are_found() -> None:
+    grants = [Grant(("github:ada",), frozenset({Right.VIEW}), ("shop/web",))]
+    async with records_of([WEB, app("app-api", name="api")], grants=grants) as records:
+        said = [
+            {"message": "feat: Überweisung by card (#482)", "author": "Ada Lovelace"},
+            {"message": "fix: 100%_done", "author": "Grace", "ref": "refs/heads/fix/late-fee"},
+            {"message": "feat: überall", "author": "Ada Lovelace"},
+        ]
+        for seq, one in enumerate(said, 1):
+            commit = f"{seq:08x}".rjust(40, "c")
+            new = deployment(seq, "app-api" if seq == 3 else "app-web", commit=commit, **one)
+            push = PushSeen(f"github 1 {new.ref}", A, commit, author=one["author"])
+            push = replace(push, repository="acme/shop")
+            await record(records.journal, outcome(seq, new, push=push))
+            records.inbox.deliveries.append(  # type: ignore[attr-defined]  # of this world
+                Delivery(seq, "github", f"d-{seq}", "push", {}, NOW, DeliveryState.DECIDED)
+            )
+        await up(records.journal, WEB, 482, title="Pay by card")
+
+        for words, seqs in {
+            "über": [1, 3], "LOVELACE card": [1], "late-fee": [2], "100%_": [2], "00%done": [],
+            "c" * 32 + "00000003": [3], "c" * 32: [1, 2, 3], "2": [2], "#482": [1], "ada": [1, 3],
+        }.items():  # fmt: skip
+            text = await searched(records, {"q": words})
+            found = re.findall(r"/console/deployments/(\d+)\.", text)
+            assert sorted(map(int, found)) == seqs, words
+            few = await searched(records, {"q": words}, person())
+            assert "shop/api" not in few
+            assert "überall" not in few
+        assert "shop/web #482" in await searched(records, {"q": "#482"})
+        assert "Pay by card" in await searched(records, {"q": "482"})
+        assert "/console/deliveries/1" in await searched(records, {"q": "lovelace"})
+
+
+async def test_a_search_for_words_reads_a_bounded_number_and_goes_on_on_demand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.storage.journal.searching.WINDOW", 2)
+    async with records_of([WEB]) as records:
+        for seq in range(1, 6):
+            one = replace(deployment(seq), message="feat: the same words")
+            await record(records.journal, outcome(seq, one, explicit=True))
+
+        pages, query = list[list[str]](), {"q": "same"}
+        while "q" in query:
+            text = await searched(records, query)
+            pages.append(re.findall(r"/console/deployments/0*(\d+)\.", text))
+            link = re.findall(r'<a href="\?([^"]*)">Search for the words', text) or [""]
+            query = dict(parse_qsl(html.unescape(link[0])))
+        assert pages == [["5", "4"], ["3", "2"], ["1"]]

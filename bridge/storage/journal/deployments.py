@@ -100,6 +100,9 @@ class Deployments(Transactions):
     async def deployment(self, id_: str) -> Deployment | None:
         return await self._read(lambda db: read(db, id_))
 
+    async def deployments_with(self, ids: Sequence[str]) -> dict[str, Deployment]:
+        return await self._read(lambda db: read_all(db, ids))
+
     async def deployments(
         self,
         *,
