@@ -22,6 +22,7 @@ from bridge.ports.outcomes import (
     About,
     Audited,
     Explained,
+    FoundWords,
     LastPush,
     Outcome,
     Pushed,
@@ -140,6 +141,13 @@ class Decisions(Protocol):
 
     async def seqs_about(self, sought: Sought, *, before: int, limit: int) -> list[int]:
         """Return the newest matching deliveries before a position, newest first."""
+
+    async def words(self, words: Sequence[str], *, before: int) -> FoundWords:
+        """Find deployments and pushes before a position that have all of these words.
+
+        They may be in messages, authors, refs and commits, in part and in either case. Only the
+        newest are read, some thousand: from `FoundWords.first` on, another search goes on.
+        """
 
     async def last_pushes(self) -> dict[str, float]:
         """Return the time of the newest push to each app's repository, by app id."""

@@ -1,7 +1,7 @@
 """The outcomes of deliveries, and the places that show them."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, TypeVar
@@ -175,6 +175,23 @@ class Sought:
     app_id: str | None = None
     state: State | None = None
     failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundWords:
+    """What a search for words has found, newest first.
+
+    Attributes:
+        deployments: their ids, each with the label of its app.
+        pushes: the positions of their deliveries.
+        first: the position at which the search has ended; 0 if it has read everything.
+        since: when the oldest push was decided that it has read; None if there is none.
+    """
+
+    deployments: Sequence[tuple[str, str]]
+    pushes: Sequence[int]
+    first: int
+    since: float | None
 
 
 @dataclass(frozen=True, slots=True)

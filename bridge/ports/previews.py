@@ -66,12 +66,14 @@ class Previews(Protocol):
         *,
         app_id: str | None = None,
         pull: tuple[str, str, int] | None = None,
+        number: int | None = None,
         ended: bool = False,
         limit: int | None = 1000,
     ) -> list[Preview]:
         """Return previews, newest first.
 
         Args:
+            number: only of pull requests with this number, of any repository.
             pull: only of this host, repository's key and number.
             ended: also those of which nothing is left, and those that never were.
             limit: None for all.

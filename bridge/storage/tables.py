@@ -140,8 +140,10 @@ changes = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("note_kind", sa.Text),
     sa.Column("way_back", sa.Text, nullable=False, server_default=""),
+    sa.Column("gates", sa.Text, nullable=False, server_default=""),
     sa.Index("changes_by_deployment", "deployment", "number"),
 )
+"""`gates` names those that held it since then; "" for lines from before they were kept."""
 
 looks = sa.Table(
     "looks",
@@ -403,6 +405,7 @@ previews = sa.Table(
     sa.Column("rules", sa.Text, nullable=False),
     sa.Index("previews_by_pull", "host", "key", "number"),
     sa.Index("previews_by_app", "app_id"),
+    sa.Index("previews_by_number", "number"),
     sa.Index("previews_by_made", "made"),
     sa.Index("previews_by_look", "look_at"),
 )

@@ -9,8 +9,9 @@ from bridge.console.pages.deployments import a_deployment, deployments
 from bridge.console.pages.dry_run import dry_run
 from bridge.console.pages.figures import audit, figures
 from bridge.console.pages.gates import gates
-from bridge.console.pages.overview import now, search
+from bridge.console.pages.overview import now
 from bridge.console.pages.previews import previews
+from bridge.console.pages.search import search
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor

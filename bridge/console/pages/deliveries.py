@@ -52,7 +52,7 @@ async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
     )
     found = await look_up(records.inbox, records.journal, sought)
     facts = {
-        "arrived": await _seen(records, visitor, found),
+        "arrived": await visible(records, visitor, found),
         "older": asked.again(before=found[-1].seq) if len(found) == A_PAGE else "",
         "newest": asked.again(before="") if asked.text("before") else None,
         "app": app,
@@ -83,10 +83,10 @@ def _day(given: str, later: int = 0) -> float:
 async def listed(records: Records, visitor: Visitor, wanted: Wanted) -> list[Arrived]:
     """Return the deliveries that somebody may see."""
     found = await look_up(records.inbox, records.journal, wanted)
-    return await _seen(records, visitor, found)
+    return await visible(records, visitor, found)
 
 
-async def _seen(records: Records, visitor: Visitor, found: Sequence[Delivery]) -> list[Arrived]:
+async def visible(records: Records, visitor: Visitor, found: Sequence[Delivery]) -> list[Arrived]:
     """Return deliveries with what somebody may see of them, if that is anything."""
 
     def sees(one: Decision | Deployment) -> bool:
@@ -119,7 +119,7 @@ async def a_delivery(records: Records, visitor: Visitor, asked: Asked) -> Page:
     gone = NotFound(f"There is no delivery {seq}: {GONE}.")
     if found is None:
         raise gone
-    rows = await _seen(records, visitor, [found])
+    rows = await visible(records, visitor, [found])
     if not rows:
         raise gone
     arrived = rows[0]

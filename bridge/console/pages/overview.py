@@ -1,7 +1,6 @@
-"""The first page: running deployments, problems, recent apps and deliveries; and the search."""
+"""The first page: running deployments, problems, recent apps and deliveries."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
@@ -239,55 +238,3 @@ async def _of_feedback(records: Records) -> list[Need]:
         says = f"{one.subscription.kind} can't be updated: {one.error}"
         found.append(Need("held", word, says, "/console/audit"))
     return found
-
-
-# ── Search: by a name, a commit, a branch, a person or a number ───────────────────────────────────
-
-MOST_RESULTS = 20
-"""Results of each kind."""
-
-_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}").fullmatch
-_NUMBER = re.compile(r"#?(\d{1,15})").fullmatch
-
-
-async def search(records: Records, visitor: Visitor, asked: Asked) -> Page:
-    """Search for apps, deployments and deliveries that fit a few characters."""
-    wanted = asked.text("q")
-    low = wanted.lower()
-    apps = [one for one in records.seen(visitor) if low in one.label.lower() or wanted == one.id]
-    facts = {
-        "q": wanted,
-        "apps": await rows_of(records, apps[:MOST_RESULTS] if wanted else []),
-        "arrived": await _deliveries(records, visitor, wanted) if wanted else [],
-        "deployments": await _deployments(records, visitor, wanted) if wanted else [],
-    }
-    return Page("search", f"Search: {wanted}" if wanted else "Search", facts)
-
-
-async def _deliveries(records: Records, visitor: Visitor, wanted: str) -> list[Arrived]:
-    meanings = [
-        Wanted(MOST_RESULTS, repo=wanted),
-        Wanted(MOST_RESULTS, ref=wanted),
-        Wanted(MOST_RESULTS, author=wanted),
-    ]
-    if _COMMIT(wanted):
-        meanings.append(Wanted(MOST_RESULTS, commit=wanted))
-    lists = (listed(records, visitor, each) for each in meanings)
-    by_id = (_with_id(records, visitor, host, wanted) for host in records.hosts)
-    those = await asyncio.gather(*lists, *by_id)
-    found = {each.delivery.seq: each for rows in those for each in rows}
-    return [found[seq] for seq in sorted(found, reverse=True)][:MOST_RESULTS]
-
-
-async def _with_id(records: Records, visitor: Visitor, host: str, id_: str) -> list[Arrived]:
-    one = await records.inbox.find(host, id_)
-    return [] if one is None else await listed(records, visitor, Wanted(1, before=one.seq + 1))
-
-
-async def _deployments(records: Records, visitor: Visitor, wanted: str) -> list[Deployment]:
-    """Return the deployment with that id, or those of that number."""
-    one = await records.journal.deployment(wanted)
-    found = [one] if one else []
-    if number := _NUMBER(wanted):
-        found += await records.journal.deployments(limit=MOST_RESULTS, seq=int(number[1]))
-    return [each for each in found if records.may_see(visitor, each.app)]

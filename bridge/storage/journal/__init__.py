@@ -17,6 +17,7 @@ from bridge.storage.journal.maintenance import Figures, Forgetting
 from bridge.storage.journal.notes import Notes, Sessions
 from bridge.storage.journal.outcomes import Recording
 from bridge.storage.journal.previews import Previews
+from bridge.storage.journal.searching import Searching
 from bridge.storage.journal.serving import Serves
 from bridge.storage.journal.snapshots import Subscriptions
 from bridge.storage.migrations import migrate
@@ -36,6 +37,7 @@ class SqlJournal(
     Previews,
     Recording,
     Refusals,
+    Searching,
     Serves,
     Sessions,
     Subscriptions,

@@ -55,6 +55,7 @@ class Previews(Transactions):
         *,
         app_id: str | None = None,
         pull: tuple[str, str, int] | None = None,
+        number: int | None = None,
         ended: bool = False,
         limit: int | None = 1000,
     ) -> list[Preview]:
@@ -63,6 +64,8 @@ class Previews(Transactions):
             query = query.where(_T.c.app_id == app_id)
         if pull is not None:
             query = query.where(_of_pull(*pull))
+        if number is not None:
+            query = query.where(_T.c.number == number)
         if not ended:
             query = query.where(_T.c.state.not_in(OVER))
         return await self._found(query)

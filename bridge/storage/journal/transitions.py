@@ -412,6 +412,8 @@ def cancel(
 def add_line(db: sa.Connection, now: Deployment, at: float, also: Sequence[str] = ()) -> None:
     """Add what is said of a deployment now to its history; mark its subscriptions as pending."""
     said = {name: getattr(now, name) for name in ("state", "note", "note_kind", "way_back")}
+    if now.state is State.HELD:
+        said["gates"] = " ".join(dict.fromkeys(hold.gate for hold in now.holds))
     db.execute(sa.insert(tables.changes), [said | {"deployment": now.id, "at": at}])
     show(db, now.id, now.seq, at, also)
     if now.state in BAD:

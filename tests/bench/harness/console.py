@@ -102,6 +102,9 @@ def paths_of(size: Size) -> list[str]:
         "/console/search?q=team-07",
         f"/console/search?q={newest}",
         "/console/search?q=c000f00",
+        "/console/search?q=change+7",
+        "/console/search?q=nowhere",
+        f"/console/search?q=ada&before={newest // 2}",
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.outcomes import About, PushSeen, Sought
-from bridge.storage.journal import decisions
+from bridge.storage.journal import decisions, searching
 from tests.fakes.journey import ManualClock, deployment
 from tests.worlds.journal import A, B, outcome, record
 
@@ -111,3 +111,25 @@ async def test_pushes_are_found_by_branch_tag_commit_and_author(journal: Any) ->
     assert await seqs(author="Ada", ref="main", commit="a") == [1]
     assert await seqs(author="Ada", app_id="app-web", repositories=("github 1",)) == [2, 1]
     assert await seqs(author="Ada", app_id="app-api") == []
+
+
+async def test_words_are_found_in_the_newest_rows_in_either_case(
+    journal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "WINDOW", 2)
+    for seq, message in enumerate(("Überall: 50%", "über_all", "else"), 1):
+        push = PushSeen("github 1 refs/heads/Main", A, B, author="Ada", repository="acme/shop")
+        one = deployment(seq, message=message, commit=None)
+        await record(journal, outcome(seq, one, push=push, explicit=True))
+    new, old = sys.maxsize, 2
+    expected = {
+        ("über", new): [2], ("über", old): [1], ("R_A", new): [2], ("50%", old): [1],
+        ("0%d", old): [],
+    }  # fmt: skip
+
+    for (word, before), seqs in expected.items():
+        found = await journal.words([word], before=before)
+        assert [int(id_.split(".")[0]) for id_, _ in found.deployments] == seqs, word
+        assert found.first == (2 if before == new else 0)
+    assert (await journal.words(["aDa", "main"], before=new)).pushes == [3, 2]
+    assert (await journal.deployments_with([deployment(1).id, "none"])).keys() == {deployment(1).id}
