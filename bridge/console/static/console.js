@@ -112,6 +112,13 @@ function announce(news) {
   }, Math.max(0, told + QUIET_MS - performance.now()));
 }
 
+// What was done is told by a notice that is there from the start, which no screen reader announces.
+function readAloud(notice) {
+  if (!notice) return;
+  notice.tabIndex = -1;
+  notice.focus({ preventScroll: true });
+}
+
 // ── local time beside UTC ────────────────────────────────────────────────────────────────────────
 
 const DAY = { year: "numeric", month: "2-digit", day: "2-digit" };
@@ -222,5 +229,5 @@ const waiting = setInterval(() => document.querySelector("[data-again]") ? refre
 
 for (const pre of document.querySelectorAll("[data-log]")) follow(pre);
 tellLocalTimes(document);
-announce([...document.querySelectorAll(".notice[role=status]")].map((one) => one.textContent));
+readAloud(document.querySelector(".notice.ok[role=status]"));
 watch();
