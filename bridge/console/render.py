@@ -105,7 +105,7 @@ def _environment() -> "Environment":
     )
     environment.filters |= {
         "ago": ago,
-        "clock": clock,
+        "clock": moment,
         "iso": iso,
         "lasted": lasted,
         "linked": linked,
@@ -113,6 +113,7 @@ def _environment() -> "Environment":
         "part": partial(quote, safe=""),
         "ref": ref,
         "short": lambda commit: (commit or "")[:7],
+        "utc": clock,
         "tone": lambda state: TONES.get(str(state), "off"),
         "word": lambda state: WORDS.get(str(state), str(state)),
     }
@@ -162,6 +163,15 @@ def clock(at: float | None) -> str:
     if at is None:
         return ""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def moment(at: float | None) -> str:
+    """Return a time to the second as HTML; where scripts run, they add the local one."""
+    from markupsafe import Markup
+
+    if at is None:
+        return ""
+    return Markup('<time datetime="{}" data-utc>{}</time>').format(iso(at), clock(at))
 
 
 def iso(at: float) -> str:

@@ -1,6 +1,8 @@
 """The basics of pages for people: secrets in cookies, forms and guarded responses."""
 
+import base64
 import hashlib
+import html
 import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import Rejected
 from bridge.listening.arriving import body_of
+from bridge.web.answers import refusal
 
 LARGEST_FORM = 64 * 1024
 """Bytes of a form; a key has some thousand."""
@@ -137,3 +140,49 @@ def sent_to(place: str) -> web.Response:
     response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": place})
     guard(response)
     return response
+
+
+# ── plain pages, where there is no console around them ───────────────────────────────────────────
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:12vh auto 0;padding:0 1rem}"
+    "h1{font-size:1.25rem}p{overflow-wrap:anywhere}"
+)
+
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+_PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark"><title>{title} · bridge</title>'
+    "<style>{style}</style></head><body><main><h1>{title}</h1><p>{says}</p>"
+    '<p><a href="{href}">{link}</a></p></main></body></html>\n'
+)
+
+
+def plain_page(
+    status: int, title: str, says: str, href: str = "/", link: str = "To the bridge"
+) -> web.Response:
+    """Return a page of a few words and one link."""
+    words = {"title": title, "says": says, "href": href, "link": link}
+    shown = {name: html.escape(text) for name, text in words.items()}
+    text = _PAGE.format(style=_STYLE, **shown)
+    response = web.Response(status=status, text=text, content_type="text/html")
+    response.headers["Content-Security-Policy"] = _POLICY
+    guard(response)
+    return response
+
+
+def reads_pages(request: web.Request) -> bool:
+    """Return whether a request comes from somebody with a browser, who looks at an address."""
+    return request.method in READS and "text/html" in request.headers.get("Accept", "")
+
+
+def refusal_to(request: web.Request, status: int, why: str, title: str = "") -> web.Response:
+    """Return an error response: a page for a browser, else a line of JSON."""
+    if not reads_pages(request):
+        return refusal(status, why)
+    return plain_page(status, title or HTTPStatus(status).phrase, f"{why[:1].upper()}{why[1:]}.")

@@ -32,6 +32,7 @@ from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import WRONG, Refusal, length_of, refusal, status_and_why
+from bridge.web.browsers import READS, refusal_to
 
 log = logging.getLogger(__name__)
 
@@ -229,6 +230,8 @@ class Hooks:
     def handler(self, host: str) -> Handler:
         async def handle(request: web.Request) -> web.Response:
             trace.follow(None)  # the connection may have delivered another one before
+            if request.method in READS and sender_of(request.headers, self.senders) is None:
+                return self._explained(host, request)
             try:
                 status, body = await self._receive(host, request)
             except WRONG as error:
@@ -241,6 +244,18 @@ class Hooks:
             return web.Response(status=status, body=body, content_type="application/json")
 
         return handle
+
+    def _explained(self, host: str, request: web.Request) -> web.Response:
+        """Tell somebody who looks at the address of webhooks what it is; nothing was refused."""
+        title = self.senders[host].title
+        why = (
+            f"{title} sends its webhooks to this address, with POST: enter it at {title}, with the"
+            " secret that the bridge has for it"
+        )
+        status = HTTPStatus.METHOD_NOT_ALLOWED
+        response = refusal_to(request, status, why, f"Webhooks of {title}")
+        response.headers["Allow"] = "POST"
+        return response
 
     async def _receive(self, host: str, request: web.Request) -> tuple[int, bytes]:
         if request.method != "POST":

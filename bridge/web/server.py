@@ -25,6 +25,7 @@ from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.deciding.ingest import Ingest
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import WRONG, Insiders, Refusal, answer, length_of, refusal, status_and_why
+from bridge.web.browsers import refusal_to
 from bridge.web.challenge import IS_CHALLENGE, proof_of
 from bridge.web.challenge import PATH as CHALLENGES
 from bridge.web.fast_connections import QuickDoor
@@ -317,6 +318,6 @@ def unknown_route(hooks: Hooks, *, hears: bool) -> Handler:
         path, headers = request.path[:200], request.headers
         if hears and means_a_webhook(request.method, path, headers, hooks.senders):
             return refusal(404, hooks.astray(path, headers, request.remote or ""))
-        return refusal(404, NOTHING_THERE)
+        return refusal_to(request, 404, NOTHING_THERE)
 
     return handle

@@ -6,6 +6,7 @@ import gc
 import re
 import time
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from bridge.app.pages import console_of
 from bridge.console import live
 from bridge.console.pages import PAGES
+from bridge.console.render import Page, draw
 from bridge.console.visitors import SESSION, inside
 from bridge.listening.listener import STOP_SECONDS
 from bridge.operations.base import Door
@@ -234,6 +236,7 @@ async def test_where_nothing_is_a_page_says_so(tmp_path: Path, origin: Origin) -
             answer = await web.request(method, path)
             assert answer.status_code == 404
             assert "There is no page at this address." in answer.text
+            assert "<h1>Not found</h1>" in answer.text
             assert answer.headers["Content-Type"].startswith("text/html")
             assert "Content-Security-Policy" in answer.headers
         assert (await web.get("/console/")).headers["Location"] == "/console"
@@ -243,6 +246,62 @@ async def test_where_nothing_is_a_page_says_so(tmp_path: Path, origin: Origin) -
             for page in ("", "/today"):
                 assert (await web.get(f"/console/deliveries/{seq}{page}")).status_code == 404
         assert "shop/web" in (await web.get("/console/apps?page=999999999")).text
+
+
+HTML = {"Accept": "text/html,*/*;q=0.8"}
+"""What a browser asks for with an address."""
+
+
+async def test_errors_are_pages_with_a_way_back_and_what_was_entered(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        app_id = await console.deployed(origin)
+        came = {"Referer": f"{console.url}/console/apps/{app_id}?tab=1", **HTML}
+        typed = {"scope": "nothing/like-it", "reason": "the <sale>", "lasts": "3h"}
+
+        refused = await web.post("/console/do/lock", data=typed, headers=came)
+        gone = await web.get("/console/apps/none", headers=came)
+
+        def fails(page: Page, *others: Any) -> str:
+            return draw(page, *others) if page.template == "refused" else str(1 / 0)
+
+        with patch("bridge.console.pages.door.draw", side_effect=fails):
+            failed = await web.get("/console", headers=HTML)
+            plain = await web.get("/console")
+
+        assert (refused.status_code, gone.status_code, failed.status_code) == (400, 404, 500)
+        for text in ('value="nothing/like-it"', 'value="the &lt;sale&gt;"', 'value="3h"'):
+            assert text in refused.text
+        for page in (refused, gone):
+            assert f'href="/console/apps/{app_id}?tab=1">Back' in page.text
+        assert "There is no app &#39;none&#39;" in gone.text
+        assert "<h1>Something went wrong</h1>" in failed.text
+        assert plain.headers["Content-Type"].startswith("application/json")
+        foreign = await web.get("/console/apps/none", headers={"Referer": "https://evil.example/x"})
+        assert "evil" not in foreign.text
+
+
+async def test_addresses_that_are_for_machines_explain_themselves_in_a_browser(
+    tmp_path: Path,
+) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing("") as web:
+        hook = await web.get("/hooks/github", headers=HTML)
+        again = [await web.get("/hooks/github"), await web.head("/hooks/gitlab", headers=HTML)]
+        there_is_none = await web.get("/nope", headers=HTML)
+        redirected = await web.get("/hooks/github", headers={"X-GitHub-Event": "push"})
+        refusals = await until(lambda: console.world.stores.journal.refused(limit=9), bool)
+
+        assert [one.status_code for one in (hook, *again, redirected)] == [405] * 4
+        assert hook.headers["Allow"] == "POST"
+        assert "GitHub sends its webhooks to this address" in hook.text
+        assert [one.headers["Content-Type"].partition(";")[0] for one in again] == [
+            "application/json",
+            "text/html",
+        ]
+        assert there_is_none.status_code == 404
+        assert "<h1>Not Found</h1>" in there_is_none.text
+        assert [(one.reason, one.count) for one in refusals] == [("wrong_method", 1)]
 
 
 async def test_only_what_was_done_in_this_session_is_said(tmp_path: Path) -> None:

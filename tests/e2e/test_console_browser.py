@@ -1,6 +1,7 @@
 """The console in a real browser: by keyboard, on a phone, without scripts, and while it changes."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -65,7 +66,8 @@ async def test_axe_finds_nothing_and_nothing_sticks_out(
     ):
         app_id = await console.deployed(origin, ["feat: open", "fix: close"])
         await _previews(console, app_id)
-        for path in [*await paths_of(console, app_id), "/console/sign-in"]:
+        others = ["/console/search?q=open", "/console/search?q=%2312", "/console/sign-in"]
+        for path in [*await paths_of(console, app_id), *others]:
             await page.goto(console.url + path)
             found = await Axe().run(page)
             assert found.violations_count == 0, f"{path}: {found.generate_report()}"
@@ -137,11 +139,36 @@ async def test_keys_search_move_and_open(tmp_path: Path, origin: Origin) -> None
         await page.keyboard.press("Enter")
         await expect(page).to_have_url(f"{console.url}/console/deliveries/1")
 
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        await page.get_by_role("button", name="Close").click()
+        await page.keyboard.press("Control+k")
+        await expect(page.get_by_role("searchbox")).to_be_focused()
+        await page.locator("h1").click()
         await page.keyboard.press("/")
         await page.keyboard.type(commit[:8])
         await page.keyboard.press("Enter")
-        await expect(page.locator("main .row")).to_have_count(1)
-        await expect(page.locator("main .row")).to_contain_text(commit[:7])
+        for kind in (".history .row", ".stream .row"):
+            await expect(page.locator(kind)).to_have_count(1)
+            await expect(page.locator(kind)).to_contain_text(commit[:7])
+
+
+async def test_times_are_told_in_utc_and_where_somebody_is(tmp_path: Path, origin: Origin) -> None:
+    async with (
+        console_world(tmp_path / "bridge") as console,
+        browsing() as browser,
+        signed_in(console, browser),
+    ):
+        await console.deployed(origin)
+        assert browser.browser is not None
+        state = await browser.storage_state()
+        for scripts, said in ((True, r"UTC \(.*GMT\+9\)$"), (False, "UTC$")):
+            tokyo = await browser.browser.new_context(
+                timezone_id="Asia/Tokyo", storage_state=state, java_script_enabled=scripts
+            )
+            page = await tokyo.new_page()
+            await page.goto(f"{console.url}/console/deliveries/1")
+            await expect(page.locator("time[data-utc]").first).to_have_text(re.compile(said))
 
 
 async def test_a_page_changes_by_itself_and_keeps_what_somebody_types(

@@ -31,6 +31,7 @@ from pydantic import BaseModel
 
 from bridge.app.roles import Role
 from bridge.app.setup.door import SetupDoor
+from bridge.app.setup.home import home_route
 from bridge.app.storage import Stores
 from bridge.chats import CHATS
 from bridge.cli.context import EXIT_CODES
@@ -222,7 +223,11 @@ def of_routes() -> Lines:
     parts = (*docs.routes(), *Api(nothing, nothing).routes(), *Streaming(nothing, nothing).routes())
     embedded = [f"{one.method} {one.path}" for one in parts]
     procedures = [f"{one.method} /api/{name}" for name, one in PROCEDURES.items()]
-    pages = [*SetupDoor(*[nothing] * 6).routes(), *Console(*[Mock()] * 3).routes()]
+    pages = [
+        home_route(Mock(), Mock(), is_set_up=True),
+        *SetupDoor(*[nothing] * 6).routes(),
+        *Console(*[Mock()] * 3).routes(),
+    ]
     for_people = [f"{one.method} {one.path}" for one in pages if isinstance(one, web.RouteDef)]
     found = dict.fromkeys(public_routes(), "the bridge") | dict.fromkeys(for_people, "its pages")
     return found | dict.fromkeys([*embedded, *procedures], "the embedded backend")

@@ -10,6 +10,7 @@ from aiohttp import ClientSession, CookieJar
 
 from bridge.app.setup import entry
 from bridge.app.setup.door import SetupDoor
+from bridge.app.setup.home import home_route
 from bridge.app.setup.services import BY, AppsSetup, Checkup
 from bridge.app.stored_settings import SettingUp, Stored
 from bridge.settings import read_settings
@@ -30,6 +31,7 @@ class Door:
     settings: Any = None
     backends: dict[str, Any] = field(default_factory=dict)
     started_anew: int = 0
+    is_set_up: bool = True
     client: Any = None
     server: WebServer | None = None
     jar: dict[str, str] = field(default_factory=dict)
@@ -47,7 +49,8 @@ class Door:
         door = SetupDoor(found, setting_up, self.journal, apps, checkup, self._anew)
         limits = BodyLimits(2**20, 2**20, 5.0)
         no_ingest: Any = None  # no webhook is sent here
-        app = routes(no_ingest, {}, limits, {}, hears=False, pages=door.routes())
+        pages = [home_route(found, self.journal, is_set_up=self.is_set_up), *door.routes()]
+        app = routes(no_ingest, {}, limits, {}, hears=False, pages=pages)
         await self.close()
         self.server = WebServer(app, "127.0.0.1", 0)
         await self.server.start()

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.app.setup import entry
+from bridge.app.setup.home import home_route
 from bridge.app.setup.page import Facts, is_public, policy, render, style
 from bridge.app.setup.services import BY, AppsSetup, Checkup, Done, Service, prove, services, tried
 from bridge.app.stored_settings import SettingUp
@@ -20,7 +21,14 @@ from bridge.listening.log import RateLimitedLog
 from bridge.ports.journal import Sessions
 from bridge.settings import KeyPath, Settings
 from bridge.web.answers import refusal
-from bridge.web.browsers import form_of, guard, is_from_here, origin_of, sent_to
+from bridge.web.browsers import (
+    form_of,
+    guard,
+    is_from_here,
+    origin_of,
+    refusal_to,
+    sent_to,
+)
 
 log = logging.getLogger(__name__)
 _sparing = RateLimitedLog(log)
@@ -39,7 +47,8 @@ def setup_routes(parts: Parts, beginning: Beginning) -> list[web.RouteDef]:
     setting_up = SettingUp(settings, journal, beginning.file, beginning.environment, BY)
     apps = AppsSetup(settings, journal, parts.backends, parts.catalog.wake)
     checkup = Checkup(setting_up, journal)
-    return SetupDoor(settings, setting_up, journal, apps, checkup, beginning.anew).routes()
+    door = SetupDoor(settings, setting_up, journal, apps, checkup, beginning.anew)
+    return [home_route(settings, journal, is_set_up=bool(parts.hosts)), *door.routes()]
 
 
 @dataclass(slots=True)
@@ -83,7 +92,7 @@ class SetupDoor:
                 return sent_to("/setup")
             given = await entry.was_given(self.sessions, link)  # a guess finds nothing here
             _sparing.info("a setup link was refused: it is used, too old, or none of ours")
-            return refusal(HTTPStatus.NOT_FOUND, OVER if given else NOTHING_THERE)
+            return refusal_to(request, HTTPStatus.NOT_FOUND, OVER if given else NOTHING_THERE)
         response = sent_to("/setup")
         entry.COOKIE.keep(response, request, session)
         log.info("setup was opened with a link")
@@ -104,7 +113,7 @@ class SetupDoor:
             session = entry.COOKIE.in_(request)
             try:
                 if not await entry.is_in(self.sessions, session):
-                    return refusal(HTTPStatus.NOT_FOUND, NOTHING_THERE)
+                    return refusal_to(request, HTTPStatus.NOT_FOUND, NOTHING_THERE)
                 if request.method != "GET" and not is_from_here(request):
                     return refusal(
                         HTTPStatus.FORBIDDEN, "this was sent by the page of another site"

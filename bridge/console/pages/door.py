@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
@@ -17,10 +17,11 @@ from bridge.console import render, visitors
 from bridge.console.live import Live
 from bridge.console.operations import Done, operate
 from bridge.console.pages import PAGES, View
+from bridge.console.pages.commands import again
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page, draw, guard
 from bridge.console.sharing import Part
-from bridge.console.visitors import BEGUN, PATH, SignIn, Visitor, back_to
+from bridge.console.visitors import BEGUN, PATH, SignIn, Visitor, back_to, inside
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
 from bridge.listening.log import RateLimitedLog
 from bridge.web.answers import status_of
@@ -93,6 +94,13 @@ class Console:
                 response = await handle(request)
             except BridgeError as error:
                 response = await self._refused(request, error)
+            except web.HTTPException:
+                raise
+            except Exception:
+                if "text/html" not in request.headers.get("Accept", ""):
+                    raise  # a stream that has begun, or no browser: the listener answers
+                log.exception("a page of the console failed unexpectedly")
+                response = await self._failed(request)
             return response if response.prepared else guard(response)
 
         return guarded
@@ -104,7 +112,7 @@ class Console:
         if request.method in READS:
             return sent_to(f"{PATH}/sign-in?then={quote(request.path_qs, safe='')}")
         why = "Your session is over, so nothing was done: sign in, then do it again."
-        page = Page("refused", "Not done", {"why": why})
+        page = Page("refused", "Not done", {"why": why, "back": _came_from(request)})
         return await self._page(request, None, page, HTTPStatus.UNAUTHORIZED)
 
     async def _refused(self, request: web.Request, error: BridgeError) -> web.StreamResponse:
@@ -113,8 +121,15 @@ class Console:
             secret = visitors.COOKIE.in_(request)
             visitor = await visitors.visitor_with(self._sessions, secret)
         status = HTTPStatus.FORBIDDEN if str(error) == FOREIGN else status_of(error)
-        page = Page("refused", "Not done", {"why": str(error)})
+        facts = {"why": str(error), "back": _came_from(request)}
+        page = Page("refused", _title(request, status), facts)
         return await self._page(request, visitor, page, status)
+
+    async def _failed(self, request: web.Request) -> web.StreamResponse:
+        """Answer that the bridge itself has failed, without reading anything for it."""
+        facts = {"why": FAILED, "back": _came_from(request)}
+        page = Page("refused", "Something went wrong", facts)
+        return await self._page(request, None, page, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     # ── signing in and out ───────────────────────────────────────────────────────────────────────
 
@@ -150,7 +165,8 @@ class Console:
         else:  # no session for somebody who may see nothing
             person = visitor.person
             _sparing.info("somebody without a grant came to the console", person=person.id)
-            page = Page("refused", "Not let in", {"why": NO_GRANT.format(person.called, person.id)})
+            why = NO_GRANT.format(person.called, person.id)
+            page = Page("refused", "Not let in", {"why": why, "back": ""})
             response = await self._page(request, None, page, HTTPStatus.FORBIDDEN)
         BEGUN.drop(response, request)
         return response
@@ -205,8 +221,17 @@ class Console:
 
     async def _acts(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Carry out what a form asks for."""
-        form = await form_of(request)
-        done = await operate(self._records, visitor, dict(request.match_info), form)
+        form, parts = await form_of(request), dict(request.match_info)
+        try:
+            done = await operate(self._records, visitor, parts, form)
+        except Rejected as error:
+            if (kept := again(self._records, visitor, parts["name"], form)) is None:
+                raise
+            back = _came_from(request)
+            opens = back.startswith(f"{PATH}/do/")
+            facts = {"why": str(error), "back": back, "kept": kept, "open": opens}
+            page = Page("refused", "Not done", facts)
+            return await self._page(request, visitor, page, status_of(error))
         if isinstance(done, Done):
             said = quote(sealed(done.says, visitors.COOKIE.in_(request) or ""))
             return sent_to(f"{done.then}{'&' if '?' in done.then else '?'}said={said}")
@@ -233,6 +258,25 @@ class Console:
         return web.Response(status=status, text=text, content_type="text/html")
 
 
+def _title(request: web.Request, status: HTTPStatus) -> str:
+    """Return the heading of an error's page."""
+    if status == HTTPStatus.NOT_FOUND:
+        return "Not found"
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_GATEWAY):
+        return "Not available now"
+    return "Can't be shown" if request.method in READS else "Not done"
+
+
+def _came_from(request: web.Request) -> str:
+    """Return the page of ours to go back to; "" if it is the first, or they come from elsewhere."""
+    referer = urlsplit(request.headers.get("Referer", ""))
+    if referer.netloc != request.host:
+        return ""
+    place = inside(f"{referer.path}?{referer.query}" if referer.query else referer.path)
+    is_same = request.method in READS and place == request.path_qs
+    return "" if place == PATH or is_same else place
+
+
 async def _drawn(page: Page, frame: Mapping[str, Any]) -> str:
     return await asyncio.to_thread(draw, page, frame, time.time())
 
@@ -240,6 +284,11 @@ async def _drawn(page: Page, frame: Mapping[str, Any]) -> str:
 NO_GRANT = (
     "You are {} ({}), and no grant in `access` names you, so there is nothing for you to see."
     " Whoever runs the bridge can add one."
+)
+
+FAILED = (
+    "The bridge could not show this page, and its log says why. What it does for deployments goes"
+    " on. If you have sent a form, look whether it was carried out before you send it again."
 )
 
 FOREIGN = "This was sent by the page of another site, so nothing was done."

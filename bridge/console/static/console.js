@@ -1,4 +1,5 @@
-// What moves: the page is fetched again after a change, logs grow, and keys lead through lists.
+// What moves: the page is fetched again after a change, logs grow, and keys lead through lists. What
+// the browser knows better than the bridge: the time where somebody is.
 // Everything works without this file, too.
 "use strict";
 
@@ -29,6 +30,8 @@ function merge(text) {
   const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
   const here = document.querySelector("main");
   if (!main || !here) return;
+  tellLocalTimes(main);
+  const before = inShort(here);
   Idiomorph.morph(here, main, {
     ignoreActiveValue: true,
     callbacks: {
@@ -39,6 +42,7 @@ function merge(text) {
       },
     },
   });
+  announce(inShort(here).filter((one) => !before.includes(one)));
 }
 
 // Over HTTP/1.1 a browser has six connections to a host, and each stream takes one. So a hidden tab has
@@ -84,6 +88,58 @@ function watch() {
   setInterval(() => document.hidden || refresh(), FALLBACK_MS);
 }
 
+// ── what has changed is read aloud, politely: only the newest, and not at every moment ────────────
+
+const QUIET_MS = 5_000;
+let telling = 0, told = -QUIET_MS;
+
+// The state in the heading, and how many rows each list has.
+function inShort(main) {
+  const title = main.querySelector("h1"), tag = main.querySelector("h1 ~ .tag");
+  const lists = [...main.querySelectorAll("section[aria-labelledby]")].map((list) =>
+    [list.querySelector("h2")?.textContent.trim(), list.querySelectorAll(".row").length]);
+  return [...(tag ? [`${title.textContent.trim()}: ${tag.textContent.trim()}`] : []),
+    ...lists.filter(([name]) => name).map(([name, rows]) => `${name}: ${rows}`)];
+}
+
+function announce(news) {
+  if (!news.length) return;
+  clearTimeout(telling);
+  telling = setTimeout(() => {
+    told = performance.now();
+    document.getElementById("said").textContent = news.join(", ");
+  }, Math.max(0, told + QUIET_MS - performance.now()));
+}
+
+// What was done is told by a notice that is there from the start, which no screen reader announces.
+function readAloud(notice) {
+  if (!notice) return;
+  notice.tabIndex = -1;
+  notice.focus({ preventScroll: true });
+}
+
+// ── local time beside UTC ────────────────────────────────────────────────────────────────────────
+
+const DAY = { year: "numeric", month: "2-digit", day: "2-digit" };
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short" };
+
+// Returns the time here, with the date if that differs; "" where it is the same.
+function localTime(at) {
+  if (Number.isNaN(at.getTime()) || at.getTimezoneOffset() === 0) return "";
+  const day = at.toLocaleDateString("sv", DAY);
+  const time = at.toLocaleTimeString("en-GB", TIME);
+  return day === at.toISOString().slice(0, 10) ? time : `${day} ${time}`;
+}
+
+function tellLocalTimes(within) {
+  for (const time of within.querySelectorAll("time[datetime]")) {
+    const local = localTime(new Date(time.dateTime));
+    if (!local) continue;
+    if (time.hasAttribute("data-utc")) time.append(` (${local})`);
+    else time.title += ` (${local})`;
+  }
+}
+
 // ── a log that grows ─────────────────────────────────────────────────────────────────────────────
 
 function follow(pre) {
@@ -102,7 +158,7 @@ function follow(pre) {
   });
 }
 
-// ── keys: "/" searches, "j" and "k" move, "?" says so ────────────────────────────────────────────
+// ── keys: "/" and Ctrl-K search, "j" and "k" move, "?" says so ───────────────────────────────────
 
 function typing(target) {
   return target.matches("input, textarea, select, [contenteditable]");
@@ -115,15 +171,38 @@ function move(by) {
   if (next) { next.focus(); next.scrollIntoView({ block: "nearest" }); }
 }
 
+function search() {
+  const field = document.querySelector(".search input");
+  field?.focus();
+  field?.select();
+}
+
+function showKeys() {
+  const keys = document.getElementById("keys");
+  if (!keys.open) keys.showModal();
+}
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  if (event.key === "/") { event.preventDefault(); document.querySelector(".search input")?.focus(); }
+  const commands = event.ctrlKey || event.metaKey;
+  if (commands && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    return search();
+  }
+  if (commands || event.altKey || typing(event.target)) return;
+  if (event.key === "/") { event.preventDefault(); search(); }
+  else if (event.key === "?") showKeys();
   else if (event.key === "j") move(1);
   else if (event.key === "k") move(-1);
 });
 
+for (const button of document.querySelectorAll("[data-keys]")) {
+  button.hidden = false;
+  button.addEventListener("click", showKeys);
+}
+
 // A form is sent once.
 document.addEventListener("submit", (event) => {
+  if (event.target.method === "dialog") return;
   for (const button of event.target.querySelectorAll("button")) setTimeout(() => { button.disabled = true; });
 });
 
@@ -131,4 +210,6 @@ document.addEventListener("submit", (event) => {
 const waiting = setInterval(() => document.querySelector("[data-again]") ? refresh() : clearInterval(waiting), 1000);
 
 for (const pre of document.querySelectorAll("[data-log]")) follow(pre);
+tellLocalTimes(document);
+readAloud(document.querySelector(".notice.ok[role=status]"));
 watch();

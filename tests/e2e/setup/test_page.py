@@ -50,6 +50,25 @@ async def test_without_a_session_there_is_nothing(door: Door) -> None:
             assert set(answer.headers) == set(nowhere.headers)
 
 
+async def test_the_bare_address_leads_to_setup_or_to_the_console(door: Door) -> None:
+    async def leads(**cookies: str) -> str:
+        answer = await door.client.get("/", allow_redirects=False, cookies=cookies)
+        return answer.headers.get("Location") or str(await answer.text())
+
+    assert await leads() == "/console"
+    assert await leads(**{"bridge-setup": await door.sign_in()}) == "/setup"
+    door.is_set_up = False
+    await door.open()
+    assert "`dokploy-bridge setup` prints a link" in await leads()
+    door.environment["BRIDGE_CONSOLE_ENABLED"] = "false"
+    door.is_set_up = True
+    await door.open()
+    assert "its console is switched off" in await leads()
+    html = {"Accept": "text/html"}
+    door.jar = {}
+    assert "There is nothing at that address." in await door.page(status=404, **html)
+
+
 async def test_only_opening_a_link_uses_it(door: Door) -> None:
     """Scanners of links in mails and chats ask with HEAD first."""
     link = await door.link()
