@@ -6,15 +6,20 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bridge.core.apps import App
 from bridge.core.events import Action
+from bridge.core.holds import Gate
 from bridge.core.lifecycle import LIVE, State
 
 DAY = 86_400.0
 
 ENOUGH = 3
 """Fewer cases than this give no rate, median or 90th percentile."""
+
+LONGEST_LEAD = 365 * DAY
+"""A lead time of more seconds than this tells of a clock that was wrong."""
 
 DEFINITIONS: Mapping[str, str] = {
     "deployments": "deploys and redeploys that went live, also those found unhealthy;"
@@ -31,6 +36,7 @@ DEFINITIONS: Mapping[str, str] = {
 
 LEFT_OUT = (
     "cancelled, superseded and unknown outcomes are not counted as ended, nor are previews;"
+    " a lead time of more than a year is a wrong clock's;"
     f" below {ENOUGH} cases there is no figure; p90: nine of ten took no longer"
 )
 
@@ -54,9 +60,10 @@ class EndedDeployment:
     deployed_commit: str | None = None
 
 
-def without_previews(
-    ended: Iterable[EndedDeployment], apps: Iterable[App]
-) -> list[EndedDeployment]:
+OfApp = TypeVar("OfApp", "EndedDeployment", "HeldSpan")
+
+
+def without_previews(ended: Iterable[OfApp], apps: Iterable[App]) -> list[OfApp]:
     """Return those of people's apps: what is tried for a pull request is delivered to nobody.
 
     Args:
@@ -122,20 +129,25 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What has happened to one app."""
+    """What has happened to one app; `leads`: when each push was live, and how long it took."""
 
     ended: Sequence[EndedDeployment]
     left: frozenset[str]
-    leads: Sequence[float]
+    leads: Sequence[tuple[float, float]]
     restored: Sequence[float]
     open: int
 
 
-def report_of(ended: Iterable[EndedDeployment], since: float, until: float) -> Report:
-    """Return the figures of a period."""
+def _by_app(ended: Iterable[EndedDeployment]) -> dict[str, list[EndedDeployment]]:
     by_app: defaultdict[str, list[EndedDeployment]] = defaultdict(list)
     for one in sorted(ended, key=lambda one: (one.finished_at, one.id)):
         by_app[one.app_id].append(one)
+    return by_app
+
+
+def report_of(ended: Iterable[EndedDeployment], since: float, until: float) -> Report:
+    """Return the figures of a period."""
+    by_app = _by_app(ended)
     facts = {app_id: _facts(those) for app_id, those in by_app.items()}
     days = (until - since) / DAY
     labels = {app_id: those[-1].app for app_id, those in by_app.items()}
@@ -171,7 +183,7 @@ def _figures(facts: Sequence[_Facts], days: float) -> Figures:
     return Figures(
         live=live,
         per_day=live / days if days >= 1 else None,
-        lead=_spread([lead for app in facts for lead in app.leads]),
+        lead=_spread([lead for app in facts for _, lead in app.leads]),
         ended=number,
         failed=failed,
         unhealthy=unhealthy,
@@ -193,10 +205,10 @@ def _spread(seconds: Sequence[float]) -> Spread:
     return Spread(number, middle, ordered[-(-number * 9 // 10) - 1])
 
 
-def _leads(ended: Sequence[EndedDeployment]) -> list[float]:
-    """Return how long each push took until a version with it was live."""
+def _leads(ended: Sequence[EndedDeployment]) -> list[tuple[float, float]]:
+    """Return when a version with each push was live, and how long it took until then."""
     by_id = {one.id: one for one in ended}
-    found: list[float] = []
+    found: list[tuple[float, float]] = []
     for one in ended:
         end: EndedDeployment | None = one
         while end is not None and end.state is State.SUPERSEDED:
@@ -204,8 +216,8 @@ def _leads(ended: Sequence[EndedDeployment]) -> list[float]:
         brought = end is not None and end.state in LIVE and end.action is Action.DEPLOY
         pushed = one.action is Action.DEPLOY and one.pushed
         if brought and end is not None and end.live_at is not None and pushed:
-            found.append(max(0.0, end.live_at - one.created_at))
-    return found
+            found.append((end.live_at, max(0.0, end.live_at - one.created_at)))
+    return [(at, lead) for at, lead in found if lead <= LONGEST_LEAD]
 
 
 def _served(ended: Sequence[EndedDeployment]) -> list[tuple[float, EndedDeployment]]:
@@ -252,3 +264,93 @@ def _restored(ended: Sequence[EndedDeployment]) -> tuple[list[float], int]:
         elif not healthy and since is None:
             since = at
     return restored, int(since is not None)
+
+
+# ── the parts of a period ─────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The figures of a part of a period; see `Figures`.
+
+    Attributes:
+        since, until: seconds since 1970.
+        bad: those of the ended ones that failed, were unhealthy or were rolled back from.
+    """
+
+    since: float
+    until: float
+    ended: int
+    bad: int
+    lead: Spread
+
+    @property
+    def failure_rate(self) -> float | None:
+        return self.bad / self.ended if self.ended >= ENOUGH else None
+
+
+def stretches_of(
+    ended: Iterable[EndedDeployment], since: float, until: float, length: float
+) -> list[Stretch]:
+    """Return the figures of each part of a period, oldest first; only the first may be shorter."""
+    facts = [_facts(those) for those in _by_app(ended).values()]
+    made = [
+        (one.finished_at, one.state is not State.DONE or one.id in app.left)
+        for app in facts
+        for one in app.ended
+        if one.action is not Action.ROLLBACK and one.state in (*LIVE, State.FAILED)
+    ]
+    leads = [lead for app in facts for lead in app.leads]
+    edges = [until]
+    while edges[-1] > since:
+        edges.append(max(since, edges[-1] - length))
+    found: list[Stretch] = []
+    for begin, end in zip(edges[1:], edges, strict=False):
+        bad = [is_bad for at, is_bad in made if begin < at <= end]
+        spread = _spread([lead for at, lead in leads if begin < at <= end])
+        found.append(Stretch(begin, end, len(bad), sum(bad), spread))
+    return found[::-1]
+
+
+# ── what gates have held ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSpan:
+    """How long some gates together held a deployment that has ended.
+
+    Attributes:
+        gates: their names; () if they were not recorded.
+        since, until: seconds since 1970.
+    """
+
+    deployment: str
+    app_id: str
+    app: str
+    gates: tuple[str, ...]
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTime:
+    """How long a gate held deployments, in seconds, and how many; `gate`: "" if not recorded."""
+
+    gate: str
+    seconds: float
+    deployments: int
+
+
+def held_by_gate(spans: Iterable[HeldSpan], since: float) -> list[HeldTime]:
+    """Return how long each gate held from a time on; a gate counts beside others, too."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    deployments: defaultdict[str, set[str]] = defaultdict(set)
+    for span in spans:
+        for gate in span.gates or ("",):
+            seconds[gate] += max(0.0, span.until - max(span.since, since))
+            deployments[gate].add(span.deployment)
+    return [
+        HeldTime(gate, seconds[gate], len(deployments[gate]))
+        for gate in (*Gate, "")
+        if seconds[gate]
+    ]

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate
 from bridge.core.lifecycle import Brief, Cancel, Change, Deployment, Evidence, NoteKind, State
-from bridge.core.report import EndedDeployment
+from bridge.core.report import EndedDeployment, HeldSpan
 from bridge.ports.gates import Judging
 
 
@@ -58,6 +58,9 @@ class Deployments(Protocol):
 
     async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:
         """Return what has ended or gone live since a time, oldest first."""
+
+    async def held_since(self, since: float) -> list[HeldSpan]:
+        """Return how long gates have held each deployment that has ended since a time."""
 
     async def oldest_deployment(self) -> float | None:
         """Return when the oldest deployment that is kept was recorded."""

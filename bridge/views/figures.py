@@ -60,9 +60,7 @@ def _minute(at: float) -> str:
 
 def _figures_row(name: str, of: Figures) -> Row:
     often = "?" if of.per_day is None else f"{of.per_day:.1f}"
-    lead, rate, restore = _spread(of.lead), _rate(of), _spread(of.restore)
-    open_ = f", {of.open} open" if of.open else ""
-    figures = (str(of.live), often, lead, rate, restore + open_)
+    figures = (str(of.live), often, spread_words(of.lead), rate_words(of), restore_words(of))
     return Row(((Strong(Text(name, APP)),), *((one,) for one in figures)), line=_line(name, of))
 
 
@@ -71,26 +69,35 @@ def _line(name: str, of: Figures) -> Phrase:
     still = f", {of.open} not restored" if of.open else ""
     unknown = f"; {of.unknown} with an unknown outcome" if of.unknown else ""
     words = (
-        f": {of.live} live{often}; lead time {_spread(of.lead)}; change failure rate"
-        f" {_rate(of)}; time to restore {_spread(of.restore)}{still}{unknown}"
+        f": {of.live} live{often}; lead time {spread_words(of.lead)}; change failure rate"
+        f" {rate_words(of)}; time to restore {spread_words(of.restore)}{still}{unknown}"
     )
     return (Text(name, APP), words)
 
 
-def _rate(of: Figures) -> str:
+def restore_words(of: Figures) -> str:
+    """Return how long failures lasted, and how many still do, e.g. "not yet, 1 open"."""
+    still_open = f"{of.open} open" if of.open else ""
+    restored = spread_words(of.restore) if of.restore.cases or not of.open else "not yet"
+    return ", ".join(filter(None, (restored, still_open)))
+
+
+def rate_words(of: Figures) -> str:
+    """Return the share of deploys that failed, e.g. "6% (1 of 18)", "too few (2)", "none"."""
     bad = of.failed + of.unhealthy + of.rolled_back
     if of.failure_rate is None:
         return f"too few ({of.ended})" if of.ended else "none"
     return f"{of.failure_rate:.0%} ({bad} of {of.ended})"
 
 
-def _spread(of: Spread) -> str:
+def spread_words(of: Spread) -> str:
+    """Return median and 90th percentile, e.g. "3 min (9 min)", "too few (2)", "none"."""
     if of.median is None or of.p90 is None:
         return f"too few ({of.cases})" if of.cases else "none"
-    return f"{_span(of.median)} ({_span(of.p90)})"
+    return f"{span(of.median)} ({span(of.p90)})"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """Return how long, in one unit."""
     steps = ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "min"))
     for from_, size, unit in steps:

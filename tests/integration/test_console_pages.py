@@ -24,6 +24,7 @@ from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right
 from bridge.core.apps import Rules
 from bridge.core.errors import BridgeError, NotFound
+from bridge.core.holds import Gate, Hold
 from bridge.core.lifecycle import State, deployment_id
 from bridge.core.people import Actor
 from bridge.core.policies import PreviewPolicy
@@ -31,7 +32,8 @@ from bridge.core.previews.preview import as_preview
 from bridge.operations.arrivals import shown_headers
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import DONE, Audited, PushSeen
-from tests.fakes.journey import app, deployment
+from bridge.storage.journal.deployment_rows import holds_text
+from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.console_records import FRAME, NOW, Body, hostile_app, records_of, tell
 from tests.worlds.journal import A, outcome, record
 from tests.worlds.previewed import held, native, skipped, up
@@ -469,3 +471,34 @@ async def test_a_search_for_words_reads_a_bounded_number_and_goes_on_on_demand(
             link = re.findall(r'<a href="\?([^"]*)">Search for the words', text) or [""]
             query = dict(parse_qsl(html.unescape(link[0])))
         assert pages == [["5", "4"], ["3", "2"], ["1"]]
+
+
+# ── figures ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_figures_are_three_plots_whose_apps_are_links_and_previews_are_left_out() -> None:
+    preview = app("app-12", name="web pr-12", marker="bridge:x#12:app-web")
+    lock = Hold(Gate.LOCK, "lock 1", "locked by Ada", Right.LOCK)
+    clock = ManualClock(NOW - 7200)
+    async with records_of([WEB, preview], clock=clock) as records:
+        journal = records.journal
+        for seq, state in enumerate([State.FAILED, State.DONE, State.DONE, State.DONE], 1):
+            new = deployment(seq, "app-12" if seq == 4 else "app-web", created_at=NOW - 7200)
+            await record(journal, outcome(seq, new, explicit=True))
+            if seq == 2:
+                facts = {"holds": holds_text([lock]), "held_at": clock.now}
+                await journal.move(new.id, State.HELD, "held", **facts)
+                clock.now = NOW
+                await journal.move(new.id, State.WAITING, "")
+            await journal.move(new.id, State.ASKED, "")
+            await journal.move(new.id, state, "", live_at=None if seq == 1 else NOW)
+        text = ""
+        while "<svg" not in text:
+            page = await PAGES["/console/figures"](records, BY_LINK, Asked({}, {}))
+            text = draw(page, FRAME, NOW)
+
+    for said in ("Change failure rate by week", "33% (1 of 3)", "lock: 2.0 h, 1 deployment"):
+        assert said in text
+    assert '<a href="/console/apps/app-web">shop/web</a>' in text
+    assert "pr-12" not in text
+    assert "0 cases" not in text

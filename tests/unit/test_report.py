@@ -4,7 +4,17 @@ from typing import Any
 
 from bridge.core.events import Action
 from bridge.core.lifecycle import State, deployment_id
-from bridge.core.report import DAY, EndedDeployment, Figures, Spread, report_of
+from bridge.core.report import (
+    DAY,
+    EndedDeployment,
+    Figures,
+    HeldSpan,
+    HeldTime,
+    Spread,
+    held_by_gate,
+    report_of,
+    stretches_of,
+)
 
 DEPLOY, REDEPLOY, ROLLBACK = Action.DEPLOY, Action.REDEPLOY, Action.ROLLBACK
 DONE, UNHEALTHY, FAILED = State.DONE, State.UNHEALTHY, State.FAILED
@@ -119,3 +129,38 @@ def test_each_app_has_its_own_figures_also_two_of_one_name() -> None:
     }
     assert (found.all.live, found.all.failed, found.all.open) == (2, 1, 1)
     assert list(report_of(those[::2], 0.0, DAY).apps) == ["shop/web"]
+
+
+def test_the_parts_of_a_period_and_a_clock_that_was_wrong() -> None:
+    """Of a fortnight and a day, the first day has nothing, the first week 3 of which 1 is bad."""
+    old = 400 * DAY
+    those = [
+        *(ended(n, n * DAY, took=n * 60.0) for n in (2, 3)),
+        ended(4, 8 * DAY, FAILED),
+        ended(5, 9 * DAY),
+        ended(6, 9.5 * DAY, took=old),
+        ended(7, 10 * DAY, action=ROLLBACK, target=deployment_id(5, "app-web"), pushed=False),
+    ]
+    first, one, two = stretches_of(those, 0.0, 15 * DAY, 7 * DAY)
+
+    assert [(each.since / DAY, each.until / DAY) for each in (first, one, two)] == [
+        (0, 1), (1, 8), (8, 15)
+    ]  # fmt: skip
+    assert [(each.ended, each.bad) for each in (first, one, two)] == [(0, 0), (3, 1), (2, 1)]
+    assert (one.failure_rate, two.failure_rate) == (1 / 3, None)
+    assert [each.lead.cases for each in (first, one, two)] == [0, 2, 1]
+    assert figures(*those).lead == Spread(3, 120.0, 180.0)
+
+
+def test_how_long_each_gate_has_held() -> None:
+    """A gate counts from the begin of the period on, beside others, and each deployment once."""
+    spans = [
+        HeldSpan("a", "app-web", "shop/web", ("checks", "approval"), 50.0, 160.0),
+        HeldSpan("a", "app-web", "shop/web", ("approval",), 160.0, 200.0),
+        HeldSpan("b", "app-web", "shop/web", (), 10.0, 110.0),
+        HeldSpan("c", "app-web", "shop/web", ("lock",), 10.0, 90.0),
+    ]
+
+    assert held_by_gate(spans, 100.0) == [
+        HeldTime("checks", 60.0, 1), HeldTime("approval", 100.0, 1), HeldTime("", 10.0, 1)
+    ]  # fmt: skip

@@ -19,6 +19,7 @@ from bridge.core.refused import RefusedWebhooks
 from bridge.pipeline.deciding.catchup import HookTroubles
 from bridge.pipeline.deciding.interpret import Reading
 from bridge.ports.checks import Finding
+from bridge.ports.clock import Clock
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome, PushSeen, Result
@@ -95,10 +96,10 @@ async def _nothing() -> Sequence[Finding]:
 
 @asynccontextmanager
 async def records_of(
-    apps: Sequence[App] = (), *, grants: Sequence[Grant] = ()
+    apps: Sequence[App] = (), *, grants: Sequence[Grant] = (), clock: Clock = lambda: NOW
 ) -> AsyncIterator[Records]:
-    """Records without deliveries."""
-    journal = journal_in_memory(lambda: NOW)
+    """Records without deliveries; `clock`: the journal's."""
+    journal = journal_in_memory(clock)
     await journal.save_apps("dokploy", list(apps))
     inbox = InboxOf()
     try:

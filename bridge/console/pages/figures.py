@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from bridge.console.pages.plots import BOTTOM, HEIGHT, TOP, WIDTH, Plot, plots_of
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
@@ -18,12 +19,18 @@ from bridge.core.report import (
     LEFT_OUT,
     EndedDeployment,
     Figures,
+    held_by_gate,
     report_of,
+    stretches_of,
     without_previews,
 )
+from bridge.views.figures import rate_words, restore_words, spread_words
 
 PERIODS = (7, 30, 90)
 """Days of a report."""
+
+DAYS_EACH = 7
+"""The longest period whose plots have days; those of longer ones have weeks."""
 
 TALLEST = 100
 
@@ -48,13 +55,18 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """The figures of a period, as of one moment: in all, and of the apps that deployed most."""
+    """The figures of a period, as of one moment: in all, and of the apps that deployed most.
+
+    Attributes:
+        apps: each with its name and its id.
+    """
 
     at: float
     all: Figures
-    apps: Sequence[tuple[str, Figures]]
+    apps: Sequence[tuple[str, str, Figures]]
     more: int
     days: Sequence[Day]
+    plots: Sequence[Plot]
 
 
 async def figures(records: Records, visitor: Visitor, asked: Asked) -> Page:
@@ -70,25 +82,40 @@ async def figures(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "periods": PERIODS,
         "definitions": DEFINITIONS,
         "left_out": LEFT_OUT,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "top": TOP,
+        "bottom": HEIGHT - BOTTOM,
+        "spread": spread_words,
+        "rate": rate_words,
+        "restore": restore_words,
     }
     return Page("figures", "Figures", facts)
 
 
 async def _work_out(records: Records, visitor: Visitor, days: int) -> Worked:
-    until = records.clock()
-    apps = [*records.apps(), *await records.journal.gone_apps()]
-    ended = without_previews(await records.journal.ended_since(until - days * DAY), apps)
-    oldest = await records.journal.oldest_deployment()
+    journal, until = records.journal, records.clock()
     since = until - days * DAY
+    apps = [*await journal.apps(), *await journal.gone_apps()]
+    ended = without_previews(await journal.ended_since(since), apps)
+    spans = without_previews(await journal.held_since(since), apps)
+    oldest = await journal.oldest_deployment()
     since = since if oldest is None else min(max(since, oldest), until - 1.0)
 
     def work() -> Worked:
         seen = [one for one in ended if records.may_see(visitor, one.app)]
+        held = held_by_gate((one for one in spans if records.may_see(visitor, one.app)), since)
         report = report_of(seen, since, until)
+        ids = {f"{one.app} ({one.app_id})": one.app_id for one in seen}
+        ids |= {one.app: one.app_id for one in seen}
         busiest = sorted(report.apps.items(), key=lambda one: (-one[1].live, one[0]))
-        shown = sorted(busiest[:MOST_APPS])
+        shown = [(name, ids[name], of) for name, of in sorted(busiest[:MOST_APPS])]
+        length, each = ("day", DAY) if days <= DAYS_EACH else ("week", 7 * DAY)
+        midnight = until - until % DAY + DAY  # whole days, as people count them
+        begin = max(since - since % DAY, midnight - days * DAY)
+        plots = plots_of(stretches_of(seen, begin, midnight, each), held, length)
         more = len(busiest) - len(shown)
-        return Worked(until, report.all, shown, more, days_of(seen, until, days))
+        return Worked(until, report.all, shown, more, days_of(seen, until, days), plots)
 
     return await asyncio.to_thread(work)
 

@@ -27,7 +27,7 @@ from bridge.core.lifecycle import (
     carries,
 )
 from bridge.core.people import Cause
-from bridge.core.report import EndedDeployment
+from bridge.core.report import EndedDeployment, HeldSpan
 from bridge.ports.gates import Judging
 from bridge.ports.outcomes import Audits
 from bridge.storage import tables
@@ -197,6 +197,9 @@ class Deployments(Transactions):
         query = query.order_by(_T.c.finished_at, _T.c.id)  # as in an index
         return [_read_ended(row) for row in await self._all(query)]
 
+    async def held_since(self, since: float) -> list[HeldSpan]:
+        return [_read_span(row) for row in await self._all(_spans(since))]
+
     async def oldest_deployment(self) -> float | None:
         query = sa.select(_T.c.created_at).order_by(_T.c.seq).limit(1)
         return await self._read(lambda db: db.scalar(query))
@@ -283,6 +286,27 @@ def _read_ended(row: dict[str, Any]) -> EndedDeployment:
     facts, origin = split_origin(row)
     known = {"action": Action(row["action"]), "state": State(row["state"])}
     return EndedDeployment(**facts | known, pushed=origin.cause is not Cause.ASKED)
+
+
+def _spans(since: float) -> "sa.Select[Any]":
+    """Return the query for the lines of histories that held, each with when the next one came."""
+    c = tables.changes
+    after = sa.func.lead(c.c.at).over(partition_by=c.c.deployment, order_by=c.c.number)
+    lines = (
+        sa.select(
+            *(c.c.deployment, _T.c.app_id, _T.c.app, c.c.state, c.c.gates, c.c.at),
+            sa.func.coalesce(after, _T.c.finished_at).label("until"),
+        )
+        .join(_T, _T.c.id == c.c.deployment)
+        .where((_T.c.finished_at >= since) & _T.c.held_at.is_not(None))
+        .subquery()
+    )
+    return sa.select(lines).where(lines.c.state == State.HELD)
+
+
+def _read_span(row: Mapping[str, Any]) -> HeldSpan:
+    of = row["deployment"], row["app_id"], row["app"]
+    return HeldSpan(*of, tuple(row["gates"].split()), row["at"], row["until"])
 
 
 def fates(db: sa.Connection, deployments: Iterable[Deployment]) -> dict[str, Fate]:
