@@ -152,11 +152,6 @@ class Commit:
     def __post_init__(self) -> None:
         object.__setattr__(self, "author", _name(self.author))
 
-    @property
-    def subject(self) -> str:
-        """The first line of the message."""
-        return subject_of(self.message)
-
 
 def subject_of(message: str | None) -> str:
     """Return the first line of a commit's message that is not empty, for a list."""

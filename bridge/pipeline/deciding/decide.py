@@ -30,6 +30,7 @@ from bridge.core.events import (
     PullRequestChanged,
     RefKind,
     RefPushed,
+    subject_of,
 )
 from bridge.core.lifecycle import deployment_id
 from bridge.core.people import Cause, Origin
@@ -169,7 +170,7 @@ class Deciding:
                 "" if meaning.asked else event.hook,  # a replay is no report of the webhook's
                 repository=event.repository.name,
                 author=author_of(event),
-                message=event.commit.subject if event.commit else "",
+                message=subject_of(event.commit.message if event.commit else ""),
             ),
             explicit=meaning.asked is not None,
         )

@@ -25,6 +25,7 @@ from bridge.core.events import (
     Repository,
     parse_command,
     parse_found,
+    subject_of,
 )
 from bridge.core.hooks import SIGNED_FOR, Scope, confirmed, spoken_for
 from bridge.core.lifecycle import Deployment, State, deployment_id
@@ -133,7 +134,7 @@ def about(event: Event) -> About | None:
     """Return what an event is about, for people; None if it belongs to no repository."""
     if isinstance(event, RefPushed):
         commit = event.commit.sha if event.commit else event.after
-        message = event.commit.subject if event.commit else ""
+        message = subject_of(event.commit.message if event.commit else "")
         return About(event.repository.name, str(event.ref), commit, author_of(event), message)
     if isinstance(event, PullRequestChanged) and event.opened and event.pull.own:
         head = f"refs/heads/{event.pull.head}"
