@@ -97,6 +97,12 @@ MARKS = {
 WIDEST = 36
 """The most columns for a name or an id; the last cell takes the rest."""
 
+GAP = 3
+"""Columns between cells that stand side by side."""
+
+LEAST = 10
+"""Columns below which a cell is not narrowed to make room for others beside it."""
+
 NARROW = 110
 """Columns of a terminal below which long cells get their own lines."""
 
@@ -227,6 +233,9 @@ def stacked(
     heads = [[Text(title.removeprefix("*"), "bold") for title in titles]] if titles else []
     columns = list(zip(*heads, *cells, strict=True))
     widths = [min(WIDEST, max(cell.cell_len for cell in column)) for column in columns]
+    room = console().width - GAP * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > LEAST:
+        widths[widths.index(max(widths))] -= 1
     parts: list[Any] = [_side_by_side(head, widths) for head in heads]
     for row, those in zip(cells, notes, strict=True):
         parts.append(_side_by_side(row, widths))
@@ -245,7 +254,7 @@ def _side_by_side(cells: "Sequence[Text]", widths: Sequence[int]) -> Any:
     """Lay out the cells of one row; fold a long one within its column."""
     from rich.table import Table
 
-    line = Table.grid(padding=(0, 3, 0, 0), pad_edge=False)
+    line = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
     for width in widths[:-1]:
         line.add_column(width=width, overflow="fold")
     line.add_column(overflow="fold")

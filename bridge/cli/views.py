@@ -307,8 +307,9 @@ def _show_table(shown: Table) -> None:
 def _show_stacked(
     shown: Table, columns: Sequence[str], rows: "Sequence[Sequence[str | Styled]]"
 ) -> None:
-    """Show long cells on lines of their own, below those of their row."""
-    side = [place for place, one in enumerate(shown.columns) if not one.long]
+    """Show long cells on lines of their own, below those of their row; leave out empty columns."""
+    filled = [place for place, _ in enumerate(shown.columns) if any(row[place] for row in rows)]
+    side = [place for place in filled if not shown.columns[place].long]
     heads = [[row[place] for place in side] for row in rows]
     below = [long_lines(zip(shown.columns, row, strict=True)) for row in rows]
     console().print(stacked(heads, below, titles=[columns[place] for place in side]))

@@ -110,7 +110,8 @@ async def plan_rollback(
     """Show how it would be done, unless they have seen that."""
     if seen is not None:
         return None
-    if deployment is not None and (gone := await _no_longer_served(ctx, app, deployment)):
+    shown = None if deployment is None else await ctx.shown(deployment, app)
+    if shown is not None and shown.served and (gone := await _no_longer_served(ctx, app, shown.id)):
         return gone
     try:
         plan = await _ways(ctx).plan(app, to, person=ctx.actor.person)

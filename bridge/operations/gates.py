@@ -242,12 +242,16 @@ async def plan_override(
     seen: Seen = None,
     deployment: Of = None,
 ) -> View | None:
-    """Show what holds it if somebody has to give a reason, is to be warned, or has seen less."""
+    """Show what holds it, unless they have seen all of it.
+
+    On the server itself, a reason is enough where there is nothing to warn of.
+    """
     waiting = await _held(ctx, app, deployment)
     ctx.check(right_to_lift(waiting.holds), app)
     holds = {one.short for one in waiting.holds}
     told = seen is not None and holds <= set(seen)
-    nothing_to_ask = seen is None and reason and not warnings_in(waiting.holds)
+    on_server = ctx.by is not None
+    nothing_to_ask = on_server and seen is None and reason and not warnings_in(waiting.holds)
     if not ctx.plan_only and (told or nothing_to_ask):
         return None
     given = {**ctx.call.given, "deployment": waiting.id, "seen": " ".join(sorted(holds))}
@@ -269,8 +273,8 @@ async def override(
 ) -> View:
     """Deploy despite the gates that hold it; the reason is recorded.
 
-    It asks first if the version did not work where it was live before. To end a mere wait for a
-    time, the right to deploy is enough.
+    You see what holds it before anything happens; on the command line only if the version did not
+    work where it was live before. To end a mere wait for a time, the right to deploy is enough.
     """
     waiting = await _held(ctx, app, deployment)
     ctx.check(right_to_lift(waiting.holds), app)

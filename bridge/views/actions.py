@@ -47,6 +47,8 @@ def of_deployment(
         shown.append(cancel(deployment))
     if deployment.state is State.UNHEALTHY and not past:
         shown.append(Action("Roll back", ROLLBACK, id_, "danger"))
+    if deployment.state is State.FAILED and around.before and not around.overtaken:
+        shown.append(Action("Roll back", ROLLBACK, id_))
     if around.last_good:
         shown.append(Action("Roll back to this", ROLLBACK_TO, id_))
     goes_back = deployment.action is Asked.ROLLBACK  # what it has left stays checked out

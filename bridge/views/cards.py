@@ -309,7 +309,9 @@ def failure_view(
         log=tail,
         links=places_of(deployment, app, links, around),
         actions=actions.of_deployment(
-            deployment, Around(fate=around.fate, overtaken=around.overtaken), can_cancel=False
+            deployment,
+            Around(before=around.before, fate=around.fate, overtaken=around.overtaken),
+            can_cancel=False,
         ),
         why=deployment.app,
         more=links.console.deployment(deployment.id),

@@ -223,7 +223,7 @@ def _lock_table(those: Sequence[Lock]) -> Table:
                 (_label(one.label),),
                 (_person(one.name),),
                 (Moment(one.at, since=True),),
-                _until(one)[1:] or ("it is unlocked",),
+                _until(one)[1:],
                 (_reason(one.reason, IN_A_LIST),),
             ),
             Icon.LOCK,
@@ -346,12 +346,8 @@ def _covers(one: FreezeNow) -> Phrase:
 
 
 def _freeze_end(one: FreezeNow) -> Phrase:
-    if one.closed is None:
-        return ()
-    until = one.closed[1]
-    if until is not None:
-        return (Moment(until),)
-    return ("it is ended",) if one.freeze.by else ("somebody edits it",)
+    until = None if one.closed is None else one.closed[1]
+    return () if until is None else (Moment(until),)
 
 
 # ── pieces ────────────────────────────────────────────────────────────────────────────────────────

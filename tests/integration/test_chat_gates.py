@@ -278,9 +278,13 @@ async def test_who_may_deploy_ends_a_wait_for_a_time(desk: Desk) -> None:
     held = await desk.waits(APPS[1], 1, not_before=desk.clock.now + 900)
     assert [one.gate for one in held.holds] == [Gate.SCHEDULE]
 
-    lifted = view(await desk.say("override api now, please", BOB))
+    asked = view(await desk.say("override api now, please", BOB))
+    assert asked.asks is not None
+    assert (await desk.judged(APPS[1], held.id)).state is State.HELD
+    lifted = view(await desk.say(asked.asks.call, BOB))
 
     assert lifted.data.id == held.id
+    assert plain(lifted.says[0]) == "Why: now, please"
 
 
 async def test_a_click_removes_the_lock_that_was_shown_and_no_other(desk: Desk) -> None:

@@ -121,6 +121,19 @@ async def test_the_button_of_an_unhealthy_one_leads_to_the_same(versions: Versio
     assert seen_in(said).split()[1] == old.id
 
 
+async def test_the_button_of_a_failed_one_leads_away_from_what_stayed_live(
+    versions: Versions,
+) -> None:
+    old = await versions.made(1, "a")
+    live = await versions.made(2, "b")
+    failed = deployment(3, WEB.id, app=WEB.label, state=State.FAILED)
+    await record(versions.desk.journal, outcome(3, failed))
+
+    said = await versions.click(deployment=failed.id)
+
+    assert seen_in(said).split()[1:] == [old.id, live.id]
+
+
 async def test_a_click_on_what_is_no_longer_live_does_nothing(versions: Versions) -> None:
     """A click means what was seen: another version may be live by now."""
     old = await versions.made(1, "a")

@@ -115,7 +115,8 @@ class Office:
         """Have a first version live, whoever approves it."""
         commit = await self.push("first version", "bob")
         await self.held("has 0")
-        await self.both.hands.type("override web the first version", user="U0GRACE")
+        asked = await self.both.hands.type("override web the first version", user="U0GRACE")
+        await self.both.hands.click(asked.body, "operation.run", user="U0GRACE")
         await self.is_live(commit)
 
     async def held(self, words: str) -> None:
