@@ -188,7 +188,8 @@ async def _failed(records: Records, visitor: Visitor, seen: Mapping[str, App]) -
         if one is None:
             continue
         mine = app_id in deployable
-        says = f"{one.app}: {redact(note_now(one, None))}"
+        note = redact(note_now(one, None)).removeprefix(f"{one.state}: ")
+        says = f"{one.app}: {note or 'its build failed'}"
         acts = _back_or_again(seen[app_id]) if mine else []
         link = f"/console/deployments/{id_}"
         found.append(Need("bad", one.state, says, link, at=one.finished_at, mine=mine, acts=acts))
@@ -215,11 +216,10 @@ def failed_in(newest: Sequence[Brief]) -> str | None:
 async def _locked(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
     """Return the apps that a rollback has locked, so that no push undoes it."""
     locks = [one for one in await records.journal.locks() if one.of_rollback]
-    ids = {one.scope: one.scope.partition("/")[2] for one in locks}
     may = {app.id for app in records.seen(visitor, Right.LOCK)}
     found = []
     for one in locks:
-        app_id = ids[one.scope]
+        app_id = one.scope.partition("/")[2]
         if app_id in seen:
             mine = app_id in may
             fields = {"scope": one.scope.replace("/", ":", 1), "seen": f"{Gate.LOCK}:{one.key}"}
