@@ -27,12 +27,15 @@ from bridge.core.apps import Rules
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Freeze, Window, read_at
-from bridge.core.holds import Gate, Hold, Lift
+from bridge.core.gates.locks import Lock
+from bridge.core.holds import Gate, Hold, Lift, Proposal
 from bridge.core.lifecycle import State, deployment_id
 from bridge.core.people import Actor
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.preview import as_preview
 from bridge.core.refs import Pages
+from bridge.core.refused import RefusedWebhooks
+from bridge.core.words import many
 from bridge.operations.arrivals import shown_headers
 from bridge.ports.gates import Judging
 from bridge.ports.inbox import Delivery, DeliveryState
@@ -49,7 +52,7 @@ from bridge.storage.journal.deployment_rows import holds_text
 from bridge.views.links import Links
 from tests.fakes.journey import HEAD, ManualClock, app, deployment
 from tests.worlds.console_records import FRAME, NOW, Body, hostile_app, records_of, tell
-from tests.worlds.journal import A, outcome, record
+from tests.worlds.journal import A, B, outcome, record
 from tests.worlds.previewed import held, native, skipped, up
 
 WEB = app("app-web")
@@ -221,6 +224,63 @@ async def test_gates_are_on_one_page_and_lifted_by_who_may() -> None:
     assert "Schedule…" in owner
     for mine in (">Unlock<", "Lock…", "Schedule…"):
         assert mine not in ada
+
+
+def needs_in(page: str, section: str = "needs") -> list[str]:
+    """The rows of a section of the first page."""
+    rows = page.partition(f'<section class="needs" aria-labelledby="{section}"')[2]
+    return rows.partition("</section>")[0].split('<li class="row">')[1:]
+
+
+async def first_page(records: Records, visitor: Visitor = BY_LINK) -> str:
+    return draw(await PAGES["/console"](records, visitor, Asked({}, {})), FRAME, NOW)
+
+
+async def test_what_waits_is_a_row_with_its_act_for_those_who_may() -> None:
+    grants = [
+        Grant(("github:ada",), frozenset(Right), ("shop/*",)),
+        Grant(("github:eve",), frozenset({Right.VIEW}), ("shop/*",)),
+    ]
+    async with records_of([WEB], grants=grants) as records:
+        journal: Any = records.journal
+        proposal = Proposal(B, "Charge once", "Grace", live=A, since=1.0, changed=2)
+        waits = Hold(Gate.APPROVAL, "k", "Needs 1 approval", Right.APPROVE, proposal=proposal)
+        await record(journal, outcome(1, deployment(1), explicit=True))
+        await journal.move(deployment(1).id, State.FAILED, "the build ended with 1")
+        await record(journal, outcome(2, deployment(2), explicit=True))
+        await journal.move(deployment(2).id, State.HELD, "", holds=holds_text((waits,)))
+        lock = Lock(f"app/{WEB.id}", WEB.label, "cli:x", "Bo", "back", NOW, of_rollback=True)
+        await journal.take_lock(lock, [WEB.id], steal=False)
+
+        mine = needs_in(await first_page(records, person()))
+        assert [re.findall(r"<button[^>]*>(.*?)<", row) for row in mine] == [
+            [f"Approve {B[:7]}"], ["Roll back…", "Redeploy"], ["Unlock"],
+        ]  # fmt: skip
+        assert f"2 files since {A[:7]}" in mine[0]
+        theirs = await first_page(records, person("github:eve"))
+        assert needs_in(theirs) == []
+        assert [row.count("<button") for row in needs_in(theirs, "others")] == [0, 0]
+        assert "Needs 1 approval" in theirs
+        assert "Cancel…" not in theirs
+
+        await record(journal, outcome(3, deployment(3), explicit=True))
+        await journal.move(deployment(3).id, State.DONE, "", live_at=NOW)
+        assert not any("the build ended" in row for row in needs_in(await first_page(records)))
+
+
+async def test_refused_webhooks_are_grouped_by_their_cause() -> None:
+    async with records_of([WEB]) as records:
+        why = [("unauthorized", "the signature fits no secret", 30), ("bad", "no JSON", 1)]
+        await records.journal.keep_refused(
+            [
+                RefusedWebhooks(NOW, "github", reason, "/hooks/github", "n", "", says, n, NOW, says)
+                for reason, says, n in why
+            ]
+        )
+        rows = needs_in(await first_page(records))
+        for _, says, count in why:
+            (row,) = [row for row in rows if says in row]
+            assert f"{many(count, 'webhook')} in the last 24 hours: {says}" in row
 
 
 def older_of(text: str) -> dict[str, str]:

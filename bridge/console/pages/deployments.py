@@ -69,7 +69,7 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
     rights = own if app is None else records.rights(visitor, app)
     exists = app is not None and any(one.id == app.id for one in records.apps())
     delivery = await records.inbox.get(found.seq)
-    may = frozenset(_may(found, rights, exists=exists))
+    may = frozenset(may_of(found, rights) if exists else ())
     built, message = version_of(found)
     proposal = proposal_of(found)
     fate = (await records.journal.fates([found])).get(found.id)
@@ -264,10 +264,8 @@ _KINDS = {"pull": "message"}
 """What people call a kind of place."""
 
 
-def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[str]:
-    """Return the actions on a deployment that these rights allow."""
-    if not exists:
-        return []
+def may_of(found: Deployment, rights: frozenset[Right]) -> list[str]:
+    """Return the actions on a deployment of an app that exists, which these rights allow."""
     may = []
     if found.state not in FINAL and found.state is not State.VERIFYING and Right.CANCEL in rights:
         may.append("cancel")

@@ -197,7 +197,7 @@ async def test_a_thread_tells_each_rollback_and_each_way_back_from_it(world: Wor
 @pytest.mark.parametrize(
     ("story", "needed"),
     [
-        ("push breaks", ""),
+        ("push breaks", "Unlock</button>"),
         ("push breaks unlock again", ""),
         ("push broken", "commit 2222222 is live, but GET"),
         ("push broken by_hand", ""),

@@ -1,0 +1,363 @@
+"""The inbox: what needs somebody, each with its acts, as far as a visitor sees it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlencode
+
+from bridge.console.records import Records
+from bridge.console.visitors import Visitor
+from bridge.core.access import Right
+from bridge.core.apps import App
+from bridge.core.health.fate import note_now
+from bridge.core.health.serving import Serving
+from bridge.core.holds import Gate
+from bridge.core.lifecycle import SERVED, Brief, Deployment, State
+from bridge.core.masking import redact
+from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.verdict import NEEDS, Act, possible
+from bridge.core.refused import Missed, causes
+from bridge.core.words import many
+from bridge.pipeline.deciding.catchup import MOST, hook_troubles
+from bridge.ports.checks import Level
+from bridge.ports.inbox import DeliveryState
+from bridge.views.previews import why_of
+from bridge.views.proposal import proposal_of, proposed_of
+
+MOST_APPS = 15
+MOST_FAILED = 5
+MOST_TWICE = 5
+MOST_REFUSED = 200
+MOST_CAUSES = 5
+MOST_HOOKS = 5
+MOST_PREVIEWS = 5
+MOST_UNMATCHED = 5
+MOST_HELD = 10
+MOST_LOCKS = 5
+
+RECENT = 10
+"""The newest deployments of an app among which a failed one needs somebody."""
+
+STUCK = 3
+"""Failures in a row of a preview's next step, after which somebody is told."""
+
+LATELY_DEPLOYED = 200
+"""The newest deployments to look through for apps."""
+
+LATELY = 24 * 3600.0
+"""Seconds for which a refused webhook or a failed delivery needs somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button that carries out an operation.
+
+    Attributes:
+        does: the operation; `fields`: its arguments.
+        asks: what to read before it is done; "" if a click suffices, or the operation asks.
+        tone: "main" for what a section is about, "danger" for what stops something.
+    """
+
+    says: str
+    does: str
+    fields: Mapping[str, str]
+    asks: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A problem that needs somebody.
+
+    Attributes:
+        tone, word: its tag.
+        says: what is wrong.
+        link: the page with more; `button`: what it leads to.
+        at: when that was so, if it may have changed since; None if it is so now.
+        mine: False if only others may do something about it.
+        acts: what the visitor may do at once; without any, the link is the button.
+        differs: the words of a link to the page `compare`, which shows what would change.
+    """
+
+    tone: str
+    word: str
+    says: str
+    link: str
+    button: str = "See why"
+    at: float | None = None
+    mine: bool = True
+    acts: Sequence[Button] = field(default=())
+    differs: str = ""
+    compare: str | None = None
+
+
+async def needs_of(
+    records: Records, visitor: Visitor, seen: Mapping[str, App], open_: Sequence[Deployment]
+) -> list[Need]:
+    """Return what needs somebody, what waits for the visitor's approval first.
+
+    Args:
+        seen: the apps that the visitor may view, by id.
+        open_: the open deployments.
+    """
+    needs = _to_approve(records, visitor, open_)
+    needs += await _of_deployments(records, visitor, seen)
+    needs += await _failed(records, visitor, seen)
+    needs += await _locked(records, visitor, seen)
+    needs += _of_apps(list(seen.values()))
+    needs += await _of_previews(records, visitor)
+    if records.sees_all(visitor):
+        needs += await _of_settings(records)
+        needs += await _of_webhooks(records)
+        needs += await _of_hooks(records)
+        needs += await _of_feedback(records)
+    return needs
+
+
+def _to_approve(records: Records, visitor: Visitor, open_: Sequence[Deployment]) -> list[Need]:
+    """Return what the visitor may approve, and what it would change."""
+    apps = {app.id: app for app in records.seen(visitor, Right.APPROVE)}
+    found = []
+    for one in open_:
+        proposal, app = proposal_of(one), apps.get(one.app_id)
+        if proposal is None or app is None:
+            continue
+        waits = next(hold for hold in one.holds if hold.proposal is proposal)
+        shown = proposed_of(proposal, app, records.links)
+        message = f" {shown.says.words}" if shown.says.words else ""
+        by = f", by {shown.author.words}" if shown.author.words else ""
+        fields = {"app": app.id, "deployment": one.id, "commit": proposal.commit}
+        approve = Button(f"Approve {shown.commit.words}", "approve", fields, tone="main")
+        need = Need(
+            "held",
+            "approval",
+            f"{one.app}: {shown.commit.words}{message}{by}. {waits.says}",
+            f"/console/deployments/{one.id}",
+            at=one.held_at,
+            acts=[approve],
+            differs="" if shown.live is None else f"{shown.count} since {shown.live.words}",
+            compare=shown.compare,
+        )
+        found.append(need)
+    rest = Need(
+        "held",
+        "approval",
+        "{} more wait for an approval",
+        "/console/deployments?state=held",
+        "All held",
+    )
+    return _first(found, MOST_HELD, rest)
+
+
+def _back_or_again(app: App, tone: str = "") -> list[Button]:
+    """Return the ways out of a version that does not work."""
+    back = Button("Roll back…", "rollback", {"app": app.id}, tone=tone)
+    return [back, Button("Redeploy", "redeploy", {"app": app.id})]
+
+
+async def _of_deployments(
+    records: Records, visitor: Visitor, seen: Mapping[str, App]
+) -> list[Need]:
+    """Return the apps that serve what is unhealthy, or of which nobody knows what they serve."""
+    deployable = {app.id for app in records.seen(visitor, Right.DEPLOY)}
+    found = []
+    for state, tone in ((State.UNHEALTHY, "bad"), (State.UNKNOWN, "held")):
+        those = await records.journal.deployments(limit=LATELY_DEPLOYED, state=state)
+        ids = list(dict.fromkeys(one.app_id for one in those if one.app_id in seen))[:MOST_APPS]
+        serving = await records.journal.serving([seen[id_] for id_ in ids])
+        troubled = [one for one in those if _troubles(one, serving.get(one.app_id))]
+        fates = await records.journal.fates(troubled)
+        for one in troubled:
+            link, fate = f"/console/deployments/{one.id}", fates.get(one.id)
+            says = f"; {fate.says}" if fate is not None and fate.says else ""
+            told = f"{one.app}: {note_now(one, fate)}{says}"
+            mine = one.app_id in deployable
+            acts = _back_or_again(seen[one.app_id], "main") if mine and tone == "bad" else []
+            found.append(Need(tone, state, told, link, mine=mine, acts=acts))
+    return found
+
+
+async def _failed(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
+    """Return the apps whose newest deployments failed, until one succeeds."""
+    lately = await records.journal.deployed_lately(LATELY_DEPLOYED)
+    newest = await records.journal.briefly([id_ for id_ in lately if id_ in seen], RECENT)
+    ids = {app_id: failed for app_id, those in newest.items() if (failed := failed_in(those))}
+    deployable = {app.id for app in records.seen(visitor, Right.DEPLOY)}
+    found = []
+    for app_id, id_ in list(ids.items())[:MOST_FAILED]:
+        one = await records.journal.deployment(id_)
+        if one is None:
+            continue
+        mine = app_id in deployable
+        note = redact(note_now(one, None)).removeprefix(f"{one.state}: ")
+        says = f"{one.app}: {note or 'its build failed'}"
+        acts = _back_or_again(seen[app_id]) if mine else []
+        link = f"/console/deployments/{id_}"
+        found.append(Need("bad", one.state, says, link, at=one.finished_at, mine=mine, acts=acts))
+    if (more := len(ids) - MOST_FAILED) > 0:
+        link = "/console/deployments?state=failed"
+        found.append(Need("bad", "failed", f"{many(more, 'more app')} failed", link, "All failed"))
+    return found
+
+
+def failed_in(newest: Sequence[Brief]) -> str | None:
+    """Return the newest failure after which nothing was served; None if there is none.
+
+    Args:
+        newest: an app's deployments, newest first.
+    """
+    for one in newest:
+        if one.state in SERVED:
+            return None
+        if one.state is State.FAILED:
+            return one.id
+    return None
+
+
+async def _locked(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
+    """Return the apps that a rollback has locked, so that no push undoes it."""
+    locks = [one for one in await records.journal.locks() if one.of_rollback]
+    may = {app.id for app in records.seen(visitor, Right.LOCK)}
+    found = []
+    for one in locks:
+        app_id = one.scope.partition("/")[2]
+        if app_id in seen:
+            mine = app_id in may
+            fields = {"scope": one.scope.replace("/", ":", 1), "seen": f"{Gate.LOCK}:{one.key}"}
+            acts = [Button("Unlock", "unlock", fields)] if mine else []
+            link = f"/console/apps/{app_id}"
+            found.append(Need("held", "locked", one.says, link, "See the app", one.at, mine, acts))
+    rest = Need("held", "locked", "{} more apps are locked", "/console/apps", "All apps")
+    return _first(found, MOST_LOCKS, rest)
+
+
+def _troubles(one: Deployment, serving: Serving | None) -> bool:
+    """Return whether a deployment is what its app serves, or leaves that in doubt."""
+    if serving is None:
+        return one.state is State.UNKNOWN
+    if one.state is State.UNKNOWN:
+        return not serving.known and serving.doubt is not None and serving.doubt.id == one.id
+    return serving.ours is not None and serving.ours.id == one.id
+
+
+async def _of_previews(records: Records, visitor: Visitor) -> list[Need]:
+    """Return the previews that are held, or whose next step fails again and again."""
+    those, _ = await records.previews(visitor)
+    waiting = [one for one in those if one.state is PreviewState.HELD or one.failures >= STUCK]
+    found = [_of_preview(records, visitor, one) for one in waiting]
+    rest = Need(
+        "held", "held", "{} other previews are held or fail", "/console/previews", "Previews"
+    )
+    return _first(found, MOST_PREVIEWS, rest)
+
+
+def _of_preview(records: Records, visitor: Visitor, one: Preview) -> Need:
+    held = one.state is PreviewState.HELD
+    waits = Act.APPROVE in possible(one)
+    mine = not waits or records.may_see(visitor, one.app, NEEDS[Act.APPROVE])
+    commit = one.pull.head_sha
+    fields = {"preview": one.id, "commit": commit}
+    warns = "The code of this commit, from outside, is built and runs on your server."
+    approve = Button(f"Approve {commit[:7]}", "previews approve", fields, warns, "main")
+    return Need(
+        "held",
+        "held" if held else "failing",
+        f"{one.label}: {why_of(one)}",
+        f"/console/previews?{urlencode({'app': one.app})}",
+        "Its preview",
+        mine=mine,
+        acts=[approve] if waits and mine else [],
+    )
+
+
+def _of_apps(seen: Sequence[App]) -> list[Need]:
+    twice = [app for app in seen if app.deploys_twice]
+    found = [
+        Need(
+            "held",
+            "warning",
+            f"{app.label} has Auto Deploy on at its backend: every push deploys twice",
+            f"/console/apps/{app.id}",
+            "See the app",
+        )
+        for app in twice
+    ]
+    says = "{} more apps have Auto Deploy on: `dokploy-bridge adopt --all` switches it off"
+    return _first(found, MOST_TWICE, Need("held", "warning", says, "/console/apps", "All apps"))
+
+
+async def _of_settings(records: Records) -> list[Need]:
+    """Return what the settings name and is not there, such as a misspelt app."""
+    found = await records.unmatched()
+    needs = [
+        Need(
+            "bad" if one.level is Level.ERROR else "held",
+            "settings",
+            one.words,
+            "/console/apps",
+            "All apps",
+        )
+        for one in found
+    ]
+    says = "{} more settings name nothing that is there: `dokploy-bridge doctor` lists all"
+    return _first(needs, MOST_UNMATCHED, Need("bad", "settings", says, "/console/apps", "All apps"))
+
+
+def _first(found: list[Need], most: int, rest: Need) -> list[Need]:
+    """Return the first ones, and then `rest`, which says how many are left out."""
+    left_out = len(found) - most
+    if left_out <= 0:
+        return found
+    return [*found[:most], replace(rest, says=rest.says.format(left_out))]
+
+
+async def _of_webhooks(records: Records) -> list[Need]:
+    since = records.clock() - LATELY
+    found = []
+    failed = await records.inbox.ended(DeliveryState.FAILED, MOST_FAILED, before=2**62)
+    for one in failed:
+        if one.received_at >= since:
+            says = f"{one.event} of {one.host}: {one.error or 'no reason is known'}"
+            found.append(Need("bad", "failed", says, f"/console/deliveries/{one.seq}"))
+    refused = await records.journal.refused(limit=MOST_REFUSED, since=since)
+    each = causes(refused, Missed(), {}, records.clock(), records.hosts)
+    for cause in each[:MOST_CAUSES]:
+        webhooks = many(cause.count, "webhook")
+        says = f"{webhooks} in the last 24 hours: {cause.newest.why}"
+        found.append(Need("bad", "refused", says, "/console/refused", at=cause.newest.last))
+    if (more := len(each) - MOST_CAUSES) > 0:
+        says = f"webhooks for {many(more, 'more reason')}"
+        found.append(Need("bad", "refused", says, "/console/refused"))
+    if len(refused) == MOST_REFUSED:
+        says = f"only the newest {MOST_REFUSED} kinds are counted here"
+        found.append(Need("bad", "refused", says, "/console/refused"))
+    return found
+
+
+async def _of_hooks(records: Records) -> list[Need]:
+    """Return the webhooks that their hosts have disabled, or can't deliver."""
+    troubles = await hook_troubles(records.journal, records.clock())
+    found = [
+        Need(
+            "bad",
+            "failing" if one.failed else "disabled",
+            one.says,
+            f"/console/deliveries?{urlencode({'repo': one.repository})}",
+            "Its deliveries",
+            at=one.at,
+        )
+        for one in troubles[:MOST_HOOKS]
+    ]
+    if (more := len(troubles) - MOST_HOOKS) > 0:
+        many = f"more than {more}" if len(troubles) == MOST else more
+        says = f"{many} other webhooks do not arrive: `dokploy-bridge doctor` lists all"
+        found.append(Need("bad", "webhook", says, "/console/deliveries", "Deliveries"))
+    return found
+
+
+async def _of_feedback(records: Records) -> list[Need]:
+    found = []
+    for one in await records.journal.feedback(limit=MOST_FAILED, failing=True):
+        word = "parked" if one.parked else "failing"
+        says = f"{one.subscription.kind} can't be updated: {one.error}"
+        found.append(Need("held", word, says, "/console/audit"))
+    return found
