@@ -8,8 +8,8 @@ from typing import Any
 
 from bridge.console.records import Records
 from bridge.console.sharing import Workshop
-from bridge.console.visitors import BY_LINK, with_owner
-from bridge.core.access import Access, Grant
+from bridge.console.visitors import BY_LINK, Visitor, with_owner
+from bridge.core.access import Access, Grant, Person
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.gates.freezes import Freeze
@@ -41,6 +41,10 @@ FRAME = {
     "part": False,
 }
 """What a page is drawn with besides its own facts."""
+
+
+def person(id_: str = "github:ada") -> Visitor:
+    return Visitor(Person(id_, "Ada", member=False), "github")
 
 
 class Body:
