@@ -41,6 +41,10 @@ class ConsolePages:
         """Return a delivery's page; None if there is none."""
         return self._page(f"deliveries/{seq}")
 
+    def previews(self, app: str) -> str | None:
+        """Return the page of an app's previews; None if there is none."""
+        return self._page(f"previews?app={quote(app, safe='')}")
+
     def _page(self, path: str) -> str | None:
         return f"{self.address.rstrip('/')}/console/{path}" if self.address else None
 
