@@ -153,6 +153,9 @@ def configurers_of(
 PASSING = 0.5
 """The share of its limits that intermediate states may use."""
 
+READ = 0.8
+"""The share that comments may use for those: people watch them."""
+
 
 def senders_of(settings: Settings) -> dict[str, Sender]:
     """Return how to recognise each host; of a further server only its path tells it."""
@@ -207,7 +210,8 @@ def pace_of(rate_limiter: RateLimiter, limits: Sequence[Limit]) -> WriteTurns:
     """Return the write limits of a Git host."""
     turn = rate_limiter.within(limits, longest=NO_WAIT)
     passing = rate_limiter.within(limits, share=PASSING, longest=NO_WAIT)
-    return WriteTurns(turn, passing, rate_limiter.clock)
+    read = rate_limiter.within(limits, share=READ, longest=NO_WAIT)
+    return WriteTurns(turn, passing, read, rate_limiter.clock)
 
 
 def pulls_at(settings: Settings, apis: Mapping[str, HostApi]) -> Pulls:

@@ -116,9 +116,17 @@ class Subscriptions(Protocol):
     """The outbox of feedback: subscriptions, and how far each is published."""
 
     async def subscribe(
-        self, subscriptions: Sequence[Subscription], cursor: Cursor | None = None
+        self,
+        subscriptions: Sequence[Subscription],
+        cursor: Cursor | None = None,
+        *,
+        at: float | None = None,
     ) -> None:
-        """Add subscriptions; an existing one gets the new keys as well, and the cursor if given."""
+        """Add subscriptions; an existing one gets the new keys as well, and the cursor if given.
+
+        Args:
+            at: since when they are due; None for now.
+        """
 
     async def unsubscribe(self, subscription_id: str, cursor: Cursor) -> None:
         """Remove a subscription, unless its cursor is another one by now."""

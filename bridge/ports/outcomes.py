@@ -88,6 +88,11 @@ def about_delivery(seq: int) -> str:
     return f"delivery {seq}"
 
 
+def about_merge(seq: int) -> str:
+    """Return the key by which a pull request's comment knows the delivery that merged it."""
+    return f"merge {seq}"
+
+
 def named(keys: Iterable[str], kind: str) -> list[str]:
     """Return the ids in keys of a kind, e.g. `7.web` for `deployment 7.web` and "deployment"."""
     words = [key.split(" ", 1) for key in keys]

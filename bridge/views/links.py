@@ -42,14 +42,13 @@ class ConsolePages:
         """The first page; None if there is none."""
         return self._page("")
 
-    @property
-    def previews(self) -> str | None:
-        """The page of all previews; None if there is none."""
-        return self._page("previews")
-
     def delivery(self, seq: int) -> str | None:
         """Return a delivery's page; None if there is none."""
         return self._page(f"deliveries/{seq}")
+
+    def previews(self, app: str = "") -> str | None:
+        """Return the page of an app's previews, or of all; None if there is none."""
+        return self._page(f"previews?app={quote(app, safe='')}" if app else "previews")
 
     def _page(self, path: str) -> str | None:
         return f"{self.address.rstrip('/')}/console/{path}".rstrip("/") if self.address else None

@@ -148,7 +148,7 @@ def pull_request_view(preview: Preview, links: Links, rows: Sequence[Row]) -> Vi
         url=page,
         facts=_about(preview, links),
         why=rows[0].name,
-        more=links.console.previews,
+        more=links.console.previews(),
         name=f"{head[0]}{clean(preview.pull.title)}",
     )
 

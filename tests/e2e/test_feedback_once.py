@@ -38,7 +38,7 @@ async def at_once(lane: str) -> None:
     """A turn without a limit."""
 
 
-AT_ONCE = WriteTurns(at_once, at_once, time.time)
+AT_ONCE = WriteTurns(at_once, at_once, at_once, time.time)
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from bridge.core.events import Action
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from tests.fakes.pulls import Change
+from tests.worlds.embedded import until
 from tests.worlds.feedback import comment_with
 from tests.worlds.previews import PreviewWorld, preview_world, without_limits
 
@@ -65,7 +67,17 @@ async def test_a_pull_request_has_its_own_app_until_it_is_closed(world: PreviewW
     assert preview.url is not None
     assert preview.url.startswith(f"http://{address}")
     body = await comment_with(pull, "✅ up")
-    assert f"[{preview.url.partition('://')[2].rstrip('/')}]({preview.url})" in body
+    assert f"[Visit]({preview.url})" in body
+
+    (comment,) = pull.comments
+    edits = len(comment.history)
+    await world.world.ask(Action.REDEPLOY, str(preview.made))
+
+    async def shown() -> list[str]:
+        return comment.history[edits:]
+
+    await until(shown, bool)
+    await comment_with(pull, "✅ up")
 
     await world.pushed(pull, {"web/index.html": "second"})
     again = await world.live(pull)

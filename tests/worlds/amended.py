@@ -128,7 +128,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.seqs = count(1)
-        pace = WriteTurns(self._turn, self._turn, self.clock)
+        pace = WriteTurns(self._turn, self._turn, self._turn, self.clock)
         plans, publishers = in_slack(self.slack, Channels(default="C1"), people=self.slack)
         here = Channels(default="default")
         self.planners = (

@@ -39,7 +39,7 @@ async def nothing_due(world: World) -> None:
 
 def states(body: str) -> str:
     """Return the states in the table's rows, in order."""
-    return ", ".join(re.findall(r"^\| `[^|]*\| `[^|]*\| ([^|·]*?) [|·]", body, re.MULTILINE))
+    return ", ".join(re.findall(r"^\| `[^|]*\| \[?([^|·\]]*?)(?:\]\(| [|·])", body, re.MULTILINE))
 
 
 async def decided(world: World, id_: str, host: str = "github") -> tuple[str, str]:

@@ -224,11 +224,24 @@ def marker_of(repository: Repository, number: int, app_id: str) -> str:
     return MARKER + preview_id(repository, number, app_id)
 
 
+_MARKED = re.compile(rf"{MARKER}(?P<host>[^:#]+):(?P<repository>[^#]+)#(?P<number>[0-9]{{1,15}}):")
+
+
 def number_in(marker: str, repository: Repository) -> int | None:
     """Return the number of the pull request that an app previews; None if it is another's."""
     start = f"{MARKER}{repository.host}:{repository.id}#"
     number = marker.removeprefix(start).partition(":")[0]
     return int(number) if marker.startswith(start) and number.isdecimal() else None
+
+
+def pull_in(app: App) -> tuple[Repository, int] | None:
+    """Return the pull request that an app previews, and its repository; None for other apps."""
+    found = _MARKED.match(app.marker)
+    if found is None:
+        return None
+    source = app.source
+    name = (source and (source.repository or (source.url or "").partition("/")[2])) or ""
+    return Repository(found["host"], found["repository"], name), int(found["number"])
 
 
 def app_name(model: App, number: int) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.lifecycle import BAD
-from bridge.githosts.feedback.comment import Compares, is_marked, nothing, render_comment
+from bridge.githosts.feedback.comment import is_marked, render_comment
+from bridge.githosts.feedback.comment_reasons import Compares, nothing
 from bridge.githosts.feedback.publishers import WriteTurns
 from bridge.githosts.feedback.statuses import newest
 from bridge.messages.cursor import MessageCursor
@@ -14,7 +15,7 @@ from bridge.messages.publisher import Live
 from bridge.messages.writer import Body, Gone, Posted, Target, Writer
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import HostApi
-from bridge.ports.outcomes import Subscription
+from bridge.ports.outcomes import Subscription, named
 from bridge.views.links import NO_CONSOLE, ConsolePages
 
 
@@ -32,10 +33,17 @@ class Comments:
     compare: Compares = nothing
 
     def __call__(
-        self, _subscription: Subscription, snapshot: Snapshot, known: MessageCursor
+        self, subscription: Subscription, snapshot: Snapshot, known: MessageCursor
     ) -> Live[str]:
         """Return the comment; what has failed waits for nothing."""
-        body = render_comment(snapshot, self.instance, self.chats, self.console, self.compare)
+        body = render_comment(
+            snapshot,
+            self.instance,
+            self.chats,
+            self.console,
+            self.compare,
+            merged={int(seq) for seq in named(subscription.follows, "merge")},
+        )
         deployments = newest(snapshot)
         bad = " ".join(sorted(one.id for one in deployments if one.state in BAD))
         urgent = hashlib.sha256(bad.encode()).hexdigest()[:16]
@@ -70,7 +78,7 @@ class CommentWriter(Writer[str]):
         """Wait for a turn; an edit that another follows leaves the limit to outcomes."""
         self._pace.calm(self.chat, to.under_way, to.known.at or None)
         passing = to.under_way > 0 and to.known.message != ""
-        await self._pace.wait(to.subscription.lane, passing=passing)
+        await self._pace.wait(to.subscription.lane, passing=passing, read=True)
 
     async def post(self, body: Body, to: Target) -> Posted:
         place = to.subscription.place

@@ -29,19 +29,27 @@ class WriteTurns:
     Attributes:
         turn: for final states.
         passing: for intermediate states; it leaves part of the limit to final ones.
+        read: for what people read of those; it leaves less, so it does not wait for what only
+            machines read.
     """
 
     turn: Turn
     passing: Turn
+    read: Turn
     clock: Clock
 
-    async def wait(self, lane: str, *, passing: bool) -> None:
-        """Take a turn to write; raise TooEarly if it is not free yet."""
+    async def wait(self, lane: str, *, passing: bool, read: bool = False) -> None:
+        """Take a turn to write; raise TooEarly if it is not free yet.
+
+        Args:
+            passing: an intermediate state is written.
+            read: people read it.
+        """
         if not passing:
             await self.turn(lane)
             return
         try:
-            await self.passing(lane)
+            await (self.read if read else self.passing)(lane)
         except TooEarly as error:
             # Try again soon: the state may be final then.
             wait = min(error.retry_after or AGAIN, AGAIN)

@@ -39,9 +39,6 @@ SILENT = frozenset(
 ELSEWHERE = frozenset({Reason.BRANCH_MISMATCH, Reason.TRIGGER_MISMATCH, Reason.OWN_BRANCH})
 """The app does not deploy from what was pushed."""
 
-WHY_NOT = IN_WORDS
-"""Why an app does not deploy, in a few words."""
-
 
 class Shown(NamedTuple):
     """How a deployment's state is shown: an icon, a few words, and the state of its commit."""
@@ -181,7 +178,7 @@ def status_of(standing: Standing, snapshot: Snapshot) -> Said | None:
     if standing.skipped:
         assert standing.newest is not None
         decision = standing.newest.decision
-        words = WHY_NOT[decision.reason]
+        words = IN_WORDS[decision.reason]
         return Said(CommitState.SUCCESS, _plain(f"skipped: {words} ({decision.evidence})"))
     return None if standing.deployment is None else _told(standing.deployment, snapshot)
 

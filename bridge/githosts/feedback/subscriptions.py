@@ -13,12 +13,13 @@ from operator import attrgetter
 
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
-from bridge.core.events import PullRequestChanged, RefKind, RefPushed, Repository
+from bridge.core.events import Asked, PullRequestChanged, RefKind, Repository
 from bridge.core.lifecycle import deployment_id
-from bridge.core.previews.preview import Preview, pull_id
+from bridge.core.previews.preview import Preview, pull_id, pull_in
 from bridge.core.pulls import PullRequest
-from bridge.githosts.feedback.comment import NO_CHATS, Compares, nothing
+from bridge.githosts.feedback.comment import NO_CHATS
 from bridge.githosts.feedback.comment_posts import Comments, CommentWriter
+from bridge.githosts.feedback.comment_reasons import Compares, nothing
 from bridge.githosts.feedback.deployments import DeploymentPublisher, PreviewDeploymentPublisher
 from bridge.githosts.feedback.publishers import StatusPublisher, WriteTurns
 from bridge.githosts.feedback.statuses import (
@@ -38,6 +39,7 @@ from bridge.ports.outcomes import (
     Subscription,
     about_delivery,
     about_deployment,
+    about_merge,
     about_pull,
 )
 from bridge.views.links import NO_CONSOLE, ConsolePages
@@ -76,7 +78,9 @@ class Plans:
     def __call__(self, occasion: Occasion) -> list[Subscription]:
         """Return the subscriptions for a delivery's outcome; none if no app follows its ref."""
         push, outcome = occasion.event, occasion.outcome
-        if not isinstance(push, RefPushed) or push.repository.host != self.host:
+        if isinstance(push, Asked):
+            return self._of_asked_previews(occasion)
+        if push.repository.host != self.host:
             return []
         if push.deleted or push.commit is None:
             return []
@@ -107,6 +111,22 @@ class Plans:
                 for made in outcome.deployments
             ]
         return planned
+
+    def _of_asked_previews(self, occasion: Occasion) -> list[Subscription]:
+        """Return the comments of pull requests whose previews somebody deploys again.
+
+        They are there since the previews are, so only what they follow is new.
+        """
+        if Use.COMMENT not in self.uses:
+            return []
+        follows = about_delivery(occasion.outcome.seq)
+        apps = [occasion.apps.get(made.app_id) for made in occasion.outcome.deployments]
+        pulls = [pull_in(app) for app in apps if app is not None]
+        return [
+            self._comment(repository, number, follows)
+            for repository, number in filter(None, pulls)
+            if repository.host == self.host
+        ]
 
     def previews(self, preview: Preview, seq: int | None) -> list[Subscription]:
         """Return where a preview is shown; `seq`: the delivery that asks for its deployment."""
@@ -220,27 +240,36 @@ class FindsPullRequests:
         """
         place = subscription.place
         if "found" in cursor:
-            return [self._comment(subscription, number) for number in cursor["found"]]
+            return self._comments(subscription, cursor)
         try:
             known = await self.api.pull_requests(place["repository"], place["commit"])
         except NotFound as error:
             await _look_again(cursor, save_cursor, str(error))
             known = []
-        numbers = [
-            pull.number for pull in known if concerns(pull, place["branch"], place["commit"])
-        ]
-        if not numbers:
+        pulls = [pull for pull in known if concerns(pull, place["branch"], place["commit"])]
+        if not pulls:
             await _look_again(cursor, save_cursor, "no pull request contains this commit")
-        await save_cursor({"found": numbers})
-        return [self._comment(subscription, number) for number in numbers]
+        merged = [pull.number for pull in pulls if not pull.open]
+        found = {"found": [pull.number for pull in pulls], **({"merged": merged} if merged else {})}
+        await save_cursor(found)
+        return self._comments(subscription, found)
 
-    def _comment(self, subscription: Subscription, number: int) -> Subscription:
+    def _comments(self, subscription: Subscription, found: Cursor) -> list[Subscription]:
+        merged = found.get("merged", ())
+        return [
+            self._comment(subscription, number, merged=number in merged)
+            for number in found["found"]
+        ]
+
+    def _comment(self, subscription: Subscription, number: int, *, merged: bool) -> Subscription:
         place, host = subscription.place, subscription.kind.partition(".")[0]
+        seq = place["delivery"]
+        follows = (about_delivery(seq), about_merge(seq)) if merged else (about_delivery(seq),)
         return Subscription(
             id=f"{host}.comment {place['repository_id']} {number}",
             kind=f"{host}.comment",
             lane=subscription.lane,
-            follows=(about_delivery(place["delivery"]),),
+            follows=follows,
             place={"repository": place["repository"], "number": number},
         )
 

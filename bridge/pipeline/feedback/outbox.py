@@ -122,7 +122,8 @@ class Publishing:
             return None
         except Exception as error:  # noqa: BLE001 - kept with the subscription, and logged
             return await self._failed(pending, error)
-        await self._journal.subscribe(further)
+        # They have waited as long as what led to them, such as the push of a comment.
+        await self._journal.subscribe(further, at=pending.due_at)
         await self._journal.mark_published(subscription.id, pending.wanted)
         return None
 
@@ -144,7 +145,7 @@ class Publishing:
             seconds = f"{self._timing.longest:.0f} s"
             error = Unanswered(pending.subscription.kind, f"nothing came back within {seconds}")
         if isinstance(error, TooEarly):
-            await self._journal.postpone(pending.subscription.id, self._later(error, pending))
+            await self._journal.postpone(pending.subscription.id, self._in_turn(error, pending))
             return error
         due_at = self._next_try(pending, error)
         self._tell(pending, error, parks=due_at is None)
@@ -162,6 +163,11 @@ class Publishing:
         if too_long or isinstance(error, Refused | Rejected):
             return None
         return self._later(error, pending)
+
+    def _in_turn(self, error: TooEarly, pending: Pending) -> float:
+        """Return when to publish what was too early: its lane sets the pace, so at once then."""
+        asked = asked_to_wait(error)
+        return self._later(error, pending) if asked is None else self._clock() + asked
 
     def _later(self, error: Exception, pending: Pending) -> float:
         """Return when to retry an error that may go away."""

@@ -10,7 +10,7 @@ from bridge.core.holds import Gate
 from bridge.core.lifecycle import FINAL, State
 from bridge.core.previews.preview import OVER, PreviewState
 from bridge.ports.figures import Ended, JournalFigures
-from bridge.ports.outcomes import about_delivery, about_deployment
+from bridge.ports.outcomes import about_delivery, about_deployment, about_merge
 from bridge.storage import tables
 from bridge.storage.journal.deployment_rows import GOING, PLACES, served_places
 from bridge.storage.journal.outbox import forget_feedback
@@ -44,7 +44,8 @@ def _forget(db: sa.Connection, seqs: Sequence[int]) -> None:
     for some in batched(seqs):
         for table in (_T, _D, tables.pushes):
             db.execute(sa.delete(table).where(table.c.seq.in_(some)))
-    forget_feedback(db, [*map(about_deployment, ids), *map(about_delivery, seqs)])
+    keys = [*map(about_delivery, seqs), *map(about_merge, seqs)]
+    forget_feedback(db, [*map(about_deployment, ids), *keys])
 
 
 def _over(db: sa.Connection, before: float, limit: int) -> list[int]:

@@ -45,14 +45,18 @@ def also_shown(db: sa.Connection, moved: sa.RowMapping, to: State, commit: str |
     return keys
 
 
-def last_shown(db: sa.Connection, app_id: str, *others: Mapping[str, Any]) -> list[str]:
+def last_shown(
+    db: sa.Connection, app_id: str, *others: Mapping[str, Any], by_push: bool = True
+) -> list[str]:
     """Return the keys of what shows an app's last versions, and those that come back or go with it.
 
     What the stored look shows counts as well, however old that version is. What shows whole
-    deliveries, such as comments, says of a version only that it was deployed. That stays true,
-    unless it was unhealthy or rolled back: only then is it among them.
+    deliveries, such as comments, says of a version only that it was deployed, or since when a merge
+    is live. That stays true with each newer push, unless it was unhealthy or rolled back: only then
+    is it among them.
 
     Args:
+        by_push: nothing but our own deployment changes what is served.
         others: what brings another version now, and what has shown one until now, as rows.
     """
     recent = _recent(db, app_id)
@@ -77,7 +81,7 @@ def last_shown(db: sa.Connection, app_id: str, *others: Mapping[str, Any]) -> li
     those += _of_superseded(db, [id_ for id_, _ in those])
     rolled_back = any(one["action"] == Action.ROLLBACK for one in new)
     asked = [about_deployment(id_) for id_ in last_asked(db, app_id)[:2]]
-    if rolled_back or any(one["state"] == State.UNHEALTHY for one in found):
+    if not by_push or rolled_back or any(one["state"] == State.UNHEALTHY for one in found):
         return _keys(those) + asked
     return [about_deployment(id_) for id_, _ in those] + asked
 
@@ -155,7 +159,7 @@ def _keys(those: Sequence[tuple[str, int]]) -> list[str]:
 def mark_last(db: sa.Connection, app_id: str, at: float, was: Look | None = None) -> None:
     """Mark what shows an app's last versions as pending; `was`: the look before the stored one."""
     gone = [] if was is None else [_row(was.deployment, was.commit, was.evidence)]
-    changed(db, last_shown(db, app_id, *gone), at)
+    changed(db, last_shown(db, app_id, *gone, by_push=False), at)
 
 
 def mark_locked(db: sa.Connection, scope: str, at: float) -> None:

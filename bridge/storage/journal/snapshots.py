@@ -178,10 +178,14 @@ class Subscriptions(Transactions):
         await self._write(remove)
 
     async def subscribe(
-        self, subscriptions: Sequence[Subscription], cursor: Cursor | None = None
+        self,
+        subscriptions: Sequence[Subscription],
+        cursor: Cursor | None = None,
+        *,
+        at: float | None = None,
     ) -> None:
-        at = self._clock()
-        await self._change(lambda db: outbox.subscribe(db, subscriptions, at, cursor))
+        due_at = self._clock() if at is None else at
+        await self._change(lambda db: outbox.subscribe(db, subscriptions, due_at, cursor))
 
     async def pending(
         self,

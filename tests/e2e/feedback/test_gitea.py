@@ -120,7 +120,8 @@ async def test_a_push_deploys_and_its_pull_request_and_commit_show_it(
     await nothing_due(world)
     head = one.git.git("rev-parse", "main")
     assert deployment.deployed_commit == head
-    assert f"✅ deployed | {head[:7]} |" in body
+    assert "| ✅ deployed |" in body
+    assert f" | {head[:7]} | " in body
     assert len(pull.comments) == 1
     assert {one_["context"] for one_ in one.theirs.statuses} == {"dokploy/shop/web"}
     assert [one_["state"] for one_ in one.theirs.statuses][-1] == "success"

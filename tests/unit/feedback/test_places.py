@@ -37,7 +37,9 @@ class Places:
         self.rate_limiter: list[str] = []
         self.cursors: dict[str, dict[str, Any]] = {}
         clock = partial(next, count(1.0))  # whole seconds lie between two publications
-        self.publishers = shows_of(self.api, WriteTurns(self._turn, self._turn, clock), "0123")
+        self.publishers = shows_of(
+            self.api, WriteTurns(self._turn, self._turn, self._turn, clock), "0123"
+        )
 
     async def _turn(self, lane: str) -> None:
         self.rate_limiter.append(lane)
@@ -132,6 +134,19 @@ def test_nothing_is_shown_where_no_app_waits_for_what_was_pushed(
     assert Plans("github", ALL)(occasion(event, *decisions)) == []
 
 
+def test_a_preview_that_somebody_deploys_again_is_followed_by_its_pull_request_s_comment() -> None:
+    asked = Asked(Action.REDEPLOY, "app-web", Actor("slack", "Ada"))
+    again = occasion(asked, replace(HIT, reason=Reason.ASKED), seq=9)
+    ours = app("app-web", marker="bridge:github:4711#12:app-web")
+
+    (comment,) = Plans("github", ALL)(replace(again, apps={"app-web": ours}))
+
+    (known,) = Plans("github", ALL).late(OPENED, {7: [HIT]})
+    assert (comment.id, comment.kind) == (known.id, known.kind)
+    assert comment.follows == ("delivery 9",)
+    assert Plans("gitlab", ALL)(replace(again, apps={"app-web": ours})) == []
+
+
 def test_each_owner_of_an_app_s_installation_has_a_lane_of_its_own() -> None:
     theirs = push(repository=Repository("github", "1", "Their-Org/x"))
 
@@ -180,7 +195,7 @@ async def test_pull_requests_that_the_host_knows_late_are_found_once_for_all() -
 
     assert [(one.id, one.kind, one.follows, one.place["number"]) for one in comments] == [
         ("github.comment 4711 5", "github.comment", ("delivery 7",), 5),
-        ("github.comment 4711 4", "github.comment", ("delivery 7",), 4),
+        ("github.comment 4711 4", "github.comment", ("delivery 7", "merge 7"), 4),
     ]
     assert await places.publish(pushed()) == comments
     assert places.api.count("pull_requests") == 2
