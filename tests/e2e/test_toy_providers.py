@@ -268,8 +268,9 @@ async def shown(toybox: Toybox, commit: str, log: Path) -> None:
     except AssertionError as error:
         raise AssertionError(f"{error}\n{log.read_text()}") from None
     assert len(notes) == 1
-    assert f"**Deployments** of {commit[:7]} on `main`: 1 deployed\n" in notes[0]
-    assert rows_of(notes[0]) == [["`shop/web`", "`production`", "✅ deployed", commit[:7]]]
+    assert "✅ **Live in production** since " in notes[0]
+    assert f"`shop/web` · {commit[:7]} on `main`\n" in notes[0]
+    assert rows_of(notes[0]) == [["`shop/web`", "✅ deployed", "–", commit[:7]]]
     assert {one["context"] for one in toybox.lamps} == {toybox.lamps[-1]["context"]}
 
 
@@ -286,13 +287,13 @@ async def passed_over(toybox: Toybox, commit: str, live: str, log: Path) -> None
         return toybox.notes["3"][0]
 
     try:
-        note = await until(probe, lambda seen: f"of {commit[:7]} on `main`" in seen)
+        note = await until(probe, lambda seen: f"{commit[:7]} on `main`" in seen)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{log.read_text()}") from None
-    assert f"**Deployments** of {commit[:7]} on `main`: 1 not deployed\n" in note
+    assert f"1 not deployed · {commit[:7]} on `main`\n" in note
     why = "- `shop/web`: no watched path changed (`1 file changed, none matches web/**`)"
     assert why in note.splitlines()
-    assert rows_of(note) == [["`shop/web`", "`production`", "✅ deployed", live[:7]]]
+    assert rows_of(note) == [["`shop/web`", "✅ deployed", "–", live[:7]]]
 
 
 async def spoken(toybox: Toybox, count: int, log: Path) -> None:
