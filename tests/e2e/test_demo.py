@@ -53,7 +53,7 @@ def test_the_demo_shows_the_whole_journey_and_keeps_its_page_open_until_told(
         "skip shop/web: no_path_hit (1 file changed, none matches web/**)",
         "401 X-Hub-Signature-256 does not fit the body",
         "| ✅ **Live in production** since ",
-        "| | `shop/web` | ✅ deployed | – |",
+        "| | `shop/web` | ✅ deployed |",
         "| ✅  shop/web is live",
         "serve --host 0.0.0.0",
     ):

@@ -270,14 +270,14 @@ async def shown(toybox: Toybox, commit: str, log: Path) -> None:
     assert len(notes) == 1
     assert "✅ **Live in production** since " in notes[0]
     assert f"`shop/web` · {commit[:7]} on `main`\n" in notes[0]
-    assert rows_of(notes[0]) == [["`shop/web`", "✅ deployed", "–", commit[:7]]]
+    assert rows_of(notes[0]) == [["`shop/web`", "✅ deployed", commit[:7]]]
     assert {one["context"] for one in toybox.lamps} == {toybox.lamps[-1]["context"]}
 
 
 def rows_of(note: str) -> list[list[str]]:
-    """The first cells of a comment's table, which say what became of each app."""
+    """The app, its state and its commit in each row of a comment's table."""
     rows = [line.strip("| ").split(" | ") for line in note.splitlines() if line[:3] == "| `"]
-    return [row[:4] for row in rows]
+    return [[*row[:2], row[3]] for row in rows]
 
 
 async def passed_over(toybox: Toybox, commit: str, live: str, log: Path) -> None:
@@ -293,7 +293,7 @@ async def passed_over(toybox: Toybox, commit: str, live: str, log: Path) -> None
     assert f"1 not deployed · {commit[:7]} on `main`\n" in note
     why = "- `shop/web`: no watched path changed (`1 file changed, none matches web/**`)"
     assert why in note.splitlines()
-    assert rows_of(note) == [["`shop/web`", "✅ deployed", "–", live[:7]]]
+    assert rows_of(note) == [["`shop/web`", "✅ deployed", live[:7]]]
 
 
 async def spoken(toybox: Toybox, count: int, log: Path) -> None:
