@@ -16,7 +16,7 @@ from bridge.app.storage import open_stores
 from bridge.core.lifecycle import State
 from tests.chaos.gates import GATED, judging
 from tests.chaos.ledgers import read
-from tests.chaos.playing import Group, played
+from tests.chaos.playing import ROUNDS, Group, played
 from tests.chaos.programme import ALL_KILLED, CLOCKS, HELD, KILLED
 from tests.chaos.stage import SHORT, Stage, stage
 from tests.chaos.verdicts import Record
@@ -27,8 +27,7 @@ GROUPS: tuple[tuple[str, Group], ...] = (
     ("sqlite", (KILLED, HELD)),
     ("postgres", (ALL_KILLED, HELD)),
     ("sqlite", (CLOCKS, HELD)),
-    ("postgres", (CLOCKS, HELD)),
-)
+) + ((("postgres", (CLOCKS, HELD)),) if ROUNDS else ())
 PAUSE = (0.5, 1.2)
 """Seconds between two pushes to a branch."""
 
