@@ -85,7 +85,7 @@ class Pace:
     tires: int = 20
 
 
-SHORT = Pace(outage=1.5, stop=2.0, database=2.5, quiet=120.0, kills=2, replaced=2, tires=2)
+SHORT = Pace(outage=1.5, stop=2.0, database=2.5, quiet=240.0, kills=2, replaced=2, tires=2)
 LONG = Pace(outage=20.0, stop=20.0, database=30.0, quiet=240.0, kills=8, replaced=5)
 
 
