@@ -81,6 +81,23 @@ class Page:
     live: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button that carries out an operation.
+
+    Attributes:
+        does: the operation; `fields`: its arguments.
+        asks: what to read before it is done; "" if a click suffices, or the operation asks.
+        tone: "main" for what a section is about, "danger" for what stops something.
+    """
+
+    says: str
+    does: str
+    fields: Mapping[str, str]
+    asks: str = ""
+    tone: str = ""
+
+
 def draw(page: Page, frame: Mapping[str, Any], now: float) -> str:
     """Return a page as HTML.
 

@@ -317,7 +317,7 @@ def stretches_of(
 
 @dataclass(frozen=True, slots=True)
 class HeldSpan:
-    """How long some gates together held a deployment that has ended.
+    """The time for which some gates together held an ended deployment.
 
     Attributes:
         gates: their names; () if they were not recorded.
@@ -334,7 +334,7 @@ class HeldSpan:
 
 @dataclass(frozen=True, slots=True)
 class HeldTime:
-    """How long a gate held deployments, in seconds, and how many; `gate`: "" if not recorded."""
+    """Seconds for which a gate held deployments, and their number; `gate`: "" if not recorded."""
 
     gate: str
     seconds: float

@@ -184,7 +184,7 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class FoundWords:
-    """What a search for words has found, newest first.
+    """The results of a search for words, newest first.
 
     Attributes:
         deployments: their ids, each with the label of its app.

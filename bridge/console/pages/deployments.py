@@ -144,7 +144,7 @@ def _way_back(found: Deployment, live: Serving | None) -> WayBack:
 
 @dataclass(frozen=True, slots=True)
 class LiveBeside:
-    """What is live beside a deployment that failed.
+    """The live version beside a failed deployment.
 
     Attributes:
         version: a short commit, or an image.
@@ -173,7 +173,7 @@ def _live_beside(found: Deployment, live: Serving | None) -> LiveBeside | None:
 
 @dataclass(frozen=True, slots=True)
 class ShownLog:
-    """What is kept of a log, without secrets; `failing` is the line that says why it failed."""
+    """A kept log without secrets; `failing` is the line with the reason of the failure."""
 
     before: str = ""
     failing: str = ""
@@ -261,7 +261,7 @@ def place_of(pending: Pending, app: App | None, links: Links) -> ShownPlace:
 
 
 _KINDS = {"pull": "message"}
-"""What people call a kind of place."""
+"""The name of each kind of place."""
 
 
 def may_of(found: Deployment, rights: frozenset[Right]) -> list[str]:

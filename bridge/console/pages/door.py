@@ -97,7 +97,7 @@ class Console:
                 response = await self._refused(request, error)
             except web.HTTPException:
                 raise
-            except Exception:
+            except Exception:  # a fault of ours: the browser gets a page, the log the traceback
                 if "text/html" not in request.headers.get("Accept", ""):
                     raise  # a stream that has begun, or no browser: the listener answers
                 log.exception("a page of the console failed unexpectedly")

@@ -1,11 +1,11 @@
 """The gates: locks, freezes and held deployments on one time line, each with what lifts it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bridge.console.records import Asked, Records
-from bridge.console.render import Page, lasted
+from bridge.console.render import Button, Page, lasted
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
 from bridge.core.apps import App, of_people
@@ -25,15 +25,6 @@ ROOM = 90.0
 
 MOST_HELD = 100
 MOST_NAMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """A button: an operation, with its arguments."""
-
-    does: str
-    name: str
-    given: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +55,7 @@ class Row:
     since: float | None = None
     until: float | None = None
     link: str = ""
-    acts: Sequence[Act] = ()
+    acts: Sequence[Button] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +129,7 @@ def _lock_row(lock: Lock, line: Line, *, may_lift: bool) -> Row:
         line.bars([(lock.at, lock.until)]),
         lock.at,
         lock.until,
-        acts=[Act("Unlock", "unlock", {"scope": scope})] * may_lift,
+        acts=[Button("Unlock", "unlock", {"scope": scope})] * may_lift,
     )
 
 
@@ -150,7 +141,7 @@ def _freeze_row(
     coming = (one for one in periods if one[0] > now)
     since, until = closed or next(coming, (None, None))
     by_command = bool(freeze.by)
-    acts = [Act("End the freeze", "unfreeze", {"scope": freeze.scope.replace("/", ":", 1)})]
+    acts = [Button("End the freeze", "unfreeze", {"scope": freeze.scope.replace("/", ":", 1)})]
     return Row(
         "off" if closed is None else "held",
         "open now" if closed is None else "frozen",
@@ -203,14 +194,14 @@ def _held_row(records: Records, visitor: Visitor, held: Deployment, line: Line, 
     )
 
 
-def _acts(held: Deployment, rights: set[Right]) -> list[Act]:
+def _acts(held: Deployment, rights: set[Right]) -> list[Button]:
     """Return what somebody may do about a held deployment."""
     given = {"app": held.app_id, "deployment": held.id}
     acts = []
     if proposal_in(held.holds) is not None and Right.APPROVE in rights:
-        acts.append(Act("Approve…", "approve", given))
+        acts.append(Button("Approve…", "approve", given))
     if right_to_lift(held.holds) in rights:
-        acts.append(Act("Deploy anyway…", "override", given))
+        acts.append(Button("Deploy anyway…", "override", given))
     return acts
 
 

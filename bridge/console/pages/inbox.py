@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from bridge.console.records import Records
+from bridge.console.render import Button
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
 from bridge.core.apps import App
@@ -45,23 +46,6 @@ LATELY_DEPLOYED = 200
 
 LATELY = 24 * 3600.0
 """Seconds for which a refused webhook or a failed delivery needs somebody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """A button that carries out an operation.
-
-    Attributes:
-        does: the operation; `fields`: its arguments.
-        asks: what to read before it is done; "" if a click suffices, or the operation asks.
-        tone: "main" for what a section is about, "danger" for what stops something.
-    """
-
-    says: str
-    does: str
-    fields: Mapping[str, str]
-    asks: str = ""
-    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line through points, with gaps where there is no figure; its name stands beside its end."""
+    """A line through points, with gaps where there is no figure; its name is at its end."""
 
     name: str
     pieces: Sequence[Sequence[tuple[float, float]]]

@@ -1,4 +1,4 @@
-"""What a pull request's comment says below its tables: why apps are held, failed or skipped. Pure.
+"""The reasons below a comment's tables: why apps are held, failed or skipped. Pure.
 
 Reasons and logs are untrusted, and may have secrets: they are masked, and shown as code.
 """
