@@ -370,19 +370,28 @@ def _given_up(db: sa.Connection, ids: Sequence[str]) -> dict[str, Deployment]:
 def instead_of(db: sa.Connection, deployments: Iterable[Deployment]) -> dict[str, Deployment]:
     """Return what has brought the commits of superseded deployments in the end, by their ids."""
     old = {one.id: one for one in deployments if one.superseded_by}
-    last = {id_: one.superseded_by or "" for id_, one in old.items()}
-    known: dict[str, Deployment] = {}
-    while missing := set(last.values()) - known.keys():
-        new = read_all(db, missing)
-        if not new:
-            break  # it has been deleted
-        known |= new
-        last = {id_: _end(known, by) for id_, by in last.items()}
+    next_ = {id_: one.superseded_by or "" for id_, one in old.items()}
+    for some in batched(sorted(set(next_.values()))):
+        next_ |= {row.id: row.superseded_by for row in db.execute(_CHAIN, {"ids": some})}
+    last = {id_: _end(next_, id_) for id_ in old}
+    known = read_all(db, set(last.values()))
     found = {id_: known[by] for id_, by in last.items() if by in known}
     return {id_: new for id_, new in found.items() if carries(new, old[id_])}
 
 
-def _end(known: Mapping[str, Deployment], id_: str) -> str:
-    while (one := known.get(id_)) is not None and one.superseded_by is not None:
-        id_ = one.superseded_by
+def _chain() -> sa.Select[Any]:
+    """Return the query for some superseded deployments and each in their place, to the last."""
+    columns = (_T.c.id, _T.c.superseded_by)
+    those = sa.select(*columns).where(_T.c.id.in_(sa.bindparam("ids", expanding=True)))
+    found = those.cte("found", recursive=True)
+    found = found.union(sa.select(*columns).where(_T.c.id == found.c.superseded_by))
+    return sa.select(found).where(found.c.superseded_by.is_not(None))
+
+
+_CHAIN = _chain()
+
+
+def _end(next_: Mapping[str, str], id_: str) -> str:
+    while id_ in next_:
+        id_ = next_[id_]
     return id_

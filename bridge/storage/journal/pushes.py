@@ -49,6 +49,21 @@ _SAME_NEWEST = _SAME.order_by(_P.c.seq.desc()).limit(1)
 _NAMES = sa.select(_R.c.key, _R.c.name).where(_R.c.key.in_(sa.bindparam("keys", expanding=True)))
 
 
+def _originals() -> sa.Select[Any]:
+    """Return the query for some pushes and all that they repeat, however long the chain."""
+    those = sa.select(_P.c.seq, _P.c.repeats).where(
+        _P.c.seq.in_(sa.bindparam("seqs", expanding=True))
+    )
+    chain = those.cte("chain", recursive=True)
+    chain = chain.union(
+        sa.select(_P.c.seq, _P.c.repeats).where(_P.c.seq == chain.c.repeats),
+    )
+    return sa.select(_P).where(_P.c.seq.in_(sa.select(chain.c.seq)))
+
+
+_ORIGINALS = _originals()
+
+
 def _newest_of(there: sa.ColumnElement[bool], *kind: sa.ColumnElement[Any]) -> sa.Select[Any]:
     """Return the query for the newest row of each ref and kind, regardless of repeats."""
     newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(_P.c.ref_key, *kind)
@@ -256,11 +271,10 @@ def _moves(db: sa.Connection, rows: Iterable[Row]) -> list[Move]:
     The original may have another time than its repetition, or be older than what was read.
     """
     found = {row["seq"]: row for row in rows}
-    while missing := {row["repeats"] for row in found.values()} - found.keys() - {None}:
-        read = db.execute(sa.select(_P).where(_P.c.seq.in_(missing))).mappings()
-        if not (more := {row["seq"]: dict(row) for row in read}):
-            break  # forgotten since
-        found |= more
+    missing = {row["repeats"] for row in found.values()} - found.keys() - {None}
+    for some in batched(sorted(missing)):
+        read = db.execute(_ORIGINALS, {"seqs": some}).mappings()
+        found |= {row["seq"]: dict(row) for row in read}
     return list(map(_move, found.values()))
 
 

@@ -26,11 +26,38 @@ MOST_UNASKED = 50
 _T = tables.deployments
 
 
-def also_shown(db: sa.Connection, moved: sa.RowMapping, to: State, commit: str | None) -> list[str]:
+def _superseded() -> sa.Select[Any]:
+    """Return the query for all that some deployments have superseded, however long the chain."""
+    ids = sa.bindparam("ids", expanding=True)
+    chain = sa.select(_T.c.id, _T.c.seq).where(_T.c.superseded_by.in_(ids))
+    found = chain.cte("found", recursive=True)
+    more = sa.select(_T.c.id, _T.c.seq).where(_T.c.superseded_by == found.c.id)
+    return sa.select(found.union(more))
+
+
+def _in_place() -> sa.Select[Any]:
+    """Return the query for the state of the last deployment in one's place."""
+    columns = (_T.c.id, _T.c.superseded_by, _T.c.state)
+    chain = sa.select(*columns).where(_T.c.id == sa.bindparam("id_"))
+    found = chain.cte("found", recursive=True)
+    found = found.union(sa.select(*columns).where(_T.c.id == found.c.superseded_by))
+    return sa.select(found.c.state).where(found.c.superseded_by.is_(None))
+
+
+_SUPERSEDED, _IN_PLACE = _superseded(), _in_place()
+
+
+def also_shown(
+    db: sa.Connection, moved: sa.RowMapping, to: State, commit: str | None, by: str | None
+) -> list[str]:
     """Return the keys of what else shows a change of a deployment's state.
+
+    What it has superseded shows how the last in its place has ended, so nothing changes there
+    before that: of a thousand pushes in a row, only the last shows in all.
 
     Args:
         commit: what it has brought; None if that is not known.
+        by: the id of the deployment that supersedes it.
     """
     keys: list[str] = []
     if to is State.ASKED:
@@ -38,7 +65,7 @@ def also_shown(db: sa.Connection, moved: sa.RowMapping, to: State, commit: str |
     if to in BROUGHT_UP:
         coming = dict(moved) | {"deployed_commit": commit or moved["deployed_commit"]}
         keys += last_shown(db, moved["app_id"], coming)
-    if to in FINAL:
+    if to in FINAL and (by is None or _has_ended(db, by)):
         keys += _keys(_of_superseded(db, [moved["id"]]))
     if moved["back_from"] is not None and to in FINAL and to not in LIVE:
         keys += _keys(_named(db, _T.c.id == moved["back_from"]))  # it announces this one
@@ -138,14 +165,16 @@ def _row(deployment: str | None, commit: str | None, evidence: str | None) -> di
 
 def _of_superseded(db: sa.Connection, ids: Sequence[str]) -> list[tuple[str, int]]:
     """Return the deployments that these have superseded, also in between, with their deliveries."""
-    found: list[tuple[str, int]] = []
-    while ids:
-        of_these: list[tuple[str, int]] = []
-        for some in batched(ids):
-            of_these += _named(db, _T.c.superseded_by.in_(some))
-        found += of_these
-        ids = [id_ for id_, _ in of_these]
-    return found
+    found: dict[str, int] = {}
+    for some in batched(ids):
+        found |= {row.id: row.seq for row in db.execute(_SUPERSEDED, {"ids": some})}
+    return list(found.items())
+
+
+def _has_ended(db: sa.Connection, id_: str) -> bool:
+    """Return whether a deployment has ended, or else the last of those in its place."""
+    state = db.scalar(_IN_PLACE, {"id_": id_})
+    return state is None or State(state) in FINAL
 
 
 def _named(db: sa.Connection, only: sa.ColumnElement[bool]) -> list[tuple[str, int]]:

@@ -266,7 +266,7 @@ def move(
         facts = facts | _in_order(db, row["app_id"], ended | facts)
     if to in LIVE:
         ended["verdict"] = Verdict.UNHEALTHY if to is State.UNHEALTHY else Verdict.UNVERIFIED
-    also = also_shown(db, row, to, facts.get("deployed_commit"))
+    also = also_shown(db, row, to, facts.get("deployed_commit"), facts.get("superseded_by"))
     if to in SERVED and State(row["state"]) not in SERVED:
         _end_watch(db, row, at)
     moved = change(db, id_, NO_KIND | ended | facts | {"state": to, "note": note})
