@@ -28,7 +28,7 @@ _T = tables.deployments
 
 def _superseded() -> sa.Select[Any]:
     """Return the query for all that some deployments have superseded, however long the chain."""
-    ids = sa.bindparam("ids", expanding=True)
+    ids: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
     chain = sa.select(_T.c.id, _T.c.seq).where(_T.c.superseded_by.in_(ids))
     found = chain.cte("found", recursive=True)
     more = sa.select(_T.c.id, _T.c.seq).where(_T.c.superseded_by == found.c.id)
