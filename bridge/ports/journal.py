@@ -84,6 +84,12 @@ class Apps(Protocol):
         As for `serving`, it is what was live last, not what was pushed last.
         """
 
+    async def failing(self, app_ids: Sequence[str]) -> list[Deployment]:
+        """Return the newest failed deployment of each app that has served nothing since.
+
+        The newest comes first; apps without one are omitted.
+        """
+
     async def save_look(self, app_id: str, look: Look) -> None:
         """Store what an app was just seen to serve, unless the stored look began later.
 

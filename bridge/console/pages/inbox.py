@@ -12,7 +12,7 @@ from bridge.core.apps import App
 from bridge.core.health.fate import note_now
 from bridge.core.health.serving import Serving
 from bridge.core.holds import Gate
-from bridge.core.lifecycle import SERVED, Brief, Deployment, State
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.masking import redact
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import NEEDS, Act, possible
@@ -34,9 +34,6 @@ MOST_PREVIEWS = 5
 MOST_UNMATCHED = 5
 MOST_HELD = 10
 MOST_LOCKS = 5
-
-RECENT = 10
-"""The newest deployments of an app among which a failed one needs somebody."""
 
 STUCK = 3
 """Failures in a row of a preview's next step, after which somebody is told."""
@@ -163,38 +160,20 @@ async def _of_deployments(
 async def _failed(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
     """Return the apps whose newest deployments failed, until one succeeds."""
     lately = await records.journal.deployed_lately(LATELY_DEPLOYED)
-    newest = await records.journal.briefly([id_ for id_ in lately if id_ in seen], RECENT)
-    ids = {app_id: failed for app_id, those in newest.items() if (failed := failed_in(those))}
+    failing = await records.journal.failing([id_ for id_ in lately if id_ in seen])
     deployable = {app.id for app in records.seen(visitor, Right.DEPLOY)}
     found = []
-    for app_id, id_ in list(ids.items())[:MOST_FAILED]:
-        one = await records.journal.deployment(id_)
-        if one is None:
-            continue
-        mine = app_id in deployable
+    for one in failing[:MOST_FAILED]:
+        mine = one.app_id in deployable
         note = redact(note_now(one, None)).removeprefix(f"{one.state}: ")
         says = f"{one.app}: {note or 'its build failed'}"
-        acts = _back_or_again(seen[app_id]) if mine else []
-        link = f"/console/deployments/{id_}"
+        acts = _back_or_again(seen[one.app_id]) if mine else []
+        link = f"/console/deployments/{one.id}"
         found.append(Need("bad", one.state, says, link, at=one.finished_at, mine=mine, acts=acts))
-    if (more := len(ids) - MOST_FAILED) > 0:
+    if (more := len(failing) - MOST_FAILED) > 0:
         link = "/console/deployments?state=failed"
         found.append(Need("bad", "failed", f"{many(more, 'more app')} failed", link, "All failed"))
     return found
-
-
-def failed_in(newest: Sequence[Brief]) -> str | None:
-    """Return the newest failure after which nothing was served; None if there is none.
-
-    Args:
-        newest: an app's deployments, newest first.
-    """
-    for one in newest:
-        if one.state in SERVED:
-            return None
-        if one.state is State.FAILED:
-            return one.id
-    return None
 
 
 async def _locked(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:

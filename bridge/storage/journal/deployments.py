@@ -98,7 +98,7 @@ class Deployments(Transactions):
     """The state of each deployment, its history, and the judgement of the held ones."""
 
     async def deployment(self, id_: str) -> Deployment | None:
-        return await self._read(lambda db: read(db, id_))
+        return await self._once(lambda db: read(db, id_))
 
     async def deployments_with(self, ids: Sequence[str]) -> dict[str, Deployment]:
         return await self._read(lambda db: read_all(db, ids))
@@ -125,7 +125,7 @@ class Deployments(Transactions):
         if after is not None:
             later_app = (_T.c.app > after.app) | ((_T.c.app == after.app) & (_T.c.id > after.id))
             query = query.where(_T.c.seq <= after.seq, (_T.c.seq < after.seq) | later_app)
-        return await self._read(lambda db: all_of(db, query))
+        return await self._once(lambda db: all_of(db, query))
 
     async def briefly(self, app_ids: Sequence[str], each: int) -> dict[str, list[Brief]]:
         found: dict[str, list[Brief]] = {id_: [] for id_ in app_ids}
@@ -143,7 +143,7 @@ class Deployments(Transactions):
         newest = sa.select(_T.c.app_id, sa.func.max(_T.c.seq).label("seq")).group_by(_T.c.app_id)
         last = newest.subquery()
         query = sa.select(_T).join(last, (_T.c.app_id == last.c.app_id) & (_T.c.seq == last.c.seq))
-        found = await self._read(lambda db: all_of(db, query))
+        found = await self._once(lambda db: all_of(db, query))
         return {deployment.app_id: deployment for deployment in found}
 
     async def open_deployments(
@@ -153,7 +153,7 @@ class Deployments(Transactions):
         query = sa.select(_T).where(going).order_by(_T.c.seq)
         if app_id is not None:
             query = query.where(_T.c.app_id == app_id)
-        return await self._read(lambda db: all_of(db, query))
+        return await self._once(lambda db: all_of(db, query))
 
     async def watched(
         self, announced: float, unproven: float, kept: float | None
@@ -165,7 +165,7 @@ class Deployments(Transactions):
         if kept is not None:
             those |= done & (_T.c.finished_at >= kept)
         query = sa.select(_T).where(those).order_by(_T.c.seq)
-        return await self._read(lambda db: all_of(db, query))
+        return await self._once(lambda db: all_of(db, query))
 
     async def prove(
         self, id_: str, images: Sequence[str], evidence: Evidence | None = None

@@ -1,10 +1,11 @@
 """Find earlier deliveries of the same push."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from bridge.core.changes import (
     ANYWHERE,
@@ -17,6 +18,7 @@ from bridge.core.changes import (
 from bridge.core.events import ZERO
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.storage import tables
+from bridge.storage.engines import on_postgres
 from bridge.storage.journal.rows import batched
 
 MOST = 200
@@ -257,12 +259,52 @@ def pushed_after(db: sa.Connection, seq: int) -> list[int]:
 
 def newest_moves(db: sa.Connection, ref: str, limit: int) -> list[Move]:
     """Return the newest moves of a ref, with repeats, newest first."""
-    columns = (_P.c.seq, _P.c.before, _P.c.after, _P.c.moment, _P.c.repeats)
-    query = sa.select(*columns).where(_P.c.ref_key == ref).order_by(_P.c.seq.desc()).limit(limit)
-    return [
-        Move(seq, before, after, moment or "", repeats=repeats)
-        for seq, before, after, moment, repeats in db.execute(query)
-    ]
+    return newest_of_each(db, [ref], limit)[ref]
+
+
+def newest_of_each(db: sa.Connection, refs: Collection[str], limit: int) -> dict[str, list[Move]]:
+    """Return the newest moves of each ref, with repeats, newest first."""
+    found: dict[str, list[Move]] = {ref: [] for ref in refs}
+    for some in batched(sorted(found)):
+        for query, values in _newest_queries(db, some):
+            for ref, seq, before, after, moment, repeats in db.execute(
+                query, values | {"limit": limit}
+            ):
+                found[ref].append(Move(seq, before, after, moment or "", repeats=repeats))
+    return found
+
+
+_COLUMNS = (_P.c.ref_key, _P.c.seq, _P.c.before, _P.c.after, _P.c.moment, _P.c.repeats)
+_NEWEST_MOVES = (
+    sa.select(*_COLUMNS)
+    .where(_P.c.ref_key == sa.bindparam("ref"))
+    .order_by(_P.c.seq.desc())
+    .limit(sa.bindparam("limit"))
+)
+
+
+def _newest_at_once() -> sa.Select[Any]:
+    """Return the same query for several refs, in one round trip, on Postgres."""
+    refs = (
+        sa.func.unnest(sa.bindparam("refs", type_=ARRAY(sa.Text)))
+        .table_valued("ref")
+        .render_derived()
+    )
+    of_ref = sa.select(*_COLUMNS).where(_P.c.ref_key == refs.c.ref).order_by(_P.c.seq.desc())
+    moves = of_ref.limit(sa.bindparam("limit")).lateral()
+    both = refs.join(moves, sa.true())
+    return sa.select(moves).select_from(both).order_by(moves.c.ref_key, moves.c.seq.desc())
+
+
+_NEWEST_AT_ONCE = _newest_at_once()
+
+
+def _newest_queries(
+    db: sa.Connection, refs: Sequence[str]
+) -> list[tuple[sa.Select[Any], dict[str, Any]]]:
+    if on_postgres(db):
+        return [(_NEWEST_AT_ONCE, {"refs": refs})]
+    return [(_NEWEST_MOVES, {"ref": ref}) for ref in refs]  # none leaves the process
 
 
 def _moves(db: sa.Connection, rows: Iterable[Row]) -> list[Move]:

@@ -10,7 +10,7 @@ from bridge.core.apps import App, Trigger
 from bridge.core.changes import Live, Move, Pushes, begins_of, brought, newest_move
 from bridge.core.decision import Reason
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
-from bridge.core.lifecycle import Evidence, State
+from bridge.core.lifecycle import Deployment, Evidence, State
 from bridge.core.pins import is_one, tracked
 from bridge.storage import tables
 from bridge.storage.journal.deployment_rows import (
@@ -22,7 +22,7 @@ from bridge.storage.journal.deployment_rows import (
     read_all,
     served_places,
 )
-from bridge.storage.journal.pushes import key_of, newest_moves, repository_names
+from bridge.storage.journal.pushes import key_of, newest_moves, newest_of_each, repository_names
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.shown import mark_last
 from bridge.storage.journal.transactions import Transactions
@@ -66,11 +66,14 @@ class Serves(Transactions):
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         return await self._read(lambda db: _live(db, app_ids))
 
+    async def failing(self, app_ids: Sequence[str]) -> list[Deployment]:
+        return await self._read(lambda db: _failing(db, app_ids))
+
 
 def _serving(db: sa.Connection, apps: Sequence[App]) -> dict[str, Serving]:
     found = served(db, [app.id for app in apps])
     refs = _refs(db, [app for app in apps if app.id in found and _follows_branch(app)])
-    moves = {ref: newest_moves(db, ref, FAR_BEHIND) for ref in sorted(set(refs.values()))}
+    moves = newest_of_each(db, set(refs.values()), FAR_BEHIND)
     late = {id_: moves[ref] for id_, ref in refs.items() if _is_late(found[id_], moves[ref])}
     told = _told(db, late)
     for app in apps:
@@ -240,6 +243,18 @@ def _failed(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, tuple[float,
     return found
 
 
+def _failing(db: sa.Connection, app_ids: Sequence[str]) -> list[Deployment]:
+    """Return the newest failed deployment of each app that has served nothing since."""
+    found: list[str] = []
+    for some in batched(app_ids):
+        failed = newest_failed(some).subquery()
+        since = (_T.c.app_id == failed.c.app_id) & (_T.c.live_at >= failed.c.finished_at)
+        later = (_T.c.live_at > failed.c.finished_at) | (_T.c.seq > failed.c.seq)
+        served = sa.exists().where(since & later & (_T.c.live_at > 0))
+        found += db.scalars(sa.select(failed.c.id).where(~served))
+    return sorted(read_all(db, found).values(), key=lambda one: one.seq, reverse=True)
+
+
 def newest_failed(app_ids: Sequence[str]) -> sa.Select[Any]:
     """Return the query for the newest failed deployment of each app.
 
@@ -250,7 +265,7 @@ def newest_failed(app_ids: Sequence[str]) -> sa.Select[Any]:
     # Else Postgres would search anew wherever the result is used, and rather read all.
     begins = begins.prefix_with("MATERIALIZED", dialect="postgresql")
     of_each = sa.join(begins, _T, _T.c.id == begins.c.id)
-    return sa.select(_T.c.app_id, _T.c.seq, _T.c.finished_at).select_from(of_each)
+    return sa.select(_T.c.app_id, _T.c.id, _T.c.seq, _T.c.finished_at).select_from(of_each)
 
 
 def _newest_in(state: State, app_id: sa.ColumnElement[str]) -> sa.Select[Any]:

@@ -53,6 +53,30 @@ async def test_an_unknown_outcome_is_a_doubt_until_something_else_is_live(
         assert (await journal.serving([WEB]))[WEB.id].commit == C
 
 
+async def test_an_app_is_failing_until_something_is_served_again(
+    journal: Any, clock: ManualClock
+) -> None:
+    other = app("api")
+    await journal.save_apps("dokploy", [WEB, other])
+    assert await journal.failing([WEB.id, other.id]) == []
+    steps = [
+        (State.FAILED, [1]),
+        (State.FAILED, [2]),
+        (State.CANCELLED, [2]),
+        (State.DONE, []),
+        (State.FAILED, [5]),
+    ]
+    for seq, (state, failing) in enumerate(steps, start=1):
+        await made(journal, clock, seq, state)
+        assert [one.seq for one in await journal.failing([WEB.id, other.id])] == failing
+
+    new = deployment(6, other.id)
+    await journal.record([outcome(6, new)], window=0)
+    await journal.move(new.id, State.FAILED, "ended")
+    assert [one.seq for one in await journal.failing([WEB.id, other.id])] == [6, 5]
+    assert [one.seq for one in await journal.failing([other.id])] == [6]
+
+
 async def test_what_replaces_a_version_is_never_older_though_the_clock_was_set_back(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -172,6 +196,7 @@ async def test_both_are_searched_for_and_not_scanned(tmp_path: Path, clock: Manu
             asked.append((statement, values))
 
     await journal.serving([WEB])
+    await journal.failing([WEB.id])
     await journal.ended_since(0.0)
     await journal.oldest_deployment()
     with engine.connect() as db:
