@@ -87,6 +87,9 @@ class Records:
     def rights(self, visitor: Visitor, app: App) -> frozenset[Right]:
         return self.access.rights_to(visitor.person, app, None)
 
+    def may(self, visitor: Visitor, right: Right, app: App) -> bool:
+        return self.access.may(visitor.person, right, app, None)
+
     async def freezes_of(self, apps: Sequence[App]) -> list[Freeze]:
         """Return the freezes, of the settings and by command, that cover any of some apps."""
         scopes = [(app.label, scopes_of(app)) for app in apps]

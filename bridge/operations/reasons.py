@@ -144,7 +144,7 @@ async def _why_preview(ctx: Context, found: "Preview | NativePreview", limit: in
     serving = await journal.serving([app for app in await journal.apps() if app.id == id_])
     served = serving[id_].ours if id_ in serving else None
     policies = {app.id: app.rules.previews for app in ctx.desk.apps()}
-    newest = made[0].state if made else None
+    newest = made[0] if made else None
     return reasons(found, policies.get(found.app_id), newest, served, made)
 
 

@@ -41,22 +41,20 @@ def postgres_engine(url: str, *, connections: int = 4) -> sa.Engine:
     def clean(
         _db: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool
     ) -> tuple[str, Any]:
-        rows = values if isinstance(values, dict) else [_without_nul(row) for row in values]
-        return statement, _without_nul(rows)
+        return statement, _without_nul(values if isinstance(values, dict) else list(values))
 
     return engine
 
 
 def _without_nul(values: Any) -> Any:
     """Replace NUL, which a commit message may hold and Postgres refuses in text."""
-    if not isinstance(values, dict) or not any(
-        isinstance(value, str) and "\0" in value for value in values.values()
-    ):
-        return values
-    return {
-        name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
-        for name, value in values.items()
-    }
+    if isinstance(values, str):
+        return values.replace("\0", "\ufffd") if "\0" in values else values
+    if isinstance(values, list):
+        return [_without_nul(value) for value in values]
+    if isinstance(values, dict):
+        return {name: _without_nul(value) for name, value in values.items()}
+    return values
 
 
 def connected(url: str, part: str, *, autocommit: bool) -> Connection:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment
 from bridge.core.masking import redact
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.native import NativePreview
-from bridge.core.previews.preview import Preview, shown_state
+from bridge.core.previews.preview import Preview, shown_state, still_served
 from bridge.core.previews.verdict import Why
 from bridge.views.deployment_lists import became, ended_form
 from bridge.views.deployments import NOTE
@@ -51,20 +51,22 @@ def remedy_of(preview: Preview) -> str:
 def reasons(
     preview: Preview,
     policy: PreviewPolicy | None,
-    newest: State | None,
+    newest: Deployment | None,
     served: Deployment | None,
     made: Sequence[Deployment],
 ) -> View:
     """Explain why a pull request has a preview, or has none.
 
     Args:
-        newest: the state of its app's newest deployment; None before the first.
+        newest: the newest deployment of its app; None before the first.
         served: what its app serves; None if that is not known.
         made: the deployments of its app, newest first.
     """
     remedy = remedy_of(preview)
     form = preview_form(preview, policy, newest, served) | {"remedy": remedy or None}
-    lines = [*_verdict(preview, shown_state(preview, newest)), *map(_deployment, made)]
+    version = still_served(preview, newest, served)
+    still = [_said(f"{version} is still up")] if version else []
+    lines = [*_verdict(preview, shown_state(preview, newest)), *still, *map(_deployment, made)]
     data = form | {"deployments": [ended_form(one) for one in made]}
     return _answer(preview.name, _subject(preview), lines, remedy, data)
 

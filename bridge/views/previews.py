@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.core.chat.calls import Call
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment
 from bridge.core.masking import redact
 from bridge.core.policies import PreviewPolicy
 from bridge.core.previews.native import NativePreview, NativeState
@@ -81,22 +81,19 @@ class Standing:
     @property
     def state(self) -> str:
         """The state that people want to know: whether its address works."""
-        return str(shown_state(self.preview, self._newest))
+        return str(shown_state(self.preview, self.newest))
 
     @property
     def why(self) -> str:
         """The reason why it waits, shows an older version, or is missing; "" if all is well."""
-        still = still_served(self._newest, self.served)
+        version = still_served(self.preview, self.newest, self.served)
+        still = f"{version} is still up" if version else ""
         return "; ".join(filter(None, (still, why_of(self.preview))))
 
     @property
     def form(self) -> dict[str, Any]:
         """The preview as JSON has it."""
-        return preview_form(self.preview, self.policy, self._newest, self.served)
-
-    @property
-    def _newest(self) -> State | None:
-        return self.newest.state if self.newest else None
+        return preview_form(self.preview, self.policy, self.newest, self.served)
 
 
 def why_of(preview: Preview) -> str:
@@ -237,14 +234,14 @@ def _commit(preview: Preview) -> Phrase:
 def preview_form(
     one: Preview,
     policy: PreviewPolicy | None,
-    newest: State | None,
+    newest: Deployment | None,
     served: Deployment | None = None,
 ) -> dict[str, Any]:
     """Return a preview as JSON has it.
 
     Args:
-        newest: the state of its app's newest deployment; None before the first.
-        served: what its app serves; None if that is not known.
+        newest: the newest deployment of its own app; None before the first.
+        served: what that app serves; None if that is not known.
     """
     return {
         "id": one.id,
@@ -266,7 +263,7 @@ def preview_form(
         "approved_commit": one.approved,
         "approved_by": one.approver or None,
         "preview_app_id": one.made,
-        "deployment_state": newest and str(newest),
+        "deployment_state": newest and str(newest.state),
         "live_commit": served and served.deployed_commit,
         "created_at": iso(one.created_at),
         "active_at": iso(one.active_at),

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from bridge.core.chat.calls import Call
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.previews.preview import Preview, PreviewState, still_served
+from bridge.core.previews.preview import Preview, PreviewState, current_of, still_served
 from bridge.core.previews.verdict import HOLDS, Act, Why, possible
 from bridge.core.pulls import PullRequest
 from bridge.views.actions import of_preview
@@ -192,10 +192,10 @@ def preview_row(
         settled: whether all that was asked for is decided, so that the deployment is the last one.
     """
     pull, is_up = preview.pull, preview.state is PreviewState.UP
-    current = deployment if is_up and preview.asked == pull.head_sha else None
+    current = current_of(preview, deployment)
     look, verdict = _standing(preview, current)
-    if current is not None and (still := still_served(current.state, served)):
-        verdict += f", {still}"
+    if still := still_served(preview, deployment, served):
+        verdict += f", {still} is still up"
     live = current.deployed_commit if current is not None else None
     return Row(
         id=preview.id,

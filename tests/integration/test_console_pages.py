@@ -270,6 +270,28 @@ async def test_what_waits_is_a_row_with_its_act_for_those_who_may() -> None:
         assert not any("the build ended" in row for row in needs_in(await first_page(records)))
 
 
+async def test_what_somebody_may_mend_is_not_among_those_left_out() -> None:
+    apps = [app(f"app-{number}", project="shop", name=str(number)) for number in range(8)]
+    grants = [
+        Grant(("github:ada",), frozenset({Right.VIEW}), ("shop/*",)),
+        Grant(("github:ada",), frozenset(Right), ("shop/0",)),
+    ]
+    async with records_of(apps, grants=grants) as records:
+        journal: Any = records.journal
+        for seq, one in enumerate(apps, start=1):
+            new = replace(deployment(seq, one.id), app=one.label)
+            await record(journal, outcome(seq, new, explicit=True))
+            await journal.move(new.id, State.FAILED, "the build ended with 1")
+
+        (mine,) = needs_in(await first_page(records, person()))
+        rest = needs_in(await first_page(records, person()), "others")
+
+    assert "shop/0" in mine
+    assert "Redeploy" in mine
+    assert len(rest) == 5
+    assert "3 more failed" in rest[-1]
+
+
 async def test_refused_webhooks_are_grouped_by_their_cause() -> None:
     async with records_of([WEB]) as records:
         why = [("unauthorized", "the signature fits no secret", 30), ("bad", "no JSON", 1)]

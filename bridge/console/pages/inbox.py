@@ -80,7 +80,7 @@ async def needs_of(
         seen: the apps that the visitor may view, by id.
         open_: the open deployments.
     """
-    needs = _to_approve(records, visitor, open_)
+    needs = _to_approve(records, visitor, seen, open_)
     needs += await _of_deployments(records, visitor, seen)
     needs += await _failed(records, visitor, seen)
     needs += await _locked(records, visitor, seen)
@@ -94,13 +94,14 @@ async def needs_of(
     return needs
 
 
-def _to_approve(records: Records, visitor: Visitor, open_: Sequence[Deployment]) -> list[Need]:
+def _to_approve(
+    records: Records, visitor: Visitor, seen: Mapping[str, App], open_: Sequence[Deployment]
+) -> list[Need]:
     """Return what the visitor may approve, and what it would change."""
-    apps = {app.id: app for app in records.seen(visitor, Right.APPROVE)}
     found = []
     for one in open_:
-        proposal, app = proposal_of(one), apps.get(one.app_id)
-        if proposal is None or app is None:
+        proposal, app = proposal_of(one), seen.get(one.app_id)
+        if proposal is None or app is None or not records.may(visitor, Right.APPROVE, app):
             continue
         waits = next(hold for hold in one.holds if hold.proposal is proposal)
         shown = proposed_of(proposal, app, records.links)
@@ -139,21 +140,23 @@ async def _of_deployments(
     records: Records, visitor: Visitor, seen: Mapping[str, App]
 ) -> list[Need]:
     """Return the apps that serve what is unhealthy, or of which nobody knows what they serve."""
-    deployable = {app.id for app in records.seen(visitor, Right.DEPLOY)}
     found = []
     for state, tone in ((State.UNHEALTHY, "bad"), (State.UNKNOWN, "held")):
         those = await records.journal.deployments(limit=LATELY_DEPLOYED, state=state)
-        ids = list(dict.fromkeys(one.app_id for one in those if one.app_id in seen))[:MOST_APPS]
-        serving = await records.journal.serving([seen[id_] for id_ in ids])
+        each = dict.fromkeys(one.app_id for one in those if one.app_id in seen)
+        mine = {id_: records.may(visitor, Right.DEPLOY, seen[id_]) for id_ in each}
+        first = sorted(each, key=lambda id_: not mine[id_])[:MOST_APPS]
+        serving = await records.journal.serving([seen[id_] for id_ in first])
         troubled = [one for one in those if _troubles(one, serving.get(one.app_id))]
         fates = await records.journal.fates(troubled)
         for one in troubled:
             link, fate = f"/console/deployments/{one.id}", fates.get(one.id)
             says = f"; {fate.says}" if fate is not None and fate.says else ""
             told = f"{one.app}: {note_now(one, fate)}{says}"
-            mine = one.app_id in deployable
-            acts = _back_or_again(seen[one.app_id], "main") if mine and tone == "bad" else []
-            found.append(Need(tone, state, told, link, mine=mine, acts=acts))
+            acts = []
+            if mine[one.app_id] and tone == "bad":
+                acts = _back_or_again(seen[one.app_id], "main")
+            found.append(Need(tone, state, told, link, mine=mine[one.app_id], acts=acts))
     return found
 
 
@@ -161,30 +164,26 @@ async def _failed(records: Records, visitor: Visitor, seen: Mapping[str, App]) -
     """Return the apps whose newest deployments failed, until one succeeds."""
     lately = await records.journal.deployed_lately(LATELY_DEPLOYED)
     failing = await records.journal.failing([id_ for id_ in lately if id_ in seen])
-    deployable = {app.id for app in records.seen(visitor, Right.DEPLOY)}
     found = []
-    for one in failing[:MOST_FAILED]:
-        mine = one.app_id in deployable
+    for one in failing:
+        mine = records.may(visitor, Right.DEPLOY, seen[one.app_id])
         note = redact(note_now(one, None)).removeprefix(f"{one.state}: ")
         says = f"{one.app}: {note or 'its build failed'}"
         acts = _back_or_again(seen[one.app_id]) if mine else []
         link = f"/console/deployments/{one.id}"
         found.append(Need("bad", one.state, says, link, at=one.finished_at, mine=mine, acts=acts))
-    if (more := len(failing) - MOST_FAILED) > 0:
-        link = "/console/deployments?state=failed"
-        found.append(Need("bad", "failed", f"{many(more, 'more app')} failed", link, "All failed"))
-    return found
+    link = "/console/deployments?state=failed"
+    return _first(found, MOST_FAILED, Need("bad", "failed", "{} more failed", link, "All failed"))
 
 
 async def _locked(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
     """Return the apps that a rollback has locked, so that no push undoes it."""
     locks = [one for one in await records.journal.locks() if one.of_rollback]
-    may = {app.id for app in records.seen(visitor, Right.LOCK)}
     found = []
     for one in locks:
         app_id = one.scope.partition("/")[2]
         if app_id in seen:
-            mine = app_id in may
+            mine = records.may(visitor, Right.LOCK, seen[app_id])
             fields = {"scope": one.scope.replace("/", ":", 1), "seen": f"{Gate.LOCK}:{one.key}"}
             acts = [Button("Unlock", "unlock", fields)] if mine else []
             link = f"/console/apps/{app_id}"
@@ -266,11 +265,13 @@ async def _of_settings(records: Records) -> list[Need]:
 
 
 def _first(found: list[Need], most: int, rest: Need) -> list[Need]:
-    """Return the first ones, and then `rest`, which says how many are left out."""
+    """Return the first ones, the visitor's before others', and `rest` with how many are left."""
     left_out = len(found) - most
     if left_out <= 0:
         return found
-    return [*found[:most], replace(rest, says=rest.says.format(left_out))]
+    ranked = sorted(found, key=lambda one: not one.mine)
+    mine = ranked[most].mine
+    return [*ranked[:most], replace(rest, says=rest.says.format(left_out), mine=mine)]
 
 
 async def _of_webhooks(records: Records) -> list[Need]:

@@ -157,28 +157,39 @@ class Preview:
         return self.active_at + policy.idle if there and policy is not None else None
 
 
-def shown_state(preview: Preview, newest: State | None) -> PreviewState | State:
-    """Return the state that people want to know: whether its address works.
+def current_of(preview: Preview, newest: Deployment | None) -> Deployment | None:
+    """Return the deployment of the pull request's newest commit; None before it is asked for.
 
     Args:
-        newest: the state of its app's newest deployment; None before the first.
+        newest: the newest deployment of the preview's app, which may be of an earlier commit.
     """
-    if preview.state is not PreviewState.UP or newest is State.DONE:
+    asked = preview.state is PreviewState.UP and preview.asked == preview.pull.head_sha
+    return newest if asked else None
+
+
+def shown_state(preview: Preview, newest: Deployment | None) -> PreviewState | State:
+    """Return the state that people want to know: whether the newest commit is at its address."""
+    if preview.state is not PreviewState.UP:
         return preview.state
-    return newest or State.WAITING
+    current = current_of(preview, newest)
+    if current is None:
+        return State.WAITING
+    return preview.state if current.state is State.DONE else current.state
 
 
-def still_served(newest: State | None, served: Deployment | None) -> str:
-    """Say what is up at a preview's address where its newest build has brought nothing; else "".
+def still_served(
+    preview: Preview, newest: Deployment | None, served: Deployment | None
+) -> str | None:
+    """Return the version at a preview's address where its newest commit is not.
 
     Args:
         served: what its app serves; None if that is not known.
     """
-    if newest not in (State.FAILED, State.CANCELLED):
-        return ""
-    if served is None or served.state is State.UNHEALTHY:
-        return ""
-    return f"{version_of(served)} is still up"
+    if served is None or served.state is State.UNHEALTHY or preview.ends:
+        return None
+    current = current_of(preview, newest)
+    earlier = current is None or current.state in (State.FAILED, State.CANCELLED)
+    return version_of(served) if earlier else None
 
 
 def pull_id(repository: Repository, number: int) -> str:

@@ -10,7 +10,7 @@ from bridge.core.apps import PRODUCTION
 from bridge.core.health.fate import Now
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import BAD, OURS, Deployment, State
-from bridge.core.previews.preview import Preview, still_served
+from bridge.core.previews.preview import Preview, current_of, still_served
 from bridge.core.words import many
 from bridge.githosts.feedback.comment_reasons import (
     MOST_LOGS,
@@ -250,12 +250,19 @@ def _preview_row(
     served: Deployment | None,
     console: ConsolePages,
 ) -> str:
-    state = preview_state(preview, deployment)
-    there = served is not None or (deployment is not None and deployment.served)
-    address, took = preview.url if there and not preview.ends else None, NOTHING
-    if deployment is not None:
-        state, took = link(state, console.deployment(deployment.id)), _duration(deployment)
-        if served is not None and still_served(deployment.state, served):
-            state += f", {commit(served.deployed_commit or version_of(served))} is still up"
-    head = commit(preview.pull.head_sha)
-    return row((cell(preview.app), state, _visit(address), head, took))
+    state, took = preview_state(preview, deployment), NOTHING
+    if (current := current_of(preview, deployment)) is not None:
+        state, took = link(state, console.deployment(current.id)), _duration(current)
+    if served is not None and still_served(preview, deployment, served):
+        state += f", {commit(served.deployed_commit or version_of(served))} is still up"
+    there = served is not None or (current is not None and current.served)
+    live = current.deployed_commit if current is not None and current.served else None
+    return row(
+        (
+            cell(preview.app),
+            state,
+            _visit(preview.url if there and not preview.ends else None),
+            commit(live or preview.pull.head_sha),
+            took,
+        )
+    )

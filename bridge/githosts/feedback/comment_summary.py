@@ -9,7 +9,7 @@ from bridge.core.apps import PRODUCTION
 from bridge.core.health.fate import Now
 from bridge.core.holds import Gate
 from bridge.core.lifecycle import FINAL, Deployment, State
-from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.preview import Preview, PreviewState, current_of
 from bridge.core.previews.verdict import Why
 from bridge.core.words import many
 from bridge.githosts.feedback.markdown import cell, code, commit, link, moment
@@ -93,10 +93,11 @@ def shown_previews(
 
 def preview_state(preview: Preview, deployment: Deployment | None) -> str:
     """Return the icon and the words of a preview's state; `deployment`: its newest."""
-    if preview.state is not PreviewState.UP or deployment is None:
+    current = current_of(preview, deployment)
+    if current is None:
         return _PREVIEW_STATES[preview.state]
-    shown = SHOWN[deployment.state]
-    return f"{shown.icon} {'up' if deployment.state is State.DONE else shown.words}"
+    shown = SHOWN[current.state]
+    return f"{shown.icon} {'up' if current.state is State.DONE else shown.words}"
 
 
 def _app(app: Standing, deployment: Deployment, snapshot: Snapshot) -> Entry:
@@ -127,10 +128,10 @@ def _preview(preview: Preview, deployment: Deployment | None) -> Entry:
     if preview.state is PreviewState.HELD:
         needed = preview.reason != Why.LIMIT
         return Entry(Part.NEEDS if needed else Part.ON_ITS_WAY, f"preview {words}", name)
-    if preview.state is PreviewState.UP and deployment is not None:
-        if deployment.state is State.DONE:
+    if (current := current_of(preview, deployment)) is not None:
+        if current.state is State.DONE:
             return Entry(Part.PREVIEW, "", link(name, preview.url))
-        return Entry(_part_of(deployment), f"preview {words}", name)
+        return Entry(_part_of(current), f"preview {words}", name)
     over = preview.ends
     return Entry(Part.REST if over else Part.ON_ITS_WAY, f"preview {words}", name)
 

@@ -1,6 +1,7 @@
 """What apps serve, and how far that is behind their branches."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -238,7 +239,7 @@ def _failed(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, tuple[float,
     """Return when the newest failed deployment of each app ended, and its position."""
     found: dict[str, tuple[float, int]] = {}
     for some in batched(app_ids):
-        for row in db.execute(newest_failed(some)):
+        for row in db.execute(newest_failed(), {"ids": some}):
             found[row.app_id] = (row.finished_at or 0.0, row.seq)
     return found
 
@@ -247,21 +248,28 @@ def _failing(db: sa.Connection, app_ids: Sequence[str]) -> list[Deployment]:
     """Return the newest failed deployment of each app that has served nothing since."""
     found: list[str] = []
     for some in batched(app_ids):
-        failed = newest_failed(some).subquery()
-        since = (_T.c.app_id == failed.c.app_id) & (_T.c.live_at >= failed.c.finished_at)
-        later = (_T.c.live_at > failed.c.finished_at) | (_T.c.seq > failed.c.seq)
-        served = sa.exists().where(since & later & (_T.c.live_at > 0))
-        found += db.scalars(sa.select(failed.c.id).where(~served))
+        found += db.scalars(_served_nothing_since(), {"ids": some})
     return sorted(read_all(db, found).values(), key=lambda one: one.seq, reverse=True)
 
 
-def newest_failed(app_ids: Sequence[str]) -> sa.Select[Any]:
-    """Return the query for the newest failed deployment of each app.
+@cache
+def _served_nothing_since() -> sa.Select[Any]:
+    failed = newest_failed().subquery()
+    since = (_T.c.app_id == failed.c.app_id) & (_T.c.live_at >= failed.c.finished_at)
+    later = (_T.c.live_at > failed.c.finished_at) | (_T.c.seq > failed.c.seq)
+    served = sa.exists().where(since & later & (_T.c.live_at > 0))
+    return sa.select(failed.c.id).where(~served)
+
+
+@cache
+def newest_failed() -> sa.Select[Any]:
+    """Return the query for the newest failed deployment of each app; `ids`: the apps.
 
     It costs a few index searches per app, however long its history is.
     """
     newest = _newest_in(State.FAILED, _A.c.id).scalar_subquery()
-    begins = sa.select(newest.label("id")).where(_A.c.id.in_(app_ids)).cte("newest")
+    ids: sa.BindParameter[str] = sa.bindparam("ids", expanding=True)
+    begins = sa.select(newest.label("id")).where(_A.c.id.in_(ids)).cte("newest")
     # Else Postgres would search anew wherever the result is used, and rather read all.
     begins = begins.prefix_with("MATERIALIZED", dialect="postgresql")
     of_each = sa.join(begins, _T, _T.c.id == begins.c.id)

@@ -23,6 +23,10 @@ AWAY = (
 )
 """Errors that mean that the database is unavailable for everyone."""
 
+UNKEPT = (
+    "it has a character that a database can't keep, such as half of a surrogate pair: remove it"
+)
+
 TRIES = 5
 """Attempts of a transaction that conflicts with others."""
 
@@ -65,6 +69,8 @@ class Transactions:
                 raise Rejected(f"the journal can't keep it: {words}") from error
             # Only the driver's message: SQLAlchemy's own quotes the statement and its values.
             raise Unreachable(JOURNAL, str(getattr(error, "orig", error))) from error
+        except (sa.exc.DataError, UnicodeEncodeError) as error:
+            raise Rejected(UNKEPT) from error
 
     async def _all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         return await self._once(lambda db: [dict(row) for row in db.execute(query).mappings()])

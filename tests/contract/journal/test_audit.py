@@ -1,17 +1,20 @@
 """The `Journal` port: what people do, and its entry in the audit log, are one transaction."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bridge.core.errors import Rejected
 from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import Scope
 from bridge.core.holds import Lift
 from bridge.core.people import Actor
 from bridge.ports.outcomes import DONE, Audited
-from tests.contract.journal.test_due import ID, held, lock
+from tests.contract.journal.test_due import APP, ID, held, lock
 from tests.contract.journal.test_previews import WEB, WEB_12, reported
 from tests.fakes.journey import HEAD, ManualClock
 
@@ -78,3 +81,21 @@ async def test_nothing_is_done_without_its_entry(journal: Any, clock: ManualCloc
         kept = (await journal.audited(limit=99))[0]
         assert (kept.what, str(kept.by)) == (what, "cli: ada")
     assert len(await journal.audited(limit=99)) == len(ACTS)
+
+
+@pytest.mark.parametrize("text", ["a \0 release", "a \ud800 release", "\0"])
+async def test_no_text_that_people_give_is_an_error_of_the_database(
+    journal: Any, clock: ManualClock, text: str
+) -> None:
+    """One of the two may refuse what it can't keep; a person reads why."""
+    asked = (
+        lambda: journal.take_lock(lock(clock, reason=text), None, steal=False),
+        lambda: journal.words([text], before=2**62),
+        lambda: journal.deployment(text),
+        lambda: journal.serving([replace(APP, id=text)]),
+        lambda: journal.live([text]),
+        lambda: journal.deployments(app_id=text, limit=9),
+    )
+    for ask in asked:
+        with suppress(Rejected):
+            await ask()

@@ -193,7 +193,8 @@ def previews() -> Snapshot:
 
     def one(name: str, state: PreviewState, **facts: Any) -> Preview:
         of = Preview("r:1", MONO, f"app-{name}", f"shop/{name}", "dokploy", pull, active_at=AT)
-        return replace(of, state=state, **facts)
+        asked = LIVE if state is PreviewState.UP else None
+        return replace(of, state=state, asked=asked, **facts)
 
     address = "https://pr-12-{}.preview.example.com"
     ours = {each.app_id: app(each.app_id, marker=f"bridge:{each.app_id}") for each in (web, api)}
