@@ -40,7 +40,7 @@ class Records:
     Attributes:
         commands: what people can do; each checks their rights.
         access: the grants, with that of the server's owner.
-        apps: the known apps of all backends.
+        apps: the known apps of all backends, by label.
         trouble: the backends that can't be read, and why.
         hosts: the Git hosts that are served.
         reading: reads kept deliveries.
@@ -73,8 +73,7 @@ class Records:
 
     def seen(self, visitor: Visitor, right: Right = Right.VIEW) -> list[App]:
         """Return the apps to which somebody has a right, by label."""
-        found = self.access.having(visitor.person, right, self.apps(), None)
-        return sorted(found, key=lambda app: (app.label, app.id))
+        return self.access.having(visitor.person, right, self.apps(), None)
 
     def grants_of(self, visitor: Visitor) -> tuple[Grant, ...]:
         """Return the grants that apply to somebody; visitors with the same have the same rights."""

@@ -84,10 +84,10 @@ class Apps(Protocol):
         As for `serving`, it is what was live last, not what was pushed last.
         """
 
-    async def failing(self, app_ids: Sequence[str]) -> list[Deployment]:
+    async def failing(self, limit: int) -> list[Deployment]:
         """Return the newest failed deployment of each app that has served nothing since.
 
-        The newest comes first; apps without one are omitted.
+        The newest comes first; only the `limit` newest deployments are looked through.
         """
 
     async def save_look(self, app_id: str, look: Look) -> None:

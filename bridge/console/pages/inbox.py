@@ -38,8 +38,8 @@ MOST_LOCKS = 5
 STUCK = 3
 """Failures in a row of a preview's next step, after which somebody is told."""
 
-LATELY_DEPLOYED = 200
-"""The newest deployments to look through for apps."""
+MOST_READ = 200
+"""The newest deployments, of all or in a state, to look through for apps."""
 
 LATELY = 24 * 3600.0
 """Seconds for which a refused webhook or a failed delivery needs somebody."""
@@ -140,36 +140,46 @@ async def _of_deployments(
     records: Records, visitor: Visitor, seen: Mapping[str, App]
 ) -> list[Need]:
     """Return the apps that serve what is unhealthy, or of which nobody knows what they serve."""
+    those: list[Deployment] = []
+    asked: dict[str, App] = {}
+    for state in (State.UNHEALTHY, State.UNKNOWN):
+        newest = await records.journal.deployments(limit=MOST_READ, state=state)
+        those += newest
+        apps = [seen[id_] for id_ in dict.fromkeys(one.app_id for one in newest) if id_ in seen]
+        ranked = sorted(apps, key=lambda app: not records.may(visitor, Right.DEPLOY, app))
+        asked |= {app.id: app for app in ranked[:MOST_APPS]}
+    serving = await records.journal.serving(list(asked.values()))
+    troubled = [
+        one for one in those if one.app_id in asked and _troubles(one, serving.get(one.app_id))
+    ]
+    fates = await records.journal.fates(troubled)
     found = []
-    for state, tone in ((State.UNHEALTHY, "bad"), (State.UNKNOWN, "held")):
-        those = await records.journal.deployments(limit=LATELY_DEPLOYED, state=state)
-        each = dict.fromkeys(one.app_id for one in those if one.app_id in seen)
-        mine = {id_: records.may(visitor, Right.DEPLOY, seen[id_]) for id_ in each}
-        first = sorted(each, key=lambda id_: not mine[id_])[:MOST_APPS]
-        serving = await records.journal.serving([seen[id_] for id_ in first])
-        troubled = [one for one in those if _troubles(one, serving.get(one.app_id))]
-        fates = await records.journal.fates(troubled)
-        for one in troubled:
-            link, fate = f"/console/deployments/{one.id}", fates.get(one.id)
-            says = f"; {fate.says}" if fate is not None and fate.says else ""
-            told = f"{one.app}: {note_now(one, fate)}{says}"
-            acts = []
-            if mine[one.app_id] and tone == "bad":
-                acts = _back_or_again(seen[one.app_id], "main")
-            found.append(Need(tone, state, told, link, mine=mine[one.app_id], acts=acts))
+    for one in troubled:
+        app, fate, unhealthy = asked[one.app_id], fates.get(one.id), one.state is State.UNHEALTHY
+        mine = records.may(visitor, Right.DEPLOY, app)
+        says = f"; {fate.says}" if fate is not None and fate.says else ""
+        need = Need(
+            "bad" if unhealthy else "held",
+            one.state,
+            f"{one.app}: {note_now(one, fate)}{says}",
+            f"/console/deployments/{one.id}",
+            mine=mine,
+            acts=_back_or_again(app, "main") if mine and unhealthy else [],
+        )
+        found.append(need)
     return found
 
 
 async def _failed(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
     """Return the apps whose newest deployments failed, until one succeeds."""
-    lately = await records.journal.deployed_lately(LATELY_DEPLOYED)
-    failing = await records.journal.failing([id_ for id_ in lately if id_ in seen])
     found = []
-    for one in failing:
-        mine = records.may(visitor, Right.DEPLOY, seen[one.app_id])
+    for one in await records.journal.failing(MOST_READ):
+        if (app := seen.get(one.app_id)) is None:
+            continue
+        mine = records.may(visitor, Right.DEPLOY, app)
         note = redact(note_now(one, None)).removeprefix(f"{one.state}: ")
         says = f"{one.app}: {note or 'its build failed'}"
-        acts = _back_or_again(seen[one.app_id]) if mine else []
+        acts = _back_or_again(app) if mine else []
         link = f"/console/deployments/{one.id}"
         found.append(Need("bad", one.state, says, link, at=one.finished_at, mine=mine, acts=acts))
     link = "/console/deployments?state=failed"

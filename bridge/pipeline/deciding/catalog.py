@@ -314,6 +314,7 @@ class Catalog:
         return self._snapshot
 
     def all(self) -> tuple[App, ...]:
+        """Return every app, by label."""
         return tuple(self._apps.values())
 
     def get(self, app_id: str) -> App | None:
@@ -387,6 +388,7 @@ class Catalog:
         known = {app.id: ruled(app, self._book) for app in apps}
         for app in (one for one in apps if one.marker):
             known[app.id] = as_preview(app, known.get(model_id(app.marker)))
+        known = dict(sorted(known.items(), key=lambda each: (each[1].label, each[0])))
         snapshot = index(known.values())
         self.watched.update(snapshot)
         return known, snapshot

@@ -70,6 +70,11 @@ CREATE TABLE IF NOT EXISTS inbox_work (
 CREATE INDEX IF NOT EXISTS inbox_open ON inbox_work (seq) WHERE state = 'kept';
 """
 
+INDEXES = """
+CREATE INDEX IF NOT EXISTS inbox_failed ON inbox_work (seq) WHERE state = 'failed';
+"""
+"""What tables of any release get; releases that know nothing of it keep it as well."""
+
 _FACTS = """
 ALTER TABLE inbox_work ADD unfinished INTEGER NOT NULL DEFAULT 0, ADD unused TEXT;
 UPDATE inbox_work SET unfinished = substring(error FROM 'attempt (\\d+) of ')::integer
@@ -86,17 +91,25 @@ def migrate(db: Connection) -> None:
         return
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("migrate inbox")])
-        if not _is_there(db):
-            is_old = db.execute("SELECT to_regclass('inbox_open')").fetchone() != (None,)
-            db.execute(_FACTS if is_old else SCHEMA)
+        if not _has_facts(db):
+            db.execute(_FACTS if _there(db, "inbox_open") else SCHEMA)
+        db.execute(INDEXES)
 
 
 def _is_there(db: Connection) -> bool:
+    return _has_facts(db) and _there(db, "inbox_failed")
+
+
+def _has_facts(db: Connection) -> bool:
     query = (
         "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('inbox_work')"
         " AND attname = 'unused'"
     )
     return db.execute(query).fetchone() is not None
+
+
+def _there(db: Connection, name: str) -> bool:
+    return db.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,)
 
 
 CHANNEL = "bridge_inbox"

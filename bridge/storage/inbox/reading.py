@@ -58,8 +58,9 @@ class ReadInbox(ABC):
         self, state: DeliveryState, limit: int, *, before: int, unused: str = ""
     ) -> list[Delivery]:
         of_it = " AND w.unused = ?" if unused else ""
-        where = f"WHERE w.state = ? AND w.seq < ?{of_it} ORDER BY w.seq DESC LIMIT ?"
-        return await self._read(where, [str(state), before, *([unused] * bool(unused)), limit])
+        # Named in the query, since an index of one state serves only that one.
+        where = f"WHERE w.state = '{state}' AND w.seq < ?{of_it} ORDER BY w.seq DESC LIMIT ?"
+        return await self._read(where, [before, *([unused] * bool(unused)), limit])
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
         key = [delivery_key(host, id)] * self.by_key.count("?")

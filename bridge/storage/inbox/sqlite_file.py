@@ -53,6 +53,11 @@ CREATE TABLE IF NOT EXISTS indexed (upto INTEGER NOT NULL) STRICT;
 INSERT INTO indexed SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM indexed);
 """
 
+INDEXES = """
+CREATE INDEX IF NOT EXISTS work_failed ON work (seq) WHERE state = 'failed'
+"""
+"""What files of any version get; releases that know nothing of it keep it as well."""
+
 _UNVERSIONED = """
 DROP INDEX IF EXISTS work_open;
 ALTER TABLE deliveries RENAME TO old_deliveries;
@@ -112,17 +117,17 @@ def prepare(connection: sqlite3.Connection) -> None:
         Rejected: a newer release created them.
         sqlite3.Error: they can't be created.
     """
-    if _is_done(connection):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if not _is_done(connection):
-            _run(connection, _migration(connection))
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:  # a partial migration would be neither the old nor the new schema
-        connection.rollback()
-        raise
+    if not _is_done(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if not _is_done(connection):
+                _run(connection, _migration(connection))
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute("COMMIT")
+        except BaseException:  # a partial migration would be neither the old nor the new schema
+            connection.rollback()
+            raise
+    connection.execute(INDEXES)
 
 
 def continue_after(connection: sqlite3.Connection, seq: int) -> bool:

@@ -17,6 +17,7 @@ from bridge.storage import tables
 from bridge.storage.journal.deployment_rows import (
     GOING,
     PLACES,
+    all_of,
     changing,
     mark_apps_due,
     mark_followers_due,
@@ -67,8 +68,10 @@ class Serves(Transactions):
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         return await self._read(lambda db: _live(db, app_ids))
 
-    async def failing(self, app_ids: Sequence[str]) -> list[Deployment]:
-        return await self._read(lambda db: _failing(db, app_ids))
+    async def failing(self, limit: int) -> list[Deployment]:
+        found = await self._once(lambda db: all_of(db, _served_nothing_since(limit)))
+        newest = {one.app_id: one for one in reversed(found)}
+        return sorted(newest.values(), key=lambda one: one.seq, reverse=True)
 
 
 def _serving(db: sa.Connection, apps: Sequence[App]) -> dict[str, Serving]:
@@ -244,21 +247,18 @@ def _failed(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, tuple[float,
     return found
 
 
-def _failing(db: sa.Connection, app_ids: Sequence[str]) -> list[Deployment]:
-    """Return the newest failed deployment of each app that has served nothing since."""
-    found: list[str] = []
-    for some in batched(app_ids):
-        found += db.scalars(_served_nothing_since(), {"ids": some})
-    return sorted(read_all(db, found).values(), key=lambda one: one.seq, reverse=True)
+def _served_nothing_since(limit: int) -> sa.Select[Any]:
+    """Return the query for the failed ones of the newest deployments whose app still waits.
 
-
-@cache
-def _served_nothing_since() -> sa.Select[Any]:
-    failed = newest_failed().subquery()
-    since = (_T.c.app_id == failed.c.app_id) & (_T.c.live_at >= failed.c.finished_at)
-    later = (_T.c.live_at > failed.c.finished_at) | (_T.c.seq > failed.c.seq)
-    served = sa.exists().where(since & later & (_T.c.live_at > 0))
-    return sa.select(failed.c.id).where(~served)
+    They come newest first; none of them is followed by a deployment of its app that served.
+    """
+    newest = sa.select(_T.c.id).order_by(_T.c.seq.desc()).limit(limit).subquery()
+    later = _T.alias("later")
+    since = (later.c.app_id == _T.c.app_id) & (later.c.live_at >= _T.c.finished_at)
+    after = (later.c.live_at > _T.c.finished_at) | (later.c.seq > _T.c.seq)
+    served = sa.exists().where(since & after & (later.c.live_at > 0))
+    failed = sa.select(_T).join(newest, newest.c.id == _T.c.id).where(_T.c.state == State.FAILED)
+    return failed.where(~served).order_by(_T.c.seq.desc())
 
 
 @cache

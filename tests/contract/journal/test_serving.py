@@ -58,7 +58,7 @@ async def test_an_app_is_failing_until_something_is_served_again(
 ) -> None:
     other = app("api")
     await journal.save_apps("dokploy", [WEB, other])
-    assert await journal.failing([WEB.id, other.id]) == []
+    assert await journal.failing(9) == []
     steps = [
         (State.FAILED, [1]),
         (State.FAILED, [2]),
@@ -68,13 +68,13 @@ async def test_an_app_is_failing_until_something_is_served_again(
     ]
     for seq, (state, failing) in enumerate(steps, start=1):
         await made(journal, clock, seq, state)
-        assert [one.seq for one in await journal.failing([WEB.id, other.id])] == failing
+        assert [one.seq for one in await journal.failing(9)] == failing
 
     new = deployment(6, other.id)
     await journal.record([outcome(6, new)], window=0)
     await journal.move(new.id, State.FAILED, "ended")
-    assert [one.seq for one in await journal.failing([WEB.id, other.id])] == [6, 5]
-    assert [one.seq for one in await journal.failing([other.id])] == [6]
+    assert [one.seq for one in await journal.failing(9)] == [6, 5]
+    assert [one.seq for one in await journal.failing(1)] == [6]
 
 
 async def test_what_replaces_a_version_is_never_older_though_the_clock_was_set_back(
@@ -196,7 +196,7 @@ async def test_both_are_searched_for_and_not_scanned(tmp_path: Path, clock: Manu
             asked.append((statement, values))
 
     await journal.serving([WEB])
-    await journal.failing([WEB.id])
+    await journal.failing(9)
     await journal.ended_since(0.0)
     await journal.oldest_deployment()
     with engine.connect() as db:
@@ -210,7 +210,8 @@ async def test_both_are_searched_for_and_not_scanned(tmp_path: Path, clock: Manu
     assert any("deployments_by_live (app_id=? AND live_at>?)" in step for step in steps)
     assert any("deployments_by_end (finished_at>?)" in step for step in steps)
     scanned = [step for step in steps if step.startswith("SCAN")]
-    assert scanned == ["SCAN deployments USING INDEX deployments_by_seq"], steps
+    # The oldest deployment, and the newest within their limit.
+    assert scanned == ["SCAN deployments USING INDEX deployments_by_seq"] * 2, steps
 
 
 # ── what has become of what went live ─────────────────────────────────────────
