@@ -108,12 +108,16 @@ class Scene:
         for id_, settings in self.settings.items():
             await self.client.server.parts.catalog.update_application(id_, settings)
         slow = self.ids[APPS["slow"]]
-        queue = await self.client.queue()
-        states = {job["state"] for job in queue if job["data"]["applicationId"] == slow}
-        if states != {"active", "waiting"}:
+        if not building_with_one_behind(await self.client.queue(), slow):
             await self.client.deploy(slow, title="slow 1")
             await self.client.deploy(slow, title="slow 2")
-            await until(self.client.queue, lambda jobs: "active" in [job["state"] for job in jobs])
+            await until(self.client.queue, lambda jobs: building_with_one_behind(jobs, slow))
+
+
+def building_with_one_behind(jobs: list[dict[str, Any]], app_id: str) -> bool:
+    """Return whether this app's own job is active and another of its jobs waits."""
+    states = {job["state"] for job in jobs if job["data"]["applicationId"] == app_id}
+    return states == {"active", "waiting"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
