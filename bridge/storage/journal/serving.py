@@ -17,7 +17,6 @@ from bridge.storage import tables
 from bridge.storage.journal.deployment_rows import (
     GOING,
     PLACES,
-    all_of,
     changing,
     mark_apps_due,
     mark_followers_due,
@@ -69,8 +68,8 @@ class Serves(Transactions):
         return await self._read(lambda db: _live(db, app_ids))
 
     async def failing(self, limit: int) -> list[Deployment]:
-        found = await self._once(lambda db: all_of(db, _served_nothing_since(limit)))
-        newest = {one.app_id: one for one in reversed(found)}
+        found = await self._once(lambda db: read_all(db, db.scalars(_served_nothing_since(limit))))
+        newest = {one.app_id: one for one in sorted(found.values(), key=lambda one: one.seq)}
         return sorted(newest.values(), key=lambda one: one.seq, reverse=True)
 
 
@@ -248,17 +247,16 @@ def _failed(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, tuple[float,
 
 
 def _served_nothing_since(limit: int) -> sa.Select[Any]:
-    """Return the query for the failed ones of the newest deployments whose app still waits.
+    """Return the query for the ids of the newest deployments that failed and still matter.
 
-    They come newest first; none of them is followed by a deployment of its app that served.
+    Of the `limit` newest, it finds those that no deployment of their app which served follows. It
+    joins nothing: planners would begin with every deployment that ever failed.
     """
-    newest = sa.select(_T.c.id).order_by(_T.c.seq.desc()).limit(limit).subquery()
-    later = _T.alias("later")
-    since = (later.c.app_id == _T.c.app_id) & (later.c.live_at >= _T.c.finished_at)
-    after = (later.c.live_at > _T.c.finished_at) | (later.c.seq > _T.c.seq)
-    served = sa.exists().where(since & after & (later.c.live_at > 0))
-    failed = sa.select(_T).join(newest, newest.c.id == _T.c.id).where(_T.c.state == State.FAILED)
-    return failed.where(~served).order_by(_T.c.seq.desc())
+    facts = (_T.c.id, _T.c.app_id, _T.c.seq, _T.c.state, _T.c.finished_at)
+    one = sa.select(*facts).order_by(_T.c.seq.desc()).limit(limit).subquery("newest").c
+    since = (_T.c.app_id == one.app_id) & (_T.c.live_at >= one.finished_at) & (_T.c.live_at > 0)
+    after = (_T.c.live_at > one.finished_at) | (_T.c.seq > one.seq)
+    return sa.select(one.id).where((one.state == State.FAILED) & ~sa.exists().where(since & after))
 
 
 @cache
