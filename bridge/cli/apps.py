@@ -1,8 +1,9 @@
 """`apps` lists the apps; `app create` and `app delete` work on the embedded backend."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bridge.backends import titles
 from bridge.cli.configure import How, Yes, agree, option
@@ -25,7 +26,19 @@ TWICE = "auto-deploy is on at the backend, so every push deploys twice: `adopt` 
 RULED_MARK = "†"
 RULED = f"{RULED_MARK} by our own rules, not by the backend's record"
 
+
+class _Group(TyperGroup):
+    """The commands of the embedded backend's apps; listing any backend's is a word of its own."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command; for one that lists, name the one that does."""
+        if args and args[0] in ("list", "ls", "show"):
+            raise Rejected(f"there is no `app {args[0]}`; did you mean `dokploy-bridge apps`?")
+        return super().resolve_command(ctx, args)
+
+
 group = typer.Typer(
+    cls=_Group,
     no_args_is_help=True,
     help="Create and delete apps of the embedded backend, over its API if it runs,"
     f" else directly in the data directory. Apps of a {titles()} are made in {titles()}.",

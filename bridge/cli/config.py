@@ -154,6 +154,7 @@ def set_(
     values = {
         name: value for name, equals, value in (one.partition("=") for one in those) if equals
     }
+    _are_settings(names)
     _are_no_secrets(values)
     values |= ask_hidden([name for name in names if name not in values])
     run(_store(config, values))
@@ -168,6 +169,15 @@ def unset(
     """Remove stored settings."""
     run(_remove(config, those))
     say(f"no longer stored: {', '.join(those)}")
+
+
+def _are_settings(names: "Iterable[str]") -> None:
+    """Raise Rejected if a name is no setting, before anybody is asked for its value."""
+    from bridge.app.stored_settings import path_of
+    from bridge.settings.reading import must_be_setting
+
+    for name in names:
+        must_be_setting(path_of(name))
 
 
 def _are_no_secrets(values: "Iterable[str]") -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -234,6 +235,7 @@ def _option(one: Argument) -> Any:
         metavar=None if kind.flag or kind.rest else kind.metavar or None,
         help=kind.help,
         show_default=one.default or False,
+        prompt=one.name.capitalize() if one.required and sys.stdin.isatty() else False,
         autocompletion=COMPLETES.get(kind.completes),
     )
 

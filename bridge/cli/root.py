@@ -126,12 +126,12 @@ class Cli(TyperGroup):
                 raise typer.Exit(exit_code_of(error)) from None
 
 
-def _options(command: Any) -> Iterator[TyperOption]:
+def _options(command: Any, above: typer.Context | None = None) -> Iterator[TyperOption]:
     """Yield the options of a command, --help among them, and of all below it."""
-    params = command.get_params(typer.Context(command))
-    yield from (one for one in params if isinstance(one, TyperOption))
+    context = typer.Context(command, parent=above, **command.context_settings)
+    yield from (one for one in command.get_params(context) if isinstance(one, TyperOption))
     for inner in getattr(command, "commands", {}).values():
-        yield from _options(inner)
+        yield from _options(inner, context)
 
 
 # ── What there is ─────────────────────────────────────────────────────────────────────────────────
@@ -184,6 +184,7 @@ def command_line(word: str = "") -> typer.Typer:
     app = typer.Typer(
         cls=Cli,
         no_args_is_help=True,
+        context_settings={"help_option_names": ["--help", "-h"]},
         pretty_exceptions_enable=False,
         epilog=EPILOG,
         help="The bridge between Git hosts, Dokploy and your team's chat: a push deploys, and"

@@ -35,12 +35,24 @@ def problems(error: ValidationError, places: Places) -> Iterator[str]:
     for problem in error.errors(include_url=False):
         path = tuple(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            sections = filter(_is_section, _alternatives(_type_at(path[:-1])))
-            known = [name for section in sections for name in _by_name(section)]
-            yield f"{places.in_file(path)} is no setting{nearest(path[-1], known)}"
+            yield f"{places.in_file(path)} is no setting{_instead_of(path)}"
             continue
         words = _PLAINER.get(problem["type"]) or rule(problem)  # in YAML's terms
         yield f"{places.named(path)}: {words}{_instead(problem, path, words)}"
+
+
+def must_be_setting(path: KeyPath) -> None:
+    """Raise Rejected if a path leads to no setting; the message names the most similar one."""
+    for end in range(1, len(path) + 1):
+        if _type_at(path[:end]) is None:
+            raise Rejected(f"{'.'.join(path[:end])} is no setting{_instead_of(path[:end])}")
+
+
+def _instead_of(path: KeyPath) -> str:
+    """Return a question that offers the most similar setting of the same section."""
+    sections = filter(_is_section, _alternatives(_type_at(path[:-1])))
+    known = [name for section in sections for name in _by_name(section)]
+    return nearest(path[-1], known, path[:-1])
 
 
 def _instead(problem: Mapping[str, Any], path: KeyPath, words: str) -> str:
@@ -109,10 +121,10 @@ def _by_name(section: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
-def nearest(name: str, known: Any) -> str:
+def nearest(name: str, known: Any, within: KeyPath = ()) -> str:
     """Return a question that offers the most similar known name, if there is one."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {'.'.join((*within, near[0]))}?" if near else ""
 
 
 _PLAINER = {

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bridge.core.apps import App, environment_of, find_app
+from bridge.core.apps import App, apps_like, environment_of, find_app
 from bridge.core.errors import Rejected
 from bridge.core.events import COMMAND_HOST
 from bridge.core.lifecycle import Deployment
@@ -39,6 +39,8 @@ class Scope:
 
 
 EVERYTHING = Scope(ALL, "all apps")
+
+_ALL_MAY_BE_MEANT = frozenset({"everything", "every", "any", "global", "*"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,8 @@ def scope_named(text: str, apps: Sequence[App]) -> Scope:
         )
     if found:
         return next(iter(found.values()))
+    if kind == "" and name.strip().lower() in _ALL_MAY_BE_MEANT and not apps_like(apps, name):
+        raise Rejected(f"{name!r} is neither an app nor a project; did you mean {ALL}?")
     app = find_app(apps, name)
     return Scope(f"app/{app.id}", app.label)
 

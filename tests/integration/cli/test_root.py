@@ -1,6 +1,8 @@
 """The command as a whole: help, version, exit codes, speed."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -33,6 +35,40 @@ def test_wrong_usage_is_two(cli: Cli) -> None:
     cli("deploy", code=2)
     cli("deliveries", "--limit", "0", code=2)
     cli("nonsense", code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["app", "list"], "did you mean `dokploy-bridge apps`?"),
+        (["lock", "everything", "-m", "an incident"], "did you mean all?"),
+        (["deployment"], "Did you mean 'deployments'"),
+    ],
+)
+def test_what_was_meant_is_suggested(filled: Cli, words: list[str], meant: str) -> None:
+    assert meant in filled(*words, code=2).stderr
+
+
+@pytest.mark.parametrize("words", [[], ["lock"], ["app", "create"]])
+def test_help_has_a_short_name(cli: Cli, words: list[str]) -> None:
+    assert cli(*words, "-h").stdout == cli(*words, "--help").stdout
+
+
+def test_a_reason_is_asked_for_on_a_terminal(filled: Cli) -> None:
+    ours, theirs = os.openpty()
+    os.write(ours, b"a migration runs\n")
+    command = [sys.executable, "-m", "bridge", "lock", "shop/web"]
+    environment = os.environ | {"BRIDGE_DATA": str(filled.data)}
+
+    done = subprocess.run(
+        command, stdin=theirs, env=environment, capture_output=True, text=True, check=False
+    )
+
+    os.close(ours)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Reason: ")
+    assert [one["reason"] for one in filled.json("locks")] == ["a migration runs"]
 
 
 @pytest.mark.parametrize("role", ["web", "worker"])

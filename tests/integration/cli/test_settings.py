@@ -54,7 +54,7 @@ def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest:
     ("text", "words"),
     [
         ("prot: 1", "prot is no setting; did you mean port?"),
-        ("dokploy: {ulr: x}", "dokploy.ulr is no setting; did you mean url?"),
+        ("dokploy: {ulr: x}", "dokploy.ulr is no setting; did you mean dokploy.url?"),
         ("port: high", "port: it must be a whole number, not 'high'"),
         ("port: 80000", "port: it must be at most 65535, not 80000"),
         ("port: yes", "port: it must be a whole number, not true"),
@@ -74,7 +74,7 @@ def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest:
         ("rules: [{apps: a, prereleases: x}]", "'deploy', 'skip' or 'only', not 'x'"),
         ("access: [{who: [everyone], may: [own]}]", "or 'override', not 'own'"),
         ("github: {app_id: ghp_hunter2}", "github.app_id: it must be a whole number\n"),
-        ("backends: {a: {ulr: x}}", "backends.a.ulr is no setting; did you mean url?"),
+        ("backends: {a: {ulr: x}}", "backends.a.ulr is no setting; did you mean backends.a.url?"),
         ("backends: {a: {api_key: {hunter2: 1}}}", "backends.a.api_key: it must be a text"),
         ("embedded: {host: [1]}", "(in quotes, if it looks like a number), not a list"),
         (f"slack: {{team_id: '{'x' * 99}'}}", f"(it is '{'x' * 60}…')"),
@@ -247,7 +247,7 @@ def test_the_schema_names_every_section(cli: Cli) -> None:
         ("[{who: [everyone], may: [own]}]", "access.0.may"),
         ("[{who: [everyone]}]", "access.0.may"),
         ("[{who: [everyone], may: [view], channels: ['#ops']}]", "is no channel id"),
-        ("[{who: [everyone], may: [view], app: x}]", "did you mean apps?"),
+        ("[{who: [everyone], may: [view], app: x}]", "did you mean access.0.apps?"),
     ],
 )
 def test_a_grant_that_grants_nothing_is_an_error(access: str, why: str) -> None:
