@@ -21,6 +21,13 @@ HEAD = (
     " commands*. Names of apps complete on the command line; a chat and the console offer a list."
     " `--json` prints what programs get. Everything that acts is in the audit log, whichever door"
     " it came by ([note 61](notes/0061-an-operation-is-declared-once.md)).\n\n"
+    "Commands work beside a running bridge, on the same `BRIDGE_DATA`. If no bridge is running,"
+    " requests are carried out when one starts. `APP` is `project/app`, an app's name, a prefix of"
+    " one, or its id. Those that deploy show every step with `--follow`. `dokploy-bridge"
+    " --install-completion` sets up completion in bash, zsh or fish.\n\n"
+    "Exit codes: 0 success · 1 it could not be done · 2 wrong usage, settings or input · 3 a"
+    " followed deployment did not succeed · 4 not found · 5 a followed deployment is held until a"
+    " person opens a gate · 130 interrupted.\n\n"
     "`python -m tests.scenes.commands` writes this page.\n"
 )
 
