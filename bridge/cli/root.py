@@ -100,6 +100,23 @@ def with_examples(root: Any) -> None:
 EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
 
 
+EVERYDAY = (
+    "status",
+    "apps",
+    "deliveries",
+    "why",
+    "logs",
+    "deploy",
+    "rollback",
+    "lock",
+    "unlock",
+    "held",
+    "approve",
+    "doctor",
+    "console",
+)
+
+
 class Cli(TyperGroup):
     """The whole command line; a user's mistake gives one red line, never a traceback."""
 
@@ -110,6 +127,7 @@ class Cli(TyperGroup):
             if option.is_flag and option.metavar is None:
                 option.metavar = ""
         with_examples(self)
+        self.commands = {**self._everyday(), **self.commands}
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command, and turn our errors into one line and an exit code."""
@@ -124,6 +142,13 @@ class Cli(TyperGroup):
                     hint(clean(redact(note)))
                 say_error(redact(str(error)))
                 raise typer.Exit(exit_code_of(error)) from None
+
+    def _everyday(self) -> dict[str, Any]:
+        """Return the commands that help lists first, in a panel of their own."""
+        found = {name: self.commands[name] for name in EVERYDAY if name in self.commands}
+        for one in found.values():
+            one.rich_help_panel = "Every day"
+        return found
 
 
 def _options(command: Any, above: typer.Context | None = None) -> Iterator[TyperOption]:

@@ -8,6 +8,7 @@ import pytest
 
 from bridge import __version__
 from bridge.cli.context import exit_code_of
+from bridge.cli.root import EVERYDAY
 from bridge.core.errors import BadSignature, NotFound, Refused, Rejected, Unanswered, Unreachable
 from tests.worlds.cli import Cli
 
@@ -47,6 +48,14 @@ def test_wrong_usage_is_two(cli: Cli) -> None:
 )
 def test_what_was_meant_is_suggested(filled: Cli, words: list[str], meant: str) -> None:
     assert meant in filled(*words, code=2).stderr
+
+
+def test_help_begins_with_what_is_used_every_day(cli: Cli) -> None:
+    shown = cli("--help").stdout
+    panels = [line.strip("╭─╮ ") for line in shown.splitlines() if line.startswith("╭")]
+    assert panels[:3] == ["Options", "Every day", "Start"]
+    everyday = shown.partition("Every day")[2].partition("Start")[0]
+    assert [name for name in EVERYDAY if f"│ {name} " not in everyday] == []
 
 
 @pytest.mark.parametrize("words", [[], ["lock"], ["app", "create"]])
