@@ -145,7 +145,9 @@ class Cli(TyperGroup):
 
     def _everyday(self) -> dict[str, Any]:
         """Return the commands that help lists first, in a panel of their own."""
-        found = {name: self.commands[name] for name in EVERYDAY if name in self.commands}
+        found: dict[str, Any] = {
+            name: self.commands[name] for name in EVERYDAY if name in self.commands
+        }
         for one in found.values():
             one.rich_help_panel = "Every day"
         return found
