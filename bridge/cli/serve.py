@@ -1,4 +1,4 @@
-"""`serve` and `backend`: run until told to stop."""
+"""`serve` and `backend`: run until stopped."""
 
 import asyncio
 import contextlib
@@ -147,7 +147,7 @@ def _leads_to(backend: "BackendProvider") -> tuple[str, str]:
     )
 
 
-# ── `serve` and `backend`: run until told to stop ───────────────────────────────────────────────
+# ── `serve` and `backend`: run until stopped ───────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Receive webhooks and deploy, until told to stop."""
+    """Receive webhooks and deploy until stopped."""
     from bridge.app.data_folder import stands_aside
     from bridge.app.stored_settings import Stored
     from bridge.app.wiring import Beginning

@@ -61,7 +61,7 @@ async def lock(
     until_merge: UntilMerge = None,
     steal: Steal = False,
 ) -> View:
-    """Keep others from deploying an app, a project, an environment or everything.
+    """Lock an app, a project, an environment or all apps: only you can deploy them.
 
     Your own deploys pass. Without an end it holds until it is unlocked, and you are reminded daily;
     the same command again renews it.
@@ -106,7 +106,7 @@ async def unlock(ctx: Context, scope: Scope, seen: Seen = None) -> View:
 
 @operation("locks", family=GATES, examples=("locks --json",))
 async def locks(ctx: Context) -> View:
-    """List who keeps others from deploying what."""
+    """List locks and their owners."""
     keys = {key for app in ctx.seen() for key in scopes_of(app)}
     found = [one for one in await ctx.desk.journal.locks() if one.scope in keys]
     frozen = [one for one in await _freezes(ctx) if one.closed is not None]
@@ -144,7 +144,7 @@ async def freeze(
     lasts: For = None,
     allow: Allow = (),
 ) -> View:
-    """Let nothing deploy for a while, as in an incident.
+    """Pause deployments for a while, as in an incident.
 
     Unlike a lock it holds your own deploys, too.
     """
@@ -162,14 +162,14 @@ async def freeze(
     "unfreeze", family=GATES, needs=Right.LOCK, acts=True, recorded=True, examples=("unfreeze all",)
 )
 async def unfreeze(ctx: Context, scope: Scope) -> View:
-    """End the freezes that somebody has declared; those of `bridge.yaml` stay."""
+    """End declared freezes; those of `bridge.yaml` stay."""
     ended = await ctx.desk.gates.unfreeze(ctx.actor, scope)
     return views.thawed(scope, ended, ctx.desk.clock())
 
 
 @operation("freezes", family=GATES, examples=("freezes",))
 async def freezes(ctx: Context) -> View:
-    """List the freezes of `bridge.yaml` and those that somebody has declared."""
+    """List freezes: those of `bridge.yaml` and declared ones."""
     return views.freezes(await _freezes(ctx))
 
 
@@ -190,7 +190,7 @@ async def _freezes(ctx: Context) -> list[views.FreezeNow]:
 
 @operation("held", family=GATES, examples=("held",))
 async def held(ctx: Context) -> View:
-    """List the deployments that gates hold, with every open reason."""
+    """List held deployments, with every open reason."""
     ids = {app.id for app in ctx.seen()}
     open_ = await ctx.desk.journal.open_deployments()
     those = [one for one in open_ if one.state is State.HELD and one.app_id in ids]
@@ -222,7 +222,7 @@ async def plan_approval(
     examples=("approve shop/web", "approve shop/web --commit 18f234f"),
 )
 async def approve(ctx: Context, app: App, commit: Commit = None, deployment: Of = None) -> View:
-    """Approve the commit that a held deployment would build, once it is shown.
+    """Approve the commit that a held deployment would build, after showing it.
 
     With a commit, it is approved at once if it is still that one. Nobody approves what they have
     asked for or written.

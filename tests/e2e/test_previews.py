@@ -158,7 +158,7 @@ async def test_a_fork_waits_for_an_approval_of_each_commit(world: PreviewWorld) 
     pull = await world.forked({"web/index.html": "theirs"})
     held = await world.preview(pull, PreviewState.HELD)
     assert (held.reason, await world.made()) == (Why.APPROVAL, [])
-    assert "waits until somebody approves" in await comment_with(pull, "✋ held")
+    assert "waiting for approval of" in await comment_with(pull, "✋ held")
 
     await world.approve(pull)
     preview = await world.live(pull)

@@ -469,11 +469,11 @@ async def test_previews_are_listed_with_what_keeps_them_and_where_they_are() -> 
 
     assert 'href="https://pr-12-web.preview.example.com"' in listed
     assert f"/console/deployments/{built.id}#log" in listed
-    assert "waits until somebody approves abababababab" in listed
+    assert "waiting for approval of abababababab" in listed
     assert "#14" not in listed
     assert "the pull request is a draft" in every
     assert "There is no preview that you may see." in other
-    assert "shop/web #13: a pull request from a fork waits" in now
+    assert "shop/web #13: fork: waiting for approval" in now
     assert "shop/web #12" not in now
 
 

@@ -66,7 +66,7 @@ def card_of(
 
 
 FORK = {"own": False, "author": "mallory", "head": "main", "head_sha": "18f234f0c2aa" + "0" * 28}
-WAITS = "a pull request from a fork waits until somebody approves 18f234f0c2aa"
+WAITS = "fork: waiting for approval of 18f234f0c2aa"
 
 
 def cards(

@@ -78,7 +78,7 @@ async def held(
 ) -> Preview:
     """One of a fork that waits for an approval."""
     seen = await report(journal, app, number, where, own=False, **of_pull)
-    note = f"a pull request from a fork waits until somebody approves {seen.pull.head_sha[:12]}"
+    note = f"fork: waiting for approval of {seen.pull.head_sha[:12]}"
     return await kept(
         journal, seen, state=PreviewState.HELD, reason=Why.APPROVAL, note=note, look_at=None
     )

@@ -168,7 +168,7 @@ def aim(preview: Preview, verdict: Verdict, policy: PreviewPolicy | None, now: f
     commit = preview.pull.head_sha
     if not preview.pull.own and preview.approved != commit:
         # What runs was approved; a new commit waits, whatever runs.
-        what = f"a pull request from a fork waits until somebody approves {commit[:12]}"
+        what = f"fork: waiting for approval of {commit[:12]}"
         return Aim(Step.REST, Verdict(Why.APPROVAL, what))
     is_up = preview.made is not None and preview.asked == commit
     return Aim(Step.REST if is_up else Step.BRING_UP, verdict, is_up)

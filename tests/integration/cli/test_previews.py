@@ -154,7 +154,7 @@ def test_why_a_pull_request_is_held_and_what_to_do(previewed: Cli) -> None:
     subject, *lines = told.stdout.splitlines()
     assert subject.startswith("shop/web#13 Add a page, by mallory, from a fork, feature@abababa, 2")
     assert lines == [
-        f"held: approval (a pull request from a fork waits until somebody approves {HEAD[:12]})",
+        f"held: approval (fork: waiting for approval of {HEAD[:12]})",
     ]
     assert told.stderr == (
         f"look at it, then run `dokploy-bridge previews approve shop/web#13 --commit {HEAD[:12]}`\n"

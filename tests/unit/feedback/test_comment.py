@@ -265,7 +265,7 @@ def rolled_back() -> Snapshot:
 def fork() -> Snapshot:
     """A pull request from a fork, whose commit nobody has approved."""
     told = previews()
-    waits = "a pull request from a fork waits until somebody approves 5d6e7f800000"
+    waits = "fork: waiting for approval of 5d6e7f800000"
     held = replace(
         told.previews[0], state=PreviewState.HELD, made=None, url=None, reason=Why.APPROVAL,
         note=waits, pull=replace(told.previews[0].pull, own=False),
