@@ -15,6 +15,7 @@ from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless
 from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
+from bridge.operations.every import OPERATIONS
 from bridge.views.decisions import IN_WORDS, verdict_of
 from bridge.web import browsers
 
@@ -137,8 +138,13 @@ def _environment() -> "Environment":
         "tone": lambda state: TONES.get(str(state), "off"),
         "word": word,
     }
-    environment.globals |= {"static": static_path}
+    environment.globals |= {"most_of": _most_of, "static": static_path}
     return environment
+
+
+def _most_of(operation: str, argument: str) -> int | None:
+    """Return how many characters an operation takes of an argument; None if it sets no limit."""
+    return next(one.kind.most for one in OPERATIONS[operation].arguments if one.name == argument)
 
 
 def _shown(value: Any) -> Any:

@@ -23,6 +23,9 @@ class Gate(StrEnum):
     ORDER = "order"
 
 
+MOST_OF_A_REASON = 500
+"""Characters of the reason of a lock, a freeze or a lift."""
+
 MOST_FILES = 20
 """Changed files that a proposal names."""
 

@@ -10,6 +10,7 @@ from bridge.core import apps
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.core.gates import locks
 from bridge.core.gates.freezes import EXCEPTIONS, Allowed
+from bridge.core.holds import MOST_OF_A_REASON
 from bridge.core.log_text import shorten
 from bridge.operations.base import Context, Kind, Several, Took, Unfound
 
@@ -317,7 +318,13 @@ EveryPull = Annotated[
 ]
 Reason = Annotated[
     str,
-    Kind("REASON", _words, "Why; others will read it.", option="reason", short="m", rest=True),
+    Kind(
+        *("REASON", _words, "Why; others will read it."),
+        option="reason",
+        short="m",
+        rest=True,
+        most=MOST_OF_A_REASON,
+    ),
 ]
 For = Annotated[
     float | None,

@@ -196,6 +196,7 @@ class Kind:
         flag: it is given or not, and has no text.
         many: it may be given several times; the value is a tuple.
         number: the least and the most, if it is a whole number.
+        most: the most characters that it may have; None for no limit of its own.
         hidden: a door gives it along with what was shown; nobody types it.
         completes: what the command line completes it with, e.g. "app" or "repository".
         sets: the field of a configuration that it sets, from which doors make its input.
@@ -219,6 +220,7 @@ class Kind:
     flag: bool = False
     many: bool = False
     number: tuple[int, int] | None = None
+    most: int | None = None
     hidden: bool = False
     completes: str = ""
     also: str = ""

@@ -116,7 +116,7 @@ def asking(asked: Operation, call: Call) -> View:
 def _field(asked: Operation, one: Argument) -> Field:
     kind = one.kind
     right = (asked.needs or Right.VIEW) if kind.completes == "app" else None
-    return Field(one.name, kind.metavar, kind.help, right, not one.required)
+    return Field(one.name, kind.metavar, kind.help, right, not one.required, kind.most)
 
 
 def _missing(asked: Operation, given: Given) -> list[Argument]:

@@ -78,6 +78,12 @@ class Apps(Protocol):
         """Return what is known of an app that `serving` omits: perhaps a deployment in doubt."""
         ...
 
+    async def rollback_targets(self, apps: Sequence[App]) -> dict[str, Deployment]:
+        """Return the version to go back to by default, by app id; omit apps without one.
+
+        Whether the backend has kept it is not known here.
+        """
+
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         """Return what apps run, by id; omit apps of which the backend never said that.
 

@@ -197,6 +197,7 @@ class Field:
     Attributes:
         apps: it is one of the apps to which the person has this right; None for anything else.
         optional: it may stay empty.
+        most: the most characters that it may have; None for no limit of its own.
     """
 
     name: str
@@ -204,6 +205,7 @@ class Field:
     help: str
     apps: Right | None = None
     optional: bool = False
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,7 @@ async def test_everything_works_without_scripts_on_a_phone(tmp_path: Path, origi
         page = await plain.new_page()
         await page.goto(await console.link())
         await page.get_by_role("link", name="shop/web").first.click()
-        await page.get_by_role("button", name="Roll back…").click()
+        await page.get_by_role("button", name="Roll back to ").click()
         await expect(page.locator("main")).to_contain_text("Roll back shop/web?")
         await page.get_by_role("button", name="Roll back", exact=True).click()
         ended = await console.world.ended(3)

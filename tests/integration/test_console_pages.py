@@ -256,7 +256,7 @@ async def test_what_waits_is_a_row_with_its_act_for_those_who_may() -> None:
 
         mine = needs_in(await first_page(records, person()))
         assert [re.findall(r"<button[^>]*>(.*?)<", row) for row in mine] == [
-            [f"Approve {B[:7]}"], ["Roll back…", "Redeploy"], ["Unlock"],
+            [f"Approve {B[:7]}"], ["Redeploy"], ["Unlock"],
         ]  # fmt: skip
         assert f"2 files since {A[:7]}" in mine[0]
         theirs = await first_page(records, person("github:eve"))

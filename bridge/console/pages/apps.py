@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bridge.console.pages.deployments import back_of
 from bridge.console.pages.dry_run import findings_of, tried
 from bridge.console.pages.gates import rules_of
 from bridge.console.pages.previews import previews_of
@@ -79,6 +80,7 @@ async def an_app(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "app": app,
         "exists": any(one.id == app.id for one in records.apps()),
         "rights": records.rights(visitor, app),
+        "way_back": await back_of(records, app),
         "history": history,
         "fates": await records.journal.fates(history),
         "decisions": await records.journal.explained(app.id, limit=DECISIONS),

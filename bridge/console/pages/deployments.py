@@ -1,6 +1,6 @@
 """Deployments: a list, and one with its steps, its log and what can be done."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.console.records import Asked, Records, state_named
 from bridge.console.render import Page, word
@@ -10,9 +10,11 @@ from bridge.core.apps import App, find_app
 from bridge.core.events import Action
 from bridge.core.failure import failing_line
 from bridge.core.health.rollback import Version
+from bridge.core.health.rollback import version_of as served_version
 from bridge.core.health.serving import Serving
 from bridge.core.holds import warnings_in
 from bridge.core.lifecycle import FINAL, Deployment, State
+from bridge.core.log_text import shorten
 from bridge.core.masking import redact
 from bridge.ports.feedback import Pending
 from bridge.ports.inbox import Delivery
@@ -29,6 +31,9 @@ A_PAGE = 50
 
 MOST_READ = 500
 """Deployments to read at most for a page of somebody who may not see all of them."""
+
+MOST_NAMED = 24
+"""Characters of a version on a button, which may be the name of an image."""
 
 MOST_PLACES = 30
 """Places on the page of a deployment that show it."""
@@ -83,7 +88,7 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
         "steps": await _steps(records, found, delivery),
         "delivery": delivery,
         "may": may,
-        "way_back": _way_back(found, live) if app and "rollback" in may else None,
+        "way_back": await _way_back(records, found, app, live) if "rollback" in may else None,
         "live": _live_beside(found, live),
         "commit": built,
         "message": first_line(message),
@@ -119,7 +124,7 @@ class WayBack:
 
     Attributes:
         button: its button; "" if there is none.
-        to: the deployment to go back to; "" is the healthy version before the one that is live.
+        to: the deployment to whose version it goes back.
         why: why that very version is not gone back to; "" if it may be.
     """
 
@@ -128,18 +133,33 @@ class WayBack:
     why: str = ""
 
 
-def _way_back(found: Deployment, live: Serving | None) -> WayBack:
+async def _way_back(
+    records: Records, found: Deployment, app: App | None, live: Serving | None
+) -> WayBack | None:
     """Return the way back as far as the journal knows it; its button asks the backend, too."""
+    if app is None:
+        return None
     served = live.version_served if live is not None else None
     if served is not None and found.served and served.same_as(Version.of(found)):
-        return WayBack("Roll back…", why="it is what is live")
+        return replace(await back_of(records, app), why="it is what is live")
     if found.state is State.DONE:
         return WayBack("Roll back to this…", found.id)
     if found.state is State.UNHEALTHY:
         return WayBack(why="only a version that was healthy can be rolled back to")
-    why = f"it brought no version ({found.state})"
     beside = _live_beside(found, live)
-    return WayBack("Roll back…" if beside and beside.stays else "", why=why)
+    way = await back_of(records, app) if beside and beside.stays else WayBack()
+    return replace(way, why=f"it brought no version ({found.state})")
+
+
+async def back_of(records: Records, app: App) -> WayBack:
+    """Return the way back to the version that an app served before, if there is one."""
+    target = (await records.journal.rollback_targets([app])).get(app.id)
+    return WayBack(back_words(target), target.id) if target is not None else WayBack()
+
+
+def back_words(target: Deployment) -> str:
+    """Return the words of the button that goes back to the version of a deployment."""
+    return f"Roll back to {shorten(served_version(target), MOST_NAMED)}…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
+from bridge.console.pages.deployments import back_words
 from bridge.console.records import Records
 from bridge.console.render import Button
 from bridge.console.visitors import Visitor
@@ -57,6 +58,7 @@ class Need:
         mine: False if only others may do something about it.
         acts: what the visitor may do at once; without any, the link is the button.
         differs: the words of a link to the page `compare`, which shows what would change.
+        leaves: the app whose version does not work, which the visitor may roll back.
     """
 
     tone: str
@@ -69,6 +71,7 @@ class Need:
     acts: Sequence[Button] = field(default=())
     differs: str = ""
     compare: str | None = None
+    leaves: App | None = None
 
 
 async def needs_of(
@@ -91,7 +94,7 @@ async def needs_of(
         needs += await _of_webhooks(records)
         needs += await _of_hooks(records)
         needs += await _of_feedback(records)
-    return needs
+    return await _with_ways_back(records, needs)
 
 
 def _to_approve(
@@ -130,10 +133,26 @@ def _to_approve(
     return _first(found, MOST_HELD, rest)
 
 
-def _back_or_again(app: App, tone: str = "") -> list[Button]:
-    """Return the ways out of a version that does not work."""
-    back = Button("Roll back…", "rollback", {"app": app.id}, tone=tone)
-    return [back, Button("Redeploy", "redeploy", {"app": app.id})]
+async def _with_ways_back(records: Records, needs: Sequence[Need]) -> list[Need]:
+    """Add *Roll back* to the acts of those that are about an app with a version to go back to."""
+    apps = {one.leaves.id: one.leaves for one in needs if one.leaves is not None}
+    targets = await records.journal.rollback_targets(list(apps.values()))
+    return [
+        replace(one, acts=[_back(target, one), *one.acts])
+        if one.leaves is not None and (target := targets.get(one.leaves.id))
+        else one
+        for one in needs
+    ]
+
+
+def _back(target: Deployment, need: Need) -> Button:
+    fields = {"app": target.app_id, "to": target.id}
+    tone = "main" if need.word == State.UNHEALTHY else ""
+    return Button(back_words(target), "rollback", fields, tone=tone)
+
+
+def _again(app: App) -> Button:
+    return Button("Redeploy", "redeploy", {"app": app.id})
 
 
 async def _of_deployments(
@@ -164,7 +183,8 @@ async def _of_deployments(
             f"{one.app}: {note_now(one, fate)}{says}",
             f"/console/deployments/{one.id}",
             mine=mine,
-            acts=_back_or_again(app, "main") if mine and unhealthy else [],
+            acts=[_again(app)] if mine and unhealthy else [],
+            leaves=app if mine and unhealthy else None,
         )
         found.append(need)
     return found
@@ -179,9 +199,17 @@ async def _failed(records: Records, visitor: Visitor, seen: Mapping[str, App]) -
         mine = records.may(visitor, Right.DEPLOY, app)
         note = redact(note_now(one, None)).removeprefix(f"{one.state}: ")
         says = f"{one.app}: {note or 'its build failed'}"
-        acts = _back_or_again(app) if mine else []
-        link = f"/console/deployments/{one.id}"
-        found.append(Need("bad", one.state, says, link, at=one.finished_at, mine=mine, acts=acts))
+        need = Need(
+            "bad",
+            one.state,
+            says,
+            f"/console/deployments/{one.id}",
+            at=one.finished_at,
+            mine=mine,
+            acts=[_again(app)] if mine else [],
+            leaves=app if mine else None,
+        )
+        found.append(need)
     link = "/console/deployments?state=failed"
     return _first(found, MOST_FAILED, Need("bad", "failed", "{} more failed", link, "All failed"))
 

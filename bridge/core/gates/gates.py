@@ -223,16 +223,13 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
     if commit is None or facts.unknown_head:
         yield _of_unknown(Gate.APPROVAL, "needs approval of a commit", facts)
         return
-    others = {
-        one: facts.content(app.id, one, commit, now) for one in approved(facts.approvals, commit)
-    }
-    same = tuple(one for one, content in others.items() if content.same)
-    proposal = replace(facts.proposal or Proposal(commit), same=same)
+    others = _approved_content(commit, app, facts, now)
+    proposal = _proposed(commit, others, facts)
     counted = counting(facts.approvals, wanted.asked_by, proposal, facts.identities)
     if len(counted) < needed:
         names = ", ".join(sorted(one.name for one in counted))
         had = f"; approved by {names}" if names else ""
-        of_it = [one for one in facts.approvals if one.commit in (commit, *same)]
+        of_it = [one for one in facts.approvals if one.commit in (commit, *proposal.same)]
         had += not_counted(of_it, wanted.asked_by, proposal, facts.identities)
         early = [one for one in of_it if proposal.since and one.at < proposal.since]
         had += "; approvals from before what is live now don't count" if early else ""
@@ -250,6 +247,28 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
             proposal=proposal,
             headline=headline,
         )
+
+
+def approvers_of(wanted: Deployment, app: App, facts: Facts, now: float) -> list[str]:
+    """Return the names of those whose approvals let a held deployment pass; [] if none had to."""
+    commit = wanted.head or wanted.commit
+    if commit is None or not any(one.gate is Gate.APPROVAL for one in wanted.holds):
+        return []
+    proposal = _proposed(commit, _approved_content(commit, app, facts, now), facts)
+    counted = counting(facts.approvals, wanted.asked_by, proposal, facts.identities)
+    return sorted(one.name for one in counted) if len(counted) >= (app.rules.approvals or 0) else []
+
+
+def _approved_content(commit: str, app: App, facts: Facts, now: float) -> dict[str, Content]:
+    """Return how the content of further approved commits differs from that of one."""
+    return {
+        one: facts.content(app.id, one, commit, now) for one in approved(facts.approvals, commit)
+    }
+
+
+def _proposed(commit: str, others: Mapping[str, Content], facts: Facts) -> Proposal:
+    same = tuple(one for one, content in others.items() if content.same)
+    return replace(facts.proposal or Proposal(commit), same=same)
 
 
 def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> tuple[str, str]:

@@ -184,6 +184,18 @@ def targets_of(
     return list(found.values())
 
 
+def default_target(
+    app: App, history: Sequence[Deployment], served: Version | None
+) -> Deployment | None:
+    """Return the deployment to whose version to go back by default; None if none is known."""
+    if app.kind is AppKind.COMPOSE and pin_of(app) is None:
+        return None  # no backend keeps a stack's earlier version
+    try:
+        return targets_of(history, served)[0]
+    except NotFound:
+        return None
+
+
 def _not_served(found: Sequence[Deployment], served: Version | None) -> list[Deployment]:
     """Return what was named, which has one name; raise Rejected if that is served already."""
     others = [one for one in found if served is None or not Version.of(one).same_as(served)]

@@ -34,7 +34,7 @@ from bridge.core.gates.locks import (
     next_reminder,
     scopes_of,
 )
-from bridge.core.holds import Gate, Proposal
+from bridge.core.holds import MOST_OF_A_REASON, Gate, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import NO_IDENTITIES, Actor, Identities
 from bridge.core.words import for_people
@@ -48,9 +48,6 @@ from bridge.ports.outcomes import Audited, Result, Stage
 class GateJournal(Deployments, Gates, Protocol):
     """What commands about gates use of the journal."""
 
-
-MOST_OF_A_REASON = 500
-"""Characters of a reason that are kept."""
 
 SHORTEST_LOCK = 60.0
 """Seconds of the shortest lock."""

@@ -253,6 +253,31 @@ def last_served(db: sa.Connection, app_id: str, limit: int) -> list[Deployment]:
     return all_of(db, query.order_by(_T.c.live_at.desc(), _T.c.id.desc()).limit(limit))
 
 
+def last_served_of(
+    db: sa.Connection, app_ids: Sequence[str], each: int
+) -> dict[str, list[Deployment]]:
+    """Return the newest deployments that each app has served, newest first; read only those."""
+    a, one = tables.apps, _T.alias()
+    first = (
+        sa.select(one.c.live_at)
+        .where((one.c.app_id == a.c.id) & (one.c.live_at > 0))
+        .order_by(one.c.live_at.desc())
+        .limit(1)
+        .offset(each - 1)
+        .scalar_subquery()
+    )
+    of_app = (
+        (_T.c.app_id == a.c.id) & (_T.c.live_at > 0) & (_T.c.live_at >= sa.func.coalesce(first, 0))
+    )
+    query = sa.select(_T).select_from(a.join(_T, of_app))
+    found: dict[str, list[Deployment]] = {id_: [] for id_ in app_ids}
+    for some in batched(app_ids):
+        of_some = query.where(a.c.id.in_(some)).order_by(_T.c.live_at.desc(), _T.c.id.desc())
+        for each_one in all_of(db, of_some):
+            found[each_one.app_id].append(each_one)
+    return found
+
+
 def locked(db: sa.Connection, id_: str, only: sa.Select[Any]) -> Deployment | None:
     """Return a deployment if `only` finds it, locked until the end of this transaction."""
     return one_of(db, only, {"its_id": id_})

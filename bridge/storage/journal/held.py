@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.events import Action
-from bridge.core.gates.gates import Facts, by_commit, next_look, open_gates
+from bridge.core.gates.gates import Facts, approvers_of, by_commit, next_look, open_gates
 from bridge.core.gates.order import Earlier
 from bridge.core.health.rollback import version_of
 from bridge.core.health.serving import By
@@ -120,7 +120,9 @@ def judge(
     if found.state is State.WAITING:
         return found if head == found.head else change(db, id_, {"head": head})
     open_ = {"head": head, "holds": NO_HOLDS, "look_at": None, "starts": found.starts + 1}
-    return move(db, id_, State.WAITING, OPEN, open_, at)
+    approvers = approvers_of(replace(found, head=head), by.app, facts, at)
+    why = f"approved by {', '.join(approvers)}; waits for its turn" if approvers else OPEN
+    return move(db, id_, State.WAITING, why, open_, at)
 
 
 def _holds(

@@ -10,6 +10,7 @@ from bridge.core.absence import AWAY, Absence, read_absence
 from bridge.core.apps import App, Trigger
 from bridge.core.changes import Live, Move, Pushes, begins_of, brought, newest_move
 from bridge.core.decision import Reason
+from bridge.core.health.rollback import default_target
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
 from bridge.core.lifecycle import Deployment, Evidence, State
 from bridge.core.pins import is_one, tracked
@@ -18,6 +19,7 @@ from bridge.storage.journal.deployment_rows import (
     GOING,
     PLACES,
     changing,
+    last_served_of,
     mark_apps_due,
     mark_followers_due,
     read_all,
@@ -32,6 +34,9 @@ _A, _T = tables.apps, tables.deployments
 
 NEWEST = 2**63 - 1
 """A position after all others."""
+
+FAR_BACK = 20
+"""The newest versions that an app has served to look through for one to go back to."""
 
 FAR_BEHIND = 50
 """The newest pushes of a branch to read; the distance of what is further behind is unknown."""
@@ -49,6 +54,9 @@ class Serves(Transactions):
     async def unserved(self, app: App) -> Serving:
         found = await self._read(lambda db: _every(db, [app.id]))
         return found.get(app.id) or Serving(None)
+
+    async def rollback_targets(self, apps: Sequence[App]) -> dict[str, Deployment]:
+        return await self._read(lambda db: _rollback_targets(db, apps))
 
     async def brought(
         self, app: App, live: str | None, head: str, *, pinned: bool, limit: int
@@ -85,6 +93,18 @@ def _serving(db: sa.Connection, apps: Sequence[App]) -> dict[str, Serving]:
             distance = behind(found[app.id].commit, newest, told.get(app.id, {}))
             found[app.id] = with_branch(found[app.id], distance)
     return found
+
+
+def _rollback_targets(db: sa.Connection, apps: Sequence[App]) -> dict[str, Deployment]:
+    ids = [app.id for app in apps]
+    live, history = served(db, ids), last_served_of(db, ids, FAR_BACK)
+    found = {
+        app.id: default_target(
+            app, history[app.id], live[app.id].version_served if app.id in live else None
+        )
+        for app in apps
+    }
+    return {id_: one for id_, one in found.items() if one is not None}
 
 
 def _moves_for(

@@ -1,5 +1,6 @@
 """What is typed into a form, or asked for by a script, arrives whole, as at every other door."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
@@ -7,7 +8,8 @@ import pytest
 from typer.main import get_command
 
 from bridge.cli.root import command_line, commands
-from bridge.console.operations import operate
+from bridge.console.operations import Done, operate
+from bridge.console.pages import PAGES
 from bridge.console.pages.commands import command
 from bridge.console.records import Asked, Records
 from bridge.console.render import Page, draw
@@ -89,6 +91,23 @@ async def test_nothing_typed_is_cut_without_a_word(
         await command(records, VISITOR, Asked({"name": "provider set docker"}, {})), FRAME, NOW
     )
     assert "maxlength" not in page
+
+
+@pytest.mark.parametrize("name", ["lock", "freeze", "override"])
+async def test_a_browser_takes_as_much_of_a_reason_as_is_accepted(
+    name: str, records: Records
+) -> None:
+    field = re.compile(r'<input name="reason"[^>]*maxlength="(\d+)"')
+    form = draw(await command(records, VISITOR, Asked({"name": name}, {})), FRAME, NOW)
+    gates = draw(await PAGES["/console/gates"](records, VISITOR, Asked({}, {})), FRAME, NOW)
+    (most,) = {int(found) for found in field.findall(form + gates)}
+
+    with pytest.raises(Rejected, match=f"say it in {most}"):
+        await operate(
+            records, VISITOR, {"name": "lock"}, {"scope": "shop/web", "reason": "x" * (most + 1)}
+        )
+    taken = {"scope": "shop/web", "reason": "x" * most}
+    assert isinstance(await operate(records, VISITOR, {"name": "lock"}, taken), Done)
 
 
 async def test_a_form_has_what_its_words_speak_of(records: Records) -> None:
