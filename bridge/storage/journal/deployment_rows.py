@@ -266,15 +266,14 @@ def last_served_of(
         .offset(each - 1)
         .scalar_subquery()
     )
-    of_app = (
-        (_T.c.app_id == a.c.id) & (_T.c.live_at > 0) & (_T.c.live_at >= sa.func.coalesce(first, 0))
-    )
+    since = (_T.c.live_at > 0) & (_T.c.live_at >= sa.func.coalesce(first, 0))
+    of_app = (_T.c.app_id == a.c.id) & since
     query = sa.select(_T).select_from(a.join(_T, of_app))
     found: dict[str, list[Deployment]] = {id_: [] for id_ in app_ids}
     for some in batched(app_ids):
         of_some = query.where(a.c.id.in_(some)).order_by(_T.c.live_at.desc(), _T.c.id.desc())
-        for each_one in all_of(db, of_some):
-            found[each_one.app_id].append(each_one)
+        for lived in all_of(db, of_some):
+            found[lived.app_id].append(lived)
     return found
 
 

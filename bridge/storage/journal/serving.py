@@ -35,7 +35,7 @@ _A, _T = tables.apps, tables.deployments
 NEWEST = 2**63 - 1
 """A position after all others."""
 
-FAR_BACK = 20
+FAR_BACK = 10
 """The newest versions that an app has served to look through for one to go back to."""
 
 FAR_BEHIND = 50
