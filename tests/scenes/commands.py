@@ -4,9 +4,8 @@ Each thing stands once: what several commands take is explained where the first 
 group, or the head of the page has it.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +44,14 @@ Exit codes: 0 success · 1 it could not be done · 2 wrong usage, settings or in
 
 ## Arguments
 
-Options may be left out, unless *required*; so may what stands in brackets. The beginning of an app's
- name will do; names complete on the command line, once `dokploy-bridge --install-completion` has
- set that up in bash, zsh or fish. A chat and the console offer a list. Every command has
+Options may be left out, unless *required*; so may what stands in brackets. Chats take the same
+ words, unless others are shown: names first, a reason last. The beginning of an app's name will do;
+ names complete on the command line, once `dokploy-bridge --install-completion` has set that up in
+ bash, zsh or fish, and a chat and the console offer a list. Every command has
 
 - `--config, -c`: The settings file, by default `bridge.yaml`, if it exists.
 - `--json`: Print JSON, for scripts.
-- `--help, -h`
+- `--help, -h`: Show what it takes.
 
 and these mean the same wherever a command takes them:
 """
@@ -79,7 +79,8 @@ def commands_page(operations: Mapping[str, Operation]) -> str:
         for said in _saids(one):
             takers.setdefault(said, []).append(one)
     parts = [HEAD.replace("\n ", " ")]
-    parts += ["\n".join([*(_line(said) for said in takers if _often(said, takers)), f"{FOLLOW}\n"])]
+    often = [_line_of_several(said, takers) for said in takers if _often(said, takers)]
+    parts.append("\n".join([*often, f"{FOLLOW}\n"]))
     for family, those in families.items():
         parts.append(f"## {family}\n")
         for group, some in groupby(those, _group):
@@ -117,6 +118,23 @@ def _in_group(said: Said, takers: Takers) -> bool:
     return len(takers[said]) > 1 and len(groups) == 1 and groups != {""}
 
 
+def _line_of_several(said: Said, takers: Takers) -> str:
+    """Return what is said of an argument, with what is typed for it in chats."""
+    one = takers[said][0]
+    argument = next(argument for argument in _shown(one) if _said(argument) == said)
+    if (in_chats := _in_chats(argument)) and Door.CHATS not in one.not_at:
+        return f"- `{said[0]}`, in chats `{in_chats}`: {said[1]}"
+    return _line(said)
+
+
+def _in_chats(argument: Argument) -> str:
+    """Return what is typed in chats for what is an option, but no flag, on the command line."""
+    kind = argument.kind
+    if not kind.option or kind.flag or kind.only is not None:
+        return ""
+    return kind.metavar if argument.required else kind.example or kind.metavar
+
+
 def _of_group(group: str, ones: Sequence[Operation], takers: Takers) -> str:
     """Return what the commands of a group share."""
     lines = [f"### {group} …\n", f"{GROUPS[group]}\n"]
@@ -125,7 +143,7 @@ def _of_group(group: str, ones: Sequence[Operation], takers: Takers) -> str:
     for said in takers:
         if _in_group(said, takers) and takers[said][0] in ones:
             names = tuple(one.name for one in takers[said])
-            by_takers.setdefault(names, []).append(_line(said))
+            by_takers.setdefault(names, []).append(_line_of_several(said, takers))
     for names, those in by_takers.items():
         if len(names) == len(ones):
             who = "All take"
@@ -151,7 +169,7 @@ def _about(one: Operation, takers: Takers) -> str:
 
 
 def _typed(one: Operation, takers: Takers) -> list[str]:
-    """Return how a command is typed, unless its name is all; in chats, if it differs there."""
+    """Return how a command is typed, unless its name is all; in chats, if options differ there."""
     words, in_chats, of_cli = [one.name], usage(one), Door.COMMAND_LINE not in one.not_at
     differs = not of_cli
     for argument in _shown(one):
@@ -161,7 +179,8 @@ def _typed(one: Operation, takers: Takers) -> list[str]:
             words.append(metavar if argument.required else f"[{metavar}]")
         elif argument.required or _often(said, takers):
             words.append(f"--{kind.option}" if argument.required else f"[--{kind.option}]")
-        differs = differs or (bool(kind.option) and kind.only is None)
+        is_own = not (_often(said, takers) or _in_group(said, takers))
+        differs = differs or (is_own and bool(_in_chats(argument)))
     words += ["[--follow]"] if one.kept else []
     typed = [f"`{' '.join(words)}`"] if of_cli and len(words) > 1 else []
     if Door.CHATS not in one.not_at and differs:
@@ -173,13 +192,23 @@ def _examples(one: Operation, takers: Takers) -> list[str]:
     """Return the examples that neither another one nor what the head explains says already."""
     names = [argument for argument in _shown(one) if not argument.kind.option]
     known = all(_often(_said(argument), takers) for argument in names[:1])
+    before = _examples_before(one)
     found = []
     for example in one.examples:
-        given = example.removeprefix(one.name).split()
-        is_name = len(given) == 1 and known and not given[0].startswith("-")
-        if given and not is_name and not any(f"{example} " in other for other in one.examples):
+        words = example.removeprefix(one.name)
+        is_name = len(words.split()) == 1 and known and not words.startswith(" -")
+        is_said = words in before or any(f"{example} " in other for other in one.examples)
+        if words and not is_name and not is_said:
             found.append(example)
     return found
+
+
+def _examples_before(one: Operation) -> set[str]:
+    """Return the examples of the commands of its group before it, without their names."""
+    group = _group(one)
+    those = [other for other in OPERATIONS.values() if group and _group(other) == group]
+    before = takewhile(lambda other: other.name != one.name, those)
+    return {example.removeprefix(other.name) for other in before for example in other.examples}
 
 
 def _notes(one: Operation) -> list[str]:
@@ -191,7 +220,9 @@ def _notes(one: Operation) -> list[str]:
 
 
 def _at(door: Door) -> str:
-    return f"{'on' if door is Door.COMMAND_LINE else 'in'} {'' if door is Door.CHATS else 'the '}{door}"
+    if door is Door.CHATS:
+        return f"in {door}"
+    return f"on the {door}" if door is Door.COMMAND_LINE else f"in the {door}"
 
 
 def _same_notes(group: str) -> list[str]:
