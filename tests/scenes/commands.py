@@ -55,7 +55,10 @@ Options may be left out, unless *required*; so may what stands in brackets. Chat
 
 and these mean the same wherever a command takes them:
 """
-FOLLOW = "- `--follow, -f`: Show its steps until it ends, or a person has to open a gate."
+FOLLOW = (
+    "- `--follow, -f`, on the command line: Show its steps until it ends, or a person has to open a"
+    " gate."
+)
 
 OFTEN = 3
 """What as many commands take stands in the head."""
