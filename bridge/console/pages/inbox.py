@@ -263,7 +263,7 @@ def _of_preview(records: Records, visitor: Visitor, one: Preview) -> Need:
         "held" if held else "failing",
         f"{one.label}: {why_of(one)}",
         f"/console/previews?{urlencode({'app': one.app})}",
-        "Its preview",
+        "Open preview",
         mine=mine,
         acts=[approve] if waits and mine else [],
     )
